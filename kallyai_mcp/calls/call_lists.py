@@ -149,9 +149,7 @@ class CallList:
     def _stop_reason_after(self, record: CallRecord) -> StopReason | None:
         if record.state is CallState.CANCELED:
             return StopReason.CANCELED
-        if record.state is CallState.EXPIRED:
-            return StopReason.REFUSED
-        if record.state is CallState.REFUSED and record.error is not None:
+        if record.error is not None and record.state in (CallState.REFUSED, CallState.EXPIRED):
             return _stop_reason_of_refusal(record.error)
         if record.state is CallState.UNKNOWN or record.outcome is Outcome.UNKNOWN:
             return None if self.until == "all" else StopReason.UNKNOWN

@@ -31,8 +31,8 @@ _MORE_EMERGENCY_NUMBERS = {
 }
 """Emergency numbers by country (ISO 3166-1) that `phonenumbers` takes for ordinary short numbers."""
 
-_SATELLITE_CODES = frozenset({870, 881, 882, 883})
-"""Country codes of satellite networks (ITU-T E.164)."""
+_SATELLITES = ("+870", "+881", "+882", "+883")
+"""How the numbers of satellite networks begin (ITU-T E.164)."""
 
 _PREFIX = re.compile("^(011|00)")
 """What is dialed in place of a plus sign."""
@@ -138,12 +138,9 @@ def _zones_by_prefix() -> dict[str, tuple[str, ...]]:
 
 def may_cost_more(number: str) -> bool:
     """Whether `number` (E.164) is a satellite phone or a shared-cost number."""
-    import phonenumbers
+    from phonenumbers import PhoneNumberType
 
-    if (parsed := _parsed(number)) is None:
-        return False
-    shared = _kind_of(number) == phonenumbers.PhoneNumberType.SHARED_COST
-    return shared or parsed.country_code in _SATELLITE_CODES
+    return number.startswith(_SATELLITES) or _kind_of(number) == PhoneNumberType.SHARED_COST
 
 
 def place_of(number: str, language: str = "en") -> str | None:
@@ -154,8 +151,7 @@ def place_of(number: str, language: str = "en") -> str | None:
     """
     import phonenumbers
 
-    if (parsed := _parsed(number)) is None:
-        return None
+    parsed = phonenumbers.parse(number)
     regions = phonenumbers.region_codes_for_country_code(parsed.country_code or 0)
     possible = [region for region in regions if phonenumbers.is_valid_number_for_region(parsed, region)]
     names = _country_names().get(possible[0]) if len(possible) == 1 else None

@@ -5,6 +5,7 @@ this instruction request the same call: the second is a duplicate, and only `red
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from kallyai_mcp.api.models import Submission, SubmissionEcho
 
@@ -35,14 +36,11 @@ def forbids_other_time(submission: Submission | SubmissionEcho) -> bool:
     return any(text in given for (_, accept), text in _INSTRUCTIONS.items() if not accept)
 
 
-def without_other_time(fields: Mapping[str, object]) -> dict[str, object]:
+def without_other_time(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a submission without the instruction of `with_other_time`."""
-    kept = dict(fields)
-    instructions = kept.pop("additional_instructions", None)
-    if isinstance(instructions, list):
-        own = [text for text in instructions if text not in _INSTRUCTIONS.values()]
-        kept |= {"additional_instructions": own} if own else {}
-    return kept
+    others = {name: value for name, value in fields.items() if name != "additional_instructions"}
+    own = [text for text in fields.get("additional_instructions", ()) if text not in _INSTRUCTIONS.values()]
+    return others | {"additional_instructions": own} if own else others
 
 
 def instructions_in(language: str, submission: Submission) -> tuple[str, ...]:

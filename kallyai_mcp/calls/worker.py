@@ -26,9 +26,6 @@ _DAY = 86400.0
 _FIRST_PAUSE = 1.0
 """Seconds until the first work in the background: the client that started the server waits for the list of tools."""
 
-_LEARN_TIME = 60.0
-"""The most seconds that a due call waits for the service's time. A cold start of the service takes up to 30."""
-
 
 class Worker:
     """Runs calls to their end. Use it as an async context manager, whose exit stops its tasks.
@@ -122,16 +119,14 @@ class Worker:
         finally:
             self._reserving.discard(tracking_id)
 
-    def start(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> bool:
-        """Start to run a call to its end; returns False after this worker's end: the next one finds it in the ledger.
+    def start(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> None:
+        """Start to run a call to its end. After this worker's end, it is left to the next one.
 
-        A request that reserves a call is not canceled, so it may come here after that. `since_reserved` runs since
-        before the reservation; None for a call whose worker has died.
+        `since_reserved` runs since before the reservation; None for a call whose worker has died.
         """
         if not self._is_over:
             run = self._runs[record.tracking_id] = Run(record, self.context, since_reserved)
             self._tasks.start_soon(self._run, run, run.settle if since_reserved is None else run.place)
-        return not self._is_over
 
     def same_running(self, new: CallRecord) -> CallRecord | None:
         """The record of the same call that this worker runs now. Known even when the ledger can't be used."""
@@ -270,7 +265,7 @@ class Worker:
 
     async def _place_due(self, account: AccountKey) -> bool:
         """Place up to `BATCH` calls that are due, and end those that are too late; returns whether more may be due."""
-        with self.clock.move_on_after(_LEARN_TIME), suppress(KallyAIError):
+        with suppress(KallyAIError):
             await self.context.learn_time(account)
         # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
         # nothing may be placed; while it is not known, a call waits until it expires.

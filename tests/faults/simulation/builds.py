@@ -342,7 +342,7 @@ BROKEN: tuple[Broken, ...] = (
         "a request leaves at any age",
         Patch("calls.run", "if self._since_reserved is None or self._since_reserved.longest() > within:", "if False:"),
         Patch("calls.ledger.progress", "oldest=now - within,", "oldest=0,"),
-        starts=(Start(at_step={6: 1000.0}),),
+        starts=(Start(at_step={4: 1000.0}),),
     ),
     # Calls that are due later or placed again
     broken(
