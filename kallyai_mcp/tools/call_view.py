@@ -331,9 +331,7 @@ def _answers(question: str, entries: Sequence[TranscriptEntry]) -> Collection[Qu
 
 def _quote(question: str | None, turns: Sequence[TranscriptEntry]) -> Quote:
     words = one_line(" ".join(turn.content for turn in turns if turn.content), _LONGEST)
-    at = clock(turns[0].timestamp)
-    # What is no time would stand outside of the marks.
-    return Quote(question, words, at if re.fullmatch(r"[\d:]+", at) else None)
+    return Quote(question, words, clock(turns[0].timestamp) or None)
 
 
 def _words(text: str) -> frozenset[str]:

@@ -23,7 +23,6 @@ _SAY = {
     "found": "{state}: {party}. {doubt}Nobody else is called.",
     "decide": "Decide first: {party}, {state}. {doubt}",
     "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
-    "stopped": "Stopped: {why}",
     "no_sign_in": "not signed in to KallyAI; sign_in gives the link.",
     "canceled": (
         "Canceled: nobody else is called; a call in progress can't be hung up. If the user wants the others after all: "
@@ -35,7 +34,6 @@ _SAY = {
     ),
     "go_on_later": 'To go on {at}: call_around with the same arguments and continue_after "{id}".',
     "go_on": 'To call the next one: call_around with the same arguments and continue_after "{id}".',
-    "questions": "Questions: {questions}",
     "next": 'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.',
 }
 
@@ -50,7 +48,7 @@ def call_list(found: CallList, reader: Reader, views: Sequence[CallView], *, is_
     questions = questions_in(found.submissions[0])
     if questions and found.records:
         numbered = " ".join(f"{n}. {quoted(question, 200)}" for n, question in enumerate(questions, 1))
-        lines.append(_SAY["questions"].format(questions=numbered))
+        lines.append(f"Questions: {numbered}")
     lines += [f"{n}. {_row(view, reader)}" for n, view in enumerate(views, 1)]
     lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
     if found.stop_reason is not None and not any(view.outcome in BOOKED for view in views):
@@ -84,7 +82,7 @@ def _state(found: CallList, last: CallView | None) -> str:
     if found.stop_reason is StopReason.CANCELED:
         return _SAY["canceled"]
     if last is None or found.was_refused or found.stop_reason in (StopReason.NEEDS_SIGN_IN, StopReason.REFUSED):
-        return _SAY["stopped"].format(why=_why(found))
+        return f"Stopped: {_why(found)}"
     if found.stop_reason is StopReason.UNKNOWN and last.outcome is Outcome.UNKNOWN:
         return _SAY["unknown"].format(party=party_of(last.submission))
     state, why = state_in_words(last).rstrip("*"), doubt(last)

@@ -118,12 +118,11 @@ def zone_of(name: str) -> tzinfo:
 
 
 def clock(timestamp: str | None) -> str:
-    """A transcript's time, "00:03:05", as "3:05"; another text is returned on one line, cut to 20 characters."""
-    found = re.fullmatch(r"(\d+):(\d{2}):(\d{2})(?:\.\d+)?", timestamp or "")
-    if not found:
-        return one_line(timestamp or "", 20)
-    hours, minutes, seconds = (int(part) for part in found.groups())
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    """A transcript's time, "00:03:05", as "3:05"; "" for a text that is no time, which could be anything."""
+    time = (timestamp or "").partition(".")[0]
+    if not re.fullmatch(r"[\d:]{1,8}", time):
+        return ""
+    return re.sub(r"^0(?=\d)", "", time.removeprefix("00:"))
 
 
 def party_of(submission: Submission | SubmissionEcho, *, in_row: bool = False) -> str:
