@@ -75,19 +75,15 @@ def from_environment() -> Starlette:
     address, so `KALLYAI_AUTH` must not be `none`.
     """
     try:
-        settings = Settings.from_env()
-        is_shared = multiprocessing.parent_process() is not None
-        if is_shared and not settings.secret_keys:
-            raise SetupError(f"KALLYAI_SECRET_KEYS is needed, the same for all workers; `{MAKE_KEY}` makes one.")
-        return _start(settings, None, is_shared=is_shared)
+        return _start(Settings.from_env(), None)
     except (SettingsError, click.ClickException) as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(_DO_NOT_RESTART) from None
 
 
-def _start(settings: Settings, host: str | None, *, speed: float = 1, is_shared: bool = False) -> Starlette:
+def _start(settings: Settings, host: str | None, *, speed: float = 10) -> Starlette:
     configure(settings.log_level, settings.log_format)
-    app = build_app(settings, host, speed=speed, is_shared=is_shared)
+    app = build_app(settings, host, speed=speed)
     gc.freeze()
     gc.set_threshold(20_000)  # a request leaves few cycles; with the default of 700, collecting takes 8 % of its time
     return app
@@ -97,17 +93,19 @@ def build_app(
     settings: Settings,
     host: str | None,
     *,
-    speed: float = 1,
-    is_shared: bool = False,
+    speed: float = 10,
     clock: Callable[[], float] = time.time,
     fetch: Callable[[str], Awaitable[bytes]] | None = None,
 ) -> Starlette:
     """Build the ASGI app.
 
-    `host` is None if it is not known; then it counts as an address that others can reach. With `is_shared`, other
-    workers accept connections on the same port. `clock` tells the time of the hosted sign-in in seconds since the
-    epoch, and `fetch` fetches the metadata documents of its clients; None for the usual way.
+    `host` is None if it is not known; then it counts as an address that others can reach. `clock` tells the time of the
+    hosted sign-in in seconds since the epoch, and `fetch` fetches the metadata documents of its clients; None for the
+    usual way.
     """
+    is_worker = multiprocessing.parent_process() is not None  # then others accept connections on the same port
+    if is_worker and not settings.secret_keys:
+        raise SetupError(f"KALLYAI_SECRET_KEYS is needed, the same for all workers; `{MAKE_KEY}` makes one.")
     check_access(settings, host)
     is_local, callers = is_loopback(host), settings.auth in ("caller", "oauth")
     connection = Connection(settings, speed=speed, callers=callers)
@@ -149,7 +147,7 @@ def build_app(
         _policy_of(settings, provider, routes, local=is_local),
         checks=checks,
         lifespan=lifespan(),
-        sse=not is_shared,
+        sse=not is_worker,
         routes=routes,
         middleware=middleware,
     )
