@@ -205,7 +205,7 @@ async def lists(tell: Teller) -> None:
     other = around | {"party_size": 5}
     await tell.use("call_around", "one books another time", other, until="booked")
     await tell.use("call_around", "it goes on after that booking", other, until="booked", continue_after="c-4")
-    tell.kallyai.calendars = {numbered(1): 500, numbered(2): 500}
+    tell.kallyai.calendars = {"+": 500}
     tell.kallyai.calls = {
         numbered(0): {"status": "voicemail", "highlights": "They call back from 415-555-7788"},
         numbered(1): {"status": "success", "call_id": "c-5", **SAID},

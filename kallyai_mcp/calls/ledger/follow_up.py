@@ -89,7 +89,7 @@ def find_due(tx: Tx, account: AccountKey) -> dict[str, list[CallRecord]]:
     """The first of the account's scheduled calls that are due, by tracking id, each with the calls before it.
 
     They are the earlier attempts of a call that is to be tried again, and the call before in a list, if they reached
-    nobody, as far as is known.
+    nobody, as far as is known. A list that asks all of its candidates goes on in any case.
     """
     due: dict[str, list[CallRecord]] = {}
     for record in select(tx, account, f"{_DUE} ORDER BY not_before LIMIT :most", now=tx.now(), most=BATCH):
@@ -97,7 +97,7 @@ def find_due(tx: Tx, account: AccountKey) -> dict[str, list[CallRecord]]:
         for attempt in record.schedule.earlier:
             found += select(tx, account, "call_id = :id", id=attempt.call_id)
         for before in open_lists_with(tx, record):
-            found += before.records[-2:-1]
+            found += before.records[-2:-1] if before.until != "all" else ()
         due[record.tracking_id] = [one for one in found if one.state is CallState.ENDED and not one.reached]
     return due
 
