@@ -50,8 +50,6 @@ def exit_on_signals() -> None:
 def _exit_now(number: int, _: FrameType | None) -> None:
     with suppress(RuntimeError):  # the signal interrupted a write to stderr
         sys.stderr.flush()
-    if number == signal.SIGINT and os.isatty(2):
-        os.write(2, b"\nStopped.\n")
     os._exit(0 if number == signal.SIGTERM else 128 + number)
 
 
