@@ -1,4 +1,7 @@
-"""All errors between this program and KallyAI, each with whether KallyAI has acted on the request."""
+"""All errors between this program and KallyAI, each with whether KallyAI has acted on the request.
+
+Rename no class and no attribute: the ledger stores them.
+"""
 
 import re
 import unicodedata
@@ -167,13 +170,6 @@ CODES: dict[str, type[ServiceError]] = {
     "bot_check": BadRequestError,
 }
 """The class for each code of the service that is not that of its status."""
-
-ERROR_CLASSES: dict[str, type[KallyAIError]] = {
-    name: found
-    for name, found in dict(globals()).items()
-    if isinstance(found, type) and issubclass(found, KallyAIError)
-}
-"""Every error class of this module by its name. Rename no class and no attribute: the ledger stores them."""
 
 _STATUSES: dict[int, type[ServiceError]] = {
     HTTPStatus.UNAUTHORIZED: UnauthorizedError,

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from kallyai_mcp.api.errors import ERROR_CLASSES, KallyAIError, ServiceError
+from kallyai_mcp.api import errors
+from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.clock import Stopwatch, moment_or_none, seconds_or_none
@@ -316,5 +317,5 @@ def error_from_json(text: str | None) -> KallyAIError | None:
     if not text:
         return None
     stored: dict[str, Any] = json.loads(text)
-    cls = ERROR_CLASSES.get(stored.pop("class"), ServiceError)
+    cls: type[KallyAIError] = getattr(errors, stored.pop("class"), errors.ServiceError)
     return cls(stored.pop("message"), **stored)
