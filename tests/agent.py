@@ -88,6 +88,14 @@ class _Connection(Connection):
         return replace(super().timing, watch_idle=1.0)
 
 
+def connection_to(app: SandboxApp | None, settings: Settings) -> Connection:
+    """A connection to that sandbox; for None, to the KallyAI of the settings."""
+    connection = _Connection(replace(settings, sandbox=app is not None))
+    if app is not None:
+        connection.sandbox = app
+    return connection
+
+
 @dataclass(frozen=True)
 class Answer:
     """A tool's result: the text that a model reads, and the structure for programs."""
@@ -148,9 +156,7 @@ async def open_agent(
     settings: Settings, *, mode: str, clock: ManualClock, app: SandboxApp | None = None, **client_options: Any
 ) -> AsyncIterator[Agent]:
     """An agent whose client uses the protocol generation of `mode`; with `app`, that sandbox is KallyAI."""
-    connection = _Connection(replace(settings, sandbox=app is not None))
-    if app is not None:
-        connection.sandbox = app
+    connection = connection_to(app, settings)
     connection.clock = ShortPauses(clock)
     server = build_server(lambda: open_app_context(connection, timezone="America/New_York"))
     async with Client(server, mode=mode, raise_exceptions=mode != "legacy", **client_options) as client:

@@ -1,18 +1,15 @@
 """KALLYAI_READ_ONLY: an agent can read calls, and can't place or cancel any."""
 
-from dataclasses import replace
-
 import pytest
 from mcp import Client, MCPError
 from mcp.client import advertise
 from mcp.types import METHOD_NOT_FOUND
 
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, WallClock, open_agent
+from tests.agent import BISTRO, Agent, WallClock, connection_to, open_agent
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import METHODS, TASKS, refusal
 
@@ -22,8 +19,7 @@ READING = ["get_call", "list_calls", "get_transcript", "get_calendar_event", "ch
 async def test_calls_can_be_read_and_none_is_placed_or_canceled_by_a_client_that_knows_the_tool(
     settings: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
-    connection = Connection(replace(settings, sandbox=True))
-    connection.sandbox = app
+    connection = connection_to(app, settings)
     connection.clock = WallClock(clock)
     server = build_server(lambda: open_app_context(connection, timezone="America/New_York"), read_only=True)
     async with (

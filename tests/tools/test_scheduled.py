@@ -1,30 +1,21 @@
 """Calls for later and calls that are placed again, as an agent and its user see them."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mcp import Client
 
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, WallClock
+from tests.agent import BISTRO, Agent, WallClock, connection_to
 from tests.conftest import one_generation
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking
 from tests.tools.task_client import NUMBERS
 
 mode = pytest.fixture(one_generation)
-
-
-def connection_to(app: SandboxApp, settings: Settings) -> Connection:
-    connection = Connection(replace(settings, sandbox=True))
-    connection.sandbox = app
-    return connection
-
 
 CLINIC = {
     "task_category": "clinic",
