@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
 
+_TEXT_LIMIT = 500
+"""The most characters of a title or a location."""
+
 
 @dataclass(frozen=True)
 class Appointment:
@@ -118,4 +121,4 @@ def _when(moment: date | None) -> date | None:
 
 
 def _text(event: Any, name: str) -> str | None:
-    return str(event.get(name, "")).strip() or None
+    return str(event.get(name, "")).strip()[:_TEXT_LIMIT] or None
