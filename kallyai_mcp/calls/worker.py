@@ -98,7 +98,7 @@ class Worker:
         """
         async with self._leasing:
             if self._name is None or (checks and not await self.ledger.read(upkeep.holds_lease, self._name)):
-                self._name = await self.ledger.take_lease()
+                self._name = await self.ledger.database.take_lease()
             return self._name
 
     @contextmanager
@@ -210,7 +210,7 @@ class Worker:
             pause, self._wake = self.timing.watch_idle, anyio.Event()
             with logged("looking for work"):
                 # A change counts at two looks, because the version may not show another one at about the same time.
-                two_looks_ago, one_look_ago, version = one_look_ago, version, self.ledger.version()
+                two_looks_ago, one_look_ago, version = one_look_ago, version, self.ledger.database.version()
                 if version is None:
                     continue
                 if is_time or version != two_looks_ago:
@@ -227,7 +227,7 @@ class Worker:
             await self.clock.sleep(pause)
             pause = self.timing.purge
             with logged("deleting old records"):
-                while self.ledger.version() is not None and await self.ledger.write(upkeep.purge, seconds):
+                while self.ledger.database.version() is not None and await self.ledger.write(upkeep.purge, seconds):
                     await self.clock.sleep(self.timing.purge_pause)
 
     async def _work(self, account: AccountKey | None = None) -> float:

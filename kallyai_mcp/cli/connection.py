@@ -165,7 +165,7 @@ class Connection:
         with anyio.CancelScope(shield=True):
             if self._ledger is not None:
                 with suppress(KallyAIError):
-                    await self._ledger.aclose()
+                    await self._ledger.database.aclose()
             if self._api is not None:
                 await self._api.aclose()
             if "sandbox" in self.__dict__:

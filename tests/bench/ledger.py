@@ -81,10 +81,10 @@ async def _timed(rounds: int, work: Callable[[int], Awaitable[None]]) -> float:
 
 async def _measure(database: Database, driver: str, size: int) -> None:
     ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
-    async with aclosing(ledger):
+    async with aclosing(database):
         await ledger.write(Transaction.now)
         await _fill(database, size)
-        worker = await ledger.take_lease()
+        worker = await database.take_lease()
 
         async def place(number: int) -> None:
             """Reserve a call, note that its request leaves, write its outcome, and note that it was told."""

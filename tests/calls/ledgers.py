@@ -46,9 +46,8 @@ async def opened(
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Ledger]:
     """The ledger in a file, or at a URL of PostgreSQL, closed at the end of the block."""
-    database = database_at(str(place), now)
-    async with aclosing(Ledger(database, policy=policy, timing=Timing())) as ledger:
-        yield ledger
+    async with aclosing(database_at(str(place), now)) as database:
+        yield Ledger(database, policy=policy, timing=Timing())
 
 
 async def kept_record(
@@ -109,7 +108,7 @@ async def reserved(ledger: Ledger, record: CallRecord, consent: Consent | None =
 
 async def sent(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Reserve a call under a lease of its own process, and note that its request leaves."""
-    record = await reserved(ledger, replace(record, worker=await ledger.take_lease()))
+    record = await reserved(ledger, replace(record, worker=await ledger.database.take_lease()))
     return await ledger.write(progress.mark_sent, record, service_time=lambda: None)
 
 

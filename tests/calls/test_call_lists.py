@@ -233,7 +233,7 @@ NOBODY: Json = {"call_id": "c-1", "status": "no_answer"}
 
 async def left_after_one_call(here: World, stopped: CallList | None = None) -> CallList:
     """A list, new or `stopped`, whose process has ended after a call that reached nobody, before it placed the next."""
-    asked, worker = stopped or await wanted(here), await here.run(here.ledger.take_lease())
+    asked, worker = stopped or await wanted(here), await here.run(here.ledger.database.take_lease())
     agreed = replace(ANY, last_calls=await here.run(here.ledger.read(lists.last_calls, asked)))
     begun, _ = await here.run(here.ledger.write(lists.reserve_list, asked, agreed, worker, new_tracking_id()))
     call = Call.model_validate(NOBODY)
@@ -269,7 +269,7 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(
     async with world(service, place) as here:
         left = await left_after_one_call(here)
         if is_taken:
-            worker = await here.run(here.ledger.take_lease())
+            worker = await here.run(here.ledger.database.take_lease())
             await here.run(here.ledger.write(follow_up.take_due, ACCOUNT, worker, service_time=lambda: None))
         service.transcripts["c-1"] = "Yes, you have a table"
     async with world(service, place) as here:

@@ -36,7 +36,7 @@ async def why_not_sent(ledger: Ledger, record: CallRecord) -> str:
 
 async def leased(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Reserve a call under a lease of its own."""
-    return await reserved(ledger, replace(record, worker=await ledger.take_lease()))
+    return await reserved(ledger, replace(record, worker=await ledger.database.take_lease()))
 
 
 @pytest.mark.parametrize(("seconds", "leaves"), [(121, False), (-3600, False), (120, True), (-0.5, True)])
@@ -65,7 +65,7 @@ async def test_no_request_leaves_for_a_record_that_has_ended(ledger: Ledger) -> 
 
 async def test_no_request_leaves_for_the_record_of_another_worker(ledger: Ledger, other: Ledger) -> None:
     record = await leased(ledger, asked())
-    mine = await other.take_lease()
+    mine = await other.database.take_lease()
 
     assert await why_not_sent(other, record) == "not_sent"
     assert await why_not_sent(other, replace(record, worker=mine)) == "not_sent"
@@ -74,15 +74,15 @@ async def test_no_request_leaves_for_the_record_of_another_worker(ledger: Ledger
 
 async def test_records_are_taken_over_once_and_only_those_of_the_account(ledger: Ledger, other: Ledger) -> None:
     theirs = AccountKey(ACCOUNT.api, "account-2")
-    worker = await ledger.take_lease()
+    worker = await ledger.database.take_lease()
     for number, account in ((1, ACCOUNT), (2, theirs), (3, ACCOUNT)):
         await reserved(ledger, another(number, account=account, worker=worker))
     await ended(ledger, another(4, worker=worker))
     unknown = await reserved(ledger, another(5, worker=worker))
     await ledger.write(progress.finish, unknown, CallState.UNKNOWN)
-    await ledger.aclose()
+    await ledger.database.aclose()
 
-    first = await other.take_lease()
+    first = await other.database.take_lease()
     taken = await other.write(upkeep.take_over, ACCOUNT, first, ())
     assert {record.tracking_id for record in taken} == {"t-1", "t-3"}
     assert await other.write(upkeep.take_over, ACCOUNT, first, {"t-1", "t-3"}) == []
@@ -107,7 +107,7 @@ async def test_a_suspended_process_keeps_its_records_and_those_of_a_killed_one_a
             await printed.receive_until(b"\n", 100)
             process.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)  # noqa: ASYNC222 - at once
-            worker = await here.take_lease()
+            worker = await here.database.take_lease()
             is_abandoned = (await here.read(upkeep.find_work, worker)).is_abandoned
             taken_over = await here.write(upkeep.take_over, ACCOUNT, worker, ())
             duplicate = await here.write(reservation.reserve, asked(2), redial=True)
@@ -130,7 +130,7 @@ async def test_a_suspended_process_keeps_its_records_and_those_of_a_killed_one_a
 async def hold_a_lease(place: str) -> None:
     """Take a lease, reserve a call, and print the worker's name; then try to send it for each line of stdin."""
     async with opened(place) as ledger:
-        worker = await ledger.take_lease()
+        worker = await ledger.database.take_lease()
         new = replace(asked(), worker=worker, placed_at=system_now())
         record = await ledger.write(reservation.reserve, new, redial=False)
         print(worker, flush=True)

@@ -43,8 +43,8 @@ OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
 async def hasty(url: str, clock: ManualClock) -> AsyncIterator[Ledger]:
     """A ledger that does not wait long for its server."""
     database = PostgresDatabase(url, now=clock.now, seconds=SECONDS)
-    async with aclosing(Ledger(database, policy=CallPolicy(), timing=Timing())) as ledger:
-        yield ledger
+    async with aclosing(database):
+        yield Ledger(database, policy=CallPolicy(), timing=Timing())
 
 
 def end_connections(server: PostgresDatabases, url: str) -> None:
@@ -170,7 +170,7 @@ async def test_a_worker_that_lost_its_lease_sends_no_request_for_calls_that_it_r
 
 async def test_a_record_that_is_being_taken_over_is_not_sent(database_url: str, clock: ManualClock) -> None:
     async with hasty(database_url, clock) as ledger, await psycopg.AsyncConnection.connect(database_url) as other:
-        record = await reserved(ledger, asked(worker=await ledger.take_lease()))
+        record = await reserved(ledger, asked(worker=await ledger.database.take_lease()))
         await other.execute("UPDATE calls SET worker = 'another'")
         codes: list[str] = []
 

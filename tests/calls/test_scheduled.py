@@ -156,9 +156,9 @@ async def test_a_call_that_was_taken_by_a_process_that_died_before_it_was_sent_i
         placed = await schedule(here)
     clock.advance((DUE - NOW).total_seconds())
     dying = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing())
-    worker = await dying.take_lease()
+    worker = await dying.database.take_lease()
     [taken] = await dying.write(follow_up.take_due, placed.account, worker, service_time=lambda: None)
-    await dying.aclose()
+    await dying.database.aclose()
     async with world(service, place) as other:
         await at(other, DUE + timedelta(minutes=2))
         record = await other.find(placed.tracking_id)

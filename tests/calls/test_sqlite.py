@@ -144,7 +144,7 @@ async def test_a_ledger_that_is_locked_for_long_is_an_error_and_still_read(
     assert len(errors) == 10
     assert any("database is locked" in error for error in errors)
     assert await is_placed(locked, another(12))
-    await locked.aclose()
+    await locked.database.aclose()
 
 
 # Files and folders that can't be used
@@ -234,7 +234,7 @@ async def test_a_ledger_of_a_newer_schema_is_used_as_it_is(
     path: Path, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     record = await reserved(ledger, another(1))
-    await ledger.aclose()
+    await ledger.database.aclose()
     with connected(path) as other:
         other.execute("UPDATE schema_version SET version = 99")
         other.execute("ALTER TABLE calls ADD COLUMN mood TEXT NOT NULL DEFAULT 'good'")

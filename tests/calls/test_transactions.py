@@ -85,7 +85,8 @@ async def test_writes_that_wait_share_a_transaction_and_a_refused_one_harms_no_o
     database = WatchedDatabase(database_at(place, clock.now), clock)
     database.unconfirmed = lost
     joins = Consent("a client", "not_needed", joins=True)  # which allows no new call
-    async with aclosing(Ledger(database, policy=CallPolicy(), timing=Timing())) as ledger:
+    ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
+    async with aclosing(database):
         consents = [joins if number in refused else None for number in range(6)]
         reserving = [ledger.write(reserve, _asked(n), redial=False, consent=one) for n, one in enumerate(consents)]
         results = await asyncio.gather(*reserving, return_exceptions=True)

@@ -175,7 +175,7 @@ async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
     await add_records(database, due(), 350, interval=0.001)
     clock.advance(1)
     taken = [len(await take(ledger)) for _ in range(2)]
-    taken_over = await ledger.write(upkeep.take_over, ACCOUNT, await ledger.take_lease(), ())
+    taken_over = await ledger.write(upkeep.take_over, ACCOUNT, await ledger.database.take_lease(), ())
     clock.advance(3600)
     shown = await kept(ledger, "t-due-350")
     is_more = [await ledger.write(rows.expire) for _ in range(2)]

@@ -57,14 +57,6 @@ class ConsentOutdatedError(KallyAIError, code="consent_outdated"):
     """The consent no longer fits: the number was called since it was given, or its confirmation was used already."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """What the transactions go by besides the rows."""
-
-    policy: CallPolicy
-    timing: Timing
-
-
 def _storable(values: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a statement, with replacements for NUL and unpaired surrogates, which can't be stored."""
     return {
@@ -79,13 +71,15 @@ class Transaction:
     `execute` runs one with its values, and returns its rows; when these are not needed (False), it may put it off.
 
     Attributes:
-        config: That of the ledger.
+        policy: That of the ledger.
+        timing: That of the ledger.
         holds_lease: Whether the worker of this process still holds its lease.
         is_abandoned: Whether no living process holds the lease of another worker. True stays true until the transaction
             ends.
     """
 
-    config: Config
+    policy: CallPolicy
+    timing: Timing
 
     def __init__(
         self,
@@ -167,20 +161,21 @@ class Ledger:
     """The records of calls, which all processes of one user or all workers of one server share.
 
     The modules of this package have the functions that read and write them; each runs in one transaction here, as in
-    `ledger.write(progress.mark_sent, record)`. Every method raises `LedgerUnavailableError` when the database can't be
+    `ledger.write(progress.mark_sent, record)`. Both methods raise `LedgerUnavailableError` when the `database` can't be
     used.
     """
 
     def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
-        self._database = database
-        self._config = Config(policy, timing)
+        self.database = database
+        self._policy = policy
+        self._timing = timing
         self._queues = WeakValueDictionary[AccountKey | None, _Queue]()
 
     async def read(
         self, work: Callable[Concatenate[Tx, Params], Result], /, *args: Params.args, **more: Params.kwargs
     ) -> Result:
         """Run `work`, which only reads, with these arguments in one transaction."""
-        return await self._database.read(lambda tx: work(self._configured(tx), *args, **more))
+        return await self.database.read(lambda tx: work(self._configured(tx), *args, **more))
 
     async def write(
         self, work: Callable[Concatenate[Tx, Params], Result], /, *args: Params.args, **more: Params.kwargs
@@ -218,7 +213,7 @@ class Ledger:
         Returns whether the database could be used.
         """
         try:
-            results = await self._database.write(lambda tx: [write.work(tx) for write in writes], account)
+            results = await self.database.write(lambda tx: [write.work(tx) for write in writes], account)
         except Exception as error:  # noqa: BLE001 - raised by `write`
             is_refused = isinstance(error, ConstraintError) or not isinstance(error, LedgerUnavailableError)
             if is_refused and len(writes) > 1:
@@ -233,20 +228,8 @@ class Ledger:
             write.result, write.error = result, None
         return True
 
-    def version(self) -> object:
-        """See `Database.version`."""
-        return self._database.version()
-
-    async def take_lease(self) -> str:
-        """Take the lease of a new worker; returns the worker's name."""
-        return await self._database.take_lease()
-
-    async def aclose(self) -> None:
-        """Give up the lease and close the database."""
-        await self._database.aclose()
-
     def _configured(self, tx: Tx) -> Tx:
-        tx.config = self._config
+        tx.policy, tx.timing = self._policy, self._timing
         return tx
 
 

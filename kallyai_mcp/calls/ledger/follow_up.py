@@ -54,7 +54,7 @@ def _plan_retry(tx: Tx, record: CallRecord) -> CallRecord | None:
     if is_past_appointment(record.submission, due, record.timezone):
         return None
     attempt = Attempt(record.placed_at, record.call.plain_status, record.call_id)
-    place_by = moment(due.timestamp() + tx.config.timing.place_within)
+    place_by = moment(due.timestamp() + tx.timing.place_within)
     following = Schedule(due, place_by, schedule.attempts, (*schedule.earlier, attempt))
     new = CallRecord.new(record.submission, record.account, now, record.timezone, record.session_id, following)
     # `new` has the tracking id of the copy, so that the generation of the record itself counts as used.

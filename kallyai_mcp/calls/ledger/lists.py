@@ -107,7 +107,7 @@ def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
 def find_same_list(tx: Tx, requested: CallList) -> CallList | None:
     """The list that answers the request for `requested`: it goes on, waits for its user, or ended a short time ago."""
     newest_first = "fingerprint = :fingerprint ORDER BY CASE WHEN why IS NULL THEN 0 ELSE 1 END, asked_at DESC"
-    timing = tx.config.timing
+    timing = tx.timing
     for call_list in _select(tx, requested.account, newest_first, fingerprint=requested.fingerprint):
         seconds = timing.wait_for_user if call_list.waits_for_user else timing.repeat_after
         if call_list.ended_at is None or call_list.ended_at.timestamp() > tx.now() - seconds:
@@ -132,7 +132,7 @@ def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
     A list whose last call is in progress goes on.
     """
     recent = _select(tx, account, "ended_at IS NULL")  # apart, so that SQLite uses an index for each
-    recent += _select(tx, account, "ended_at > :since", since=tx.now() - tx.config.timing.wait_for_user)
+    recent += _select(tx, account, "ended_at > :since", since=tx.now() - tx.timing.wait_for_user)
     unfinished = [each for each in recent if each.is_open or each.waits_for_user]
     return sorted(unfinished, key=lambda each: each.asked_at, reverse=True)
 

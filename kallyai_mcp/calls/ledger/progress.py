@@ -30,7 +30,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallR
         KallyAIError: It must not leave: the record is too old (code `too_late`), or it has ended, is gone, or
             belongs to another worker, or this worker lost its lease (code `not_sent`).
     """
-    now, within = tx.now(), tx.config.timing.send_within
+    now, within = tx.now(), tx.timing.send_within
     mine = f"tracking_id = :id AND worker = :worker AND {ACTIVE}"
     values = {"id": record.tracking_id, "worker": record.worker}
     sent = tx.rows(

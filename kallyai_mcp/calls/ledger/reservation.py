@@ -113,7 +113,7 @@ class SameCalls:
     ) -> None:
         self._tx = tx
         self._requested = requested
-        self._timing = tx.config.timing
+        self._timing = tx.timing
         self._arrived_at = tx.now() - arrived.longest() if arrived is not None else tx.now()
         self._delivered = delivered
         self._day = moment(tx.now()).date().isoformat()
@@ -209,11 +209,11 @@ def check_policy(tx: Tx, record: CallRecord) -> PolicyError | None:
 
     A limit does not refuse a scheduled call if it allows one more call before the scheduled call is due.
     """
-    if (ban := tx.config.policy.ban(record.submission.respondent_phone)) is not None:
+    if (ban := tx.policy.ban(record.submission.respondent_phone)) is not None:
         return ban
     due = record.schedule.not_before
     left = max(0.0, due.timestamp() - tx.now()) if due is not None else 0.0
-    reached = [error for limit in tx.config.policy.limits() if (error := _reached(tx, record, limit)) is not None]
+    reached = [error for limit in tx.policy.limits() if (error := _reached(tx, record, limit)) is not None]
     waits = {inf if error.retry_after is None else error.retry_after: error for error in reached}
     longest = max(waits, default=-inf)  # so that an agent is not told to retry too early
     return waits[longest] if longest >= left else None

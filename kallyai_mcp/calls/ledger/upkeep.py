@@ -73,7 +73,7 @@ def purge(tx: Tx, seconds: float) -> bool:
     yet delivered, or of a list that is kept is never deleted.
     """
     now = tx.now()
-    values = {"before": now - seconds, "waited": now - tx.config.timing.wait_for_user, "most": BATCH}
+    values = {"before": now - seconds, "waited": now - tx.timing.wait_for_user, "most": BATCH}
     lists = tx.rows(f"SELECT list_id FROM call_lists WHERE {_OLD_LISTS} ORDER BY ended_at LIMIT :most", **values)
     for row in lists:
         old_list = f"DELETE FROM call_lists WHERE list_id = :id AND {_OLD_LISTS} RETURNING list_id"

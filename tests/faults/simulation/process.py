@@ -176,7 +176,7 @@ class Process:
             "http://service", tokens=self.sign_in, user_agent=self.name, app=self._stepped_service, retry_backoff=0
         )
         context = CallContext(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock)
-        async with aclosing(ledger), Calls(context) as calls:
+        async with aclosing(ledger.database), Calls(context) as calls:
             self._delivery = calls.delivery
             self._delivery.awaits_reading = self._is_over_pipes
             yield AppContext(
