@@ -138,7 +138,7 @@ async def _only_call(api: "KallyAI", wanted: Wanted, others: Iterable[Wanted], b
         if listed.call_id.casefold() in others_ids or not wanted.may_be(listed):
             continue
         try:
-            call = _with_listed(await api.get_call(listed.call_id), listed)
+            call = await api.get_call(listed.call_id)
         except NotFoundError:
             raise UncertainError("A listed call has no details yet.") from None
         is_vague = is_vague or call.created_at is None or call.submission.respondent_phone is None
@@ -149,13 +149,6 @@ async def _only_call(api: "KallyAI", wanted: Wanted, others: Iterable[Wanted], b
     if len(fitting) != 1 or any(other.fits(fitting[0]) for other in others):
         raise UncertainError("Listed calls can't be told apart.")
     return fitting[0]
-
-
-def _with_listed(call: Call, listed: Call) -> Call:
-    """The details of a `call`, with the number and the date of its entry in the list where the details lack them."""
-    number = call.submission.respondent_phone or listed.submission.respondent_phone
-    submission = call.submission.model_copy(update={"respondent_phone": number})
-    return call.model_copy(update={"created_at": call.created_at or listed.created_at, "submission": submission})
 
 
 async def _listed(api: "KallyAI", earliest: datetime) -> list[Call]:

@@ -95,11 +95,3 @@ async def test_a_list_that_changes_while_it_is_read_leaves_doubt(here: World, *,
     record = await here.call()
 
     assert record.state is CallState.UNKNOWN
-
-
-async def test_the_list_may_repeat_what_the_details_do_not(here: World) -> None:
-    service = here.answering([LOST], [shown()])
-    service.details = {"call_id": "c-1", "status": "success", "highlights": "Booked"}
-    record = await here.call()
-
-    assert record.call_id == "c-1"
