@@ -144,7 +144,7 @@ def build_app(
     }
     return http_app(
         server,
-        _policy_of(settings, provider, routes, local=is_local),
+        _policy_of(settings, provider, local=is_local),
         checks=checks,
         lifespan=lifespan(),
         sse=not is_worker,
@@ -153,10 +153,7 @@ def build_app(
     )
 
 
-def _policy_of(
-    settings: Settings, provider: "Provider | None", routes: Sequence[Route], *, local: bool
-) -> AccessPolicy:
-    """Who may use the server; `routes` are those of the sign-in, which need no token."""
+def _policy_of(settings: Settings, provider: "Provider | None", *, local: bool) -> AccessPolicy:
     verifier, is_known = choose_verifier(settings, provider)
     own_pages = (provider.issuer,) if provider is not None else ()
     own_host = (urlsplit(settings.public_url).netloc,) if settings.public_url is not None else ()
@@ -167,7 +164,6 @@ def _policy_of(
         verifier=verifier,
         is_known=is_known,
         metadata_at=settings.public_url if settings.auth in ("caller", "oauth") else None,
-        open_paths=frozenset(route.path for route in routes),
         rate_limit=settings.rate_limit,
         trusted_proxies=settings.trusted_proxies,
     )

@@ -108,7 +108,6 @@ class AccessPolicy:
             address has sent too many invalid ones.
         rate_limit: How many requests each account may send (each address, if no token is needed).
         metadata_at: The server's base URL for clients, if it has metadata that names the authorization server.
-        open_paths: Paths that need no bearer token.
         trusted_proxies: Addresses and networks of proxies whose `X-Forwarded-For` header is used.
     """
 
@@ -118,7 +117,6 @@ class AccessPolicy:
     is_known: Callable[[str], bool]
     rate_limit: str
     metadata_at: str | None
-    open_paths: frozenset[str]
     trusted_proxies: Sequence[str]
 
 
@@ -182,7 +180,7 @@ class AccessMiddleware:
     async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         headers = Headers(scope=scope)
         refusal = self._check_headers(scope, headers)
-        if refusal is None and not self._is_open(scope):
+        if refusal is None and not _is_open(scope["path"]):
             bearer = _bearer(headers) if self._policy.verifier is not None else None
             caller = await self._find_caller(scope, bearer)
             if isinstance(caller, Response):
@@ -204,11 +202,6 @@ class AccessMiddleware:
         if (origin := headers.get("origin")) is not None and not _matches(origin, self._policy.origins):
             return PlainTextResponse("That web page may not use this server", 403)
         return None
-
-    def _is_open(self, scope: Scope) -> bool:
-        """Whether clients need this before they have a token."""
-        path = scope["path"]
-        return path in _STATUS_PATHS or path in self._policy.open_paths or path.startswith("/.well-known/")
 
     async def _find_caller(self, scope: Scope, bearer: str | None) -> str | Response:
         """Put the user into the scope; returns the caller's name for the limits, or the refusal."""
@@ -292,6 +285,11 @@ class AccessMiddleware:
             with suppress(KallyAIError, TimeoutError):  # as long as nothing is known, the token counts as valid
                 is_valid = await self._content(bearer) is not None
         await answer.end()
+
+
+def _is_open(path: str) -> bool:
+    """Whether a path needs no token: its clients have none yet, or it does not exist."""
+    return path in _STATUS_PATHS or path == "/" or path.startswith(("/oauth/", "/.well-known/"))
 
 
 def _bearer(headers: Headers) -> str | None:
