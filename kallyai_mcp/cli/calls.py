@@ -28,7 +28,6 @@ from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.call_results import call_result
 from kallyai_mcp.tools.call_view import CallView, find_any
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.past_calls import ListedCalls
 from kallyai_mcp.tools.results import Answer
 from kallyai_mcp.tools.results import as_json as structure_of
 from kallyai_mcp.tools.text.calendar import rebuilt
@@ -115,7 +114,7 @@ def _sandbox_flag(app_context: AppContext) -> str:
     return " --sandbox" if app_context.embedded else ""
 
 
-def notes_of(page: ListedCalls) -> list[str]:
+def notes_of(page: past_calls.ListedCalls) -> list[str]:
     """What is said of a page of calls as a whole: that the ledger can't be read, and which lists go on or wait."""
     notes = [NO_LEDGER] if NO_LEDGER in page.text else []
     if lists := page.structure.lists:
