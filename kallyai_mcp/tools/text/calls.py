@@ -33,7 +33,7 @@ from kallyai_mcp.tools.text.plain import (
 
 SAY = {
     # Outcomes
-    "booked": "Booked: {what}{when}.",
+    "booked": "Booked: {what} at {party}, {when}{allowed}.",
     "booked_other_time": "Booked for another time: {when}; you asked for {asked}. {party}.",
     "allowed": ", one of the other times that you gave",
     "tell_now": "Tell the user now and ask if that works.",
@@ -49,7 +49,8 @@ SAY = {
         "call on purpose: redial=true."
     ),
     "other_times": (
-        "KallyAI was told to agree to {times}. If the user wants one: make_call with its day and time{change}."
+        "KallyAI was told to agree to no other time{but}. If the user wants one: make_call with its day and "
+        "time{change}."
     ),
     # After nobody was reached
     "time_there": "It is {time} there.",
@@ -176,20 +177,17 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
 
 def _headline(view: CallView, call: Call, reader: Reader) -> str:
     party, when, why = party_of(view.submission), booked_time(view, reader), reason(view)
-    lasted = duration(call.duration_seconds) if call.duration_seconds is not None else ""
     if view.outcome is Outcome.UNKNOWN:
         return SAY["status"].format(party=party, status=quoted(call.status, 24))
     if view.outcome is Outcome.BOOKED_OTHER_TIME and not view.is_at_allowed_time:
         return SAY["booked_other_time"].format(when=when, asked=asked_time(view, reader), party=party)
     if view.outcome in BOOKED:
         allowed = SAY["allowed"] if view.outcome is Outcome.BOOKED_OTHER_TIME else ""
-        when = f"{', ' if when else ''}{when}{allowed}"
-        return SAY["booked"].format(what=f"{thing(view)} at {party}", when=when)
-    state = state_in_words(view).rstrip("*").capitalize()
-    if why:
-        text = f"{state}: {why} at {party}{f' after {lasted}' if lasted else ''}."
-    else:
-        text = f"{state}: {party}{f', {lasted}' if lasted else ''}."
+        return SAY["booked"].format(what=thing(view), party=party, when=when, allowed=allowed)
+    facts = f"{why} at {party}" if why else party
+    if call.duration_seconds is not None:
+        facts += f"{' after' if why else ','} {duration(call.duration_seconds)}"
+    text = f"{state_in_words(view).rstrip('*').capitalize()}: {facts}."
     phone = view.submission.respondent_phone
     local = local_time(phone, reader.now) if phone and view.outcome is Outcome.NOT_REACHED else None
     return f"{text} {SAY['time_there'].format(time=hour(local))}" if local is not None else text
@@ -240,10 +238,10 @@ def _more(view: CallView, call: Call) -> str:
     has_words = view.outcome is not Outcome.NOT_REACHED or call.plain_status == "voicemail"
     tools = ["get_calendar_event"] if view.appointment is not None else []
     tools += ["get_transcript"] if has_words and view.has_transcript else []
-    parts = [", ".join(tools)] if tools else []
+    text = f"; {', '.join(tools)}" if tools else ""
     if view.appointment is not None and view.related.later is None:
-        parts.append("to change or cancel it: changes_call_id")
-    return "".join(f"; {part}" for part in parts)
+        text += "; to change or cancel it: changes_call_id"
+    return text
 
 
 def _before(view: CallView, reader: Reader) -> str:
@@ -300,9 +298,7 @@ def offer_not_accepted(view: CallView) -> str:
         return ""
     booking = changes_in(view.submission)
     change = f' and changes_call_id "{word(booking)}"' if booking else ""
-    return SAY["other_times"].format(
-        times=f"no other time than {one_line(times, 80)}" if times else "no other time", change=change
-    )
+    return SAY["other_times"].format(but=f" than {one_line(times, 80)}" if times else "", change=change)
 
 
 def _progress(view: CallView, reader: Reader) -> str:
