@@ -25,7 +25,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_search import UncertainError, find, read_findings
 from kallyai_mcp.calls.clock import Stopwatch, pauses
 from kallyai_mcp.calls.context import CallContext
-from kallyai_mcp.calls.ledger import follow_up, progress
+from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
@@ -101,9 +101,6 @@ class Run:
     async def settle(self) -> None:
         """Run a call to its end whose worker has died."""
         record = self.record
-        if record.state is CallState.RESERVED and record.schedule.not_before is not None:
-            await self._context.until_written(follow_up.put_back, record)
-            return
         if record.state is CallState.RESERVED:
             words = "The server was stopped before the request left."
             await self._finish(CallState.REFUSED, KallyAIError(words, code="not_sent"))

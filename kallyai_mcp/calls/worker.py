@@ -180,12 +180,11 @@ class Worker:
                 del self._runs[record.tracking_id]
             run.has_ended.set()
         is_of_list = record.session_id is not None and is_tracking_id(record.session_id)
-        if is_of_list and not self._is_read_only:  # the next call is sent with the token of the same request
+        # Unless it is not known whether somebody talked, the next call is sent with the token of the same request.
+        is_known = run.end is not None and (run.end.reached is not None or run.end.state is not CallState.ENDED)
+        if is_of_list and is_known and not self._is_read_only:
             with logged("calling the next candidate"):
-                if run.end is None or (run.end.state is CallState.ENDED and run.end.reached is None):
-                    await self._work(None if self._works_alone else record.account)
-                else:
-                    await self._send_due(record.account, lambda: None, {record.session_id})
+                await self._send_due(record.account, lambda: None, {record.session_id})
 
     async def _send_due(self, account: AccountKey, service_time: ServiceTime, only: Container[str | None]) -> None:
         """Send the calls that `follow_up.take_due` reserves for this worker."""
@@ -236,7 +235,7 @@ class Worker:
         None is the account signed in now. Returns the seconds until there may be more to do.
         """
         work = await self.ledger.read(upkeep.find_work, self._name, self._known())
-        is_due = work.due_in <= 0 and not self._is_read_only
+        is_due = (work.due_in <= 0 or work.is_abandoned) and not self._is_read_only  # what is taken over may be due
         is_more = False
         if work.is_abandoned or is_due:
             try:
@@ -259,7 +258,7 @@ class Worker:
         async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
             taken = await self.ledger.write(upkeep.take_over, account, worker, self._known())
             for record in taken:
-                if record.tracking_id not in self._known():
+                if record.is_active and record.tracking_id not in self._known():
                     self.start(record)
         return len(taken) >= BATCH
 

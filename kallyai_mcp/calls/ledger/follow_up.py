@@ -141,9 +141,3 @@ def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord:
     if (reserved := change(tx, record.tracking_id, scheduled, to_row(taken))) is not None:
         write_audit(tx, reserved, None)  # the consent is in the line of the request
     return reserved or record
-
-
-def put_back(tx: Tx, record: CallRecord) -> None:
-    """Schedule a reserved call again whose worker died before the request left: it is placed, or it expires."""
-    mine = "worker = :worker AND state = 'reserved'"
-    change(tx, record.tracking_id, mine, {"state": "scheduled"}, worker=record.worker)

@@ -6,7 +6,7 @@ from math import inf
 
 from kallyai_mcp.calls.ledger.base import BATCH, Tx
 from kallyai_mcp.calls.ledger.rows import ACTIVE, change, select
-from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 
 _OLD_CALLS = (
     "placed_at < :before AND state IN ('ended', 'refused', 'canceled', 'expired') AND delivered_at IS NOT NULL "
@@ -53,15 +53,19 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) 
     """Give `worker` up to `BATCH` of the account's active records that no living process runs; returns them.
 
     They are records of workers that have died, and records of `worker` that are not among the `known` tracking ids: a
-    transaction may be committed without a confirmation. A record that this version can't read is left to a newer one.
+    transaction may be committed without a confirmation. A call that was due, and whose request has not left, is
+    scheduled again: it is placed, or it expires. A record that this version can't read is left to a newer one.
     """
     active = select(tx, account, ACTIVE)
     dead = {other for other in {record.worker for record in active} - {worker} if tx.is_abandoned(other)}
-    found = [record for record in active if record.worker == worker and record.tracking_id not in known]
+    found: list[CallRecord] = []
     for record in active:
-        if record.worker in dead and len(found) < BATCH:
-            of_dead = f"{ACTIVE} AND worker = :dead"
-            taken = change(tx, record.tracking_id, of_dead, {"worker": worker}, dead=record.worker)
+        is_unknown = record.worker == worker and record.tracking_id not in known
+        if (is_unknown or record.worker in dead) and len(found) < BATCH:
+            is_due = record.state is CallState.RESERVED and record.schedule.not_before is not None
+            columns = {"worker": worker, "state": CallState.SCHEDULED.value if is_due else record.state.value}
+            unchanged = "state = :state AND worker = :before"
+            taken = change(tx, record.tracking_id, unchanged, columns, state=record.state.value, before=record.worker)
             found += [taken] if taken is not None else []
     return found
 
