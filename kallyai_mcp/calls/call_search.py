@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError, UnusableCallIdError
+from kallyai_mcp.api.errors import (
+    ForbiddenError,
+    KallyAIError,
+    NotFoundError,
+    NotSignedInError,
+    UnauthorizedError,
+    UnusableCallIdError,
+)
 from kallyai_mcp.api.models import Call, TranscriptEntry
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment, time_of_day
 from kallyai_mcp.calls.context import CallContext, logged
@@ -48,6 +55,9 @@ _NOT_ADDED = frozenset(
 
 _NOTHING = (NotFoundError, ForbiddenError)
 """KallyAI's answers when there is nothing to read; the second one for a token that lacks a scope."""
+
+_SIGNED_OUT = (NotSignedInError, UnauthorizedError)
+"""Errors after which a call that follows is refused, too, so that its list says that the user has to sign in."""
 
 Found = TypeVar("Found")
 
@@ -195,7 +205,7 @@ async def look_again(record: CallRecord, context: CallContext) -> bool:
         with context.clock.move_on_after(seconds):
             call = await find(record, context)
     except KallyAIError as error:
-        return isinstance(error, _NOTHING)
+        return isinstance(error, (*_NOTHING, *_SIGNED_OUT))
     if call is None or not call.is_final:
         return False
     findings = await read_findings(context, record.account, call, record)
