@@ -87,9 +87,8 @@ class Elicitation:
         # A client that names no mode shows forms: earlier versions of the protocol had no other mode.
         self.shows_forms = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
         self.opens_links = elicitation is not None and elicitation.url is not None
-        self._replies: dict[str, Reply] = {}
-        if ctx.request_state is not None:
-            self._replies = {name: Reply(**asked) for name, asked in json.loads(ctx.request_state).items()}
+        asked = json.loads(ctx.request_state or "{}")
+        self._replies = {name: Reply(**question) for name, question in asked.items()}
         for name, result in (ctx.input_responses or {}).items():
             if name in self._replies and isinstance(result, ElicitResult):
                 self._replies[name] = self._replies[name].with_result(result)

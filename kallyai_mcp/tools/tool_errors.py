@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.api import errors
+from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError
 from kallyai_mcp.tools.context import AppContext, SignInLink
 from kallyai_mcp.tools.results import ErrorAnswer, ToolResult
 from kallyai_mcp.tools.text.account import allowances, sign_in_needed
-from kallyai_mcp.tools.text.errors import error_text, may_have_been_placed, quota_facts, with_service_words
+from kallyai_mcp.tools.text.errors import error_text, quota_facts, with_service_words
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
@@ -63,7 +64,7 @@ async def with_sign_in_link(
 
 def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnswer:
     """The structure for an error; with `places_calls`, it is about a call that should have been placed."""
-    maybe = places_calls and may_have_been_placed(error)
+    maybe = places_calls and not proves_no_call(error)
     is_passing = error.retry_after is not None or error.code in _PASSING or isinstance(error, _PASSING_KINDS)
     wrong = error.problems[:MAX_NAMED] if isinstance(error, InvalidArgumentsError) else ()
     return ErrorAnswer(

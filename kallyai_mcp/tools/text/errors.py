@@ -7,6 +7,7 @@ from datetime import datetime
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics
+from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.cards.texts import explained
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, wrong_arguments
@@ -20,7 +21,7 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
     """The text of a tool's error; with `places_calls`, it says whether a call was placed."""
     if isinstance(error, InvalidArgumentsError):
         return wrong_arguments(error.problems, places_calls=places_calls)
-    if places_calls and may_have_been_placed(error):
+    if places_calls and not proves_no_call(error):
         text = (
             f"Unknown: no usable answer came after the request was sent ({word(error.code)}), so the number may have "
             "been called. Check with list_calls before anything else; do not place the call again."
@@ -51,11 +52,6 @@ def quota_facts(error: errors.QuotaExceededError, usage: Statistics | None, *, n
     known = usage or Statistics(plan_type=error.plan_type, minutes_allocated=minutes[0], minutes_remaining=rest)
     more = f"To get more now: {one_line(error.upgrade_url)}." if error.upgrade_url else MORE
     return f"{what_happened(error)}. {quota(known, None, now=now, has_tools=False)} {more}"
-
-
-def may_have_been_placed(error: errors.KallyAIError) -> bool:
-    """Whether a call may have been placed when a request for one raised `error`."""
-    return isinstance(error, errors.ResponseLostError | errors.UnavailableError | errors.UnreadableResponseError)
 
 
 def _explain(error: errors.KallyAIError) -> tuple[str, str]:
