@@ -202,10 +202,12 @@ async def wait_and_answer(
     is_task = placed_now is not None and accepts_tasks(request)
     is_there = isinstance(found, Call) or not (found.is_open and _leaves_unnoticed(request))
     seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
+    if is_task:
+        seconds = 0
     if isinstance(found, CallList):
-        found = await app_context.calls.wait_for_list(found, 0 if is_task else seconds)
+        found = await app_context.calls.wait_for_list(found, seconds)
     elif isinstance(found, CallRecord):
-        found = await app_context.calls.wait(found, 0 if is_task else seconds)
+        found = await app_context.calls.wait(found, seconds)
     if is_task and not isinstance(found, Call) and status_of(found) == "working":
         return task_of(app_context, found, is_new=True, is_duplicate=placed_now is False)
     return await result_of(app_context, found, placed_now=placed_now, client_is_there=is_there)

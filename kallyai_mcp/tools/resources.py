@@ -1,6 +1,5 @@
 """Resources: for each call its outcome, transcript, and calendar file."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,8 +21,6 @@ from kallyai_mcp.tools.tool_errors import with_sign_in_link
 CALL = "kallyai://calls/{call_id}"
 TRANSCRIPT = "kallyai://calls/{call_id}/transcript"
 """URI templates (RFC 6570); a `tracking_id` may be used as `call_id`."""
-
-_log = logging.getLogger(__name__)
 
 
 def add_templates(server: MCPServer[AppContext]) -> None:
@@ -48,7 +45,6 @@ def _by_id(read: Callable[[AppContext, str], Awaitable[str]]) -> Callable[..., A
             return await read(app_context, call_id)
         except KallyAIError as found:
             error, link = await with_sign_in_link(found, app_context)
-            _log.info("not read: %s", error.code, extra={"api_correlation_id": error.correlation_id})
             words = error_text(error, places_calls=False)
             if isinstance(error, NotFoundError | NotThereError):
                 raise ResourceNotFoundError(words) from error
