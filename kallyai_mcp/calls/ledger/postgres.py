@@ -5,14 +5,13 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from datetime import datetime
 from functools import lru_cache
 from math import inf
 from typing import Any
 
-import anyio
 import anyio.to_thread
 import psycopg
 from psycopg.abc import PQGen
@@ -90,19 +89,12 @@ class _Connection(psycopg.Connection[Row]):
     until = inf
     worker = ""
 
-    def wait(self, gen: PQGen[Result], *args: Any, **more: Any) -> Result:
+    def wait(self, gen: PQGen[Result], *_: Any, **__: Any) -> Result:
         """Run a part of a statement, as psycopg does; raises `psycopg.OperationalError` when the time is over."""
-        return super().wait(self._in_time(gen), *args, **more)
-
-    def _in_time(self, gen: PQGen[Result]) -> PQGen[Result]:
-        ready: Any = None  # psycopg sends a value ten times a second at least
-        while time.monotonic() < self.until:
-            try:
-                ready = yield gen.send(ready)
-            except StopIteration as end:
-                found: Result = end.value
-                return found
-        raise psycopg.OperationalError("the server does not answer")
+        left = self.until - time.monotonic()
+        if left <= 0:  # then `gen`, which ends a pipeline after an error, must not even begin
+            raise psycopg.OperationalError("the server does not answer")
+        return super().wait(gen, timeout=left)
 
 
 class PostgresDatabase:
@@ -129,7 +121,7 @@ class PostgresDatabase:
             min_size=0,
             max_size=_CONNECTIONS,
             reconnect_timeout=0,
-            open=False,
+            open=True,
         )
         self._threads = anyio.CapacityLimiter(_CONNECTIONS)
         self._lease: _Connection | None = None
@@ -153,27 +145,20 @@ class PostgresDatabase:
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""
 
-        def taking(until: float) -> _Connection:
-            number, connection = secrets.randbits(31), _Connection.connect(self._conninfo, **_CONNECTED)
-            connection.until, connection.worker = until, f"{number:08x}"
-            try:
-                connection.execute("SELECT pg_advisory_lock(%s, %s)", (_LEASES, number))
-            except BaseException:
-                connection.close()
-                raise
-            return connection
+        def taking(until: float) -> str:
+            number, lease = secrets.randbits(31), _Connection.connect(self._conninfo, **_CONNECTED)
+            lease.until, lease.worker = until, f"{number:08x}"
+            before, self._lease = self._lease, lease
+            if before is not None:
+                before.close()
+            lease.execute("SELECT pg_advisory_lock(%s, %s)", (_LEASES, number))
+            return lease.worker
 
         await self.write(Transaction.now)  # fails when this program is ending
-        lease = await self._in_thread(taking)
-        before, self._lease = self._lease, lease
-        if before is not None:
-            before.close()
-        return lease.worker
+        return await self._in_thread(taking)
 
     async def aclose(self) -> None:
         """See `Database.aclose`."""
-        with suppress(psycopg.OperationalError):  # closed already
-            self._pool.open()  # so that nothing can open it later
         self._pool.close(timeout=0)
         lease, self._lease = self._lease, None
         if lease is not None:
@@ -191,24 +176,11 @@ class PostgresDatabase:
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._seconds):
             try:
                 return await anyio.to_thread.run_sync(work, until, abandon_on_cancel=True, limiter=self._threads)
-            except LedgerUnavailableError as error:
-                _log.error("%s", error)
-                raise
-            except psycopg.errors.UniqueViolation as error:
-                raise ConstraintError(f"The ledger refused the call: {error.diag.constraint_name}") from error
             except (psycopg.Error, OSError) as error:
-                if isinstance(error, _OWN) and not isinstance(error, _OF_THE_SERVER):
-                    why = error.diag.message_primary or str(error)  # the rest of the message may quote a whole row
-                    _log.error("the ledger's database refused a statement: %s", why)
-                    raise StatementError(why) from None
-                # The driver's message may quote the URL with its password.
-                why = (
-                    "no connection" if type(error) in (PoolTimeout, psycopg.OperationalError) else type(error).__name__
-                )
-                _log.warning("the ledger's database can't be used: %s", why)
-                raise LedgerUnavailableError(f"The ledger's database can't be used ({why})") from None
-        if not self._pool.closed:
-            self._pool.drain()  # the idle connections lead to the same server
+                known = _known(error)
+                _log.error("%s", known)
+                raise known from None  # psycopg's message may quote a whole row, or the URL with its password
+        self._pool.drain()  # the idle connections lead to the same server
         raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
 
     async def _run(self, work: Callable[[Transaction], Result], *begin: str) -> Result:
@@ -222,7 +194,7 @@ class PostgresDatabase:
 
         return await self._in_thread(run)
 
-    def _transaction(self, until: float, work: Callable[[Transaction], Result], begin: Sequence[str]) -> Result:
+    def _transaction(self, until: float, work: Callable[[Transaction], Result], begin: tuple[str, ...]) -> Result:
         """Run `work`; a connection that the server has ended meanwhile is replaced by another one.
 
         In a transaction, a statement whose rows are not needed is sent together with the next one.
@@ -249,7 +221,6 @@ class PostgresDatabase:
 
     def _connected(self, until: float) -> _Connection:
         """A connection of the pool."""
-        self._pool.open()
         try:
             connection = self._pool.getconn(timeout=0.2)
         except PoolTimeout:
@@ -257,6 +228,18 @@ class PostgresDatabase:
             connection = self._pool.getconn(timeout=_CONNECT_SECONDS)
         connection.until = until
         return connection
+
+
+def _known(error: psycopg.Error | OSError) -> Exception:
+    """The ledger's error for one of psycopg."""
+    if isinstance(error, OSError):
+        return LedgerUnavailableError(f"The ledger's database can't be used: {error}")
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return ConstraintError(f"The ledger refused the call: {error.diag.constraint_name}")
+    if isinstance(error, _OWN) and not isinstance(error, _OF_THE_SERVER):
+        return StatementError(f"The ledger's database refused a statement: {error.diag.message_primary or error}")
+    why = type(error).__name__ if error.sqlstate else "no connection"
+    return LedgerUnavailableError(f"The ledger's database can't be used: {why}")
 
 
 def _opened(connection: _Connection, now: float, lease: _Connection | None) -> Transaction:
@@ -289,12 +272,10 @@ def _prepare(transaction: Transaction) -> None:
     )
     for name, value in row.items():
         if value == "off":
-            raise LedgerUnavailableError(
-                f"The PostgreSQL server runs with {name} = off, so a crash could lose calls; switch it on"
-            )
+            raise OSError(f"it runs with {name} = off, so a crash could lose calls; switch it on")
     if row["statement_timeout"] == "0":
-        raise LedgerUnavailableError(
-            "The settings of the session have no effect, as behind PgBouncer with pool_mode = transaction, where a "
+        raise OSError(
+            "the settings of the session have no effect, as behind PgBouncer with pool_mode = transaction, where a "
             "worker's lock outlives it; KALLYAI_DATABASE_URL must name the PostgreSQL server itself"
         )
     transaction.rows("SELECT pg_advisory_xact_lock(:lock, 0)", lock=_MIGRATION_LOCK)
