@@ -283,6 +283,16 @@ BROKEN: tuple[Broken, ...] = (
         asks=(Ask(0, gives_up=5, silently=True), Ask(60)),
     ),
     broken(
+        "a call is taken that another record may have, whose time is not known",
+        Patch("calls.call_search", "Wanted.of(other, None)", "Wanted.of(other, ahead)"),
+        tasks=tuple(table(additional_instructions=[f"Ask for table {number}"]) for number in range(2)),
+        asks=(Ask(0), Ask(0, task=1, process=1)),
+        starts=(Start(), Start()),
+        events=(Event(1.1, "has its clock set", seconds=-300),),
+        troubles=(Trouble("cut", placed=True, delay=96), *_NOT_PLACED),
+        quirks=Quirks(echo="name and number"),
+    ),
+    broken(
         "the service's clock is not looked at",
         Patch("calls.call_search", "record.placed_at) + ahead\n", "record.placed_at)\n"),
         starts=(Start(ahead=300),),
@@ -496,6 +506,12 @@ BROKEN: tuple[Broken, ...] = (
             "CANCELED):\n            return None",
         ),
         tasks=(_candidates(DROPPED, BOOKED),),
+    ),
+    broken(
+        "a list goes on while KallyAI does not tell whether somebody talked",
+        Patch("calls.worker", "run.end.reached is not None or", "True or"),
+        tasks=(_candidates(DROPPED, BOOKED),),
+        look_troubles=(Trouble(500),) * 8,
     ),
     broken(
         "an answer does not stop a list",
