@@ -167,7 +167,7 @@ class Calls(Worker):
         try:
             yield
         except PolicyError as error:
-            await self.ledger.write(reservation.note_refusal, new, error, consent)
+            await self.ledger.write(rows.write_audit, new, consent, refused_by=error.setting)
             _log.info("not called, because of %s", error.setting)  # its number is only in the audit trail
             count("kallyai.calls.refused", code=error.code)
             raise

@@ -62,7 +62,7 @@ async def kept_record(
         try:
             await ledger.write(reservation.reserve, record, redial=True, consent=consent)
         except PolicyError as error:
-            await ledger.write(reservation.note_refusal, record, error, consent)
+            await ledger.write(rows.write_audit, record, consent, refused_by=error.setting)
             raise
 
 

@@ -176,7 +176,7 @@ async def test_the_audit_trail_says_who_asked_how_and_what_became_of_it(
     clock.advance(1)
     error = await refusal(place, clock, another(2, THERE), CallPolicy(denied=(THERE,)))
     assert error is not None
-    await ledger.write(reservation.note_refusal, another(2, THERE), error, None)
+    await ledger.write(rows.write_audit, another(2, THERE), None, refused_by=error.setting)
 
     refused, placed = await ledger.read(rows.audit, ACCOUNT, 10)
 

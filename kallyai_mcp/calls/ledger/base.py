@@ -65,33 +65,26 @@ def _storable(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@dataclass(eq=False)
 class Transaction:
     """One open transaction. Statements use the SQL that both databases share, with `:name` parameters.
 
-    `execute` runs one with its values, and returns its rows; when these are not needed (False), it may put it off.
+    `_execute` runs one with its values, and returns its rows; when these are not needed (False), it may put it off.
 
     Attributes:
-        policy: That of the ledger.
-        timing: That of the ledger.
         holds_lease: Whether the worker of this process still holds its lease.
         is_abandoned: Whether no living process holds the lease of another worker. True stays true until the transaction
             ends.
+        policy: That of the ledger.
+        timing: That of the ledger.
     """
 
-    policy: CallPolicy
-    timing: Timing
-
-    def __init__(
-        self,
-        execute: Callable[[str, Row, bool], list[Row]],
-        now: float,
-        holds_lease: Callable[[str], bool],
-        is_abandoned: Callable[[str], bool],
-    ) -> None:
-        self._execute = execute
-        self._now = now
-        self.holds_lease = holds_lease
-        self.is_abandoned = is_abandoned
+    _execute: Callable[[str, Row, bool], list[Row]]
+    _now: float
+    holds_lease: Callable[[str], bool]
+    is_abandoned: Callable[[str], bool]
+    policy: CallPolicy = field(init=False)
+    timing: Timing = field(init=False)
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
         """Run a statement that returns rows: a SELECT, or one with RETURNING."""

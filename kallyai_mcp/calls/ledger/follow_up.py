@@ -12,7 +12,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.lists import advance, cancel_next, open_lists_with, stop, without_last
-from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy, note_refusal
+from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy
 from kallyai_mcp.calls.ledger.rows import change, end, insert, select, write_audit
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, to_row
 from kallyai_mcp.calls.schedule import NO_RETRY_AFTER, RETRIED, Attempt, Schedule, is_past_appointment, next_attempt
@@ -134,7 +134,7 @@ def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord:
     scheduled = "state = 'scheduled'"
     if (refusal := check_policy(tx, record)) is not None:
         if (refused := end(tx, record.tracking_id, scheduled, CallState.REFUSED, refusal)) is not None:
-            note_refusal(tx, record, refusal, None)
+            write_audit(tx, record, None, refused_by=refusal.setting)
             follow_up(tx, refused)
         return replace(record, state=CallState.REFUSED, error=refusal)
     taken = replace(SameCalls(tx, record).numbered(), state=CallState.RESERVED, worker=worker)

@@ -9,7 +9,7 @@ from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import LONGEST, PASSES, CallList, StopReason
 from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import Row, Tx
-from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call, note_refusal
+from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call
 from kallyai_mcp.calls.ledger.rows import MINE, end, find, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, to_row
@@ -85,7 +85,7 @@ def advance(tx: Tx, call_list: CallList, worker: str = "", id_: str | None = Non
         record = earlier.numbered()
         refusal = check_policy(tx, record)
         if refusal is not None:
-            note_refusal(tx, record, refusal, call_list.consent)
+            write_audit(tx, record, call_list.consent, refused_by=refusal.setting)
             record = replace(record, state=CallState.REFUSED, error=refusal, ended_at=now)
         elif worker:
             record = replace(record, worker=worker, tracking_id=id_ or record.tracking_id)

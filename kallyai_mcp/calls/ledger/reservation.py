@@ -7,13 +7,7 @@ from typing import Literal, NamedTuple
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch, moment, moment_or_none, seconds_or_none
-from kallyai_mcp.calls.ledger.base import (
-    ConsentOutdatedError,
-    ConstraintError,
-    LeaseLostError,
-    ServiceTime,
-    Tx,
-)
+from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, ConstraintError, LeaseLostError, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.rows import MINE, NOT_PLACED, expire, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, from_row, idempotency_key, to_row
@@ -37,11 +31,6 @@ class LastDelivered(NamedTuple):
 
     tracking_id: str
     seconds: float
-
-
-def note_refusal(tx: Tx, record: CallRecord, error: PolicyError, consent: Consent | None) -> None:
-    """Write into the audit trail that a setting refuses a call."""
-    write_audit(tx, record, consent, refused_by=error.setting)
 
 
 def reserve(
