@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from kallyai_mcp.calls.ledger.base import Database, Transaction
+from kallyai_mcp.calls.ledger.base import Database, Tx
 from kallyai_mcp.calls.records import CallRecord, to_row
 
 _BATCH = 10_000
@@ -44,7 +44,7 @@ async def add_rows(
         f"SELECT {', '.join(chosen.values())} FROM numbers"
     )
 
-    def insert(first: int) -> Callable[[Transaction], None]:
+    def insert(first: int) -> Callable[[Tx], None]:
         size = min(_BATCH, count - first)
         return lambda tx: tx.run(statement, **values, first=first, count=size, interval=interval)
 

@@ -20,7 +20,7 @@ import anyio
 
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.ledger import follow_up, lists, progress, reservation, rows, upkeep
-from kallyai_mcp.calls.ledger.base import BATCH, Database, Ledger, Transaction
+from kallyai_mcp.calls.ledger.base import BATCH, Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
@@ -82,7 +82,7 @@ async def _timed(rounds: int, work: Callable[[int], Awaitable[None]]) -> float:
 async def _measure(database: Database, driver: str, size: int) -> None:
     ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
     async with aclosing(database):
-        await ledger.write(Transaction.now)
+        await ledger.write(Tx.now)
         await _fill(database, size)
         worker = await database.take_lease()
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.ledger import progress, reservation, rows
-from kallyai_mcp.calls.ledger.base import Database, Ledger, LedgerUnavailableError, Transaction
+from kallyai_mcp.calls.ledger.base import Database, Ledger, LedgerUnavailableError, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy, Consent
@@ -168,11 +168,11 @@ class WatchedDatabase:
         self.unconfirmed = 0
         self.after_write: Callable[[object], None] = lambda _: None
 
-    async def read(self, work: Callable[[Transaction], Result]) -> Result:
+    async def read(self, work: Callable[[Tx], Result]) -> Result:
         async with self._watched("read"):
             return await self._database.read(work)
 
-    async def write(self, work: Callable[[Transaction], Result], account: AccountKey | None = None) -> Result:
+    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
         async with self._watched("write"):
             result = await self._database.write(work, account)
             if self.unconfirmed:

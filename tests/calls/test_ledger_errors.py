@@ -8,7 +8,7 @@ import pytest
 
 from kallyai_mcp.calls.call_lists import StopReason
 from kallyai_mcp.calls.ledger import rows
-from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, StatementError, Transaction
+from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, StatementError, Tx
 from tests.calls.ledgers import ACCOUNT
 from tests.calls.test_call_lists import start, went_on
 from tests.calls.world import World
@@ -27,7 +27,7 @@ async def test_a_statement_that_is_refused_is_logged_with_its_reason_and_is_no_o
     ):
         caplog.clear()
         with pytest.raises(StatementError, match=reason) as raised:
-            await database.write(partial(Transaction.run, statement=statement))
+            await database.write(partial(Tx.run, statement=statement))
         assert not isinstance(raised.value, LedgerUnavailableError)
         [line] = [record for record in caplog.records if record.levelno >= logging.ERROR]
         assert reason in line.getMessage()
@@ -39,7 +39,7 @@ async def test_a_refusal_that_the_transaction_passes_over_is_never_taken_for_its
 ) -> None:
     """PostgreSQL rolls such a transaction back; SQLite commits it."""
 
-    def insert(tx: Transaction) -> None:
+    def insert(tx: Tx) -> None:
         tx.run("INSERT INTO shared_values (kind, name, value, expires_at) VALUES ('k', 'n', 'v', 0)")
         with suppress(Exception):
             tx.rows("SELECT nothing_like_it FROM calls")

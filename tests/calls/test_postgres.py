@@ -22,7 +22,7 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.ledger import progress, reservation
-from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError, Transaction
+from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallState
@@ -134,10 +134,10 @@ async def test_transactions_find_all_idle_connections_ended_and_run_once_without
     database = PostgresDatabase(database_url)
     together = threading.Barrier(8)
 
-    def connect(_: Transaction) -> None:
+    def connect(_: Tx) -> None:
         together.wait(LIMIT)
 
-    def insert(name: str, tx: Transaction) -> None:
+    def insert(name: str, tx: Tx) -> None:
         tx.run("INSERT INTO shared_values (kind, name, value, expires_at) VALUES ('k', :n, 'v', 0)", n=name)
 
     async with aclosing(database):
@@ -273,4 +273,4 @@ async def test_a_pool_that_gives_each_transaction_another_session_is_refused(
     name = database_url.rpartition("/")[2]
     async with opened(f"postgresql://kallyai@127.0.0.1:{pool_of_transactions}/{name}") as ledger:
         with pytest.raises(LedgerUnavailableError, match="PgBouncer"):
-            await ledger.write(Transaction.now)
+            await ledger.write(Tx.now)

@@ -11,7 +11,7 @@ import pytest
 from mcp import Client
 
 from kallyai_mcp.calls.ledger import base
-from kallyai_mcp.calls.ledger.base import Database, Ledger, Transaction
+from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.calls.ledger.reservation import reserve
 from kallyai_mcp.calls.ledger.rows import list_unsettled
@@ -111,7 +111,7 @@ async def test_a_record_that_this_version_can_not_read_refuses_its_own_call_alon
     ledger: Ledger, database: Database
 ) -> None:
     await ledger.write(reserve, _asked(2), redial=False)
-    await database.write(partial(Transaction.run, statement="UPDATE calls SET submission = '{}'"))
+    await database.write(partial(Tx.run, statement="UPDATE calls SET submission = '{}'"))
 
     again = [ledger.write(reserve, replace(_asked(n), tracking_id=f"t-{n}0"), redial=False) for n in range(3)]
     results = await asyncio.gather(*again, return_exceptions=True)
@@ -125,7 +125,7 @@ async def test_postgresql_writes_to_no_index_when_the_client_was_told(
     async with opened(url, clock.now) as ledger, aclosing(database_at(url, clock.now)) as database:
         record = await ended(ledger, asked(), delivered=False)
 
-        def tell(tx: Transaction) -> list[dict[str, Any]]:
+        def tell(tx: Tx) -> list[dict[str, Any]]:
             mark_delivered(tx, [record], delivered=True)
             counted = "SELECT n_tup_upd AS all, n_tup_hot_upd AS hot FROM pg_stat_xact_user_tables"
             return tx.rows(f"{counted} WHERE relname = 'calls'")

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 
 from kallyai_mcp.calls.ledger import follow_up, lists, reservation, rows, upkeep
-from kallyai_mcp.calls.ledger.base import Database, Ledger, Transaction
+from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.shared_values import put
 from kallyai_mcp.calls.policy import CallPolicy
@@ -39,13 +39,13 @@ class CountingDatabase(WatchedDatabase):
 
     read_last = 0
 
-    async def read(self, work: Callable[[Transaction], Result]) -> Result:
+    async def read(self, work: Callable[[Tx], Result]) -> Result:
         return await super().read(lambda tx: self._counted(tx, work))
 
-    async def write(self, work: Callable[[Transaction], Result], account: AccountKey | None = None) -> Result:
+    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
         return await super().write(lambda tx: self._counted(tx, work), account)
 
-    def _counted(self, tx: Transaction, work: Callable[[Transaction], Result]) -> Result:
+    def _counted(self, tx: Tx, work: Callable[[Tx], Result]) -> Result:
         if isinstance(self._database, PostgresDatabase):
             before = _rows_read(tx)
             result = work(tx)
@@ -64,7 +64,7 @@ class CountingDatabase(WatchedDatabase):
             connection.set_progress_handler(None, 0)
 
 
-def _rows_read(tx: Transaction) -> int:
+def _rows_read(tx: Tx) -> int:
     [row] = tx.rows(
         "SELECT COALESCE(SUM(COALESCE(seq_tup_read, 0) + COALESCE(idx_tup_fetch, 0)), 0) AS read "
         "FROM pg_stat_xact_user_tables"
@@ -154,7 +154,7 @@ async def test_a_use_of_the_ledger_reads_no_more_when_the_ledger_has_grown(
     read: dict[tuple[str, int], int] = {}
     for count in (FEW, MANY):
         for table in ("calls", "call_lists"):
-            await database.write(partial(Transaction.run, statement=f"DELETE FROM {table}"))  # noqa: S608 - ours
+            await database.write(partial(Tx.run, statement=f"DELETE FROM {table}"))  # noqa: S608 - ours
         await add_records(database, over(), count)
         await add_rows(database, "call_lists", ended_list, count)
         await add_records(database, replace(asked(), fingerprint="sent", state=CallState.SENT), 3)
@@ -195,7 +195,7 @@ async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, datab
     for name, seconds in (("expired", -1), ("new", 600)):
         await ledger.write(put, "code", name, "value", seconds)
 
-    def count(tx: Transaction) -> tuple[int, int]:
+    def count(tx: Tx) -> tuple[int, int]:
         return len(tx.rows("SELECT 1 FROM calls")), len(tx.rows("SELECT 1 FROM audit"))
 
     left = []

@@ -65,11 +65,15 @@ def _storable(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+class _Cursor(Protocol):
+    def fetchall(self) -> list[Row]: ...
+
+
 @dataclass(eq=False)
-class Transaction:
+class Tx:
     """One open transaction. Statements use the SQL that both databases share, with `:name` parameters.
 
-    `_execute` runs one with its values, and returns its rows; when these are not needed (False), it may put it off.
+    `_execute` runs one with its values; it may put that off until rows are fetched.
 
     Attributes:
         holds_lease: Whether the worker of this process still holds its lease.
@@ -79,7 +83,7 @@ class Transaction:
         timing: That of the ledger.
     """
 
-    _execute: Callable[[str, Row, bool], list[Row]]
+    _execute: Callable[[str, Row], _Cursor]
     _now: float
     holds_lease: Callable[[str], bool]
     is_abandoned: Callable[[str], bool]
@@ -88,19 +92,15 @@ class Transaction:
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
         """Run a statement that returns rows: a SELECT, or one with RETURNING."""
-        return self._execute(statement, _storable(values), True)
+        return self._execute(statement, _storable(values)).fetchall()
 
     def run(self, statement: str, **values: Any) -> None:
         """Run a statement that returns no rows, at the latest before the next one that does, or the end."""
-        self._execute(statement, _storable(values), False)
+        self._execute(statement, _storable(values))
 
     def now(self) -> float:
         """The time by the ledger's clock when this transaction began, in seconds since the epoch."""
         return self._now
-
-
-Tx = Transaction
-"""A short name for the many functions with this argument."""
 
 
 class Database(Protocol):

@@ -25,7 +25,7 @@ from kallyai_mcp.calls.ledger.base import (
     Result,
     Row,
     StatementError,
-    Transaction,
+    Tx,
     migrate,
 )
 from kallyai_mcp.calls.records import AccountKey
@@ -127,11 +127,11 @@ class PostgresDatabase:
         self._lease: _Connection | None = None
         self._is_prepared = False
 
-    async def read(self, work: Callable[[Transaction], Result]) -> Result:
+    async def read(self, work: Callable[[Tx], Result]) -> Result:
         """See `Database.read`."""
         return await self._run(work)  # each statement sees what is committed by then, in a transaction or not
 
-    async def write(self, work: Callable[[Transaction], Result], account: AccountKey | None = None) -> Result:
+    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
         """See `Database.write`."""
         if account is None:
             return await self._run(work, "BEGIN")
@@ -154,7 +154,7 @@ class PostgresDatabase:
             lease.execute("SELECT pg_advisory_lock(%s, %s)", (_LEASES, number))
             return lease.worker
 
-        await self.write(Transaction.now)  # fails when this program is ending
+        await self.write(Tx.now)  # fails when this program is ending
         return await self._in_thread(taking)
 
     async def aclose(self) -> None:
@@ -183,7 +183,7 @@ class PostgresDatabase:
         self._pool.drain()  # the idle connections lead to the same server
         raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
 
-    async def _run(self, work: Callable[[Transaction], Result], *begin: str) -> Result:
+    async def _run(self, work: Callable[[Tx], Result], *begin: str) -> Result:
         """Run `work` in a transaction that has begun with some statements, or without one when there are none."""
 
         def run(until: float) -> Result:
@@ -194,7 +194,7 @@ class PostgresDatabase:
 
         return await self._in_thread(run)
 
-    def _transaction(self, until: float, work: Callable[[Transaction], Result], begin: tuple[str, ...]) -> Result:
+    def _transaction(self, until: float, work: Callable[[Tx], Result], begin: tuple[str, ...]) -> Result:
         """Run `work`; a connection that the server has ended meanwhile is replaced by another one.
 
         In a transaction, a statement whose rows are not needed is sent together with the next one.
@@ -242,29 +242,28 @@ def _known(error: psycopg.Error | OSError) -> Exception:
     return LedgerUnavailableError(f"The ledger's database can't be used: {why}")
 
 
-def _opened(connection: _Connection, now: float, lease: _Connection | None) -> Transaction:
+def _opened(connection: _Connection, now: float, lease: _Connection | None) -> Tx:
     """An open transaction. The lock of an abandoned worker is taken until it ends."""
 
-    def execute(statement: str, values: Row, has_rows: bool) -> list[Row]:
-        cursor = connection.execute(_translated(statement), values)
-        return cursor.fetchall() if has_rows else []
+    def execute(statement: str, values: Row) -> psycopg.Cursor[Row]:
+        return connection.execute(_translated(statement), values)
 
     def holds_lease(worker: str) -> bool:
         if lease is None or lease.worker != worker:
             return False
         # With `pid`, because another process holds the same lock for a moment in `is_abandoned`.
-        held = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = :number AND pid = :backend"
-        return bool(execute(held, {"number": int(worker, 16), "backend": lease.info.backend_pid}, True))
+        held = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND pid = %s"
+        return bool(connection.execute(held, (int(worker, 16), lease.info.backend_pid)).fetchall())
 
     def is_abandoned(worker: str) -> bool:
-        taking = "SELECT pg_try_advisory_xact_lock(:leases, :number) AS ok"
-        [row] = execute(taking, {"leases": _LEASES, "number": int(worker, 16)}, True)
+        taking = "SELECT pg_try_advisory_xact_lock(%s, %s) AS ok"
+        [row] = connection.execute(taking, (_LEASES, int(worker, 16))).fetchall()
         return bool(row["ok"])
 
-    return Transaction(execute, now, holds_lease, is_abandoned)
+    return Tx(execute, now, holds_lease, is_abandoned)
 
 
-def _prepare(transaction: Transaction) -> None:
+def _prepare(transaction: Tx) -> None:
     """Migrate the schema, on a server that neither loses what it has confirmed nor keeps the locks of dead workers."""
     [row] = transaction.rows(
         "SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit, "

@@ -8,16 +8,15 @@ _THIS = "WHERE kind = :kind AND name = :name"
 def put(tx: Tx, kind: str, name: str, value: str, seconds: float) -> str | None:
     """Set a value that expires after `seconds`; returns the value before it, or None, in the same transaction."""
     # Lets every other change of this value wait until the transaction ends, even when there is no row yet.
-    tx.run(
+    [before] = tx.rows(
         "INSERT INTO shared_values (kind, name, value, expires_at) VALUES (:kind, :name, '', 0) "
-        "ON CONFLICT (kind, name) DO UPDATE SET kind = excluded.kind",
+        "ON CONFLICT (kind, name) DO UPDATE SET kind = excluded.kind RETURNING value, expires_at",
         kind=kind,
         name=name,
     )
-    before = get(tx, kind, name)
     changed = f"UPDATE shared_values SET value = :value, expires_at = :expires_at {_THIS}"
     tx.run(changed, kind=kind, name=name, value=value, expires_at=tx.now() + seconds)
-    return before
+    return before["value"] if before["expires_at"] > tx.now() else None
 
 
 def get(tx: Tx, kind: str, name: str) -> str | None:

@@ -19,22 +19,18 @@ from kallyai_mcp.calls.ledger.base import (
     Result,
     Row,
     StatementError,
-    Transaction,
+    Tx,
     migrate,
 )
+from kallyai_mcp.calls.records import AccountKey
 
 if TYPE_CHECKING:
     from filelock import FileLock
-
-    from kallyai_mcp.calls.records import AccountKey
 
 _log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 10.0
 """How long to wait for the transactions of other processes. Each takes milliseconds."""
-
-_STALE_SECONDS = 3600.0
-"""How old the file of a lease must be before another process deletes it: a new file may not be locked yet."""
 
 _UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 """The codes of a unique index, which is a rule, that refused a statement."""
@@ -67,11 +63,11 @@ class SqliteDatabase:
         self._is_closed = False
         self._lease: FileLock | None = None
 
-    async def read(self, work: Callable[[Transaction], Result]) -> Result:
+    async def read(self, work: Callable[[Tx], Result]) -> Result:
         """See `Database.read`."""
         return await self._in_thread(lambda: self._run("BEGIN", work))
 
-    async def write(self, work: Callable[[Transaction], Result], account: "AccountKey | None" = None) -> Result:  # noqa: ARG002
+    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:  # noqa: ARG002
         """See `Database.write`. Only one transaction writes at a time."""
 
         def run() -> Result:
@@ -99,12 +95,15 @@ class SqliteDatabase:
             if self._is_closed:  # nothing would release the lease
                 raise OSError("this program is ending")
             worker = uuid.uuid4().hex
-            path = self._lease_path(worker)
+            lease = self._lock(worker)
+            path = Path(lease.lock_file)
             _make_private_folder(path.parent)
-            self._delete_stale_leases(path.parent)
-            lease = _lock(path)
+            for other in path.parent.glob("*.lock"):
+                with suppress(OSError):
+                    if self._is_abandoned(other.stem):  # that worker was killed
+                        other.unlink()
             try:
-                lease.acquire(timeout=0)
+                lease.acquire(timeout=1)  # another process may look for a moment whether the new file is abandoned
             except OSError as error:
                 path.unlink(missing_ok=True)
                 raise OSError(f"its folder has no locks ({error}), {_UNSAFE_FOLDER}") from error
@@ -127,30 +126,32 @@ class SqliteDatabase:
 
         await self._in_thread(closing)
 
-    def _run(self, begin: str, work: Callable[[Transaction], Result]) -> Result:
+    def _run(self, begin: str, work: Callable[[Tx], Result]) -> Result:
         with self._open() as connection:  # commits, or rolls back after an error
-
-            def execute(statement: str, values: Row, _: bool) -> list[Row]:
-                return connection.execute(statement, values).fetchall()
-
             connection.execute(begin)
-            return work(Transaction(execute, self._now().timestamp(), self._holds_lease, self._is_abandoned))
+            return work(Tx(connection.execute, self._now().timestamp(), self._holds_lease, self._is_abandoned))
 
     def _holds_lease(self, worker: str) -> bool:
-        path = self._lease_path(worker)
-        return self._lease is not None and Path(self._lease.lock_file) == path and _exists(path)
+        path = Path(self._lease.lock_file) if self._lease is not None else None
+        return path is not None and path.stem == worker and _exists(path)
 
     def _is_abandoned(self, worker: str) -> bool:
-        path = self._lease_path(worker)
-        if not _exists(path):
+        lock = self._lock(worker)
+        if not _exists(Path(lock.lock_file)):
             return True
-        lock = _lock(path)
         try:
             lock.acquire(timeout=0)
         except TimeoutError:
             return False
         lock.release()
         return True
+
+    def _lock(self, worker: str) -> "FileLock":
+        from filelock import FileLock  # late, as in `Session`
+
+        path = self._path.with_name(f"{self._path.name}.workers") / f"{worker}.lock"
+        # Without `fallback_to_soft`, the existence of a file would count as a lock, and stay after a worker was killed.
+        return FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
 
     def _release(self) -> None:
         """Release the lease, and delete its file."""
@@ -159,16 +160,6 @@ class SqliteDatabase:
                 Path(self._lease.lock_file).unlink()
             self._lease.release()
             self._lease = None
-
-    def _delete_stale_leases(self, folder: Path) -> None:
-        """Delete the files of workers that were killed."""
-        for path in folder.glob("*.lock"):
-            with suppress(OSError):
-                if time.time() - path.stat().st_mtime > _STALE_SECONDS and self._is_abandoned(path.stem):
-                    path.unlink()
-
-    def _lease_path(self, worker: str) -> Path:
-        return self._path.with_name(f"{self._path.name}.workers") / f"{worker}.lock"
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -183,8 +174,7 @@ class SqliteDatabase:
         _make_private_folder(self._path.parent)
         # SQLite gives its other files the mode of the database file, so that one is created here with the right mode.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        if os.name == "posix":
-            self._path.chmod(0o600)
+        self._path.chmod(0o600)
         self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=self._seconds)
         self._opened_as = _file_id(self._path)
         try:
@@ -209,7 +199,7 @@ class SqliteDatabase:
             return work()
 
         try:
-            result = await self._run_sync(in_time)
+            return await self._run_sync(in_time)
         except (sqlite3.Error, OSError) as error:
             code = getattr(error, "sqlite_errorcode", None)
             if code in _UNIQUE:
@@ -219,7 +209,6 @@ class SqliteDatabase:
                 raise StatementError(str(error)) from error
             _log.warning("the ledger can't be used: %s", error)
             raise LedgerUnavailableError(f"The ledger {self._path} can't be used: {error}") from error
-        return result
 
 
 def _as_row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
@@ -227,9 +216,8 @@ def _as_row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
 
 
 def _make_private_folder(path: Path) -> None:
-    if not _exists(path.parent):
-        _make_private_folder(path.parent)  # `parents=True` would leave their modes to the umask
-    path.mkdir(mode=0o700, exist_ok=True)
+    for folder in (*reversed(path.parents), path):  # `parents=True` would leave their modes to the umask
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _exists(path: Path) -> bool:
@@ -249,23 +237,15 @@ def _file_id(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def _lock(path: Path) -> "FileLock":
-    from filelock import FileLock  # late, as in `Session`
-
-    # Without `fallback_to_soft`, the existence of a file would count as a lock, and stay after a worker was killed.
-    return FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
-
-
 def _use_write_ahead_log(connection: sqlite3.Connection, until: float) -> None:
     """Switch the log on; repeated while another process opens the file, which SQLite's own time-out does not cover."""
-    while True:
+    mode = None
+    while mode is None:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(0.01)
-        else:
-            if mode != "wal":
-                raise OSError(f"its folder can't share memory between processes, {_UNSAFE_FOLDER}")
-            return
+    if mode != "wal":
+        raise OSError(f"its folder can't share memory between processes, {_UNSAFE_FOLDER}")

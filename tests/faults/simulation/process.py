@@ -17,7 +17,7 @@ from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.delivery import Delivery
-from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError, Transaction
+from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError, Tx
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
@@ -251,10 +251,10 @@ class _SteppedDatabase:
         self._process = process
         self._database = process._database  # noqa: SLF001 - of this module
 
-    async def read(self, work: Callable[[Transaction], Any]) -> Any:
+    async def read(self, work: Callable[[Tx], Any]) -> Any:
         return await self._process.use_database(lambda: self._database.read(work))
 
-    async def write(self, work: Callable[[Transaction], Any], account: AccountKey | None = None) -> Any:
+    async def write(self, work: Callable[[Tx], Any], account: AccountKey | None = None) -> Any:
         try:
             return await self._process.use_database(lambda: self._database.write(work, account))
         finally:
