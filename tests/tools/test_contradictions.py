@@ -20,6 +20,7 @@ CONTRADICTED: tuple[tuple[dict[str, Any], Any, str | int, str], ...] = (
     ({"status": "failed"}, HEARD, 404, "failed"),
     ({"status": "failed", "duration_seconds": None, "highlights": "The line dropped"}, [], 404, "failed"),
     ({"status": "terminated", "duration_seconds": 9}, [], 404, "failed"),
+    ({"status": "failed", "duration_seconds": 9}, [], 503, "failed"),
     ({"status": "cancelled"}, HEARD, 404, "canceled"),
     ({"status": "no_answer"}, HEARD, 404, "unknown"),
     ({"status": "voicemail"}, HEARD, EVENT, "unknown"),

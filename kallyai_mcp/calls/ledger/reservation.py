@@ -146,7 +146,7 @@ class SameCalls:
         if record.state is CallState.UNKNOWN:
             return True
         is_another_try = self._requested.schedule.not_before is not None or self._requested.schedule.attempts > 1
-        if is_another_try and not record.reached:
+        if is_another_try and record.reached is False:
             return False
 
         def is_within(seconds: float, at: datetime | None) -> bool:
@@ -154,7 +154,7 @@ class SameCalls:
             return max(at or record.placed_at, record.placed_at).timestamp() > self._arrival(record) - seconds
 
         is_new = is_within(self._timing.repeat_after_delivery, record.delivered_at)
-        return is_new or (bool(record.reached) and is_within(self._timing.repeat_after, record.ended_at))
+        return is_new or (record.reached is not False and is_within(self._timing.repeat_after, record.ended_at))
 
     def _was_delivered(self, record: CallRecord) -> bool:
         """Whether the end of a call was delivered when the request arrived. The clock may have been set back since."""

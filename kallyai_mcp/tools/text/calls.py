@@ -196,7 +196,7 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
 def doubt(view: CallView) -> str:
     """What is not certain about the outcome of a call, or must be asked at once; "" if there is nothing."""
     if view.outcome in (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN):
-        return SAY["may_be_agreed" if view.reached or view.appointment is not None else "nothing_agreed"]
+        return SAY["nothing_agreed" if view.reached is False and view.appointment is None else "may_be_agreed"]
     if view.outcome is Outcome.BOOKED_OTHER_TIME and not view.is_at_allowed_time and view.related.later is None:
         return SAY["tell_now"]
     if view.is_calendar_unread:
