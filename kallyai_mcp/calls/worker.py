@@ -97,7 +97,9 @@ class Worker:
         whether it still holds its lease.
         """
         async with self._leasing:
-            if self._name is None or (checks and not await self.ledger.read(upkeep.holds_lease, self._name)):
+            if self._name is None or (
+                checks and not await self.ledger.read(lambda tx, name: tx.holds_lease(name), self._name)
+            ):
                 self._name = await self.ledger.database.take_lease()
             return self._name
 

@@ -133,11 +133,11 @@ class SqliteDatabase:
 
     def _holds_lease(self, worker: str) -> bool:
         path = Path(self._lease.lock_file) if self._lease is not None else None
-        return path is not None and path.stem == worker and _exists(path)
+        return path is not None and path.stem == worker and _file_id(path) is not None
 
     def _is_abandoned(self, worker: str) -> bool:
         lock = self._lock(worker)
-        if not _exists(Path(lock.lock_file)):
+        if _file_id(Path(lock.lock_file)) is None:
             return True
         try:
             lock.acquire(timeout=0)
@@ -220,21 +220,16 @@ def _make_private_folder(path: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def _exists(path: Path) -> bool:
-    """Whether there is something at `path`; raises `OSError` if that can't be found out, unlike `Path.exists`."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
-
-
 def _file_id(path: Path) -> tuple[int, int] | None:
-    """The device and the inode of a file, which differ from those of a file that replaces it; None without a file."""
-    with suppress(OSError):
+    """The device and the inode of a file, which differ from those of a file that replaces it; None without a file.
+
+    Raises `OSError` if it can't be found out whether there is one, unlike `Path.exists`.
+    """
+    try:
         found = path.stat()
-        return found.st_dev, found.st_ino
-    return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection, until: float) -> None:

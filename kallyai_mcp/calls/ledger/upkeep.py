@@ -30,11 +30,6 @@ class Work:
     due_in: float
 
 
-def holds_lease(tx: Tx, worker: str) -> bool:
-    """Whether the worker of this process still holds its lease."""
-    return tx.holds_lease(worker)
-
-
 def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
     """What there is to do for `worker`, None for a process without one. It runs the records with the `known` ids."""
     found = tx.rows(
