@@ -1,5 +1,6 @@
 """A ledger of an older version: its calls, lists, and schedules go on after the migration, on both drivers."""
 
+import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -10,17 +11,18 @@ import psycopg
 import pytest
 
 from kallyai_mcp.calls.call_lists import StopReason
-from kallyai_mcp.calls.ledger import rows
+from kallyai_mcp.calls.ledger import lists, rows
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import ACCOUNT
 from tests.calls.manual_time import ManualClock
+from tests.calls.test_call_lists import went_on
 from tests.calls.world import Service, reply, world
 
 ROWS = Path(__file__).with_name("ledger_of_schema_1.sql")
 BOOKED = "t-dd9f9165-06ad-456b-bed1-d0ba0dd33374"
 SCHEDULED = "t-fee71a8f-570a-4ca1-86c4-28479bc9c1b7"
-WAITING = "t-f5145de8-2b79-4418-9720-7c81cedd1d37"
+LIST = "t-f5145de8-2b79-4418-9720-7c81cedd1d37"
 BETWEEN_TWO_CALLS = "t-1a1b2c3d-2b79-4418-9720-7c81cedd1d37"
 DUE = datetime(2026, 1, 26, 14, 0, tzinfo=UTC)
 
@@ -44,11 +46,14 @@ async def test_what_an_older_version_wrote_goes_on(
 ) -> None:
     make_old_ledger(place)
     clock.advance(1200)
-    service = Service(clock, [reply("busy", "c-due"), reply("success", "c-again")])
+    service = Service(clock, [reply("success", "c-list"), reply("busy", "c-due"), reply("success", "c-again")])
     async with world(service, place) as here:
         booked = await here.find(BOOKED)
         unsettled = await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
-        found = [await here.run(here.calls.find_list(list_id)) for list_id in (WAITING, BETWEEN_TWO_CALLS)]
+        [waiting] = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
+        between_two_calls = await here.run(here.calls.find_list(BETWEEN_TWO_CALLS))
+        done = await went_on(here, waiting)
+        requests = await here.run(here.ledger.read(lambda tx: tx.rows("SELECT request FROM call_lists")))
         clock.advance((DUE - clock.now()).total_seconds())
         await here.run(clock.sleep(60))
         tried = await here.find(SCHEDULED)
@@ -58,6 +63,13 @@ async def test_what_an_older_version_wrote_goes_on(
     assert told == ["Webhooks are gone; subscriptions that ended with them: 1. get_call follows calls"]
     assert booked.outcome is Outcome.BOOKED
     assert [record.tracking_id for record in unsettled] == [SCHEDULED]
-    assert [each.stop_reason for each in found if each is not None] == [StopReason.CANCELED] * 2
+    assert all(
+        {"own_zones", "agreed_at"} <= json.loads(row["request"]).keys() for row in requests
+    )  # read by old workers
+    assert waiting.timezones == ("America/New_York",) * 3
+    assert between_two_calls is not None
+    assert between_two_calls.stop_reason is StopReason.CANCELED
+    assert (waiting.list_id, waiting.stop_reason) == (LIST, StopReason.NEEDS_DECISION)
+    assert [record.call_id for record in done.records[2:]] == ["c-list"]
     assert [attempt.call_id for attempt in tried.schedule.earlier] == ["c-due"]
     assert (again.state, again.call_id) == (CallState.ENDED, "c-again")

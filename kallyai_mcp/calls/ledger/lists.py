@@ -1,6 +1,7 @@
 """The transactions of lists of candidates: start one, let it go on, cancel it, and call its next candidate."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call
 from kallyai_mcp.calls.ledger.rows import MINE, end, find, insert, readable, write_audit
+from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, to_row
 from kallyai_mcp.calls.schedule import Schedule
@@ -45,7 +47,8 @@ def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_
         ended_at=None,
     )
     if known is None:
-        insert(tx, "call_lists", _to_row(call_list) | {"worker": "", "confirmation_id": consent.confirmation_id})
+        first = {"worker": "", "confirmation_id": consent.confirmation_id}  # older versions read `worker`
+        insert(tx, "call_lists", _to_row(call_list) | first)
     else:
         _written(tx, call_list)
     return advance(tx, call_list, worker, id_), True
@@ -187,6 +190,9 @@ def _to_row(call_list: CallList) -> Row:
         "timezones": call_list.timezones,
         "goes_on_if_answered": call_list.goes_on_if_answered,
         "consent": [call_list.consent.asked_by, call_list.consent.how, call_list.consent.risk_flags],
+        # Workers of older versions read these two.
+        "own_zones": len(set(call_list.timezones)) > 1,
+        "agreed_at": call_list.asked_at.timestamp(),
     }
     return {
         "list_id": call_list.list_id,
@@ -207,6 +213,13 @@ def _select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[
     return [_from_row(tx, row) for row in rows]
 
 
+def _zones_of_older_version(request: dict[str, Any], zone: str, submissions: Sequence[Submission]) -> Iterator[str]:
+    """The zone of each candidate's times: with `own_zones`, that of the number, if it shows one; else `zone`."""
+    for submission in submissions:
+        own = zone_of_number(submission.respondent_phone) if request["own_zones"] else None
+        yield own or zone
+
+
 def _from_row(tx: Tx, row: Row) -> CallList:
     records = tx.rows(
         "SELECT calls.* FROM calls JOIN call_list_calls ON calls.tracking_id = call_list_calls.tracking_id "
@@ -223,7 +236,7 @@ def _from_row(tx: Tx, row: Row) -> CallList:
         submissions=submissions,
         until=request["until"],
         accept_other_time=request["accept_other_time"],
-        timezones=tuple(request.get("timezones") or [row["timezone"]] * len(submissions)),
+        timezones=tuple(request.get("timezones") or _zones_of_older_version(request, row["timezone"], submissions)),
         asked_at=moment(row["asked_at"]),
         goes_on_if_answered=request.get("goes_on_if_answered", False),
         passed=row["passed"],
