@@ -8,15 +8,16 @@ import math
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kallyai_mcp.api.errors import (
-    ForbiddenError,
     KallyAIError,
     NotFoundError,
     NotSignedInError,
-    UnauthorizedError,
+    RateLimitedError,
+    ServiceError,
+    UnreadableResponseError,
     UnusableCallIdError,
 )
 from kallyai_mcp.api.models import Call, TranscriptEntry
@@ -53,12 +54,6 @@ _NOT_ADDED = frozenset(
 )
 """Fields that the service would not add to a submission: a call with one that was not sent is another call."""
 
-_NOTHING = (NotFoundError, ForbiddenError)
-"""KallyAI's answers when there is nothing to read; the second one for a token that lacks a scope."""
-
-_SIGNED_OUT = (NotSignedInError, UnauthorizedError)
-"""Errors after which a call that follows is refused, too, so that its list says that the user has to sign in."""
-
 Found = TypeVar("Found")
 
 
@@ -79,15 +74,14 @@ class Wanted:
         """The call of `record`; `ahead` is how far the service's clock is ahead of the ledger's now.
 
         A `clock_offset` was measured by who sent the request, and is still right when our clock was set since. Without
-        it and without `ahead`, the call may have any date.
+        it and without `ahead`, the call may be a day older or newer.
         """
-        early = DATED_EARLIER
+        left, early = record.sent_at or record.response_lost_at or record.placed_at, DATED_EARLIER
         if record.clock_offset is not None:
             ahead, early = timedelta(seconds=record.clock_offset), _DATED_EARLIER_KNOWN_CLOCK
         if ahead is None:
-            return cls(record, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
-        left = (record.sent_at or record.response_lost_at or record.placed_at) + ahead
-        return cls(record, left - early, left + _DATED_LATER)
+            return cls(record, left - timedelta(days=1), left + timedelta(days=1))
+        return cls(record, left + ahead - early, left + ahead + _DATED_LATER)
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""
@@ -205,7 +199,7 @@ async def look_again(record: CallRecord, context: CallContext) -> bool:
         with context.clock.move_on_after(seconds):
             call = await find(record, context)
     except KallyAIError as error:
-        return isinstance(error, (*_NOTHING, *_SIGNED_OUT))
+        return _says_all(error)
     if call is None or not call.is_final:
         return False
     findings = await read_findings(context, record.account, call, record)
@@ -217,19 +211,24 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
     """What KallyAI's calendar file and transcript say about an ended call of `account`; its record, if there is one.
 
     Nothing is raised: an outcome must not be lost because nothing more can be read. Then it is not known whether the
-    call reached somebody.
+    call reached somebody, if KallyAI may still say more.
 
     The calendar is None for a call without `success`, unless it has an appointment. An event that lies before the call
     is no booking, and yet a sign that the call reached somebody.
     """
 
-    async def read(what: "Callable[[Call, KallyAI], Awaitable[Found]]") -> Found | None:
+    async def read(what: "Callable[[Call, KallyAI], Awaitable[Found]]", nothing: Found) -> Found | None:
         with logged("reading how a call ended"), context.clock.move_on_after(context.timing.calendar):
-            async with context.api_of(account) as api:
-                return await what(call, api)
+            try:
+                async with context.api_of(account) as api:
+                    return await what(call, api)
+            except KallyAIError as error:
+                if _says_all(error):
+                    return nothing
+                raise
         return None  # type: ignore[unreachable]  # after an error, which mypy does not see
 
-    found = await read(_calendar_of)
+    found = await read(_calendar_of, Calendar(is_known=False))
     calendar = found or Calendar(is_known=False)
     event, placed_at = calendar.appointment, call.created_at
     zone_name = "Etc/GMT+12"  # each day ends there last
@@ -239,7 +238,9 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
         calendar = Calendar()
     if call.plain_status == "success" or event is not None:
         return Findings(calendar, reached=True)
-    entries = await read(_transcript_of) if call.plain_status in NOBODY_REACHED else ()
+    entries: Sequence[TranscriptEntry] | None = ()
+    if call.plain_status in NOBODY_REACHED:
+        entries = await read(_transcript_of, entries)
     spoke = any(entry.content and not entry.is_kallyai for entry in entries) if entries else None
     reached = reached_somebody(call, callee_spoke=spoke)
     return Findings(None, reached or (None if found is None or entries is None else False))
@@ -248,15 +249,19 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
 async def _calendar_of(call: Call, api: "KallyAI") -> Calendar:
     try:
         return Calendar(read_appointment(await api.get_calendar(call.call_id)))
-    except (UnusableCallIdError, ForbiddenError):
-        return Calendar(is_known=False)
-    except NotFoundError:
-        return Calendar()
+    except NotFoundError as error:
+        return Calendar(is_known=not isinstance(error, UnusableCallIdError))
 
 
 async def _transcript_of(call: Call, api: "KallyAI") -> Sequence[TranscriptEntry]:
-    """The entries of the transcript; none when there is none."""
-    try:
-        return (await api.get_transcript(call.call_id)).entries
-    except _NOTHING:
-        return ()
+    return (await api.get_transcript(call.call_id)).entries
+
+
+def _says_all(error: KallyAIError) -> bool:
+    """Whether KallyAI will say no more: it has nothing, or nothing that can be read, or the user is signed out.
+
+    A call that follows is refused for a user who is signed out, so that its list says that they have to sign in.
+    """
+    if isinstance(error, ServiceError):
+        return 400 <= (error.status or 404) < 500 and not isinstance(error, RateLimitedError)
+    return isinstance(error, UnreadableResponseError | NotSignedInError)

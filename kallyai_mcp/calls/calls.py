@@ -13,7 +13,7 @@ from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.ledger import lists, reservation, rows
+from kallyai_mcp.calls.ledger import lists, progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import LeaseLostError, LedgerUnavailableError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, new_tracking_id
@@ -71,8 +71,8 @@ class Calls(Worker):
         async with self._refusals_noted(new, consent):
             with self.reserving(new.account, new.tracking_id):
                 record = await self._reserved(new, request, consent)
-                if record.is_new and record.is_active:
-                    self.start(replace(record, is_new=False), since)
+                if record.is_new and record.is_active and not self.start(replace(record, is_new=False), since):
+                    await self.ledger.write(progress.mark_not_sent, record)
         if record.is_new and not record.is_active:
             self._wake.set()  # it may be due soon
         return self.as_known(await self._looked_again(record))

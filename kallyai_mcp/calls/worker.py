@@ -14,7 +14,7 @@ from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.delivery import Delivery
-from kallyai_mcp.calls.ledger import follow_up, progress, rows, upkeep
+from kallyai_mcp.calls.ledger import follow_up, lists, progress, rows, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, Ledger, LedgerUnavailableError, ServiceTime
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.calls.run import Run
@@ -111,24 +111,35 @@ class Worker:
         confirm the transaction, it may have been committed all the same. Then that is undone, because the client is
         told of an error.
         """
+
+        async def undone() -> None:
+            try:
+                await self.context.until_written(progress.release, account, tracking_id)
+            finally:
+                self._reserving.discard(tracking_id)
+
         self._reserving.add(tracking_id)
         try:
             with anyio.CancelScope(shield=True):
                 yield
         except LedgerUnavailableError:
-            self._in_background(partial(self.context.until_written, progress.release, account, tracking_id))
+            self._in_background(undone)
             raise
-        finally:
+        except BaseException:
             self._reserving.discard(tracking_id)
+            raise
+        self._reserving.discard(tracking_id)
 
-    def start(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> None:
-        """Start to run a call to its end. After this worker's end, it is left to the next one.
+    def start(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> bool:
+        """Start to run a call to its end; returns False after this worker's end: the next one finds it in the ledger.
 
-        `since_reserved` runs since before the reservation; None for a call whose worker has died.
+        A request that reserves a call is not canceled, so it may come here after that. `since_reserved` runs since
+        before the reservation; None for a call whose worker has died.
         """
         if not self._is_over:
             run = self._runs[record.tracking_id] = Run(record, self.context, since_reserved)
             self._tasks.start_soon(self._run, run, run.settle if since_reserved is None else run.place)
+        return not self._is_over
 
     def same_running(self, new: CallRecord) -> CallRecord | None:
         """The record of the same call that this worker runs now. Known even when the ledger can't be used."""
@@ -186,7 +197,8 @@ class Worker:
         is_known = run.end is not None and (run.end.reached is not None or run.end.state is not CallState.ENDED)
         if is_of_list and is_known and not self._is_read_only:
             with logged("calling the next candidate"):
-                await self._send_due(record.account, lambda: None, {record.session_id})
+                found = await self.ledger.read(lists.open_lists_with, record)
+                await self._send_due(record.account, lambda: None, {each.list_id for each in found})
 
     async def _send_due(self, account: AccountKey, service_time: ServiceTime, only: Container[str | None]) -> None:
         """Send the calls that `follow_up.take_due` reserves for this worker."""
@@ -274,7 +286,7 @@ class Worker:
         ready = {id_ for id_, before in due.items() if all([await look_again(one, self.context) for one in before])}
         await self._send_due(account, self.context.time, ready)
         await self._expire_late()
-        return len(ready) == BATCH
+        return bool(ready) and len(due) == BATCH
 
     async def _expire_late(self) -> None:
         while await self.ledger.write(rows.expire):

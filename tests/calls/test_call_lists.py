@@ -96,6 +96,19 @@ async def test_a_list_stops_at_a_scheduled_call_of_its_user_and_books_once(here:
     assert len(service.keys) == 1
 
 
+async def test_each_list_goes_on_after_a_call_that_both_have(place: str, clock: ManualClock) -> None:
+    service = Service(
+        clock, [after(lambda: clock.sleep(60), reply("busy", "c-1")), reply("busy", "c-2"), reply("busy", "c-3")]
+    )
+    service.calls = [{"call_id": "c-1", "status": "busy"}]
+    async with world(service, place, works_alone=False) as here:
+        two = await wanted(here, [THREE[0], THREE[2]])
+        both = [await start(here), await here.run(here.calls.place_list(two, replace(ANY, last_calls=(None,) * 2)))]
+        called = [len((await ended(here, found)).records) for found, _ in both]
+
+    assert called == [3, 2]
+
+
 async def test_an_answered_list_goes_on_after_the_call_that_it_shares_with_another_list(here: World) -> None:
     service = here.answering([reply("success", f"c-{number}") for number in range(1, 4)])
     two = (await wanted(here, THREE[:2], "answered"), replace(ANY, last_calls=(None,) * 2))
@@ -281,19 +294,24 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(
     assert service.keys == []
 
 
-@pytest.mark.parametrize(("status", "why"), [(200, "needs_decision"), (503, "refused")])
+@pytest.mark.parametrize(
+    ("first", "later", "why", "calls"),
+    [(503, 200, "needs_decision", 1), (503, 503, "refused", 1), (410, 410, "unknown", 2)],
+)
 async def test_no_candidate_is_called_while_it_is_not_known_whether_the_call_before_reached_somebody(
-    here: World, status: int, why: str
+    here: World, first: int, later: int, why: str, calls: int
 ) -> None:
-    service = here.answering([reply("failed", "c-1")], [{"call_id": "c-1", "status": "failed"}], transcript_status=503)
+    service = here.answering(
+        [reply("failed", "c-1")], [{"call_id": "c-1", "status": "failed"}], transcript_status=first
+    )
     service.transcripts["c-1"] = "Yes, you have a table"
     found, _ = await start(here)
     await here.run(here.clock.sleep(3600))
-    service.transcript_status = status
+    service.transcript_status = later
     stopped = await ended(here, found)
 
     assert stopped.stop_reason == why
-    assert len(service.keys) == 1
+    assert len(set(service.keys)) == calls
 
 
 async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list(here: World) -> None:
