@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Appointment, with_zone
-from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.call_view import CallView, Related, view_of, views_of_list
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer, CallRow, ToolResult
+from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer, CallRow, RefusedRetryAnswer, ToolResult
 from kallyai_mcp.tools.text.account import little_left
 from kallyai_mcp.tools.text.calendar import begins
 from kallyai_mcp.tools.text.call_lists import call_list
-from kallyai_mcp.tools.text.calls import call_text
+from kallyai_mcp.tools.text.calls import call_text, refused_again
 from kallyai_mcp.tools.text.listing import ROOM, answer_of
 from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
-from kallyai_mcp.tools.tool_errors import error_answer, tool_error
+from kallyai_mcp.tools.tool_errors import error_result, tool_error
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
@@ -74,9 +74,9 @@ async def call_result(
     if record is not None and view.refusal is not None:
         if not record.schedule.earlier:
             raise view.refusal
-        error = error_answer(view.refusal, places_calls=True)
-        structure.retryable, structure.placed, structure.placed_now = error.retryable, error.placed, error.placed_now
-        return ToolResult(call_text(view, reader), structure, is_error=True)
+        text, error = await error_result(view.refusal, app_context, places_calls=True)
+        known = {name: value for name, value in structure if value is not None}
+        return ToolResult(refused_again(text, record, reader), RefusedRetryAnswer(**dict(error) | known), is_error=True)
     waits = is_scheduled_now or view.is_not_placed_yet(reader.now) or view.is_being_checked
     is_first = record is not None and not record.schedule.earlier
     structure.placed_now = None if placed_now and waits and is_first else placed_now
@@ -166,10 +166,11 @@ def related_calls(related: Related) -> dict[str, str | None]:
 async def _list_result(
     app_context: AppContext, found: CallList, *, placed_now: bool | None, client_is_there: bool
 ) -> ToolResult[CallAnswer]:
+    usage = await app_context.usage() if found.stop_reason is StopReason.REFUSED else None
     views, reader = await views_of_list(app_context, found), app_context.reader()
     for record in found.records:
         await app_context.calls.delivery.note(record, certain=client_is_there)
-    text = call_list(found, reader, views, is_duplicate=placed_now is False)
+    text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
     structure = list_answer(found)
     structure.calls = [call_answer(view, reader.now, limit=_SAID) for view in views]
     structure.placed_now = placed_now

@@ -107,6 +107,10 @@ class CallAnswer(CallFacts):
     minutes_remaining: float | None = None
 
 
+class RefusedRetryAnswer(CallAnswer, ErrorAnswer, defer_build=True):
+    """A call whose next attempt was refused."""
+
+
 class CancelAnswer(Answer):
     """Whether a call was canceled."""
 

@@ -36,6 +36,18 @@ async def tool_error(
     With `places_calls`, the error is about a call that the tool should place, so the result says whether it was placed.
     """
     error, link = await with_sign_in_link(error, app_context)
+    text, structure = await error_result(error, app_context, places_calls=places_calls)
+    if link is not None:
+        structure.link, structure.expires_in = link.url, link.minutes * 60
+        then = f"call {tool} again with the same arguments"
+        text = with_service_words(sign_in_needed(link, then, places_calls=places_calls), error)
+    return ToolResult(text, structure, is_error=True).for_client()
+
+
+async def error_result(
+    error: errors.KallyAIError, app_context: AppContext, *, places_calls: bool
+) -> tuple[str, ErrorAnswer]:
+    """The text and the structure for an error, without a sign-in link; with the quota if that refuses the call."""
     text, structure = error_text(error, places_calls=places_calls), error_answer(error, places_calls=places_calls)
     if places_calls and isinstance(error, errors.QuotaExceededError):
         usage = await app_context.usage()
@@ -43,11 +55,7 @@ async def tool_error(
         if left and left[0].remaining <= 0:
             structure.used_up = left[0]
         text = with_service_words(f"Not called: {quota_facts(error, usage, now=app_context.now())}", error)
-    if link is not None:
-        structure.link, structure.expires_in = link.url, link.minutes * 60
-        then = f"call {tool} again with the same arguments"
-        text = with_service_words(sign_in_needed(link, then, places_calls=places_calls), error)
-    return ToolResult(text, structure, is_error=True).for_client()
+    return text, structure
 
 
 async def with_sign_in_link(

@@ -105,17 +105,20 @@ async def test_an_attempt_that_is_refused_has_the_reason_in_its_result_and_in_th
     async with asking(tmp_path, clock, {"+": {"status": "busy", "call_id": "c-1"}}) as (kallyai, agent):
         first = await agent.use("make_call", CLINIC | {"respondent_phone": NUMBERS["busy"]}, retries=1)
         kallyai.calls = {"+": {"error": (402, {"plan_type": "trial", "upgrade_url": "https://kallyai.com/pricing"})}}
+        kallyai.statistics = {"calls_allocated": 35, "calls_remaining": 0, "period_end": "2026-02-01T00:00:00Z"}
         clock.advance(minutes=16)
         refused = await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=20)
         listed = await agent.use("list_calls")
 
     assert refused.is_error
     assert refused.text.splitlines()[0] == (
-        "Not called again: the quota is used up (quota_exceeded). To get more now: check_quota with billing_link=true."
+        "Not called again: the quota is used up (quota_exceeded). 0 of 35 calls left. They all come back Feb 1. Calls "
+        "are refused until then. To get more now: https://kallyai.com/pricing."
     )
     assert refused.text.splitlines()[-1].startswith("Attempt 2 of 2. Before: busy ")
     assert (refused.data["status"], refused.data["code"]) == ("refused", "quota_exceeded")
     assert (refused.data["placed"], refused.data["retryable"]) == ("no", False)
+    assert refused.data["used_up"]["renews"] == "2026-02-01T00:00:00Z"
     assert "  not called again  Dr. Ruiz +12025550103  the quota is used up (quota_exceeded); was due " in listed.text
     assert listed.data["calls"][0]["code"] == "quota_exceeded"
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from kallyai_mcp.api.errors import QuotaExceededError
+from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.call_lists import FOR_USER, CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
@@ -10,7 +12,7 @@ from kallyai_mcp.tools.submissions import questions_in
 from kallyai_mcp.tools.text.calendar import booked_time
 from kallyai_mcp.tools.text.calls import ASKED_BEFORE, doubt, offer_not_accepted, reason, said_in, state_in_words
 from kallyai_mcp.tools.text.calls import SAY as SAY_OF_CALLS
-from kallyai_mcp.tools.text.errors import what_happened, what_to_do
+from kallyai_mcp.tools.text.errors import quota_facts, what_happened, what_to_do
 from kallyai_mcp.tools.text.listing import NOT_LOOKED_UP
 from kallyai_mcp.tools.text.plain import Reader, duration, party_of, quoted, when, word
 
@@ -38,13 +40,20 @@ _SAY = {
 }
 
 
-def call_list(found: CallList, reader: Reader, views: Sequence[CallView], *, is_duplicate: bool = False) -> str:
+def call_list(
+    found: CallList,
+    reader: Reader,
+    views: Sequence[CallView],
+    *,
+    is_duplicate: bool = False,
+    usage: Statistics | None = None,
+) -> str:
     """The result of a list in its present state, with the `views` of its calls.
 
-    `is_duplicate`: the same list was asked for before.
+    `is_duplicate`: the same list was asked for before. `usage` counts if the quota has stopped the list.
     """
     last = views[-1] if views else None
-    lines = [f"{ASKED_BEFORE if is_duplicate else ''}{_state(found, last)}"]
+    lines = [f"{ASKED_BEFORE if is_duplicate else ''}{_state(found, last, usage, reader)}"]
     questions = questions_in(found.submissions[0])
     if questions and found.records:
         numbered = " ".join(f"{n}. {quoted(question, 200)}" for n, question in enumerate(questions, 1))
@@ -71,7 +80,7 @@ def listed(found: CallList, reader: Reader) -> str:
     return "\n  ".join(filter(None, (row, _not_called(found))))
 
 
-def _state(found: CallList, last: CallView | None) -> str:
+def _state(found: CallList, last: CallView | None, usage: Statistics | None, reader: Reader) -> str:
     """The first sentence about a list, whose `last` call decides how it goes on."""
     if found.stop_reason is None:
         number = max(1, len(found.records))
@@ -82,7 +91,7 @@ def _state(found: CallList, last: CallView | None) -> str:
     if found.stop_reason is StopReason.CANCELED:
         return _SAY["canceled"]
     if last is None or found.was_refused or found.stop_reason in (StopReason.NEEDS_SIGN_IN, StopReason.REFUSED):
-        return f"Stopped: {_why(found)}"
+        return f"Stopped: {_why(found, usage, reader)}"
     if found.stop_reason is StopReason.UNKNOWN and last.outcome is Outcome.UNKNOWN:
         return _SAY["unknown"].format(party=party_of(last.submission))
     state, why = state_in_words(last).rstrip("*"), doubt(last)
@@ -93,13 +102,15 @@ def _state(found: CallList, last: CallView | None) -> str:
     return _SAY["found"].format(state=state.capitalize(), party=party_of(last.submission), doubt=why)
 
 
-def _why(found: CallList) -> str:
+def _why(found: CallList, usage: Statistics | None, reader: Reader) -> str:
     """Why the next call of a list was not placed, and what to do unless it may be placed later."""
     if found.stop_reason is StopReason.NEEDS_SIGN_IN:
         return _SAY["no_sign_in"]
     error = found.records[-1].error if found.was_refused else None
     if error is None:
         return "the next call was not placed."
+    if isinstance(error, QuotaExceededError):
+        return quota_facts(error, usage, now=reader.now)
     todo = f" {what_to_do(error)}." if error.retry_after is None else ""
     return f"{what_happened(error)}.{todo}"
 

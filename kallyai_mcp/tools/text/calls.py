@@ -114,9 +114,7 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False) -> 
     record, before = view.record, ASKED_BEFORE if is_duplicate else ""
     if view.refusal is not None:
         text = error_text(view.refusal, places_calls=True)
-        if record is None or not record.schedule.earlier:
-            return text
-        return f"Not called again:{text.removeprefix('Not called:')}\n{attempts(record, reader)}"
+        return refused_again(text, record, reader) if record is not None and record.schedule.earlier else text
     if view.call is not None and view.outcome is not None:
         return _outcome(view, view.call, reader, is_duplicate=is_duplicate)
     if record is not None and record.state is CallState.UNKNOWN:
@@ -125,6 +123,11 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False) -> 
         return before + _scheduled(record, reader)
     id_ = record.tracking_id if record is not None else one_line(view.call_id or "")
     return f"{before}{_progress(view, reader)}\n{SAY['next'].format(id=id_, wait=reader.wait_seconds)}"
+
+
+def refused_again(text: str, record: CallRecord, reader: Reader) -> str:
+    """The `text` about why an attempt was refused, and the earlier attempts."""
+    return f"Not called again:{text.removeprefix('Not called:')}\n{attempts(record, reader)}"
 
 
 def cancel_text(view: CallView, status: str | None, reader: Reader) -> str:
