@@ -1,6 +1,7 @@
 """The appointment that a call made, read from KallyAI's calendar file ("Get Calendar Event" of the reference)."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, date, datetime, time, tzinfo
 from typing import Any
@@ -8,6 +9,10 @@ from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
+
+_TIME = re.compile(
+    r"([01]?\d|2[0-3]):([0-5]\d)(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?", re.IGNORECASE
+)
 
 _TEXT_LIMIT = 500
 """The most characters of a title or a location."""
@@ -17,7 +22,8 @@ _TEXT_LIMIT = 500
 class Appointment:
     """The event of a calendar file, as KallyAI wrote it.
 
-    A date without a time is a whole day; a time without a zone is in that of the request.
+    A date without a time is a whole day; a time without a zone is in that of the request. `end` is None when the file
+    has no end that can be read, or one that is not after the start.
     """
 
     summary: str | None = None
@@ -41,18 +47,15 @@ def read_appointment(ics: str) -> Appointment | None:
     """The first event in a calendar file (RFC 5545) that is neither canceled nor tentative; None when there is none.
 
     Raises:
-        UnreadableResponseError: The text is not a calendar file, or an event has no start or end that can be read. The
-            code is `several_events` if events have different starts, so that any of them may be the appointment.
+        UnreadableResponseError: The text is not a calendar file, or an event has no start that can be read. The code
+            is `several_events` if events have different starts, so that any of them may be the appointment.
     """
     from icalendar import Calendar as CalendarFile  # imported late: its import takes longer than that of all tools
 
     try:
         file = CalendarFile.from_ical(ics)
         events: list[Any] = [event for event in file.walk("VEVENT") if _is_agreed(file, event)]
-        appointments = [
-            Appointment(_text(event, "SUMMARY"), _when(event.start), _when(event.DTEND), _text(event, "LOCATION"))
-            for event in events
-        ]
+        appointments = [_appointment(event) for event in events]
     except (ValueError, IndexError, OSError) as error:  # OSError: icalendar opens a file named like the TZID
         raise UnreadableResponseError("the calendar file can't be read", code="unreadable_answer") from error
     if len({appointment.start for appointment in appointments}) > 1:
@@ -74,7 +77,7 @@ def is_as_asked(appointment: Appointment, asked: Submission | SubmissionEcho, zo
         return True
     is_that_day = asked.appointment_date is None or f"{start:%Y-%m-%d}" == str(asked.appointment_date)[:10]
     asked_time = time_of_day(asked.appointment_time)
-    is_that_time = asked_time is None or not isinstance(start, datetime) or asked_time == start.time()
+    is_that_time = asked_time is None or not isinstance(start, datetime) or f"{asked_time:%H:%M}" == f"{start:%H:%M}"
     return is_that_day and is_that_time
 
 
@@ -100,11 +103,14 @@ def names_number(appointment: Appointment, number: int) -> bool:
 
 
 def time_of_day(text: str | None) -> time | None:
-    """The time in "19:00", "19:00:00", or "19:00:00Z"; None for any other text."""
-    try:
-        return time.fromisoformat(text or "").replace(tzinfo=None)
-    except ValueError:
+    """The hour and the minute in "19:00", "19:00:00", "19:00:00Z", or "7:00 PM"; None for any other text."""
+    found = _TIME.fullmatch((text or "").strip())
+    if found is None:
         return None
+    hour, half = int(found[1]), (found[3] or "").lower()
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    return time(hour, int(found[2]))
 
 
 def _is_agreed(file: Any, event: Any) -> bool:
@@ -113,12 +119,22 @@ def _is_agreed(file: Any, event: Any) -> bool:
     return not is_canceled and str(event.get("STATUS", "")).strip().upper() not in ("CANCELLED", "TENTATIVE")
 
 
-def _when(moment: date | None) -> date | None:
-    """`moment`, unless it can't be shown in every zone; then `ValueError`."""
-    if moment is not None and not MINYEAR < moment.year < MAXYEAR:
-        raise ValueError("a year that some zones can't show")
+def _appointment(event: Any) -> Appointment:
+    start, end = _when(event.DTSTART), None
+    with suppress(TypeError, ValueError):  # there is none, it can't be read, or it is of another type than the start
+        read = _when(event.DTEND)
+        end = read if read > start else None
+    return Appointment(_text(event, "SUMMARY"), start, end, _text(event, "LOCATION"))
+
+
+def _when(moment: date | None) -> date:
+    """`moment`, if there is one that can be shown in every zone; else `ValueError`."""
+    if moment is None or not MINYEAR < moment.year < MAXYEAR:
+        raise ValueError("no moment that every zone can show")
     return moment
 
 
 def _text(event: Any, name: str) -> str | None:
-    return str(event.get(name, "")).strip()[:_TEXT_LIMIT] or None
+    """The first `_TEXT_LIMIT` characters of a text, or of the first of several."""
+    found = event.get(name, "")
+    return str(found[0] if isinstance(found, list) else found).strip()[:_TEXT_LIMIT] or None

@@ -42,6 +42,8 @@ async def test_a_call_that_does_not_agree_is_not_taken_for_the_lost_one(here: Wo
     ("asked", "echo"),
     [
         ({"appointment_time": "19:00"}, {"appointment_time": "19:00:00"}),
+        ({"appointment_time": "19:00"}, {"appointment_time": "7:00 PM"}),
+        ({"appointment_time": "00:30"}, {"appointment_time": "12:30 am"}),
         ({"appointment_date": date(2026, 1, 28)}, {"appointment_date": "2026-01-28T00:00:00Z"}),
         ({}, {"respondent_phone": "+1 (415) 555-1234"}),
         ({}, {"task_description": "  BOOK a  table "}),

@@ -12,7 +12,7 @@ from tests.tools.answering import asking, calendar_file
 from tests.tools.outcomes import ROWS, Row
 from tests.tools.task_client import NUMBERS
 
-EVENT = calendar_file(["DTSTART:20261128T190000Z"])
+EVENT = calendar_file(["DTSTART:20261128T190030Z"])
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.callee)
@@ -40,7 +40,9 @@ async def test_a_result_claims_what_is_known(tmp_path: Path, clock: ManualClock,
 async def test_a_call_of_another_program_claims_what_kallyai_shows(tmp_path: Path, clock: ManualClock) -> None:
     calls: tuple[tuple[dict[str, Any], str | int, str | None], ...] = (
         ({"status": "success", "appointment_time": "25:10"}, 404, "answered"),
-        ({"status": "success", "appointment_time": "18:00"}, EVENT, "booked_other_time"),
+        ({"status": "success", "appointment_time": "6:00 PM"}, EVENT, "booked_other_time"),
+        ({"status": "success", "appointment_time": "7:00 PM"}, EVENT, "booked"),
+        ({"status": "success", "appointment_time": "1800"}, EVENT, "booked"),
         ({"status": "no_answer", "duration_seconds": 64, "highlights": "Ana reserved it"}, 404, "not_reached"),
         ({"status": "settled", "duration_seconds": 3}, 404, "unknown"),
         ({"status": "in_progress", "created_at": "2026-01-25T15:29:00Z"}, 404, None),
@@ -56,6 +58,7 @@ async def test_a_call_of_another_program_claims_what_kallyai_shows(tmp_path: Pat
             assert found.data.get("outcome") == outcome
             assert ("elapsed_seconds" in found.data) == (outcome is None)
             assert outcome is not None or found.data["status"] == call["status"]
+            assert outcome != "booked_other_time" or "7:00 PM there; you asked for 6:00 PM." in found.text
 
 
 async def test_another_time_is_agreed_to_only_when_the_user_allows_it(agent: Agent) -> None:

@@ -23,13 +23,31 @@ def test_no_quotation_mark_of_a_text_from_outside_can_close_its_quotation(mark: 
         ";TZID=\x00:20260128T190000",
         f";TZID={'a' * 999}:20260128T190000",
         ":20260128T190000Z\r\nDTSTART:20260129T190000Z",
-        ":20260128T190000Z\r\nDTEND:\x00",
-        ":20260128\r\nDTEND:20260129T210000Z",
     ],
 )
-def test_an_event_without_one_start_or_with_an_invalid_end_is_an_unreadable_answer(start: str) -> None:
+def test_an_event_with_no_start_or_two_is_an_unreadable_answer(start: str) -> None:
     with pytest.raises(UnreadableResponseError):
         read_appointment(calendar_file(["SUMMARY:Dinner", f"DTSTART{start}"]))
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("20260128T190000Z", "DTEND:\x00"),
+        ("20260128T190000Z", "DTEND:99991231T235959Z"),
+        ("20260128T190000Z", "DTEND:20260128T210000"),
+        ("20260128T190000Z", "DTEND:20260128T180000Z"),
+        ("20260128", "DTEND:20260129T210000Z"),
+        ("20260128", "DURATION:PT2H"),
+        ("20260128T190000Z", "DTEND:20260128T180000Z\r\nDURATION:PT2H\r\nSUMMARY:Lunch"),
+    ],
+)
+def test_an_invalid_end_of_an_event_is_ignored(start: str, end: str) -> None:
+    event = read_appointment(calendar_file(["SUMMARY:Dinner", f"DTSTART:{start}", end]))
+
+    assert event is not None
+    assert event.start is not None
+    assert (event.summary, event.end) == ("Dinner", None)
 
 
 def test_a_sentence_that_ends_before_a_closing_mark_gets_no_second_period() -> None:

@@ -94,11 +94,12 @@ def booked_time(view: CallView, reader: Reader, *, in_row: bool = False) -> str:
 def asked_time(view: CallView, reader: Reader) -> str:
     """The day and time of the submission, by the clock of `begins`; only the time, if the appointment is that day."""
     start, at, zone = begins(view) or reader.now, view.submission.appointment_time, zone_of(view.zone_name)
+    number = view.submission.respondent_phone
     try:
         day = date.fromisoformat(view.day) if view.day else start
         if at is None:
             return day_and_hour(day, reader.now)
-        asked = at_callee(datetime.combine(day, time.fromisoformat(at), zone), view.submission.respondent_phone)
+        asked = at_callee(datetime.combine(day, time_of_day(at) or time.fromisoformat(at), zone), number)
     except (ValueError, OverflowError):  # OverflowError: a time near the year 1 or 9999
         return quoted(" ".join(filter(None, (view.day, at))))
     is_that_day = asked.isoformat()[:10] == start.isoformat()[:10]
