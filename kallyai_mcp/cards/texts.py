@@ -4,6 +4,7 @@ What a model or a terminal shows is in English; `texts.json` has what it says of
 """
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -38,9 +39,7 @@ def error_sentences() -> dict[str, tuple[str, str]]:
 
 
 def preferred_language(accepted: str) -> Language:
-    """The first of the two languages in an Accept-Language header, or in one language tag; English if it has neither.
-
-    Browsers list the languages in the order in which their user prefers them, so the weights (`q`) don't count.
-    """
-    tags = (tag.strip()[:2] for tag in accepted.lower().split(","))
-    return next((language for tag in tags for language in LANGUAGES if tag == language), "en")
+    """The preferred one of the two languages in an Accept-Language header, or in one language tag; else English."""
+    tags = re.findall(r"([a-z]+)[^,;]*(?:;\s*q=(\d(?:\.\d+)?))?[^,]*", accepted.lower())
+    tags.sort(key=lambda tag: -float(tag[1] or 1))
+    return next((language for tag, _ in tags for language in LANGUAGES if tag == language), "en")

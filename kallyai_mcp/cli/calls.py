@@ -304,10 +304,10 @@ async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> A
     found = await app_context.calls.precheck(request, asked_by=_ASKED_BY)
     if not found.is_new:
         return Consent(_ASKED_BY, "not_needed", joins=True)
-    if yes:
-        return Consent(_ASKED_BY, "never_asks", last_calls=(found.last_call,))
-    usage, due = await app_context.usage(), request.schedule.not_before or app_context.now()
+    usage, due = None if yes else await app_context.usage(), request.schedule.not_before or app_context.now()
     flags = risk_flags(request.submission, usage, now=due, last_call=found.last_call)
+    if yes:
+        return Consent(_ASKED_BY, "never_asks", flags, last_calls=(found.last_call,))
     say(preview(request.submission, flags, usage, request.schedule, app_context.reader(), Words()), err=True)
     if not sys.stdin.isatty():
         raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")

@@ -75,7 +75,10 @@ def from_environment() -> Starlette:
     address, so `KALLYAI_AUTH` must not be `none`.
     """
     try:
-        return _start(Settings.from_env(), None)
+        settings = Settings.from_env()
+        if settings.sandbox:  # each worker would have one, on the same file
+            raise SetupError("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
+        return _start(settings, None)
     except (SettingsError, click.ClickException) as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(_DO_NOT_RESTART) from None

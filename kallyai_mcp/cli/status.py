@@ -4,6 +4,7 @@ import click
 
 from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.cli.calls import Shown, about_calls, call_rows, notes_of
+from kallyai_mcp.cli.output import say
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.past_calls import list_page
 from kallyai_mcp.tools.results import QuotaAnswer, as_json
@@ -19,11 +20,12 @@ async def status(app_context: AppContext, *, audit: bool) -> Shown:
     if audit:
         return await _audit(app_context)
     api = app_context.api()
-    statistics = await api.get_statistics()
+    if not click.get_current_context().params["as_json"]:  # before the first request, whose error does not say it
+        say(f"KallyAI: {'the embedded sandbox, which calls nobody' if app_context.embedded else api.base_url}")
     who = await app_context.sign_in.signed_in()
+    statistics = await api.get_statistics()
     last = await list_page(app_context, limit=5, offset=0)
     lines = [
-        "KallyAI: the embedded sandbox, which calls nobody" if app_context.embedded else f"KallyAI: {api.base_url}",
         f"Signed in as {one_line(who)}" if who else "Signed in",
         quota(statistics, None, now=app_context.now()),
         "Last calls:" if last.views else "Last calls: none",

@@ -60,11 +60,11 @@ async def loopback_sign_in(
 
 async def test_the_tokens_leave_the_address_bar_for_a_page_that_says_who_signed_in_and_where_to_go_on() -> None:
     token = jwt(email="ada<b>@example.com")
-    places: list[tuple[Origin, str, str]] = [
-        ("chat", "en-US,en;q=0.9,es;q=0.8", "Go back to your chat and ask for the call again"),
-        ("terminal", "es-MX,es;q=0.9,en;q=0.8", "Vuelve a la terminal"),
+    places: list[tuple[Origin, str, str, str]] = [
+        ("chat", "en", "est,es;q=0.1,en-US;q=0.9", "Go back to your chat and ask for the call again"),
+        ("terminal", "es", "es-MX,es;q=0.9,en;q=0.8", "Vuelve a la terminal"),
     ]
-    for place, accepted, next_step in places:
+    for place, language, accepted, next_step in places:
         async with loopback_sign_in(place=place) as (flow, browser):
             query = parse_qs(urlsplit(flow.link).query)
             url, headers = answer(flow.link, **TOKENS | {"access_token": token}), {"Accept-Language": accepted}
@@ -76,7 +76,7 @@ async def test_the_tokens_leave_the_address_bar_for_a_page_that_says_who_signed_
         assert (reply.status_code, reply.headers["location"], reply.content) == (303, "/done", b"")
         assert "ada&lt;b&gt;@example.com" in shown
         assert next_step in shown
-        assert f'<html lang="{accepted[:2]}">' in shown
+        assert f'<html lang="{language}">' in shown
         tokens = Tokens.from_grant(grant, NOW).as_document()
         assert (tokens["access_token"], tokens["refresh_token"]) == (token, "secret-refresh")
         assert tokens["expires_at"] == NOW + 1800

@@ -1,6 +1,7 @@
 """`status`: what it prints about the account, the calls, and the audit trail."""
 
 import json
+import re
 import subprocess
 from datetime import timedelta
 from functools import partial
@@ -15,6 +16,7 @@ from kallyai_mcp.calls.records import AccountKey, CallState
 from kallyai_mcp.testing import KallyAISandbox
 from tests.calls.ledgers import asked, kept_record, submission, system_now
 from tests.cli.machine import run_in_process, sign_in
+from tests.processes import run
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -89,28 +91,32 @@ def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Path, ka
 
 
 def test_what_was_done_on_the_embedded_sandbox_can_be_read(tmp_path: Path) -> None:
-    placed = run_in_process(tmp_path, "call", "+12025550103", "Ask for the hours", "--yes", "--sandbox")
+    placed = run_in_process(tmp_path, "call", "+12025550103", "Ask for the hours", "--urgent", "--yes", "--sandbox")
     audit = run_in_process(tmp_path, "status", "--audit", "--sandbox")
     shown = run_in_process(tmp_path, "status", "--sandbox")
     by_setting = run_in_process(tmp_path, "status", "--json", SANDBOX="1")
 
     assert placed.returncode == 3, placed.stderr
-    assert "  placed  asked by kallyai-mcp call  " in audit.stdout
+    assert re.search(r"  placed  asked by kallyai-mcp call  never_asks  risk: .*urgent  ", audit.stdout)
     assert shown.stdout.startswith("KallyAI: the embedded sandbox, which calls nobody\nSigned in")
     assert "\tnot reached\t\t+1 202-555-0103\t" in shown.stdout
     assert json.loads(by_setting.stdout)["calls"]["calls"][0]["status"] == "busy"
 
 
 def test_without_the_service_it_is_an_error_and_without_the_ledger_the_rest_is_shown(
-    tmp_path: Path, kallyai_sandbox: KallyAISandbox
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sign_in(tmp_path, kallyai_sandbox, NOBODY)
     sign_in(tmp_path, kallyai_sandbox)
     no_service, as_json = status(tmp_path, NOBODY), status(tmp_path, NOBODY, "--json")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    no_keyring = run(tmp_path / "empty", "status", API_URL=NOBODY, TOKEN_STORE="keyring")
     (tmp_path / "ledger.db").mkdir()
     no_ledger = status(tmp_path, kallyai_sandbox.url)
 
-    assert (no_service.returncode, no_service.stdout) == (as_json.returncode, as_json.stderr) == (1, "")
+    assert (no_service.returncode, no_service.stdout) == (1, f"KallyAI: {NOBODY}\n")
+    assert (as_json.returncode, as_json.stderr) == (1, "")
+    assert no_keyring.stderr.startswith("Error: This machine has no keyring")
     assert json.loads(as_json.stdout)["code"] == "connection_failed"
     assert no_service.stderr.startswith("Error: KallyAI cannot be reached")
     assert "165 of 210 minutes" in no_ledger.stdout

@@ -19,11 +19,11 @@ PARKING, CARDS, DOGS = "Is there parking?", "Do you take credit cards?", "Are do
 
 
 def turns(*words: str) -> dict[str, Any]:
-    """A transcript in which KallyAI and the callee take turns, KallyAI first."""
+    """A transcript in which KallyAI and the callee take turns, KallyAI first. The fifth second is without hours."""
     speakers = ("AI", "HUMAN")
     return {
         "entries": [
-            {"speaker": speakers[place % 2], "content": said, "timestamp": f"00:00:{place:02}"}
+            {"speaker": speakers[place % 2], "content": said, "timestamp": f"{'00:' * (place != 5)}00:{place:02}"}
             for place, said in enumerate(words)
         ]
     }

@@ -50,6 +50,10 @@ def test_an_invalid_end_of_an_event_is_ignored(start: str, end: str) -> None:
     assert (event.summary, event.end) == ("Dinner", None)
 
 
+def test_a_text_of_invisible_characters_is_empty() -> None:
+    assert plain.one_line("\u200b \u2060") == ""
+
+
 def test_a_sentence_that_ends_before_a_closing_mark_gets_no_second_period() -> None:
     for ended in ("They said: “Yes.”", "Respuesta: «Sí.»", "It is done."):
         assert plain.sentence(ended) == ended

@@ -78,8 +78,12 @@ def test_unsafe_settings_and_workers_without_keys_are_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: "uvicorn's")
-    for auth, words in (("perhaps", "KALLYAI_AUTH: 'perhaps'"), ("caller", "KALLYAI_SECRET_KEYS is needed")):
-        for name, value in environment(tmp_path, AUTH=auth).items():
+    for given, words in (
+        ({"AUTH": "perhaps"}, "KALLYAI_AUTH: 'perhaps'"),
+        ({"AUTH": "caller"}, "KALLYAI_SECRET_KEYS is needed"),
+        ({"SECRET_KEYS": SECRET_KEYS, "SANDBOX": "1"}, "KALLYAI_SANDBOX is for `serve`"),
+    ):
+        for name, value in environment(tmp_path, **given).items():
             monkeypatch.setenv(name, value)
         with pytest.raises(SystemExit) as exit_info:
             from_environment()

@@ -61,7 +61,7 @@ def visible(text: str, limit: int = LIMIT) -> str:
 
 def one_line(text: str, limit: int = LIMIT) -> str:
     """`text` as by `visible`, on one line: each run of white space becomes one space."""
-    return visible(" ".join(text.split()), limit)
+    return visible(" ".join(text.split()), limit).strip()
 
 
 def visible_throughout(data: Any) -> Any:
@@ -122,7 +122,7 @@ def clock(timestamp: str | None) -> str:
     time = (timestamp or "").partition(".")[0]
     if not re.fullmatch(r"[\d:]{1,8}", time):
         return ""
-    return re.sub(r"^0(?=\d)", "", time.removeprefix("00:"))
+    return re.sub(r"^(00:(?=..:))?0?(?=\d)", "", time)
 
 
 def party_of(submission: Submission | SubmissionEcho, *, in_row: bool = False) -> str:
