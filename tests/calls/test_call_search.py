@@ -26,7 +26,6 @@ pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
         shown() | {"created_at": "yesterday"},
         shown(at=NOW + timedelta(hours=2)),
         shown(appointment_date="2026-01-28"),  # this and what follows was not asked for
-        shown(time_preference_text="after 7pm"),
         shown(additional_instructions=["By the window"]),
     ],
 )
