@@ -120,11 +120,13 @@ async def test_a_suspended_process_keeps_its_records_and_those_of_a_killed_one_a
                 while not (await here.read(upkeep.find_work, worker)).is_abandoned:
                     await anyio.lowlevel.checkpoint()
             [taken] = await here.write(upkeep.take_over, ACCOUNT, worker, ())
+            await here.database.take_lease()
 
     assert (is_abandoned, taken_over) == (False, [])
     assert (duplicate.tracking_id, duplicate.is_new) == ("t-1", False)
     assert state == b"sent"
     assert (taken.tracking_id, taken.worker, taken.state) == ("t-1", worker, CallState.SENT)
+    assert list(Path(place).parent.rglob("*.lock")) == []  # of SQLite; also that of the process that was killed
 
 
 async def hold_a_lease(place: str) -> None:

@@ -43,11 +43,8 @@ _CONNECT_SECONDS = 5
 _CONNECTIONS = 8
 """The most connections of one process, besides the one that holds its lease."""
 
-_LEASES = 0x6B61_6C79
-"""The first half of the key of each lease's advisory lock. The second half is the worker's number."""
-
-_MIGRATION_LOCK, _ACCOUNTS = 0x6B61_6C7A, 0x6B61_6C7B
-"""The first halves of the keys of other advisory locks: of the migration, and of an account."""
+_LEASES, _MIGRATION, _ACCOUNTS = 0x6B61_6C79, 0x6B61_6C7A, 0x6B61_6C7B
+"""The first halves of the keys of advisory locks. The second half of a lease's key is the worker's number."""
 
 _OPTIONS: dict[str, str | int] = {
     "application_name": "kallyai-mcp",
@@ -277,7 +274,7 @@ def _prepare(transaction: Tx) -> None:
             "the settings of the session have no effect, as behind PgBouncer with pool_mode = transaction, where a "
             "worker's lock outlives it; KALLYAI_DATABASE_URL must name the PostgreSQL server itself"
         )
-    transaction.rows("SELECT pg_advisory_xact_lock(:lock, 0)", lock=_MIGRATION_LOCK)
+    transaction.rows("SELECT pg_advisory_xact_lock(:lock, 0)", lock=_MIGRATION)
     migrate(transaction)
 
 
