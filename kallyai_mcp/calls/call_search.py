@@ -81,7 +81,8 @@ class Wanted:
             ahead, early = timedelta(seconds=record.clock_offset), _DATED_EARLIER_KNOWN_CLOCK
         if ahead is None:
             return cls(record, left - timedelta(days=1), left + timedelta(days=1))
-        return cls(record, left + ahead - early, left + ahead + _DATED_LATER)
+        left += ahead
+        return cls(record, left - early, left + _DATED_LATER)
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""
