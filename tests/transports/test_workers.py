@@ -17,7 +17,6 @@ from tests.transports.http_server import CALL, LIMIT, SECRET_KEYS, connected_age
 from tests.transports.workers import COMMAND, uvicorn
 
 SECRET = "a-secret-of-many-characters"
-PAGE = (Path(__file__).parents[2] / "docs" / "hosting.md").read_text(encoding="utf-8")
 
 
 async def place(url: str, task: str, tracking_ids: list[str]) -> None:
@@ -95,4 +94,4 @@ def test_unsafe_settings_and_workers_without_keys_are_refused_in_one_line(
 
 
 def test_the_docs_show_this_command() -> None:
-    assert COMMAND in PAGE
+    assert COMMAND in (Path(__file__).parents[2] / "docs" / "hosting.md").read_text(encoding="utf-8")
