@@ -69,14 +69,7 @@ class SqliteDatabase:
 
     async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:  # noqa: ARG002
         """See `Database.write`. Only one transaction writes at a time."""
-
-        def run() -> Result:
-            result = self._run("BEGIN IMMEDIATE", work)
-            if _file_id(self._path) != self._opened_as:  # the changes must be in the file that the next process opens
-                raise OSError("the file was deleted or replaced while it was in use")
-            return result
-
-        return await self._in_thread(run)
+        return await self._in_thread(lambda: self._run("BEGIN IMMEDIATE", work))
 
     def version(self) -> object:
         """See `Database.version`. Two changes within milliseconds may look like one."""
@@ -129,7 +122,10 @@ class SqliteDatabase:
     def _run(self, begin: str, work: Callable[[Tx], Result]) -> Result:
         with self._open() as connection:  # commits, or rolls back after an error
             connection.execute(begin)
-            return work(Tx(connection.execute, self._now().timestamp(), self._holds_lease, self._is_abandoned))
+            result = work(Tx(connection.execute, self._now().timestamp(), self._holds_lease, self._is_abandoned))
+        if _file_id(self._path) != self._opened_as:  # what was written must be in the file that the next process opens
+            raise OSError("the file was deleted or replaced while it was in use")
+        return result
 
     def _holds_lease(self, worker: str) -> bool:
         path = Path(self._lease.lock_file) if self._lease is not None else None
