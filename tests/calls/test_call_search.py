@@ -46,10 +46,7 @@ async def test_a_call_that_does_not_agree_is_not_taken_for_the_lost_one(here: Wo
         ({"appointment_date": date(2026, 1, 28)}, {"appointment_date": "2026-01-28T00:00:00Z"}),
         ({}, {"respondent_phone": "+1 (415) 555-1234"}),
         ({}, {"task_description": "  BOOK a  table "}),
-        (
-            {"additional_instructions": ("By the window", "Quiet")},
-            {"additional_instructions": ["by the window", "quiet"]},
-        ),
+        ({"additional_instructions": ("Outside", "Quiet")}, {"additional_instructions": ["outside", "quiet"]}),
         ({"party_size": 4}, {"party_size": "4"}),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 
 from kallyai_mcp.cli.main import cli, main
 from kallyai_mcp.testing import KallyAISandbox
+from tests import programs
 from tests.cli.machine import run_in_process
 from tests.docs.pages import text_of
 from tests.processes import COMMAND, LIMIT, environment
@@ -29,14 +30,8 @@ for words in "call --par" "install vs"; do
 done
 """
     own = environment(tmp_path)
-    done = subprocess.run(
-        ["/usr/bin/env", "bash", "-c", program],
-        env=own | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
+    path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
+    done = programs.run(["bash", "-c", program], variables=own | {"PATH": path}, seconds=LIMIT)
 
     assert done.stdout.splitlines() == ["--party", "vscode vscode-insiders vscodium"]
 
@@ -106,17 +101,11 @@ def test_times_follow_the_locale(tmp_path: Path) -> None:
     )
     try:
         made = ["localedef", "-i", "de_DE", "-f", "UTF-8", str(tmp_path / "de_DE.UTF-8")]
-        subprocess.run(made, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
+        programs.run_well(made)
+    except RuntimeError:
         pytest.skip("needs the sources of locales, in the package locales")
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"LOCPATH": str(tmp_path), "LC_ALL": "de_DE.UTF-8"},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
+    german = {"LOCPATH": str(tmp_path), "LC_ALL": "de_DE.UTF-8"}
+    done = programs.run([sys.executable, "-c", program], variables=german, seconds=LIMIT)
 
     assert done.stdout == "28 Nov 9:05\n", done.stderr
 

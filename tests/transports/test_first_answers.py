@@ -17,6 +17,7 @@ from kallyai_mcp.cli.start import plain_settings
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.transports.first_answers import CATALOG, FirstAnswers
 from kallyai_mcp.transports.stdio import read_lines, serve_stdio
+from tests import programs
 from tests.agent import settings_in
 from tests.first_answers import INITIALIZED, METHODS, Json, answers_to, catalog, real_answers, request, server_of
 from tests.processes import COMMAND, LIMIT, environment
@@ -133,15 +134,9 @@ async def test_a_message_that_is_no_first_request_is_answered_as_by_the_server(t
 def without_sdk(home: Path, messages: list[dict[str, Any]], **variables: str) -> "subprocess.CompletedProcess[str]":
     """Start the server where importing the SDK ends the process."""
     (home / "mcp.py").write_text(NO_SDK)
-    return subprocess.run(
-        COMMAND,
-        input="".join(f"{json.dumps(message)}\n" for message in messages),
-        capture_output=True,
-        text=True,
-        env=environment(home) | {"PYTHONPATH": f"{home}{os.pathsep}{ROOT}"} | variables,
-        timeout=LIMIT,
-        check=False,
-    )
+    own = environment(home) | {"PYTHONPATH": f"{home}{os.pathsep}{ROOT}"} | variables
+    given = "".join(f"{json.dumps(message)}\n" for message in messages)
+    return programs.run(COMMAND, variables=own, stdin=given, seconds=LIMIT)
 
 
 def test_a_client_is_answered_before_the_sdk_is_imported(tmp_path: Path) -> None:
