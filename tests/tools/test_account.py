@@ -44,16 +44,11 @@ async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
         assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
 
 
-QUOTA = {
-    "plan_type": "trial",
-    "minutes_allocated": 30,
-    "minutes_used": 30,
-    "upgrade_url": "https://kallyai.com/pricing",
-}
+QUOTA = {"plan_type": "trial", "minutes_allocated": 30, "minutes_used": 30, "upgrade_url": "https://kallyai.com/plans"}
 STANDARD = {"code": "quota_exceeded", "details": {"message": "Out of minutes"}, "correlation_id": "c-1"}
 USED_UP = (
     "the quota is used up (quota_exceeded). 0 of 30 minutes left; trial plan. Calls are refused now. To get more now: "
-    "https://kallyai.com/pricing."
+    "https://kallyai.com/plans."
 )
 BOT_CHECK = HTMLResponse("<html><title>Just a moment...</title>" + "x" * 9000, 403)
 EXPIRED = {"error": {"code": "token_expired", "details": {"message": "Token expired"}}}
