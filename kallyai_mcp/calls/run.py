@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import repeat
 
 import anyio
 from anyio import CancelScope, move_on_after
@@ -167,7 +168,9 @@ class Run:
                 is_found = await self._look()
                 self._resend_window = since_look, _LISTED_BEFORE
                 return is_found
-        await self._search(error, self._timing.search, otherwise=CallState.REFUSED)
+        # A listed call is unlikely, and many requests may be why the service refuses.
+        waits = repeat(self._timing.longest_pause)
+        await self._search(error, self._timing.search, waits=waits, otherwise=CallState.REFUSED)
         return True
 
     async def _settle_lost(self, error: KallyAIError) -> None:

@@ -1,7 +1,7 @@
 """The base of `Calls`: runs calls in the task group of the server, places what is due, takes over from dead workers."""
 
 import logging
-from collections.abc import Awaitable, Callable, Container, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import TracebackType
@@ -192,15 +192,21 @@ class Worker:
             if self._runs.get(record.tracking_id) is run:
                 del self._runs[record.tracking_id]
             run.has_ended.set()
-        is_of_list = record.session_id is not None and is_tracking_id(record.session_id)
-        # Unless it is not known whether somebody talked, the next call is sent with the token of the same request.
-        is_known = run.end is not None and (run.end.reached is not None or run.end.state is not CallState.ENDED)
-        if is_of_list and is_known and not self._is_read_only:
+        if record.session_id is not None and is_tracking_id(record.session_id) and not self._is_read_only:
             with logged("calling the next candidate"):
-                found = await self.ledger.read(lists.open_lists_with, record)
-                await self._send_due(record.account, lambda: None, {each.list_id for each in found})
+                await self._send_next(record, run.end)
 
-    async def _send_due(self, account: AccountKey, service_time: ServiceTime, only: Container[str | None]) -> None:
+    async def _send_next(self, record: CallRecord, end: CallRecord | None) -> None:
+        """Send the next calls of the lists that have this call, with the token of the same request.
+
+        A list that stops at a result waits while it is not known whether the call reached somebody.
+        """
+        is_known = end is not None and not (end.state is CallState.ENDED and end.reached is None)
+        found = await self.ledger.read(lists.open_lists_with, record)
+        ready = {each.list_id for each in found if is_known or each.until == "all"}
+        await self._send_due(record.account, lambda: None, ready)
+
+    async def _send_due(self, account: AccountKey, service_time: ServiceTime, only: Collection[str]) -> None:
         """Send the calls that `follow_up.take_due` reserves for this worker."""
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
@@ -282,8 +288,10 @@ class Worker:
             await self.context.learn_time(account)
         # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
         # nothing may be placed; while it is not known, a call waits until it expires.
-        due = await self.ledger.read(follow_up.find_due, account)
-        ready = {id_ for id_, before in due.items() if all([await look_again(one, self.context) for one in before])}
+        due, ready = await self.ledger.read(follow_up.find_due, account), set[str]()
+        for id_, before in due.items():
+            if all([await look_again(one, self.context) for one in before]):
+                ready.add(id_)
         await self._send_due(account, self.context.time, ready)
         await self._expire_late()
         return bool(ready) and len(due) == BATCH

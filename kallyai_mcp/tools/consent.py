@@ -23,6 +23,8 @@ from kallyai_mcp.tools.text.plain import one_line, zone_of
 
 Flags = Sequence[RiskFlag]
 
+_NOT_AGREED = KallyAIError("the user was asked and did not agree", code="not_agreed")
+
 
 @dataclass(frozen=True)
 class Question:
@@ -55,7 +57,7 @@ async def if_not_called_before(
     agreed = Consent(_client_name(ctx), "not_needed", last_calls=(None,))
     if app_context.confirm == "never":
         return replace(agreed, how="never_asks")
-    if risks or app_context.confirm == "always":
+    if risks or app_context.confirm == "always" or ctx.request_state:  # the user was asked, and may have said no
         return None
     usage = await app_context.usage()
     flags = risk_flags(request.submission, usage, now=due or app_context.now(), last_call=None)
@@ -113,7 +115,10 @@ async def ask_user(
         for submission, last in zip(question.submissions, question.last_calls, strict=True)
     ]
     every = tuple(flag for flag in RiskFlag if any(flag in each for each in flags))
+    elicitation = Elicitation(ctx, first.language)
     if not every and app_context.confirm == "auto":
+        if elicitation.lacks_yes("consent", "call_now"):  # a no counts, also if its reason has passed meanwhile
+            raise _NOT_AGREED
         return replace(agreed, how="not_needed")
     agreed = replace(agreed, risk_flags=every)
     about = (*question.about, *map(str, question.last_calls))
@@ -125,7 +130,6 @@ async def ask_user(
         later = next_attempt(now, first.respondent_phone, zone).astimezone(zone_of(zone))
     structure = question.structure.model_copy(update={"status": "needs_confirmation", "placed_now": False})
     structure.minutes_remaining = usage.minutes_remaining if usage is not None else None
-    elicitation = Elicitation(ctx, first.language)
     reply = None
     if elicitation.shows_forms:
         preview = question.preview(flags, usage, elicitation.words)
@@ -147,7 +151,7 @@ async def ask_user(
     if later is not None and reply.content.get("call_later") is True:
         text = f"Not called yet: the user wants the call later. Next: {texts.call_at(later)}."
         return ToolResult(text, structure).for_client()
-    raise KallyAIError("the user was asked and did not agree", code="not_agreed")
+    raise _NOT_AGREED
 
 
 def _fields(question: Question, later: datetime | None, words: Words) -> dict[str, dict[str, Any]]:

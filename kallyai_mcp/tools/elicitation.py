@@ -93,6 +93,11 @@ class Elicitation:
             if name in self._replies and isinstance(result, ElicitResult):
                 self._replies[name] = self._replies[name].with_result(result)
 
+    def lacks_yes(self, name: str, field: str) -> bool:
+        """Whether the user has replied to the form of this `name`, and not with a yes in this field."""
+        reply = self._replies.get(name)
+        return reply is not None and reply.action is not None and reply.content.get(field) is not True
+
     async def ask(
         self,
         name: str,

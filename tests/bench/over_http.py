@@ -3,9 +3,8 @@
     uv run python -m tests.bench.over_http
 
 Each server is a process of its own, and so is the KallyAI behind them, which answers at once (`upstream.py`). The bare
-server makes the same two API requests with a default `httpx2.AsyncClient`, or none. The servers are measured in turn
-in each of many short rounds: what else the machine does then falls on all of them. PostgreSQL runs on this machine, and
-is left out where it is not installed.
+server makes the same two API requests with a default `httpx2.AsyncClient`, or none. The servers are measured in turn in
+each of many short rounds. PostgreSQL runs on this machine, and is left out where it is not installed.
 """
 
 import asyncio

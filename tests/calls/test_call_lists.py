@@ -98,7 +98,7 @@ async def test_a_list_stops_at_a_scheduled_call_of_its_user_and_books_once(here:
 
 async def test_each_list_goes_on_after_a_call_that_both_have(place: str, clock: ManualClock) -> None:
     service = Service(
-        clock, [after(lambda: clock.sleep(60), reply("busy", "c-1")), reply("busy", "c-2"), reply("busy", "c-3")]
+        clock, [after(lambda: clock.sleep(60), reply("busy")), reply("busy", "c-2"), reply("busy", "c-3")]
     )
     service.calls = [{"call_id": "c-1", "status": "busy"}]
     async with world(service, place, works_alone=False) as here:
@@ -301,9 +301,7 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(
 async def test_no_candidate_is_called_while_it_is_not_known_whether_the_call_before_reached_somebody(
     here: World, first: int, later: int, why: str, calls: int
 ) -> None:
-    service = here.answering(
-        [reply("failed", "c-1")], [{"call_id": "c-1", "status": "failed"}], transcript_status=first
-    )
+    service = here.answering([reply("failed")], [{"call_id": "c-1", "status": "failed"}], transcript_status=first)
     service.transcripts["c-1"] = "Yes, you have a table"
     found, _ = await start(here)
     await here.run(here.clock.sleep(3600))

@@ -8,7 +8,7 @@ import pytest
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.clock import Stopwatch
-from kallyai_mcp.calls.ledger import follow_up, rows
+from kallyai_mcp.calls.ledger import follow_up, progress, rows
 from kallyai_mcp.calls.ledger.base import BATCH, Ledger
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import CallPolicy
@@ -17,7 +17,7 @@ from kallyai_mcp.calls.schedule import next_attempt
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import ACCOUNT, NOW, database_at
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import PLACED, TABLE, Json, Service, World, end_of, reply, world
+from tests.calls.world import PLACED, TABLE, Json, Service, World, after, end_of, reply, world
 from tests.many_records import add_records
 
 DUE = NOW + timedelta(hours=14)
@@ -148,7 +148,7 @@ async def test_a_call_of_somebody_who_is_signed_out_while_it_is_due_expires(here
     assert end_of(record) == (CallState.EXPIRED, "expired")
 
 
-async def test_a_call_that_was_taken_by_a_process_that_died_before_it_was_sent_is_placed_by_another(
+async def test_a_call_that_was_taken_by_a_process_that_lost_its_lease_before_it_was_sent_is_placed_by_another(
     place: str, clock: ManualClock
 ) -> None:
     service = Service(clock)
@@ -158,10 +158,16 @@ async def test_a_call_that_was_taken_by_a_process_that_died_before_it_was_sent_i
     dying = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing())
     worker = await dying.database.take_lease()
     [taken] = await dying.write(follow_up.take_due, placed.account, worker, service_time=lambda: None)
-    await dying.database.aclose()
+    await dying.database.take_lease()  # as after a restart of the server
+
+    async def refuse() -> None:
+        await dying.write(progress.finish, taken, CallState.REFUSED)
+
+    service.replies = [after(refuse, PLACED)]
     async with world(service, place) as other:
         await at(other, DUE + timedelta(minutes=2))
-        record = await other.find(placed.tracking_id)
+        record = await other.outcome(placed)
+    await dying.database.aclose()
 
     assert taken.state is CallState.RESERVED
     assert record.state is CallState.ENDED

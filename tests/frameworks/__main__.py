@@ -4,9 +4,9 @@
 
 Each framework is in an environment of its own, made by uv or npm, with a scripted model instead of a real one; the
 server is a process with the embedded sandbox. A client times out after 5 s, while the call is in progress, and the same
-call is asked for again: it must be found and followed to its outcome, and must not be placed twice. A client without a
-time-out for a tool call is aborted after 5 s in the way that it offers; the table says so. A client whose time-out
-begins anew with each message of progress must get the outcome at once. Exits with 1 when any of that fails.
+call is asked for again: it must be found and followed to its outcome, and must not be placed twice. A client without
+time-outs is aborted after 5 s; the table says so. One whose time-out begins anew with each message of progress must get
+the outcome at once. Exits with 1 when any of that fails.
 """
 
 import argparse

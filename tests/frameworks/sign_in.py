@@ -3,9 +3,8 @@
     uv run python -m tests.frameworks.sign_in [CLIENT ...]
 
 Each client knows only the server's URL. It must open a browser, call a tool, renew its token after that has expired,
-and call again. When its user has disconnected it, it must get no further, or ask the user to sign in again. The clients
-run in environments of their own, made by uv or npm; the server and the user are in this process. Exits with 1 when a
-client fails. It needs sh, because the browser that the clients open is a script.
+and call again. When its user has disconnected it, it must get no further, or ask the user to sign in again. Exits with
+1 when a client fails. It needs uv, npm, and sh: the browser that the clients open is a script.
 """
 
 import argparse

@@ -4,9 +4,8 @@
     uv run python -m tests.fuzz --only agent --examples 10000 --seed 1
 
 `agent`: a tool answers any arguments with a clear error or the call that was asked for. `service` runs schemathesis on
-the sandbox and its OpenAPI document; uv installs it the first time, in an environment of its own: schemathesis depends
-on `rich`, which the MCP SDK uses wherever it is installed, and which would change what the server logs. Exits with 1
-when something is wrong, after the smallest example that shows it.
+the sandbox and its OpenAPI document, in an environment of its own: with its dependency `rich`, the MCP SDK would log in
+another form. Exits with 1 when something is wrong, after the smallest example that shows it.
 """
 
 import argparse

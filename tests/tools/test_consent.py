@@ -1,5 +1,6 @@
 """When the user is asked, how, and in which language: before a call, and for details that it can't do without."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,21 @@ async def test_a_call_at_night_is_placed_after_the_user_has_agreed(
     assert "You are asked because: it is an urgent call" in urgent
 
 
+@pytest.mark.parametrize("then", [NIGHT, NOON], ids=["at night", "although it is day by then"])
 async def test_without_the_users_yes_no_call_is_placed(
-    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
+    auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp, then: datetime
 ) -> None:
+    class Late(User):
+        async def __call__(self, *question: Any) -> ElicitResult:
+            clock.set(then)
+            return await super().__call__(*question)
+
     replies: list[Reply] = ["decline", "cancel", {"call_now": False}]
-    async with open_agent_for(auto_confirm, mode, clock, app, User(*replies)) as agent:
-        answers = [await agent.use("make_call", BISTRO) for _ in replies]
+    answers = []
+    async with open_agent_for(auto_confirm, mode, clock, app, Late(*replies)) as agent:
+        for _ in replies:
+            clock.set(NIGHT)
+            answers.append(await agent.use("make_call", BISTRO))
         listed = await agent.use("list_calls")
 
     assert {(answer.is_error, answer.text) for answer in answers} == {

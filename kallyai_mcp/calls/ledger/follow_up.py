@@ -5,7 +5,7 @@ neither a crash between two calls nor a second worker can lose a call or place a
 a call is tried is in its record, and the candidates of a list are in the table `call_lists`.
 """
 
-from collections.abc import Container
+from collections.abc import Collection
 from dataclasses import replace
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -92,7 +92,8 @@ def find_due(tx: Tx, account: AccountKey) -> dict[str, list[CallRecord]]:
     nobody, as far as is known. A list that asks all of its candidates goes on in any case.
     """
     due: dict[str, list[CallRecord]] = {}
-    for record in select(tx, account, f"{_DUE} ORDER BY not_before LIMIT :most", now=tx.now(), most=BATCH):
+    waiting_last = "ORDER BY CASE WHEN earlier IS NULL THEN 0 ELSE 1 END, not_before LIMIT :most"
+    for record in select(tx, account, f"{_DUE} {waiting_last}", now=tx.now(), most=BATCH):
         found: list[CallRecord] = []
         for attempt in record.schedule.earlier:
             found += select(tx, account, "call_id = :id", id=attempt.call_id)
@@ -108,7 +109,7 @@ def take_due(
     worker: str,
     *,
     service_time: ServiceTime,
-    only: Container[str | None] | None = None,
+    only: Collection[str] | None = None,
 ) -> list[CallRecord]:
     """Reserve up to `BATCH` of the account's scheduled calls that are due for `worker`, the first due ones first.
 
@@ -122,10 +123,11 @@ def take_due(
     if abs(there - now) <= _CLOCKS_AGREE:
         there = now  # a small difference does not let a call wait
     in_time = f"{_DUE} AND not_before <= :there AND place_by >= :now AND place_by >= :there"
-    first_due = f"{in_time} ORDER BY not_before LIMIT :most"
-    due = select(tx, account, first_due, now=now, there=there, most=BATCH)
-    if only is not None:
-        due = [record for record in due if record.tracking_id in only or record.session_id in only]
+    names = {f"id_{number}": id_ for number, id_ in enumerate(only or ())}
+    listed = ", ".join(f":{name}" for name in names) or "NULL"
+    of_these = f"(tracking_id IN ({listed}) OR session_id IN ({listed}))" if only is not None else "TRUE"
+    first_due = f"{in_time} AND {of_these} ORDER BY not_before LIMIT :most"
+    due = select(tx, account, first_due, now=now, there=there, most=BATCH, **names)
     return [_take(tx, record, worker) for record in due]
 
 

@@ -142,17 +142,22 @@ class PostgresDatabase:
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""
 
-        def taking(until: float) -> str:
+        def taking(until: float) -> _Connection:
             number, lease = secrets.randbits(31), _Connection.connect(self._conninfo, **_CONNECTED)
             lease.until, lease.worker = until, f"{number:08x}"
-            before, self._lease = self._lease, lease
-            if before is not None:
-                before.close()
-            lease.execute("SELECT pg_advisory_lock(%s, %s)", (_LEASES, number))
-            return lease.worker
+            try:
+                lease.execute("SELECT pg_advisory_lock(%s, %s)", (_LEASES, number))
+            except BaseException:
+                lease.close()
+                raise
+            return lease
 
         await self.write(Tx.now)  # fails when this program is ending
-        return await self._in_thread(taking)
+        lease = await self._in_thread(taking)  # else one that comes too late would replace a later one
+        before, self._lease = self._lease, lease
+        if before is not None:
+            before.close()
+        return lease.worker
 
     async def aclose(self) -> None:
         """See `Database.aclose`."""
@@ -175,7 +180,8 @@ class PostgresDatabase:
                 return await anyio.to_thread.run_sync(work, until, abandon_on_cancel=True, limiter=self._threads)
             except (psycopg.Error, OSError) as error:
                 known = _known(error)
-                _log.error("%s", known)
+                if not isinstance(known, ConstraintError):  # a rule, and no fault
+                    _log.error("%s", known)
                 raise known from None  # psycopg's message may quote a whole row, or the URL with its password
         self._pool.drain()  # the idle connections lead to the same server
         raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")

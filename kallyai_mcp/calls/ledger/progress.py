@@ -165,11 +165,13 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord, offset: float | None = None
         "outcome = :outcome, calendar = :calendar, reached = :reached, error = :error, delivered_at = NULL, "
         "call_id = COALESCE(:call_id, call_id), clock_offset = COALESCE(clock_offset, :offset) "
         f"WHERE {_SAME_ATTEMPT} AND state NOT IN {NOT_PLACED} "
-        "AND (state <> 'ended' OR :tells_more = 1) RETURNING *",
+        # A worker that has lost a call to another one sent nothing, but the other one may have.
+        "AND (:state <> 'refused' OR worker = :worker) AND (state <> 'ended' OR :tells_more = 1) RETURNING *",
         state=ended.state.value,
         now=tx.now(),
         call_id=ended.call_id,
         offset=offset,
+        worker=ended.worker,
         tells_more=int(known is not None and _tells_more(ended, known)),
         id=ended.tracking_id,
         key=ended.idempotency_key,
@@ -249,6 +251,8 @@ def _tells_more(ended: CallRecord, known: CallRecord) -> bool:
         return True
     if ended.reached and not known.reached:
         return call.plain_status in Call.FINAL
+    if known.reached is None and ended.reached is not None:
+        return True
     if call.plain_status != known.call.plain_status or (call.highlights is None and known.call.highlights is not None):
         return False
     has_new_calendar = known.is_calendar_unread and ended.calendar is not None and ended.calendar.is_known

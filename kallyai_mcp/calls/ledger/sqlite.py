@@ -32,6 +32,9 @@ _log = logging.getLogger(__name__)
 _BUSY_SECONDS = 10.0
 """How long to wait for the transactions of other processes. Each takes milliseconds."""
 
+_NEW_SECONDS = 60.0
+"""How long the file of a lease counts as new."""
+
 _UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 """The codes of a unique index, which is a rule, that refused a statement."""
 
@@ -93,7 +96,8 @@ class SqliteDatabase:
             _make_private_folder(path.parent)
             for other in path.parent.glob("*.lock"):
                 with suppress(OSError):
-                    if self._is_abandoned(other.stem):  # that worker was killed
+                    # Another process may be about to lock a new one.
+                    if time.time() - other.stat().st_mtime > _NEW_SECONDS and self._is_abandoned(other.stem):
                         other.unlink()
             try:
                 lease.acquire(timeout=1)  # another process may look for a moment whether the new file is abandoned

@@ -170,7 +170,7 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
         SAY["unconfirmed"].format(what=what) if what else "",
         *said_in(view),
         offer_not_accepted(view),
-        _try_again(view, call, reader) if view.outcome is Outcome.NOT_REACHED else "",
+        _try_again(view, call, reader) if view.outcome is Outcome.NOT_REACHED and view.reached is False else "",
         _ahead(related.ahead, reader) if related.ahead is not None else "",
         f"call_id {word(call.call_id)}{_more(view, call)}.",
         attempts(record, reader) if record is not None else "",

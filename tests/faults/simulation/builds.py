@@ -151,7 +151,7 @@ BROKEN: tuple[Broken, ...] = (
         "429 is taken for a proof while the list can't be read",
         Patch(
             "calls.run",
-            "await self._search(error, self._timing.search, otherwise=CallState.REFUSED)",
+            "await self._search(error, self._timing.search, waits=waits, otherwise=CallState.REFUSED)",
             "return False",
         ),
         asks=(Ask(0), Ask(150)),
@@ -449,10 +449,10 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.ledger.follow_up", "import change, end", "import readable, change, end"),
         Patch(
             "calls.ledger.follow_up",
-            "due = select(tx, account, first_due, now=now, there=there, most=BATCH)",
+            "due = select(tx, account, first_due, now=now, there=there, most=BATCH, **names)",
             'due = readable(tx, tx.rows(f"SELECT * FROM calls WHERE {first_due}", now=now, there=there, most=BATCH))',
         ),
-        Patch("calls.ledger.follow_up", "    if only is not None:\n", "    if False:\n"),
+        Patch("calls.ledger.follow_up", " if only is not None else", " if False else"),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(question(not_before=_due(600)),),
         events=(Event(300, "someone else signs in"), Event(1000, "someone else signs in")),
@@ -509,7 +509,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a list goes on while KallyAI does not tell whether somebody talked",
-        Patch("calls.worker", "run.end.reached is not None or", "True or"),
+        Patch("calls.worker", "is_known = end is not None and", "is_known = True or"),
         tasks=(_candidates(DROPPED, BOOKED),),
         look_troubles=(Trouble(500),) * 8,
     ),
@@ -546,7 +546,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a list goes on when someone else has signed in",
-        Patch("calls.worker", "run.end.reached is not None or", "True or"),
+        Patch("calls.worker", "is_known = end is not None and", "is_known = True or"),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(_candidates("no_answer", BOOKED),),
         events=(Event(20, "someone else signs in"), Event(300, "someone else signs in")),
