@@ -3,8 +3,7 @@
     uv run python -m tests.bench.at_rest
 
 The servers are over stdio, and the KallyAI behind them answers at once (`upstream.py`). Wake-ups are the voluntary
-context switches of all threads, which Linux counts in /proc. PostgreSQL runs on this machine, and counts its
-transactions itself. Disk needs a package index.
+context switches of all threads, which Linux counts in /proc. PostgreSQL counts its transactions. Disk needs an index.
 """
 
 import itertools

@@ -3,8 +3,7 @@
     uv run python -m tests.bench.costs
 
 The calls come from the sandbox with a manual clock, so the characters are the same on every machine. The tokens are
-those of `o200k_base`, the encoding of GPT-4o and GPT-5, counted by npm's `gpt-tokenizer`; for English text, the counts
-of other models differ by a few percent.
+those of `o200k_base`, the encoding of GPT-4o and GPT-5, counted by npm's `gpt-tokenizer`.
 """
 
 import json

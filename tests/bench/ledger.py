@@ -3,8 +3,7 @@
     uv run python -m tests.bench.ledger
 
 The records are calls of one account that are over and were told; a thousand numbers were called in turn. Two thousand
-more calls are due at one moment, and two thousand are old. PostgreSQL runs on this machine, with `fsync` on, and has
-the statistics that its autovacuum collects within a minute.
+more calls are due at one moment, and two thousand are old. PostgreSQL has `fsync` on, and the statistics of a vacuum.
 """
 
 import statistics
@@ -66,7 +65,12 @@ async def _fill(database: Database, size: int) -> None:
     due = replace(_record("due", now), account=_WITH_DUE_CALLS, state=CallState.SCHEDULED, schedule=schedule)
     await add_records(database, due, _MANY, interval=0)
     if isinstance(database, PostgresDatabase):
-        await database.write(lambda tx: tx.run("SET LOCAL statement_timeout = 0; ANALYZE calls"))
+        await database.write(_analyze)
+
+
+def _analyze(tx: Tx) -> None:
+    tx.run("SET LOCAL statement_timeout = 0")
+    tx.run("ANALYZE calls")
 
 
 async def _timed(rounds: int, work: Callable[[int], Awaitable[None]]) -> float:

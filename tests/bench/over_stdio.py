@@ -2,9 +2,8 @@
 
     uv run python -m tests.bench.over_stdio
 
-Compared with a bare `MCPServer` that makes the same two requests to a KallyAI that answers at once. The client waits
-for each answer before its next message, as real ones do. The two take turns, so that a change in the machine's speed
-affects both.
+Compared in turns with a bare `MCPServer` that makes the same two requests to a KallyAI that answers at once. The client
+waits for each answer before its next message, as real ones do.
 """
 
 import json

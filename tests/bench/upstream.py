@@ -2,8 +2,7 @@
 
     python -m tests.bench.upstream
 
-It prints its URL and serves until it is ended. A call that is placed has ended at once. The payloads are those of the
-reference.
+It prints its URL and serves until it is ended. A call ends at once. The payloads are those of the reference.
 """
 
 import asyncio
