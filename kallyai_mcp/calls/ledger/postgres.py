@@ -6,7 +6,7 @@ import secrets
 import time
 import zlib
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from math import inf
@@ -126,14 +126,14 @@ class PostgresDatabase:
 
     async def read(self, work: Callable[[Tx], Result]) -> Result:
         """See `Database.read`."""
-        return await self._run(work)  # each statement sees what is committed by then, in a transaction or not
+        return await self._run(work)
 
     async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
         """See `Database.write`."""
         if account is None:
-            return await self._run(work, "BEGIN")
+            return await self._run(work)
         number = zlib.crc32(f"{account.api} {account.account}".encode()) - 2**31
-        return await self._run(work, "BEGIN", f"SELECT pg_advisory_xact_lock({_ACCOUNTS}, {number})")
+        return await self._run(work, f"SELECT pg_advisory_xact_lock({_ACCOUNTS}, {number})")
 
     def version(self) -> object:
         """See `Database.version`. Only a query could tell."""
@@ -186,34 +186,33 @@ class PostgresDatabase:
         self._pool.drain()  # the idle connections lead to the same server
         raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
 
-    async def _run(self, work: Callable[[Tx], Result], *begin: str) -> Result:
-        """Run `work` in a transaction that has begun with some statements, or without one when there are none."""
+    async def _run(self, work: Callable[[Tx], Result], *first: str) -> Result:
+        """Run some statements `first`, and then `work`, in one transaction."""
 
         def run(until: float) -> Result:
             if not self._is_prepared:
-                self._transaction(until, _prepare, ("BEGIN",))
+                self._transaction(until, _prepare, ())
                 self._is_prepared = True
-            return self._transaction(until, work, begin)
+            return self._transaction(until, work, first)
 
         return await self._in_thread(run)
 
-    def _transaction(self, until: float, work: Callable[[Tx], Result], begin: tuple[str, ...]) -> Result:
-        """Run `work`; a connection that the server has ended meanwhile is replaced by another one.
+    def _transaction(self, until: float, work: Callable[[Tx], Result], first: tuple[str, ...]) -> Result:
+        """Run a transaction; a connection that the server has ended meanwhile is replaced by another one.
 
-        In a transaction, a statement whose rows are not needed is sent together with the next one.
+        A statement whose rows are not needed is sent together with the next one.
         """
         while True:
             connection, is_begun = self._connected(until), False
             try:
-                with connection.pipeline() if begin else nullcontext():
-                    for statement in begin:
+                with connection.pipeline():
+                    for statement in ("BEGIN", *first):
                         connection.execute(statement.encode())
                     [row] = connection.execute(_NOW).fetchall()
                     is_begun = True
                     now = self._clock().timestamp() if self._clock else row["now"]
                     result = work(_opened(connection, now, self._lease))
-                    if begin:
-                        connection.execute("COMMIT")
+                    connection.execute("COMMIT")
             except psycopg.OperationalError:
                 if is_begun or not connection.closed:
                     raise
