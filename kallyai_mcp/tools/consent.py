@@ -23,8 +23,6 @@ from kallyai_mcp.tools.text.plain import one_line, zone_of
 
 Flags = Sequence[RiskFlag]
 
-_NOT_AGREED = KallyAIError("the user was asked and did not agree", code="not_agreed")
-
 
 @dataclass(frozen=True)
 class Question:
@@ -118,7 +116,7 @@ async def ask_user(
     elicitation = Elicitation(ctx, first.language)
     if not every and app_context.confirm == "auto":
         if elicitation.lacks_yes("consent", "call_now"):  # a no counts, also if its reason has passed meanwhile
-            raise _NOT_AGREED
+            raise _not_agreed()
         return replace(agreed, how="not_needed")
     agreed = replace(agreed, risk_flags=every)
     about = (*question.about, *map(str, question.last_calls))
@@ -151,7 +149,11 @@ async def ask_user(
     if later is not None and reply.content.get("call_later") is True:
         text = f"Not called yet: the user wants the call later. Next: {texts.call_at(later)}."
         return ToolResult(text, structure).for_client()
-    raise _NOT_AGREED
+    raise _not_agreed()
+
+
+def _not_agreed() -> KallyAIError:
+    return KallyAIError("the user was asked and did not agree", code="not_agreed")
 
 
 def _fields(question: Question, later: datetime | None, words: Words) -> dict[str, dict[str, Any]]:
