@@ -86,8 +86,7 @@ def _chunk(task: tuple[int, int, str | None, Kind]) -> Sums:
     logging.getLogger("kallyai_mcp").propagate = False
     sums = Sums()
     for seed in range(first, first + runs):
-        make, _ = KINDS[kind]
-        sums.add(run_plan(make(seed, is_shared=url is not None), url))
+        sums.add(run_plan(KINDS[kind][0](seed, is_shared=url is not None), url))
     return sums
 
 

@@ -130,6 +130,7 @@ class Process:
         if self.ended.is_set():
             return
         self._hold()  # until the end of the run
+        self._is_over = self._stop.is_set()  # nothing holds a process that is ending, but it reaches nothing any more
         self.ended_at = self._world.now()
         self.ended.set()
         with anyio.CancelScope(shield=True):  # a tool that waits no longer cancels this step, but not the death
@@ -166,7 +167,7 @@ class Process:
             await self._world.sleep(5)
 
     def _hold(self) -> None:
-        if self._goes_on.is_set():
+        if self._goes_on.is_set() and not self._stop.is_set():
             self._goes_on = anyio.Event()
 
     @asynccontextmanager
