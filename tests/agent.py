@@ -14,10 +14,10 @@ from mcp import Client
 from mcp.server.mcpserver.resources import ResourceTemplate
 from mcp.types import CallToolResult, TextContent, TextResourceContents
 
-from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.clock import Clock
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "kallyai_mcp"
 
-LEAVES = {"urls"}
+LEAVES = {"clock", "urls"}
 """Modules that import nothing of the package; every package may import them, except the sandbox."""
 
 ALLOWED = {

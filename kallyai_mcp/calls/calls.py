@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import look_again
-from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger import lists, progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import LeaseLostError, LedgerUnavailableError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, new_tracking_id
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.worker import Worker
+from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.logs import count
 
 _log = logging.getLogger(__name__)

@@ -13,12 +13,12 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.calls.ledger.reservation import LastDelivered
 from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.clock import Stopwatch
 
 _REMEMBERED = 1000
 """How many answered requests are remembered, for a client that cancels a request while its answer is being sent.

@@ -17,10 +17,10 @@ from kallyai_mcp.api import errors
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.clock import Stopwatch, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.other_time import without_other_time
 from kallyai_mcp.calls.outcome import Outcome, outcome_of
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule
+from kallyai_mcp.clock import Stopwatch, moment_or_none, seconds_or_none
 
 _TRACKING = "t-"
 """The prefix of our own ids, which no id of the service has."""

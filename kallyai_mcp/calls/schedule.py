@@ -8,9 +8,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.numbers import zones_of_number
 from kallyai_mcp.calls.policy import EARLIEST, is_ordinary
+from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
 
 MOST_RETRIES = 3
 """The most further attempts after the first one."""

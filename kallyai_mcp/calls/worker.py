@@ -11,13 +11,13 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.call_search import look_again
-from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.ledger import follow_up, lists, progress, rows, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, Ledger, LedgerUnavailableError, ServiceTime
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.calls.run import Run
+from kallyai_mcp.clock import Stopwatch
 
 _log = logging.getLogger(__name__)
 

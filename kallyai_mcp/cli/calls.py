@@ -16,13 +16,13 @@ import click
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, json_option, run, sandbox_option, say, say_json, say_result
+from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.call_results import call_result

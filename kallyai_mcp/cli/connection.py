@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
-from kallyai_mcp.calls.clock import Clock
 from kallyai_mcp.calls.ledger import shared_values
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.cli.output import SetupError, need_sandbox
+from kallyai_mcp.clock import Clock
 from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import click
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import run, say, say_result, speed_option
+from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools import past_calls
 from kallyai_mcp.tools.call_results import call_result

@@ -12,10 +12,10 @@ from pydantic import Field, WithJsonSchema
 
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools import consent, past_calls
 from kallyai_mcp.tools.argument_types import (
     AppointmentDate,

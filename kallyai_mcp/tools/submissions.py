@@ -11,11 +11,11 @@ from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
-from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import AT_ONCE, MOST_AHEAD, Schedule, is_past_appointment
+from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.plain import zone_of

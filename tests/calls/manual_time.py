@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from kallyai_mcp.calls.clock import Clock
+from kallyai_mcp.clock import Clock
 
 if TYPE_CHECKING:  # the simulation imports this before it breaks the ledger
     from tests.calls.ledgers import WatchedDatabase

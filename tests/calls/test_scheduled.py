@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.ledger import follow_up, progress, rows
 from kallyai_mcp.calls.ledger.base import BATCH, Ledger
 from kallyai_mcp.calls.outcome import Outcome
@@ -15,6 +14,7 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState
 from kallyai_mcp.calls.schedule import next_attempt
 from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.clock import Stopwatch
 from tests.calls.ledgers import ACCOUNT, NOW, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import PLACED, TABLE, Json, Service, World, after, end_of, reply, world

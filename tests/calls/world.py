@@ -16,12 +16,12 @@ from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.calls import Calls
-from kallyai_mcp.calls.clock import Stopwatch
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import Database, Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest, CallState
 from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.clock import Stopwatch
 from tests.calls.ledgers import NOW, WatchedDatabase, database_at
 from tests.calls.manual_time import ManualClock, run
 

@@ -9,13 +9,13 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.lists import advance, cancel_next, open_lists_with, stop, without_last
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy
 from kallyai_mcp.calls.ledger.rows import change, end, insert, select, write_audit
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, to_row
 from kallyai_mcp.calls.schedule import NO_RETRY_AFTER, RETRIED, Attempt, Schedule, is_past_appointment, next_attempt
+from kallyai_mcp.clock import moment
 
 _DUE = "state = 'scheduled' AND not_before <= :now"
 

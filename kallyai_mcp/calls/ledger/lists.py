@@ -8,7 +8,6 @@ from typing import Any
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import LONGEST, PASSES, CallList, StopReason
-from kallyai_mcp.calls.clock import moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call
 from kallyai_mcp.calls.ledger.rows import MINE, end, find, insert, readable, write_audit
@@ -16,6 +15,7 @@ from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, to_row
 from kallyai_mcp.calls.schedule import Schedule
+from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
 
 
 def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_: str) -> tuple[CallList, bool]:

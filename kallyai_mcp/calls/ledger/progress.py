@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import Row, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_next_after
 from kallyai_mcp.calls.ledger.reservation import offset_at
@@ -15,6 +14,7 @@ from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, NOT_PLACED, change, end,
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.records import ACTIVE as ACTIVE_STATES
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, from_row
+from kallyai_mcp.clock import moment
 
 _SMALL_JUMP = 1.0
 """How many seconds a clock may be set back and count as unchanged, as time servers do."""

@@ -6,11 +6,11 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.calls.clock import Stopwatch, moment, moment_or_none, seconds_or_none
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, ConstraintError, LeaseLostError, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.rows import MINE, NOT_PLACED, expire, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, from_row, idempotency_key, to_row
+from kallyai_mcp.clock import Stopwatch, moment, moment_or_none, seconds_or_none
 
 _NEWEST = f"state NOT IN {NOT_PLACED} ORDER BY placed_at DESC LIMIT :most"
 

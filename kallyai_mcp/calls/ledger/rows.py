@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, sanitize
-from kallyai_mcp.calls.clock import moment
 from kallyai_mcp.calls.ledger.base import BATCH, Row, Tx
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, error_to_json, from_row, is_tracking_id
+from kallyai_mcp.clock import moment
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import anyio
 
-from kallyai_mcp.calls.clock import Clock
+from kallyai_mcp.clock import Clock
 from tests.calls.manual_time import all_tasks_wait
 
 Result = TypeVar("Result")
