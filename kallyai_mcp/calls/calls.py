@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
@@ -39,18 +40,10 @@ class Calls(Worker):
         Raises:
             PolicyError: A setting refuses the call.
         """
-        new = await self._new_record(request)
-        if (running := self.same_running(new)) is not None:
-            return running
-        async with self._refusals_noted(new, Consent(asked_by, "not_needed")):
-            return await self.ledger.read(
-                reservation.reserve,
-                new,
-                redial=request.redial,
-                arrived=request.arrived,
-                delivered=self.delivery.last_delivered(new, request.arrived),
-                only_checks=True,
-            )
+        async with self._asked_for(request, Consent(asked_by, "not_needed")) as new:
+            if (running := self.same_running(new)) is not None:
+                return running
+            return await self.ledger.read(self._reserve(new, request), new, only_checks=True)
 
     async def place(self, request: CallRequest, *, consent: Consent | None = None) -> CallRecord:
         """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call); returns its record.
@@ -61,14 +54,13 @@ class Calls(Worker):
             PolicyError: A setting refuses the call.
             ConsentOutdatedError: The consent no longer fits; ask the user again.
         """
-        new = await self._new_record(request)
-        if (running := self.same_running(new)) is not None:
-            return running
-        # A form may be answered long after the request arrived. The time is started before the ledger is used, because
-        # the machine may be suspended meanwhile.
-        is_form = consent is not None and consent.how == "form"
-        since = Stopwatch(self.clock) if is_form else request.arrived
-        async with self._refusals_noted(new, consent):
+        async with self._asked_for(request, consent) as new:
+            if (running := self.same_running(new)) is not None:
+                return running
+            # A form may be answered long after the request arrived. The time is started before the ledger is used,
+            # because the machine may be suspended meanwhile.
+            is_form = consent is not None and consent.how == "form"
+            since = Stopwatch(self.clock) if is_form else request.arrived
             with self.reserving(new.account, new.tracking_id):
                 record = await self._reserved(new, request, consent)
                 if record.is_new and record.is_active and not self.start(replace(record, is_new=False), since):
@@ -82,16 +74,13 @@ class Calls(Worker):
         for checks in (False, True):
             new = replace(new, worker=await self.leased_name(checks=checks))
             with suppress(LeaseLostError):
-                return await self.ledger.write(
-                    reservation.reserve,
-                    new,
-                    redial=request.redial,
-                    arrived=request.arrived,
-                    delivered=self.delivery.last_delivered(new, request.arrived),
-                    consent=consent,
-                    service_time=self.context.time,
-                )
+                reserve = self._reserve(new, request)
+                return await self.ledger.write(reserve, new, consent=consent, service_time=self.context.time)
         raise LedgerUnavailableError("This process lost its lock on the records of its calls.")
+
+    def _reserve(self, new: CallRecord, request: CallRequest) -> "partial[CallRecord]":
+        delivered = self.delivery.last_delivered(new, request.arrived)
+        return partial(reservation.reserve, redial=request.redial, arrived=request.arrived, delivered=delivered)
 
     async def find(self, id_: str) -> CallRecord | None:
         """The account's record with this `tracking_id` or `call_id`; None when there is none.
@@ -157,15 +146,13 @@ class Calls(Worker):
                     self.start(record, since_reserved)
         return found, is_new
 
-    async def _new_record(self, request: CallRequest) -> CallRecord:
-        account, now = await self.account_of_request(), self.clock.now()
-        return CallRecord.new(request.submission, account, now, request.timezone, request.session_id, request.schedule)
-
     @asynccontextmanager
-    async def _refusals_noted(self, new: CallRecord, consent: Consent | None) -> AsyncIterator[None]:
-        """A context for a call that a setting may refuse: that is in the audit trail, logged, and counted."""
+    async def _asked_for(self, request: CallRequest, consent: Consent | None) -> AsyncIterator[CallRecord]:
+        """A context with the record of a new call. A setting's refusal is in the audit trail, logged, and counted."""
+        account, now = await self.account_of_request(), self.clock.now()
+        new = CallRecord.new(request.submission, account, now, request.timezone, request.session_id, request.schedule)
         try:
-            yield
+            yield new
         except PolicyError as error:
             await self.ledger.write(rows.write_audit, new, consent, refused_by=error.setting)
             _log.info("not called, because of %s", error.setting)  # its number is only in the audit trail

@@ -36,9 +36,7 @@ def logged(task: str) -> Iterator[None]:
 
 
 class CallContext:
-    """What all calls of a process share: the API client, the service's clock, the ledger, and the times.
-
-    The service's clock is the `Date` header of a response, plus the time since then on this machine.
+    """What all calls of a process share. The service's clock is the newest `Date` of a response, plus the time since.
 
     Attributes:
         account: Returns the account that is signed in now; raises `NotSignedInError` when there is none.
@@ -106,14 +104,20 @@ class CallContext:
 
     @contextmanager
     def api(self) -> "Iterator[KallyAI]":
-        """A context with the API client. At its end, the service's clock is set by the `Date` of the last response."""
+        """A context with the API client. At its end, the service's clock is set by the `Date` of the last response.
+
+        A `Date` does not count if it is earlier than the clock's time: a cache may have kept the response for a long
+        time without an `Age` header.
+        """
         api = self._connect()
         before, began = api.server_time, Stopwatch(self.clock)
         try:
             yield api
         finally:
-            if api.server_time is not None and api.server_time is not before:
-                self._set_time(api.server_time, began.passed())
+            date = api.server_time
+            is_new = date is not before and began.passed() <= _OLDEST
+            if date is not None and is_new and ((self.time() or date) - date).total_seconds() <= _TOLERANCE:
+                self._date = date, Stopwatch(self.clock)
 
     @asynccontextmanager
     async def api_of(self, account: AccountKey) -> "AsyncIterator[KallyAI]":
@@ -125,14 +129,3 @@ class CallContext:
         with self.api() as api:
             yield api
         await self.check_account(account)
-
-    def _set_time(self, service_time: datetime, age: float) -> None:
-        """Set the clock by the `Date` of a response, which is at most `age` seconds old: its request was sent then.
-
-        A `Date` does not count if it is earlier than the clock's time: a cache may have kept the response for a long
-        time without an `Age` header.
-        """
-        known = self.time()
-        is_earlier = known is not None and (known - service_time).total_seconds() > _TOLERANCE
-        if age <= _OLDEST and not is_earlier:
-            self._date = service_time, Stopwatch(self.clock)

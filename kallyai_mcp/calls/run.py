@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from itertools import repeat
 
 import anyio
 from anyio import CancelScope, move_on_after
@@ -107,7 +106,7 @@ class Run:
             await self._finish(CallState.REFUSED, KallyAIError(words, code="not_sent"))
             return
         if record.call is not None:
-            await self._end(record.call)
+            await self._finish(CallState.ENDED, call=record.call)
             return
         await self._mark_response_lost()
         if self.record.call_id is not None:
@@ -130,11 +129,8 @@ class Run:
             if is_last:
                 await self._finish(CallState.REFUSED, error)
                 return
-            answer = await self._send()
-            if isinstance(answer, Call):
-                if await self._take_answer(answer):
-                    return
-                answer = UnreadableResponseError("KallyAI answered with an earlier call.")
+            if (answer := await self._send()) is None:
+                return
             error = answer
             if not proves_no_call(error) or self._is_late():
                 await self._settle_lost(error)
@@ -146,16 +142,13 @@ class Run:
             pause = error.retry_after if error.retry_after is not None else next(waits)
             self._why_not_sent_yet = error if isinstance(error, NotConnectedError | RateLimitedError) else None
             is_last = self._why_not_sent_yet is None or tries >= most or pause > self._timing.longest_pause
-            if not is_last:
-                await self._wait_unsent(pause)
-
-    async def _wait_unsent(self, pause: float) -> None:
-        """Wait before the next try; another process can see meanwhile that nothing was sent, and cancel the call."""
-        if self.record.response_lost_at is None:
-            self.record = replace(self.record, state=CallState.RESERVED)
-            with suppress(LedgerUnavailableError):
-                await self._ledger.write(progress.mark_not_sent, self.record)
-        await self._clock.sleep(pause)
+            if is_last:
+                continue
+            if self.record.response_lost_at is None:  # so that another process can cancel the call meanwhile
+                self.record = replace(self.record, state=CallState.RESERVED)
+                with suppress(LedgerUnavailableError):
+                    await self._ledger.write(progress.mark_not_sent, self.record)
+            await self._clock.sleep(pause)
 
     async def _settle_limited(self, error: KallyAIError) -> bool:
         """After 429, look for the call; returns False when it is certain that the service does not list it.
@@ -169,7 +162,7 @@ class Run:
                 self._resend_window = since_look, _LISTED_BEFORE
                 return is_found
         # A listed call is unlikely, and many requests may be why the service refuses.
-        waits = repeat(self._timing.longest_pause)
+        waits = pauses(self._timing.longest_pause, self._timing.longest_pause)
         await self._search(error, self._timing.search, waits=waits, otherwise=CallState.REFUSED)
         return True
 
@@ -183,18 +176,17 @@ class Run:
         with suppress(KallyAIError):
             if await self._look():
                 return
-        if is_first and self._may_be_sent_again():
-            answer = await self._send()  # a refusal says nothing about the first request
-            if isinstance(answer, Call) and await self._take_answer(answer):
-                return
+        # A refusal of the second request says nothing about the first one.
+        if is_first and self._may_be_sent_again() and await self._send() is None:
+            return
         await self._search(error, self._timing.search)
 
-    async def _send(self) -> Call | KallyAIError:
-        """Send the request once; returns the response as a call, or the error."""
+    async def _send(self) -> KallyAIError | None:
+        """Send the request once; run the call to its end that the service answers with, or return the error."""
         record = self.record
         try:
             with self._context.api() as api:
-                return await api.create_call(
+                call = await api.create_call(
                     record.submission,
                     timezone=record.timezone,
                     session_id=record.session_id,
@@ -204,6 +196,22 @@ class Run:
                 )
         except KallyAIError as error:
             return error
+        self._unwritten, findings = call, None
+        if call.is_final:
+            with self._clock.move_on_after(_FINDINGS_FIRST):
+                findings = await read_findings(self._context, record.account, call, self.record)
+        bound = await self._context.until_written(
+            progress.bind_call, self.record, call, proven=True, service_time=self._context.time, findings=findings
+        )
+        self._unwritten = None
+        if bound is None:  # it is not known whether a new one was placed
+            return UnreadableResponseError("KallyAI answered with an earlier call.")
+        if findings is not None:
+            self.end = bound
+            count("kallyai.calls.ended", outcome=call.status)
+        else:
+            await self._run_on(call)
+        return None
 
     async def _check(self) -> None:
         """Write down that the request leaves; raises `KallyAIError` when it must not. It has its token already."""
@@ -237,29 +245,6 @@ class Run:
     def _may_be_sent_again(self) -> bool:
         """Whether the service still knows the key of an earlier request that may have placed the call, or none did."""
         return self._resend_window is None or self._resend_window[0].longest() < self._resend_window[1]
-
-    async def _take_answer(self, call: Call) -> bool:
-        """Run the call to its end, whose own request the service answered with `call`.
-
-        Returns False when that is the call of an earlier request: it is not known whether a new one was placed.
-        """
-        self._unwritten, findings = call, None
-        if call.is_final:
-            with self._clock.move_on_after(_FINDINGS_FIRST):
-                findings = await read_findings(self._context, self.record.account, call, self.record)
-        service_time = self._context.time
-        bound = await self._context.until_written(
-            progress.bind_call, self.record, call, proven=True, service_time=service_time, findings=findings
-        )
-        self._unwritten = None
-        if bound is None:
-            return False
-        if findings is not None:
-            self.end = bound
-            count("kallyai.calls.ended", outcome=call.status)
-        else:
-            await self._run_on(call)
-        return True
 
     async def _mark_response_lost(self) -> None:
         """See `progress.mark_response_lost`."""
@@ -313,7 +298,7 @@ class Run:
     async def _run_on(self, call: Call) -> bool:
         """Run a call to its end; returns False if it is in progress, and was so before."""
         if call.is_final:
-            await self._end(call)
+            await self._finish(CallState.ENDED, call=call)
         elif self.record.call_id is None:
             self.record = replace(self.record, call_id=call.call_id)
             await self._poll_until_ended()
@@ -326,18 +311,15 @@ class Run:
         error = ResponseLostError("The call was placed, and KallyAI has not said yet how it ended.")
         await self._search(error, self._timing.poll_at_most, waits=pauses(self._timing.pause, longest=5))
 
-    async def _finish(self, state: CallState, error: KallyAIError) -> None:
-        """Write down that the call was refused, or that its outcome is unknown."""
-        self.end = await self._context.until_written(progress.finish, self.record, state, error=error)
-        if state is CallState.REFUSED:
+    async def _finish(self, state: CallState, error: KallyAIError | None = None, call: Call | None = None) -> None:
+        """Write down how the call ended, its outcome and its calendar file in one step; or the `error`."""
+        findings = None
+        if call is not None:
+            findings = await read_findings(self._context, self.record.account, call, self.record)
+        self.end = await self._context.until_written(
+            progress.finish, self.record, state, call=call, findings=findings, error=error
+        )
+        if error is not None and state is CallState.REFUSED:
             count("kallyai.calls.refused", code=error.code)
         else:
-            count("kallyai.calls.ended", outcome="unknown")
-
-    async def _end(self, call: Call) -> None:
-        """Write down the outcome of the call and its calendar file in one step."""
-        findings = await read_findings(self._context, self.record.account, call, self.record)
-        self.end = await self._context.until_written(
-            progress.finish, self.record, CallState.ENDED, call=call, findings=findings
-        )
-        count("kallyai.calls.ended", outcome=call.status)
+            count("kallyai.calls.ended", outcome=call.status if call is not None else "unknown")

@@ -264,10 +264,8 @@ class Worker:
                 if is_due:
                     await self._expire_late()
                 return self.timing.watch_idle
-            if work.is_abandoned and await self._take_over(account):
-                is_more = True
-            if is_due and await self._place_due(account):
-                is_more = True
+            is_more = work.is_abandoned and await self._take_over(account)
+            is_more = (is_due and await self._place_due(account)) or is_more
         if work.is_in_progress or is_more:
             return self.timing.watch_active
         return work.due_in if work.due_in > 0 and not work.is_abandoned else self.timing.watch_idle

@@ -104,9 +104,9 @@ BROKEN: tuple[Broken, ...] = (
         "a refusal of the second request is taken for a proof",
         Patch(
             "calls.run",
-            "  # a refusal says nothing about the first request\n",
-            "\n            if not isinstance(answer, Call):\n"
-            "                return await self._finish(CallState.REFUSED, answer)\n",
+            " and await self._send() is None:\n            return\n",
+            ":\n            answer = await self._send()\n"
+            "            return answer and await self._finish(CallState.REFUSED, answer)\n",
         ),
         asks=(Ask(0), Ask(200)),
         quirks=Quirks(lists_ended_only=True),
@@ -121,7 +121,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "nobody takes over the calls of a process that died",
-        Patch("calls.worker", "if work.is_abandoned and await", "if False and await"),
+        Patch("calls.worker", "is_more = work.is_abandoned and await", "is_more = False and await"),
         events=(Event(5, "is killed"),),
         starts=(Start(), Start()),
     ),
