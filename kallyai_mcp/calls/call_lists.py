@@ -2,17 +2,20 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from itertools import takewhile
+from typing import Any, Literal
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, NumberRefusedError, PolicyError, UnauthorizedError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint, new_tracking_id
+from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
 
 Until = Literal["booked", "answered", "all"]
 
@@ -59,7 +62,7 @@ class CallList:
         until: The result after which it stops.
         accept_other_time: Whether it also stops at a booking for another time.
         timezones: The IANA zone of the times in each submission.
-        list_id: Also the `session_id` of all its calls.
+        list_id: Also the `plan_id` of all its calls, and the `session_id` of those that it has placed.
         goes_on_if_answered: Whether a call that was answered, and made no calendar event, does not stop it.
         asked_at: When it was begun, or went on last.
         passed: How many candidates the user has decided to pass, however their calls ended.
@@ -180,3 +183,55 @@ def with_ask_only(submission: Submission) -> Submission:
     """`submission` with the instruction to ask, and not to agree to anything, for a list `until` all were asked."""
     instructions = (*(submission.additional_instructions or ()), _ASK_ONLY[spoken_language(submission)])
     return submission.model_copy(update={"additional_instructions": instructions})
+
+
+def to_row(call_list: CallList) -> dict[str, Any]:
+    """The row of a list in the table `call_lists`, without `confirmation_id`; `from_row` reads it back."""
+    request = {
+        "submissions": [submission.as_json() for submission in call_list.submissions],
+        "until": call_list.until,
+        "accept_other_time": call_list.accept_other_time,
+        "timezones": call_list.timezones,
+        "goes_on_if_answered": call_list.goes_on_if_answered,
+        "consent": [call_list.consent.asked_by, call_list.consent.how, call_list.consent.risk_flags],
+    }
+    return {
+        "list_id": call_list.list_id,
+        **call_list.account.columns,
+        "fingerprint": call_list.fingerprint,
+        "request": json.dumps(request),
+        "timezone": call_list.timezones[0],
+        "asked_at": call_list.asked_at.timestamp(),
+        "passed": call_list.passed,
+        "why": call_list.stop_reason.value if call_list.stop_reason is not None else None,
+        "ended_at": seconds_or_none(call_list.ended_at),
+    }
+
+
+def from_row(row: Mapping[str, Any], records: Iterable[CallRecord]) -> CallList:
+    """The list in a row that `to_row` wrote, with the records of its calls."""
+    request: dict[str, Any] = json.loads(row["request"])
+    asked_by, how, flags = request["consent"]
+    submissions = tuple(Submission.model_validate(fields) for fields in request["submissions"])
+    by_number = {record.submission.respondent_phone: record for record in records}
+    called = takewhile(by_number.__contains__, (submission.respondent_phone for submission in submissions))
+    found = CallList(
+        consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
+        list_id=row["list_id"],
+        account=AccountKey(row["api"], row["account"]),
+        submissions=submissions,
+        until=request["until"],
+        accept_other_time=request["accept_other_time"],
+        timezones=tuple(request.get("timezones") or [row["timezone"]] * len(submissions)),  # the first version had one
+        asked_at=moment(row["asked_at"]),
+        goes_on_if_answered=request.get("goes_on_if_answered", False),
+        passed=row["passed"],
+        stop_reason=StopReason(row["why"]) if row["why"] else None,
+        ended_at=moment_or_none(row["ended_at"]),
+        records=tuple(by_number[number] for number in called),
+    )
+    last = found.records[-1] if found.records else None
+    is_expired = found.stop_reason is None and last is not None and last.state is CallState.EXPIRED
+    if is_expired or found.stop_reason is StopReason.UNKNOWN:  # no worker has written it yet, or the outcome is known
+        return replace(found, stop_reason=found.next_stop_reason() or found.stop_reason)
+    return found

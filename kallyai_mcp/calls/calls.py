@@ -13,7 +13,7 @@ from functools import partial
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import look_again
-from kallyai_mcp.calls.ledger import lists, progress, reservation, rows
+from kallyai_mcp.calls.ledger import follow_up, progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import LeaseLostError, LedgerUnavailableError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, new_tracking_id
@@ -113,12 +113,12 @@ class Calls(Worker):
 
         If it has stopped at an unknown outcome, KallyAI is asked once more.
         """
-        found = await self.ledger.read(lists.find_list, await self.account_of_request(), list_id)
+        found = await self.ledger.read(follow_up.find_list, await self.account_of_request(), list_id)
         if found is None or found.stop_reason is not StopReason.UNKNOWN:
             return found
         for record in found.records[-1:]:  # none if this version can't read it
             await self._looked_again(record)
-        return await self.ledger.read(lists.find_list, found.account, list_id)
+        return await self.ledger.read(follow_up.find_list, found.account, list_id)
 
     async def wait_for_list(self, call_list: CallList, seconds: float) -> CallList:
         """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it as read last."""
@@ -126,12 +126,12 @@ class Calls(Worker):
             while call_list.is_open:
                 await self.clock.sleep(self.timing.reread_others)
                 with suppress(LedgerUnavailableError):
-                    found = await self.ledger.read(lists.find_list, call_list.account, call_list.list_id)
+                    found = await self.ledger.read(follow_up.find_list, call_list.account, call_list.list_id)
                     call_list = found or call_list
         return call_list
 
     async def place_list(self, requested: CallList, consent: Consent) -> tuple[CallList, bool]:
-        """Start a list, or let one go on that has stopped; arguments, results, and errors as in `lists.reserve_list`.
+        """Start a list, or let a stopped one go on; arguments, results, and errors as in `follow_up.reserve_list`.
 
         If its last call was not placed, KallyAI is asked first whether the one before reached somebody after all.
         """
@@ -140,7 +140,7 @@ class Calls(Worker):
                 await look_again(record, self.context)
         worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
         with self.reserving(requested.account, id_):
-            found, is_new = await self.ledger.write(lists.reserve_list, requested, consent, worker, id_)
+            found, is_new = await self.ledger.write(follow_up.reserve_list, requested, consent, worker, id_)
             for record in found.records:
                 if record.tracking_id == id_:
                     self.start(record, since_reserved)

@@ -87,6 +87,7 @@ class CallRecord:
         day: The UTC date of `placed_at`, as YYYY-MM-DD.
         generation: How many records have the same account, fingerprint, and day, and came before it.
         placed_at: When it was requested; for a scheduled call that was placed, when a worker took it to place it.
+        plan_id: The list that it belongs to; None for a call of its own.
         sent_at: When its request may have left first; None before.
         clock_offset: How far the service's clock was ahead of the ledger's at `sent_at`, in seconds; None when unknown.
         response_lost_at: When the response to one of its requests was first lost; None if none was. Before its own
@@ -111,6 +112,7 @@ class CallRecord:
     generation: int = 0
     idempotency_key: str = ""
     session_id: str | None = None
+    plan_id: str | None = None
     state: CallState = CallState.RESERVED
     sent_at: datetime | None = None
     clock_offset: float | None = None
@@ -252,7 +254,7 @@ def idempotency_key(account: AccountKey, fingerprint: str, day: str, generation:
 
 _AS_THEY_ARE = (
     *("tracking_id", "fingerprint", "day", "generation", "idempotency_key", "timezone", "session_id", "worker"),
-    *("clock_offset", "call_id"),
+    *("plan_id", "clock_offset", "call_id"),
 )
 """The attributes of a record that are also columns of its row, with the same value."""
 

@@ -13,9 +13,9 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.delivery import Delivery
-from kallyai_mcp.calls.ledger import follow_up, lists, progress, rows, upkeep
+from kallyai_mcp.calls.ledger import follow_up, progress, rows, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, Ledger, LedgerUnavailableError, ServiceTime
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.run import Run
 from kallyai_mcp.clock import Stopwatch
 
@@ -192,19 +192,20 @@ class Worker:
             if self._runs.get(record.tracking_id) is run:
                 del self._runs[record.tracking_id]
             run.has_ended.set()
-        if record.session_id is not None and is_tracking_id(record.session_id) and not self._is_read_only:
+        end = run.end or record
+        if end.plan_id is not None and not self._is_read_only:
             with logged("calling the next candidate"):
-                await self._send_next(record, run.end)
+                await self._send_next(end, end.plan_id)
 
-    async def _send_next(self, record: CallRecord, end: CallRecord | None) -> None:
-        """Send the next calls of the lists that have this call, with the token of the same request.
+    async def _send_next(self, end: CallRecord, list_id: str) -> None:
+        """Send the next call of the list that has a call, with the token of the same request.
 
         A list that stops at a result waits while it is not known whether the call reached somebody.
         """
-        is_known = end is not None and not (end.state is CallState.ENDED and end.reached is None)
-        found = await self.ledger.read(lists.open_lists_with, record)
-        ready = {each.list_id for each in found if is_known or each.until == "all"}
-        await self._send_due(record.account, lambda: None, ready)
+        found = await self.ledger.read(follow_up.find_list, end.account, list_id)
+        is_known = not end.is_active and not (end.state is CallState.ENDED and end.reached is None)
+        if found is not None and (is_known or found.until == "all"):
+            await self._send_due(end.account, lambda: None, {list_id})
 
     async def _send_due(self, account: AccountKey, service_time: ServiceTime, only: Collection[str]) -> None:
         """Send the calls that `follow_up.take_due` reserves for this worker."""

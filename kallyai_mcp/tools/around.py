@@ -9,7 +9,7 @@ from mcp.types import CallToolResult
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from kallyai_mcp.calls.call_lists import CallList, with_ask_only
-from kallyai_mcp.calls.ledger import lists
+from kallyai_mcp.calls.ledger import follow_up
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
@@ -81,10 +81,10 @@ async def call_around(
     )
     ledger = app_context.calls.ledger
     if continue_after is None:
-        known = await ledger.read(lists.find_same_list, wanted_list)
+        known = await ledger.read(follow_up.find_same_list, wanted_list)
         goes_on = False
     else:
-        known = await ledger.read(lists.find_list_of, wanted_list, continue_after)
+        known = await ledger.read(follow_up.find_list_of, wanted_list, continue_after)
         if known is None:
             raise InvalidArgumentsError([Problem("continue_after", _NO_LIST)])
         goes_on = known.may_go_on and continue_after in (known.records[-1].call_id, known.records[-1].tracking_id)
@@ -113,7 +113,7 @@ async def _consent(
 ) -> Consent | CallToolResult:
     """Get the consent to start a list or to let one go on, or the result that tells the agent to ask the user."""
     app_context, goes_on = ctx.request_context.lifespan_context, bool(wanted_list.records)
-    last_calls = await app_context.calls.ledger.read(lists.last_calls, wanted_list)
+    last_calls = await app_context.calls.ledger.read(follow_up.last_calls, wanted_list)
     begun = (wanted_list.list_id, str(len(wanted_list.records))) if goes_on else ()
     question = Question(
         (wanted_list.account.account, wanted_list.fingerprint, *wanted_list.timezones, *begun),

@@ -14,7 +14,7 @@ from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, re
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.ledger import progress, rows
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.lists import cancel_list, list_unfinished
+from kallyai_mcp.calls.ledger.follow_up import cancel_list, list_unfinished
 from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_results import event_facts, list_answer, related_calls, row_answer
 from kallyai_mcp.tools.call_view import CallView, Related, changed_by, find_any, find_call, related_to, view_of

@@ -18,7 +18,7 @@ from pathlib import Path
 import anyio
 
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.ledger import follow_up, lists, progress, reservation, rows, upkeep
+from kallyai_mcp.calls.ledger import follow_up, progress, reservation, rows, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
@@ -105,7 +105,7 @@ async def _measure(database: Database, driver: str, size: int) -> None:
             assert len(await ledger.read(rows.find_ended, _ACCOUNT, ids)) == 10
             await ledger.read(rows.list_unsettled, _ACCOUNT)
             await ledger.read(rows.list_not_placed, _ACCOUNT, time.time() - 86_400)
-            await ledger.read(lists.list_unfinished, _ACCOUNT)
+            await ledger.read(follow_up.list_unfinished, _ACCOUNT)
 
         async def purge(_: int) -> None:
             """One transaction that deletes old records."""

@@ -8,7 +8,7 @@ import pytest
 
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
-from kallyai_mcp.calls.ledger import follow_up, lists, progress, rows
+from kallyai_mcp.calls.ledger import follow_up, progress, rows
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Tx
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallState, new_tracking_id
@@ -17,7 +17,7 @@ from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.plain import Reader
 from tests.calls.ledgers import ACCOUNT, NOW
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, TABLE, Json, Reply, Service, World, after, reply, world
+from tests.calls.world import LOST, TABLE, Json, Reply, Service, World, after, end_of, reply, world
 
 NUMBERS = ("+12025550101", "+12025550102", "+12025550103")
 THREE = [TABLE.model_copy(update={"respondent_phone": number}) for number in NUMBERS]
@@ -43,7 +43,7 @@ async def ended(here: World, found: CallList) -> CallList:
 
 async def went_on(here: World, found: CallList) -> CallList:
     """Let a list go on after its last call, with a new consent, and wait for its end."""
-    agreed = replace(ANY, last_calls=await here.run(here.ledger.read(lists.last_calls, found)))
+    agreed = replace(ANY, last_calls=await here.run(here.ledger.read(follow_up.last_calls, found)))
     going_on, _ = await here.run(here.calls.place_list(found, agreed))
     return await ended(here, going_on)
 
@@ -96,33 +96,35 @@ async def test_a_list_stops_at_a_scheduled_call_of_its_user_and_books_once(here:
     assert len(service.keys) == 1
 
 
-async def test_each_list_goes_on_after_a_call_that_both_have(place: str, clock: ManualClock) -> None:
-    service = Service(
-        clock, [after(lambda: clock.sleep(60), reply("busy")), reply("busy", "c-2"), reply("busy", "c-3")]
-    )
+async def test_a_list_goes_on_after_a_call_that_was_asked_for_alone_and_another_list_stops_at_it(
+    place: str, clock: ManualClock
+) -> None:
+    later = after(lambda: clock.sleep(60), reply("busy"))
+    service = Service(clock, [later, reply("busy", "c-2"), reply("busy", "c-3")])
     service.calls = [{"call_id": "c-1", "status": "busy"}]
     async with world(service, place, works_alone=False) as here:
-        two = await wanted(here, [THREE[0], THREE[2]])
-        both = [await start(here), await here.run(here.calls.place_list(two, replace(ANY, last_calls=(None,) * 2)))]
-        called = [len((await ended(here, found)).records) for found, _ in both]
+        alone = await here.place(THREE[0])
+        lists = [await start(here), await start(here, candidates=THREE[::2])]
+        first, other = [await ended(here, found) for found, _ in lists]
 
-    assert called == [3, 2]
+    assert [record.call_id for record in first.records] == ["c-1", "c-2", "c-3"]
+    assert first.records[0].tracking_id == alone.tracking_id
+    assert other.stop_reason is StopReason.REFUSED
+    assert [end_of(record) for record in other.records] == [(CallState.REFUSED, "in_another_list")]
 
 
-async def test_an_answered_list_goes_on_after_the_call_that_it_shares_with_another_list(here: World) -> None:
-    service = here.answering([reply("success", f"c-{number}") for number in range(1, 4)])
-    two = (await wanted(here, THREE[:2], "answered"), replace(ANY, last_calls=(None,) * 2))
-    answered = await ended(here, (await here.run(here.calls.place_list(*two)))[0])
-    other = await ended(here, (await start(here, "answered"))[0])
-    found = await here.run(here.ledger.read(lists.find_list_of, two[0], "c-1"))
+async def test_an_answered_list_waits_for_nobody_and_goes_on_after_its_call(here: World) -> None:
+    here.answering([reply("success", f"c-{number}") for number in range(1, 4)])
+    answered = await ended(here, (await start(here, "answered", THREE[:2]))[0])
+    asked = await wanted(here, THREE[:2], "answered")
+    found = await here.run(here.ledger.read(follow_up.find_list_of, asked, "c-1"))
     assert found is not None
-    waiting = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
+    waiting = await here.run(here.ledger.read(follow_up.list_unfinished, ACCOUNT))
     last = await went_on(here, found)
 
-    assert answered.stop_reason is other.stop_reason is last.stop_reason is StopReason.ANSWERED
+    assert answered.stop_reason is last.stop_reason is StopReason.ANSWERED
     assert (found.list_id, waiting) == (answered.list_id, [])
     assert [record.call_id for record in last.records] == ["c-1", "c-2"]
-    assert len(service.keys) == 2
 
 
 async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent_unless_a_number_was_called_since(
@@ -136,8 +138,8 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent_unless_a_num
     here.clock.advance(30 * 3600)
     again, is_new = await start(here, candidates=THREE[::-1])
     changed = await went_on(here, replace(again, records=again.records * 2))
-    waiting = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
-    before = Consent("test", "form", last_calls=await here.run(here.calls.ledger.read(lists.last_calls, again)))
+    waiting = await here.run(here.ledger.read(follow_up.list_unfinished, ACCOUNT))
+    before = Consent("test", "form", last_calls=await here.run(here.calls.ledger.read(follow_up.last_calls, again)))
     await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
     with pytest.raises(ConsentOutdatedError):
         await here.run(here.calls.place_list(again, before))
@@ -178,7 +180,7 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
     service.calendars["c-2"] = service.calendars["c-3"] = EVENT
     found, _ = await start(here)
     await here.run(here.clock.sleep(5))
-    await here.run(here.ledger.write(lists.cancel_list, ACCOUNT, found.list_id))
+    await here.run(here.ledger.write(follow_up.cancel_list, ACCOUNT, found.list_id))
     during, is_new_during = await start(here)
     await ended(here, found)
     canceled, is_new_after = await start(here)
@@ -247,13 +249,13 @@ NOBODY: Json = {"call_id": "c-1", "status": "no_answer"}
 async def left_after_one_call(here: World, stopped: CallList | None = None) -> CallList:
     """A list, new or `stopped`, whose process has ended after a call that reached nobody, before it placed the next."""
     asked, worker = stopped or await wanted(here), await here.run(here.ledger.database.take_lease())
-    agreed = replace(ANY, last_calls=await here.run(here.ledger.read(lists.last_calls, asked)))
-    begun, _ = await here.run(here.ledger.write(lists.reserve_list, asked, agreed, worker, new_tracking_id()))
+    agreed = replace(ANY, last_calls=await here.run(here.ledger.read(follow_up.last_calls, asked)))
+    begun, _ = await here.run(here.ledger.write(follow_up.reserve_list, asked, agreed, worker, new_tracking_id()))
     call = Call.model_validate(NOBODY)
     sent = await here.run(here.ledger.write(progress.mark_sent, begun.records[-1], service_time=lambda: None))
     await here.run(here.ledger.write(progress.bind_call, sent, call, proven=True))
     await here.run(here.ledger.write(progress.finish, sent, CallState.ENDED, call=call))
-    left = await here.run(here.ledger.read(lists.find_list, asked.account, asked.list_id))
+    left = await here.run(here.ledger.read(follow_up.find_list, asked.account, asked.list_id))
     assert left is not None
     assert [each.state for each in left.records[-2:]] == [CallState.ENDED, CallState.SCHEDULED]
     return left
@@ -320,7 +322,7 @@ async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list
     def list_after(tx: Tx) -> CallList | None:
         if (own_call := rows.end(tx, id_, "TRUE", CallState.REFUSED)) is not None:
             follow_up.follow_up(tx, own_call)
-        return lists.find_list(tx, ACCOUNT, left.list_id)
+        return follow_up.find_list(tx, ACCOUNT, left.list_id)
 
     found = await here.run(here.ledger.write(list_after))
     assert found is not None

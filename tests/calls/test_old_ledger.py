@@ -1,6 +1,5 @@
 """A ledger of an older version: its calls, lists, and schedules go on after the migration, on both drivers."""
 
-import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,7 @@ import psycopg
 import pytest
 
 from kallyai_mcp.calls.call_lists import StopReason
-from kallyai_mcp.calls.ledger import lists, rows
+from kallyai_mcp.calls.ledger import follow_up, rows
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import ACCOUNT
@@ -23,7 +22,9 @@ ROWS = Path(__file__).with_name("ledger_of_schema_1.sql")
 BOOKED = "t-dd9f9165-06ad-456b-bed1-d0ba0dd33374"
 SCHEDULED = "t-fee71a8f-570a-4ca1-86c4-28479bc9c1b7"
 LIST = "t-f5145de8-2b79-4418-9720-7c81cedd1d37"
-BETWEEN_TWO_CALLS = "t-1a1b2c3d-2b79-4418-9720-7c81cedd1d37"
+# A list with a zone for each candidate, one between two calls, and one with a call of another list and a next call.
+CAN_NOT_GO_ON = [f"t-{number}a1b2c3d-2b79-4418-9720-7c81cedd1d37" for number in range(3)]
+NEXT_CALL = "t-4a1b2c3d-2b79-4418-9720-7c81cedd1d37"
 DUE = datetime(2026, 1, 26, 14, 0, tzinfo=UTC)
 
 
@@ -50,10 +51,10 @@ async def test_what_an_older_version_wrote_goes_on(
     async with world(service, place) as here:
         booked = await here.find(BOOKED)
         unsettled = await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
-        [waiting] = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
-        between_two_calls = await here.run(here.calls.find_list(BETWEEN_TWO_CALLS))
+        [waiting] = await here.run(here.ledger.read(follow_up.list_unfinished, ACCOUNT))
         done = await went_on(here, waiting)
-        requests = await here.run(here.ledger.read(lambda tx: tx.rows("SELECT request FROM call_lists")))
+        others = [await here.run(here.calls.find_list(list_id)) for list_id in CAN_NOT_GO_ON]
+        planned = await here.find(NEXT_CALL)
         clock.advance((DUE - clock.now()).total_seconds())
         await here.run(clock.sleep(60))
         tried = await here.find(SCHEDULED)
@@ -63,12 +64,9 @@ async def test_what_an_older_version_wrote_goes_on(
     assert told == ["Webhooks are gone; subscriptions that ended with them: 1. get_call follows calls"]
     assert booked.outcome is Outcome.BOOKED
     assert [record.tracking_id for record in unsettled] == [SCHEDULED]
-    assert all(
-        {"own_zones", "agreed_at"} <= json.loads(row["request"]).keys() for row in requests
-    )  # read by old workers
-    assert waiting.timezones == ("America/New_York",) * 3
-    assert between_two_calls is not None
-    assert between_two_calls.stop_reason is StopReason.CANCELED
+    assert waiting.timezones == ("Europe/Madrid",) * 3
+    assert [found.stop_reason for found in others if found is not None] == [StopReason.CANCELED] * 3
+    assert planned.state is CallState.CANCELED
     assert (waiting.list_id, waiting.stop_reason) == (LIST, StopReason.NEEDS_DECISION)
     assert [record.call_id for record in done.records[2:]] == ["c-list"]
     assert [attempt.call_id for attempt in tried.schedule.earlier] == ["c-due"]

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from kallyai_mcp.calls.ledger import follow_up, lists, reservation, rows, upkeep
+from kallyai_mcp.calls.ledger import follow_up, reservation, rows, upkeep
 from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.shared_values import put
@@ -129,7 +129,7 @@ USES: dict[str, Use] = {
     "find by tracking_id": lambda ledger: ledger.read(rows.find, ACCOUNT, "t-over-7"),
     "find by call_id": lambda ledger: ledger.read(rows.find, ACCOUNT, "c-over-7"),
     "list_related": lambda ledger: ledger.read(rows.list_related, ACCOUNT, "+14155551007", ["Change", "Cancel"]),
-    "list_unfinished": lambda ledger: ledger.read(lists.list_unfinished, ACCOUNT),
+    "list_unfinished": lambda ledger: ledger.read(follow_up.list_unfinished, ACCOUNT),
     "check": lambda ledger: ledger.read(
         reservation.reserve, another(1, "+14155559999"), redial=False, only_checks=True
     ),
@@ -150,7 +150,7 @@ async def test_a_use_of_the_ledger_reads_no_more_when_the_ledger_has_grown(
     """It has calls and lists that are over, three calls in progress, and, for what is done when one is due, others."""
     at = ago(days=20).timestamp()
     of_list: dict[str, object] = {"list_id": "l", "fingerprint": "l", "request": "{}", "why": "done", "passed": 0}
-    ended_list = ACCOUNT.columns | of_list | {"timezone": "UTC", "worker": "", "asked_at": at, "ended_at": at}
+    ended_list = ACCOUNT.columns | of_list | {"timezone": "UTC", "asked_at": at, "ended_at": at}
     read: dict[tuple[str, int], int] = {}
     for count in (FEW, MANY):
         for table in ("calls", "call_lists"):

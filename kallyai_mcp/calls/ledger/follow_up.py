@@ -1,18 +1,23 @@
-"""What comes after a call has ended, another attempt or the next candidate of a list, and how it is placed when due.
+"""The plan: what comes after a call has ended, a retry or the next candidate of a list, and how it is placed when due.
 
 The transaction that ends a call also inserts the record of the next one, in state `scheduled`, due now or later. So
 neither a crash between two calls nor a second worker can lose a call or place an extra one. The plan is data: how often
-a call is tried is in its record, and the candidates of a list are in the table `call_lists`.
+a call is tried is in its record, and the candidates of a list are in the table `call_lists`. The calls of a list are
+the records with its `plan_id`.
 """
 
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls import call_lists
+from kallyai_mcp.calls.call_lists import LONGEST, PASSES, CallList, StopReason
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
-from kallyai_mcp.calls.ledger.lists import advance, cancel_next, open_lists_with, stop, without_last
-from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy
-from kallyai_mcp.calls.ledger.rows import change, end, insert, select, write_audit
+from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call
+from kallyai_mcp.calls.ledger.rows import MINE, change, end, find, insert, select, write_audit
+from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, to_row
 from kallyai_mcp.calls.schedule import NO_RETRY_AFTER, RETRIED, Attempt, Schedule, is_past_appointment, next_attempt
 from kallyai_mcp.clock import moment
@@ -25,17 +30,16 @@ _CLOCKS_AGREE = 120.0
 _NOT_SENT = (CallState.SCHEDULED, CallState.RESERVED, CallState.EXPIRED)
 
 
-def follow_up(tx: Tx, record: CallRecord, *, is_in_list: bool = True) -> CallRecord:
+def follow_up(tx: Tx, record: CallRecord) -> CallRecord:
     """Plan what comes after `record`, which this transaction has ended; returns it, or the next attempt of its call.
 
-    Its account is locked, and its row says how it ended. Unless it `is_in_list`, no list has it, which is known.
+    Its account is locked, and its row says how it ended.
     """
-    retry = _plan_retry(tx, record)
-    if retry is not None:
+    if (retry := _plan_retry(tx, record)) is not None:
         return retry
-    for call_list in open_lists_with(tx, record) if is_in_list else ():
-        if call_list.records[-1].tracking_id == record.tracking_id:  # the user has passed an earlier one
-            advance(tx, call_list)
+    call_list = _open_list_of(tx, record)
+    if call_list is not None and call_list.records[-1].tracking_id == record.tracking_id:  # else the user has passed it
+        _advance(tx, call_list)
     return record
 
 
@@ -58,10 +62,10 @@ def _plan_retry(tx: Tx, record: CallRecord) -> CallRecord | None:
     following = Schedule(due, place_by, schedule.attempts, (*schedule.earlier, attempt))
     new = CallRecord.new(record.submission, record.account, now, record.timezone, record.session_id, following)
     # `new` has the tracking id of the copy, so that the generation of the record itself counts as used.
-    retry = replace(SameCalls(tx, new).numbered(), tracking_id=record.tracking_id)
+    retry = replace(SameCalls(tx, new).numbered(), tracking_id=record.tracking_id, plan_id=record.plan_id)
     scheduled = change(tx, record.tracking_id, "TRUE", to_row(retry))
     alone = replace(schedule, attempts=1)
-    ended_copy = replace(record, tracking_id=new.tracking_id, delivered_at=now, schedule=alone)
+    ended_copy = replace(record, tracking_id=new.tracking_id, plan_id=None, delivered_at=now, schedule=alone)
     insert(tx, "calls", to_row(ended_copy))
     return scheduled
 
@@ -77,12 +81,14 @@ def stop_next_after(tx: Tx, record: CallRecord) -> None:
             end(tx, retry.tracking_id, "TRUE", CallState.REFUSED, error)
         else:  # no further one follows
             change(tx, retry.tracking_id, "TRUE", {"attempts": retry.schedule.attempt})
-    for call_list in open_lists_with(tx, record):
-        before, last = replace(call_list, records=call_list.records[:-1]), call_list.records[-1]
-        is_next = [one.tracking_id for one in before.records[-1:]] == [record.tracking_id]
-        if is_next and last.state in _NOT_SENT and (reason := before.next_stop_reason()) is not None:
-            cancel_next(tx, call_list)
-            stop(tx, without_last(tx, call_list), reason)
+    call_list = _open_list_of(tx, record)
+    if call_list is None or call_list.records[-1].state not in _NOT_SENT:
+        return
+    before = replace(call_list, records=call_list.records[:-1])
+    is_next = [one.tracking_id for one in before.records[-1:]] == [record.tracking_id]
+    if is_next and (reason := before.next_stop_reason()) is not None:
+        _cancel_next(tx, call_list)
+        _stop(tx, _without_last(tx, call_list), reason)
 
 
 def find_due(tx: Tx, account: AccountKey) -> dict[str, list[CallRecord]]:
@@ -97,8 +103,8 @@ def find_due(tx: Tx, account: AccountKey) -> dict[str, list[CallRecord]]:
         found: list[CallRecord] = []
         for attempt in record.schedule.earlier:
             found += select(tx, account, "call_id = :id", id=attempt.call_id)
-        for before in open_lists_with(tx, record):
-            found += before.records[-2:-1] if before.until != "all" else ()
+        if (call_list := _open_list_of(tx, record)) is not None and call_list.until != "all":
+            found += call_list.records[-2:-1]
         due[record.tracking_id] = [one for one in found if one.state is CallState.ENDED and not one.reached]
     return due
 
@@ -143,3 +149,165 @@ def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord:
     if (reserved := change(tx, record.tracking_id, scheduled, to_row(taken))) is not None:
         write_audit(tx, reserved, None)  # the consent is in the line of the request
     return reserved or record
+
+
+# Lists of candidates
+
+
+def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_: str) -> tuple[CallList, bool]:
+    """Begin a list, or let it go on if it has calls already, and reserve its next call for `worker`, as `id_`.
+
+    `CallList.may_go_on` has the rule. Nothing is done if another list answers the request (`find_same_list`), or if the
+    list has changed since it was read so that it may not go on. Returns the list, and whether this request has begun it
+    or let it go on.
+
+    Raises:
+        ConsentOutdatedError: A number was called since, or the confirmation was used already.
+    """
+    is_new = not requested.records
+    known = find_same_list(tx, requested) if is_new else find_list(tx, requested.account, requested.list_id)
+    if known is not None and not (known.may_go_on and len(known.records) == len(requested.records)):
+        return known, False
+    call_list = known or requested
+    check_consent(tx, consent, "call_lists", last_calls(tx, call_list))
+    if call_list.was_refused:
+        call_list = _without_last(tx, call_list)
+    elif call_list.stop_reason in PASSES:
+        call_list = replace(call_list, passed=len(call_list.records))
+    call_list = replace(
+        call_list,
+        goes_on_if_answered=requested.goes_on_if_answered,
+        consent=consent,
+        asked_at=moment(tx.now()),
+        stop_reason=None,
+        ended_at=None,
+    )
+    if known is None:
+        insert(tx, "call_lists", call_lists.to_row(call_list) | {"confirmation_id": consent.confirmation_id})
+    else:
+        _written(tx, call_list)
+    return _advance(tx, call_list, worker, id_), True
+
+
+def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> None:
+    """Stop a list so that it can't go on, and cancel its next call if that was not sent; nothing if it has ended."""
+    call_list = find_list(tx, account, list_id)
+    if call_list is not None and call_list.stop_reason not in (StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED):
+        _stop(tx, call_list, StopReason.CANCELED)
+        _cancel_next(tx, call_list)
+
+
+def _cancel_next(tx: Tx, call_list: CallList) -> None:
+    """Cancel the next call of a list, which has not been sent."""
+    for record in call_list.records[-1:]:
+        own = "session_id = :list AND state IN ('scheduled', 'reserved')"
+        end(tx, record.tracking_id, own, CallState.CANCELED, list=call_list.list_id)
+
+
+def _advance(tx: Tx, call_list: CallList, worker: str = "", id_: str | None = None) -> CallList:
+    """Insert the call of the next candidate of an open list, or stop the list; returns the list as it is then.
+
+    Without `worker`, the call is scheduled, due now. With `worker`, it is reserved for that worker, which sends it at
+    once, under the tracking id `id_`. A call that may not be placed is inserted as refused. A duplicate of a single
+    call is no new one: that call becomes one of the list.
+    """
+    while not call_list.is_calling:
+        if (reason := call_list.next_stop_reason()) is not None:
+            return _stop(tx, call_list, reason)
+        now, place = moment(tx.now()), len(call_list.records)
+        submission, zone = call_list.submissions[place], call_list.timezones[place]
+        record = CallRecord.new(submission, call_list.account, call_list.asked_at, zone, call_list.list_id)
+        earlier = SameCalls(tx, record)
+        duplicate = earlier.duplicate()
+        if duplicate is not None and duplicate.plan_id is None:
+            change(tx, duplicate.tracking_id, "TRUE", {"plan_id": call_list.list_id})
+            call_list = replace(call_list, records=(*call_list.records, duplicate))
+            continue
+        record = replace(earlier.numbered(), plan_id=call_list.list_id)
+        refusal = check_policy(tx, record)
+        if refusal is not None:
+            write_audit(tx, record, call_list.consent, refused_by=refusal.setting)
+        error: KallyAIError | None = refusal
+        if duplicate is not None:
+            error = KallyAIError(f"Another list has the same call ({duplicate.tracking_id}).", code="in_another_list")
+        if error is not None:
+            record = replace(record, state=CallState.REFUSED, error=error, ended_at=now)
+        elif worker:
+            record = replace(record, worker=worker, tracking_id=id_ or record.tracking_id)
+        else:
+            record = replace(record, state=CallState.SCHEDULED, schedule=Schedule(now, call_list.asked_at + LONGEST))
+        insert(tx, "calls", to_row(record))
+        call_list = replace(call_list, records=(*call_list.records, record))
+        if error is None:
+            write_audit(tx, record, call_list.consent)
+            break
+    return call_list
+
+
+def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
+    """The account's list with this id; None when there is none."""
+    return next(iter(_select(tx, account, "list_id = :id", id=list_id)), None)
+
+
+def find_same_list(tx: Tx, requested: CallList) -> CallList | None:
+    """The list that answers the request for `requested`: it goes on, waits for its user, or ended a short time ago."""
+    newest_first = "fingerprint = :fingerprint ORDER BY CASE WHEN why IS NULL THEN 0 ELSE 1 END, asked_at DESC"
+    timing = tx.timing
+    for call_list in _select(tx, requested.account, newest_first, fingerprint=requested.fingerprint):
+        seconds = timing.wait_for_user if call_list.waits_for_user else timing.repeat_after
+        if call_list.ended_at is None or call_list.ended_at.timestamp() > tx.now() - seconds:
+            return call_list
+    return None
+
+
+def find_list_of(tx: Tx, requested: CallList, call_id: str) -> CallList | None:
+    """The list like `requested` with the call of this `call_id` or `tracking_id`; None when there is none."""
+    record = find(tx, requested.account, call_id)
+    found = find_list(tx, record.account, record.plan_id) if record is not None and record.plan_id is not None else None
+    return found if found is not None and found.fingerprint == requested.fingerprint else None
+
+
+def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
+    """The account's lists that go on, or have waited for the user for at most `Timing.wait_for_user`, newest first.
+
+    A list whose last call is in progress goes on.
+    """
+    recent = _select(tx, account, "ended_at IS NULL")  # apart, so that SQLite uses an index for each
+    recent += _select(tx, account, "ended_at > :since", since=tx.now() - tx.timing.wait_for_user)
+    unfinished = [each for each in recent if each.is_open or each.waits_for_user]
+    return sorted(unfinished, key=lambda each: each.asked_at, reverse=True)
+
+
+def last_calls(tx: Tx, requested: CallList) -> tuple[datetime | None, ...]:
+    """When the number of each candidate in `requested.to_come` was called last, in that order; None for never."""
+    return tuple(last_call(tx, requested.account, submission.respondent_phone) for submission in requested.to_come)
+
+
+def _open_list_of(tx: Tx, record: CallRecord) -> CallList | None:
+    """The list that has this record; None when there is none, or it has stopped."""
+    found = find_list(tx, record.account, record.plan_id) if record.plan_id is not None else None
+    return found if found is not None and found.stop_reason is None else None
+
+
+def _select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallList]:
+    """The account's lists that meet a condition, with the records of their calls."""
+    rows = tx.rows(f"SELECT * FROM call_lists WHERE {MINE} AND {condition}", **account.columns, **values)
+    return [call_lists.from_row(row, select(tx, account, "plan_id = :plan", plan=row["list_id"])) for row in rows]
+
+
+def _without_last(tx: Tx, call_list: CallList) -> CallList:
+    """A list without its last call, so that the candidate counts as not called."""
+    change(tx, call_list.records[-1].tracking_id, "TRUE", {"plan_id": None})
+    return replace(call_list, records=call_list.records[:-1])
+
+
+def _stop(tx: Tx, call_list: CallList, reason: StopReason) -> CallList:
+    return _written(tx, replace(call_list, stop_reason=reason, ended_at=moment(tx.now())))
+
+
+def _written(tx: Tx, call_list: CallList) -> CallList:
+    """`call_list`, after its row was written anew; `confirmation_id` stays that of the first consent."""
+    row = call_lists.to_row(call_list)
+    settings = ", ".join(f"{name} = :{name}" for name in row)
+    tx.run(f"UPDATE call_lists SET {settings} WHERE list_id = :list_id", **row)
+    return call_list

@@ -182,7 +182,7 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord, offset: float | None = None
     record = from_row(changed[0])
     # Nothing follows an unknown outcome that is found out, because a client may have been told that nothing does.
     if own["state"] in ACTIVE_STATES:
-        return follow_up(tx, record, is_in_list=own["lists"] > 0)
+        return follow_up(tx, record)
     if record.reached:
         stop_next_after(tx, record)
     return record
@@ -260,14 +260,10 @@ def _tells_more(ended: CallRecord, known: CallRecord) -> bool:
 
 
 def _rows(tx: Tx, record: CallRecord, call_id: str | None) -> tuple[Row | None, Row | None]:
-    """The row of a record, and that of another record of the account that the service's call is bound to.
-
-    `lists` counts the lists that have the record.
-    """
-    in_lists = "SELECT COUNT(*) FROM call_list_calls WHERE tracking_id = :id"
+    """The row of a record, and that of another record of the account that the service's call is bound to."""
     both = (
-        f"SELECT *, ({in_lists}) AS lists FROM calls WHERE tracking_id = :id "
-        f"UNION ALL SELECT *, 0 FROM calls WHERE {MINE} AND call_id = :call_id AND tracking_id <> :id"
+        "SELECT * FROM calls WHERE tracking_id = :id "
+        f"UNION ALL SELECT * FROM calls WHERE {MINE} AND call_id = :call_id AND tracking_id <> :id"
     )
     found = {
         row["tracking_id"] == record.tracking_id: row

@@ -144,11 +144,11 @@ def expire(tx: Tx, only: str | None = None) -> bool:
     late = f"SELECT tracking_id FROM calls WHERE {is_late} ORDER BY place_by LIMIT :most"
     changed = (
         "UPDATE calls SET state = 'expired', ended_at = :now, error = :error "
-        f"WHERE tracking_id IN ({late}) AND {is_late} RETURNING session_id"
+        f"WHERE tracking_id IN ({late}) AND {is_late} RETURNING plan_id"
     )
     expired = tx.rows(changed, now=tx.now(), most=BATCH, error=error_to_json(_EXPIRED), only=only)
     for row in expired:
-        stopped = "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = :session_id AND why IS NULL"
+        stopped = "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = :plan_id AND why IS NULL"
         tx.run(stopped, now=tx.now(), **row)
     return len(expired) == BATCH
 

@@ -10,7 +10,7 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 
 _OLD_CALLS = (
     "placed_at < :before AND state IN ('ended', 'refused', 'canceled', 'expired') AND delivered_at IS NOT NULL "
-    "AND NOT EXISTS (SELECT 1 FROM call_list_calls AS kept WHERE kept.tracking_id = calls.tracking_id)"
+    "AND NOT EXISTS (SELECT 1 FROM call_lists WHERE list_id = calls.plan_id)"
 )
 """The condition for calls that may be deleted (rule 7): not active, unknown, undelivered, or of a list that is kept."""
 
@@ -75,9 +75,7 @@ def purge(tx: Tx, seconds: float) -> bool:
     values = {"before": now - seconds, "waited": now - tx.timing.wait_for_user, "most": BATCH}
     lists = tx.rows(f"SELECT list_id FROM call_lists WHERE {_OLD_LISTS} ORDER BY ended_at LIMIT :most", **values)
     for row in lists:
-        old_list = f"DELETE FROM call_lists WHERE list_id = :id AND {_OLD_LISTS} RETURNING list_id"
-        if tx.rows(old_list, id=row["list_id"], **values):
-            tx.run("DELETE FROM call_list_calls WHERE list_id = :id", id=row["list_id"])
+        tx.run(f"DELETE FROM call_lists WHERE list_id = :id AND {_OLD_LISTS}", id=row["list_id"], **values)
     oldest = f"SELECT tracking_id FROM calls WHERE {_OLD_CALLS} ORDER BY placed_at LIMIT :most"
     calls = tx.rows(
         f"DELETE FROM calls WHERE tracking_id IN ({oldest}) AND {_OLD_CALLS} RETURNING tracking_id", **values

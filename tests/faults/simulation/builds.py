@@ -446,7 +446,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a due call is placed on the account that is signed in",
-        Patch("calls.ledger.follow_up", "import change, end", "import readable, change, end"),
+        Patch("calls.ledger.follow_up", "import MINE, change, end", "import MINE, readable, change, end"),
         Patch(
             "calls.ledger.follow_up",
             "due = select(tx, account, first_due, now=now, there=there, most=BATCH, **names)",
@@ -509,7 +509,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a list goes on while KallyAI does not tell whether somebody talked",
-        Patch("calls.worker", "is_known = end is not None and", "is_known = True or"),
+        Patch("calls.worker", "is_known = not end.is_active and", "is_known = True or"),
         tasks=(_candidates(DROPPED, BOOKED),),
         look_troubles=(Trouble(500),) * 8,
     ),
@@ -527,26 +527,26 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a canceled list goes on",
-        Patch("calls.ledger.lists", 'tx, record, "why IS NULL")', 'tx, record, "TRUE")'),
+        Patch("calls.ledger.follow_up", "found is not None and found.stop_reason is None", "found is not None"),
         tasks=(_candidates("no_answer", BOOKED),),
         asks=(Ask(0, waits=False, cancels_at=10),),
     ),
     broken(
         "a list goes on hours after it was asked for",
-        Patch("calls.ledger.lists", "call_list.asked_at + LONGEST", "now + LONGEST"),
+        Patch("calls.ledger.follow_up", "call_list.asked_at + LONGEST", "now + LONGEST"),
         tasks=(_candidates("no_answer", BOOKED),),
         events=(Event(10, "is suspended with its machine", seconds=10_800),),
     ),
     broken(
         "limits don't count in a list",
-        Patch("calls.ledger.lists", "refusal = check_policy(tx, record)", "refusal = None"),
-        Patch("calls.ledger.follow_up", "tx, record)) is not None:", "tx, record)) is not None and False:"),
+        Patch("calls.ledger.follow_up", "refusal = check_policy(tx, record)", "refusal = None"),
+        Patch("calls.ledger.follow_up", "if (refusal := check_policy(tx, record)) is not None:", "if False:"),
         tasks=(_candidates("busy", "busy", BOOKED),),
         calls_per_hour=1,
     ),
     broken(
         "a list goes on when someone else has signed in",
-        Patch("calls.worker", "is_known = end is not None and", "is_known = True or"),
+        Patch("calls.worker", "is_known = not end.is_active and", "is_known = True or"),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(_candidates("no_answer", BOOKED),),
         events=(Event(20, "someone else signs in"), Event(300, "someone else signs in")),
