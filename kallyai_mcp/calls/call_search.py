@@ -6,7 +6,7 @@ placed would be a false report.
 
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +20,7 @@ from kallyai_mcp.api.errors import (
     UnreadableResponseError,
     UnusableCallIdError,
 )
-from kallyai_mcp.api.models import Call, TranscriptEntry
+from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment, time_of_day
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.ledger import progress
@@ -162,22 +162,19 @@ async def _listed(api: "KallyAI", earliest: datetime) -> list[Call]:
     It is uncertain if it can't be read to its end, or changed between two pages: an entry that moved from one page to
     the other may have been read in neither. A service that ignores the offset lists the same calls on each page.
     """
-    found: dict[str, Call] = {}
-    dates: list[datetime] = []
+    listed: list[Call] = []
     totals: set[int | None] = set()
-    read = 0
     for _ in range(_MOST_PAGES):
-        page = await api.list_calls(limit=_PAGE, offset=read)
+        page = await api.list_calls(limit=_PAGE, offset=len(listed))
         totals.add(page.total)
-        if len(totals) > 1 or any(call.call_id in found for call in page.calls):
+        if len(totals) > 1 or {call.call_id for call in page.calls} & {call.call_id for call in listed}:
             break
-        found |= {call.call_id: call for call in page.calls}
-        read += len(page.calls)
-        dates += [call.created_at for call in page.calls if call.created_at is not None]
-        is_last = page.total is not None and read >= page.total and len(page.calls) < _PAGE
-        is_newest_first = len(dates) == read and dates == sorted(dates, reverse=True) and dates[:1] > dates[-1:]
+        listed += page.calls
+        dates = [call.created_at for call in listed if call.created_at is not None]
+        is_last = page.total is not None and len(listed) >= page.total and len(page.calls) < _PAGE
+        is_newest_first = dates == sorted(dates, reverse=True) and len(dates) == len(listed) and dates[:1] > dates[-1:]
         if not page.calls or is_last or (is_newest_first and dates[-1] < earliest):
-            return list(found.values())
+            return list({call.call_id: call for call in listed}.values())
     raise UncertainError("The list can't be read as a whole.")
 
 
@@ -218,18 +215,18 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
     is no booking, and yet a sign that the call reached somebody.
     """
 
-    async def read(what: "Callable[[Call, KallyAI], Awaitable[Found]]", nothing: Found) -> Found | None:
+    async def read(what: "Callable[[KallyAI], Awaitable[Found]]", nothing: Found) -> Found | None:
         with logged("reading how a call ended"), context.clock.move_on_after(context.timing.calendar):
             try:
                 async with context.api_of(account) as api:
-                    return await what(call, api)
+                    return await what(api)
             except KallyAIError as error:
                 if _says_all(error):
                     return nothing
                 raise
         return None  # type: ignore[unreachable]  # after an error, which mypy does not see
 
-    found = await read(_calendar_of, Calendar(is_known=False))
+    found = await read(lambda api: _calendar_of(api, call.call_id), Calendar(is_known=False))
     calendar = found or Calendar(is_known=False)
     event, placed_at = calendar.appointment, call.created_at
     zone_name = "Etc/GMT+12"  # each day ends there last
@@ -239,23 +236,19 @@ async def read_findings(context: CallContext, account: AccountKey, call: Call, r
         calendar = Calendar()
     if call.plain_status == "success" or event is not None:
         return Findings(calendar, reached=True)
-    entries: Sequence[TranscriptEntry] | None = ()
+    said: Transcript | None = Transcript(entries=())
     if call.plain_status in NOBODY_REACHED:
-        entries = await read(_transcript_of, entries)
-    spoke = any(entry.content and not entry.is_kallyai for entry in entries) if entries else None
+        said = await read(lambda api: api.get_transcript(call.call_id), said)
+    spoke = any(entry.content and not entry.is_kallyai for entry in said.entries) if said and said.entries else None
     reached = reached_somebody(call, callee_spoke=spoke)
-    return Findings(None, reached or (None if found is None or entries is None else False))
+    return Findings(None, reached or (None if found is None or said is None else False))
 
 
-async def _calendar_of(call: Call, api: "KallyAI") -> Calendar:
+async def _calendar_of(api: "KallyAI", call_id: str) -> Calendar:
     try:
-        return Calendar(read_appointment(await api.get_calendar(call.call_id)))
+        return Calendar(read_appointment(await api.get_calendar(call_id)))
     except NotFoundError as error:
         return Calendar(is_known=not isinstance(error, UnusableCallIdError))
-
-
-async def _transcript_of(call: Call, api: "KallyAI") -> Sequence[TranscriptEntry]:
-    return (await api.get_transcript(call.call_id)).entries
 
 
 def _says_all(error: KallyAIError) -> bool:

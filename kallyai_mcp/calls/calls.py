@@ -98,7 +98,16 @@ class Calls(Worker):
         until, found = self.clock.now() + timedelta(seconds=seconds), record
         with self.clock.move_on_after(seconds):
             while found.is_awaited(until):
-                found = await self.news_of(found)
+                run = self._runs.get(found.tracking_id)
+                if run is None:
+                    await self.clock.sleep(self.timing.reread_others)
+                else:
+                    await run.has_ended.wait()
+                news = run.end if run is not None else None
+                if news is None:
+                    with suppress(LedgerUnavailableError):  # it is read again later
+                        news = await self.ledger.read(rows.find, found.account, found.tracking_id)
+                found = news or found
         return replace(self.as_known(found), is_new=record.is_new, last_call=record.last_call)
 
     def scheduled(self, not_before: datetime | None, retries: int) -> Schedule:

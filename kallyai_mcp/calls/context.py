@@ -98,9 +98,8 @@ class CallContext:
     async def check_account(self, account: AccountKey) -> None:
         """Raise `NotSignedInError`, or `KallyAIError` (code `account_changed`), unless `account` is signed in now."""
         if await self.account() != account:
-            raise KallyAIError(
-                "Another account is signed in now than when this call was asked for.", code="account_changed"
-            )
+            words = "Another account is signed in now than when this call was asked for."
+            raise KallyAIError(words, code="account_changed")
 
     @contextmanager
     def api(self) -> "Iterator[KallyAI]":

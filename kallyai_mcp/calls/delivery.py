@@ -21,20 +21,14 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.clock import Stopwatch
 
 _REMEMBERED = 1000
-"""How many answered requests are remembered, for a client that cancels a request while its answer is being sent.
-
-And how many calls that were told, for `Delivery.last_delivered`.
-"""
+"""How many answered requests are remembered, and how many calls that were told, for `Delivery.last_delivered`."""
 
 _delivers: ContextVar[list[CallRecord] | None] = ContextVar("kallyai_mcp_delivers", default=None)
 """The calls whose outcomes the result of the current request delivers; None outside of a request."""
 
 
 class Delivery:
-    """Notes in the ledger which outcomes were delivered, and notes when one was not delivered after all.
-
-    With `awaits_reading`, an answer delivers when it was `read`, and not already at the end of its request.
-    """
+    """Notes of one process. With `awaits_reading`, an answer delivers when it was `read`, not when its request ends."""
 
     def __init__(self, context: CallContext) -> None:
         self._context = context
@@ -42,7 +36,7 @@ class Delivery:
         self._unread: dict[tuple[object, object], list[CallRecord]] = {}
         """The calls that the answer to a request delivers once it is read, by connection and request id."""
         self._delivered: OrderedDict[tuple[object, object], list[CallRecord]] = OrderedDict()
-        """The calls that the answer to a request has delivered."""
+        """The calls that the answer to a request has delivered; the client may cancel while that is being sent."""
         self._last_delivered: OrderedDict[tuple[AccountKey, str], tuple[str, Stopwatch]] = OrderedDict()
         """The tracking id of the call that was delivered last, and the time since then, by account and fingerprint."""
 

@@ -5,7 +5,6 @@
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -143,26 +142,21 @@ def may_cost_more(number: str) -> bool:
     return number.startswith(_SATELLITES) or _kind_of(number) == PhoneNumberType.SHARED_COST
 
 
+@lru_cache(1024)
 def place_of(number: str, language: str = "en") -> str | None:
     """The name of the country of `number` (E.164), in `language` (`en` or `es`).
 
-    None when it may be in several countries, or the country is not in `_country_names`. The town is left out, because
-    the geocoder of `phonenumbers` takes seconds and 190 MB to load.
+    None when it may be in several countries, or is neither in a country that KallyAI calls nor in a neighbor of one.
+    The town is left out, because the geocoder of `phonenumbers` takes seconds and 190 MB to load.
     """
     import phonenumbers
 
     parsed = phonenumbers.parse(number)
     regions = phonenumbers.region_codes_for_country_code(parsed.country_code or 0)
     possible = [region for region in regions if phonenumbers.is_valid_number_for_region(parsed, region)]
-    names = _country_names().get(possible[0]) if len(possible) == 1 else None
-    return names[language == "es"] if names else None
-
-
-@cache
-def _country_names() -> dict[str, list[str]]:
-    """The names of each country that KallyAI calls (`en`, `es`), and of its neighbors, by ISO 3166-1 code."""
     names: dict[str, list[str]] = json.loads((files("kallyai_mcp.calls") / "countries.json").read_text("utf-8"))
-    return names
+    found = names.get(possible[0]) if len(possible) == 1 else None
+    return found[language == "es"] if found else None
 
 
 @lru_cache(1024)
@@ -194,22 +188,16 @@ def _emergency_number_in(number: str) -> str | None:
 
     digits = phonenumbers.normalize_digits_only(_EXTENSION.split(number, maxsplit=1)[0])
     for dialed in (digits, _PREFIX.sub("", digits)):
-        if _is_emergency_number_in(dialed, phonenumbers.SUPPORTED_SHORT_REGIONS):
-            return dialed
-        for length in (1, 2, 3):
-            regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(dialed[:length] or 0), ())
-            if _is_emergency_number_in(dialed[length:], regions):
-                return dialed[length:]
+        for length in range(4):  # of the country code
+            code, rest = dialed[:length] or "0", dialed[length:]
+            of_code = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code), ())
+            regions = of_code if length else phonenumbers.SUPPORTED_SHORT_REGIONS
+            if len(rest) <= _LONGEST_EMERGENCY_NUMBER and any(
+                rest in _MORE_EMERGENCY_NUMBERS.get(region, ()) or phonenumbers.is_emergency_number(rest, region)
+                for region in regions
+            ):
+                return rest
     return None
-
-
-def _is_emergency_number_in(digits: str, regions: Iterable[str]) -> bool:
-    import phonenumbers
-
-    return len(digits) <= _LONGEST_EMERGENCY_NUMBER and any(
-        digits in _MORE_EMERGENCY_NUMBERS.get(region, ()) or phonenumbers.is_emergency_number(digits, region)
-        for region in regions
-    )
 
 
 def _without_country(number: str) -> NumberProblem:

@@ -151,22 +151,6 @@ class Worker:
         run = self._runs.get(record.tracking_id)
         return run.as_known(record) if run is not None else record
 
-    async def news_of(self, record: CallRecord) -> CallRecord:
-        """Wait until there may be news of a call that any process runs; returns the record as it is then.
-
-        When the ledger can't be used, it is read again later.
-        """
-        run = self._runs.get(record.tracking_id)
-        if run is None:
-            await self.clock.sleep(self.timing.reread_others)
-        else:
-            await run.has_ended.wait()
-            if run.end is not None:
-                return run.end
-        with suppress(LedgerUnavailableError):
-            return await self.ledger.read(rows.find, record.account, record.tracking_id) or record
-        return record
-
     def _in_background(self, work: Callable[[], Awaitable[object]]) -> None:
         """Start `work`, unless this worker has ended. Its errors are logged and end nothing else."""
 
