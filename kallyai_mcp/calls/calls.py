@@ -79,7 +79,7 @@ class Calls(Worker):
         raise LedgerUnavailableError("This process lost its lock on the records of its calls.")
 
     def _reserve(self, new: CallRecord, request: CallRequest) -> "partial[CallRecord]":
-        delivered = self.delivery.last_delivered(new, request.arrived)
+        delivered = self.delivery.last_delivered(new)
         return partial(reservation.reserve, redial=request.redial, arrived=request.arrived, delivered=delivered)
 
     async def find(self, id_: str) -> CallRecord | None:

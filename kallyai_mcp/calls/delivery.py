@@ -37,8 +37,8 @@ class Delivery:
         """The calls that the answer to a request delivers once it is read, by connection and request id."""
         self._delivered: OrderedDict[tuple[object, object], list[CallRecord]] = OrderedDict()
         """The calls that the answer to a request has delivered; the client may cancel while that is being sent."""
-        self._last_delivered: OrderedDict[tuple[AccountKey, str], tuple[str, Stopwatch]] = OrderedDict()
-        """The tracking id of the call that was delivered last, and the time since then, by account and fingerprint."""
+        self._last_delivered: OrderedDict[tuple[AccountKey, str], LastDelivered] = OrderedDict()
+        """The call that was delivered last, by account and fingerprint."""
 
     @asynccontextmanager
     async def request(self, connection: object, request_id: object) -> AsyncIterator[None]:
@@ -97,20 +97,18 @@ class Delivery:
                 await self._marked(delivered, delivered=True)
             _remember(self._delivered, key, delivered)
 
-    def last_delivered(self, requested: CallRecord, arrived: Stopwatch) -> LastDelivered | None:
-        """The last of the same calls that this process told, for a request that `arrived`."""
-        last = self._last_delivered.get((requested.account, requested.fingerprint))
-        if last is None:
-            return None
-        tracking_id, since = last
-        return LastDelivered(tracking_id, since.passed() - arrived.passed())
+    def last_delivered(self, requested: CallRecord) -> LastDelivered | None:
+        """The last of the same calls that this process told."""
+        return self._last_delivered.get((requested.account, requested.fingerprint))
 
     async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
         with suppress(LedgerUnavailableError):  # the outcome is delivered once more, which does no harm
             since = Stopwatch(self._context.clock)
             await self._context.ledger.write(mark_delivered, records, delivered=delivered)
             for record in records if delivered else ():
-                _remember(self._last_delivered, (record.account, record.fingerprint), (record.tracking_id, since))
+                _remember(
+                    self._last_delivered, (record.account, record.fingerprint), LastDelivered(record.tracking_id, since)
+                )
 
 
 def _remember(known: OrderedDict[Any, Any], key: object, value: object) -> None:

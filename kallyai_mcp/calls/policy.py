@@ -1,8 +1,10 @@
 """The call policy: which numbers may be called, how often, and which risks are a reason to ask the user first."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from math import inf
 from typing import Literal
 
 from kallyai_mcp.api.errors import PolicyError
@@ -32,18 +34,19 @@ class Limit:
     window: timedelta
     per_number: bool = False
 
-    def error(self, oldest: datetime | None, *, now: datetime) -> PolicyError:
-        """The error that refuses one more call.
+    def wait(self, newest: Sequence[datetime], now: datetime) -> float:
+        """Seconds until one more call is allowed, infinite for never. `newest`: when the last `count` were placed."""
+        if len(newest) < self.count:
+            return 0.0
+        return (newest[-1] + self.window - now).total_seconds() if newest else inf
 
-        `oldest` is when the oldest of the last `count` calls was placed: one more call is allowed when it leaves the
-        window. None when no call is ever allowed.
-        """
+    def error(self, wait: float) -> PolicyError:
+        """The error that refuses one more call for so many seconds."""
         calls = "1 call" if self.count == 1 else f"{self.count or 'no'} calls"
         span = "an hour" if self.window == timedelta(hours=1) else "a day"
         rule = f"this server allows {calls} {span}{' to one number' if self.per_number else ''} ({self.setting})"
-        if oldest is None:
+        if wait == inf:
             return PolicyError(rule, setting=self.setting)
-        wait = max(0.0, (oldest + self.window - now).total_seconds())
         return PolicyError(f"{rule}, and that many were placed", setting=self.setting, retry_after=wait)
 
 
@@ -71,6 +74,18 @@ class CallPolicy:
             ("KALLYAI_CALLS_PER_NUMBER", self.calls_per_number, day, True),
         )
         return tuple(Limit(name, limit, window, one) for name, limit, window, one in settings if limit is not None)
+
+    def refusal(
+        self, number: str, newest: Mapping[Limit, Sequence[datetime]], now: datetime, due: datetime
+    ) -> PolicyError | None:
+        """The error of the setting that refuses a call to `number` that is `due` now or later; None if none does.
+
+        `newest` is as for `Limit.wait`. The limit that lasts longest is named, so that an agent does not retry early.
+        """
+        waits = {limit.wait(placed, now): limit for limit, placed in newest.items()}
+        longest = max(waits, default=0.0)
+        is_reached = longest > max(0.0, (due - now).total_seconds())
+        return self.ban(number) or (waits[longest].error(longest) if is_reached else None)
 
     def ban(self, number: str) -> PolicyError | None:
         """The error when `number` (E.164) may not be called at all; None when it may."""

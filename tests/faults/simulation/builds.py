@@ -175,7 +175,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a clock that is set makes the same request a new call",
-        Patch("calls.ledger.reservation", "at + self._delivered.seconds", "self._arrived_at"),
+        Patch("calls.ledger.reservation", "arrived = min(arrived, told", "arrived = max(arrived, told"),
         asks=(Ask(0), Ask(400)),
         events=(Event(350, "has its clock set", seconds=7200),),
     ),
@@ -273,10 +273,10 @@ BROKEN: tuple[Broken, ...] = (
         "an outcome that nobody read counts as told",
         Patch(
             "calls.ledger.reservation",
-            "if not self._was_delivered(record):\n            return True",
-            "if not self._was_delivered(record):\n            return bool(record.reached)",
+            "if told is None or arrived < told <= self._now:",
+            "if told is None or arrived < told:\n            return bool(record.reached)\n        if False:",
         ),
-        Patch("calls.ledger.reservation", "return is_new or (", "return ("),
+        Patch("calls.ledger.reservation", "return is_just_told and", "return False and"),
         tasks=(table("voicemail"),),
         asks=(Ask(0, gives_up=5, silently=True), Ask(60)),
     ),
