@@ -5,7 +5,7 @@ The tools, the resources, and the terminal use it; the terminal without the MCP 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import quote
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
@@ -15,7 +15,7 @@ from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.ledger import progress, rows
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.follow_up import cancel_list, list_unfinished
-from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState, is_tracking_id
+from kallyai_mcp.calls.records import DATED_EARLIER, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_results import event_facts, list_answer, related_calls, row_answer
 from kallyai_mcp.tools.call_view import CallView, Related, changed_by, find_any, find_call, related_to, view_of
 from kallyai_mcp.tools.context import AppContext
@@ -33,9 +33,6 @@ _PAGE, _SEARCHED = 200, 1000
 
 _NEWEST = 200
 """How many of the newest records are searched for names of numbers, and for calls about earlier bookings."""
-
-_NOT_PLACED_FOR = timedelta(days=1)
-"""How long a scheduled call that was not placed is listed."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
         newest = await ledger.read(rows.list_newest, account, _NEWEST)
         known = await ledger.read(rows.find_ended, account, [call.call_id for call in found])
         if offset == 0:
-            unsettled = sorted(await _unsettled(app_context, account), key=_planned_first)
+            unsettled = sorted(await ledger.read(rows.list_unsettled, account), key=_planned_first)
             lists = await ledger.read(list_unfinished, account) if wanted == _ALL else []
     except LedgerUnavailableError:  # KallyAI's list can still be shown
         is_ledger_read = False
@@ -147,14 +144,6 @@ def _planned_first(record: CallRecord) -> tuple[bool, float]:
     if record.state is CallState.SCHEDULED and due is not None:
         return False, due.timestamp()
     return True, -record.placed_at.timestamp()
-
-
-async def _unsettled(app_context: AppContext, account: AccountKey) -> list[CallRecord]:
-    """The calls without an outcome, and the scheduled ones that were not placed in the end, for a day."""
-    ledger, since = app_context.calls.ledger, (app_context.now() - _NOT_PLACED_FOR).timestamp()
-    found = await ledger.read(rows.list_unsettled, account)
-    found += await ledger.read(rows.list_not_placed, account, since)
-    return list({record.tracking_id: record for record in found}.values())
 
 
 def _is_listed_above(call: Call, unsettled: list[CallRecord]) -> bool:

@@ -104,7 +104,6 @@ async def _measure(database: Database, driver: str, size: int) -> None:
             await ledger.read(rows.list_newest, _ACCOUNT, 200)
             assert len(await ledger.read(rows.find_ended, _ACCOUNT, ids)) == 10
             await ledger.read(rows.list_unsettled, _ACCOUNT)
-            await ledger.read(rows.list_not_placed, _ACCOUNT, time.time() - 86_400)
             await ledger.read(follow_up.list_unfinished, _ACCOUNT)
 
         async def purge(_: int) -> None:

@@ -122,7 +122,6 @@ async def take(ledger: Ledger) -> list[CallRecord]:
 
 USES: dict[str, Use] = {
     "list_unsettled": lambda ledger: ledger.read(rows.list_unsettled, ACCOUNT),
-    "list_not_placed": lambda ledger: ledger.read(rows.list_not_placed, ACCOUNT, ago(days=1).timestamp()),
     "list_newest": lambda ledger: ledger.read(rows.list_newest, ACCOUNT, 20),
     "audit": lambda ledger: ledger.read(rows.audit, ACCOUNT, 20),
     "find_ended": lambda ledger: ledger.read(rows.find_ended, ACCOUNT, [f"c-over-{number}" for number in range(10)]),

@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -31,7 +30,7 @@ _UNSETTLED = (
 )
 """The first part is the condition of the index `calls_unsettled`; SQLite uses it only for these words."""
 
-_EXPIRED = KallyAIError("No program placed the call while it was due.", code="expired")
+_EXPIRED = error_to_json(KallyAIError("No program placed the call while it was due.", code="expired"))
 
 
 def select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallRecord]:
@@ -70,15 +69,13 @@ def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
     """
     records = []
     for row in rows:
+        place_by = row["place_by"]
+        is_late = row["state"] == "scheduled" and place_by is not None and place_by < tx.now()
+        late: Row = {"state": "expired", "ended_at": place_by, "error": _EXPIRED} if is_late else {}
         try:
-            record = from_row(row)
+            records.append(from_row(row | late))
         except (ValueError, KeyError, TypeError) as error:
             _note_unreadable(row["tracking_id"], type(error).__name__)
-            continue
-        place_by = record.schedule.place_by
-        if record.state is CallState.SCHEDULED and place_by is not None and place_by.timestamp() < tx.now():
-            record = replace(record, state=CallState.EXPIRED, ended_at=place_by, error=_EXPIRED)
-        records.append(record)
     return records
 
 
@@ -96,23 +93,20 @@ def find(tx: Tx, account: AccountKey, id_: str) -> CallRecord | None:
 def find_ended(tx: Tx, account: AccountKey, call_ids: Collection[str]) -> dict[str, CallRecord]:
     """The account's records with these `call_id`s that have an outcome, by `call_id`."""
     names = {f"id_{number}": id_ for number, id_ in enumerate(call_ids)}
-    listed = ", ".join(f":{name}" for name in names)
-    found = select(tx, account, f"state = 'ended' AND call_id IN ({listed})", **names) if names else []
+    listed = ", ".join(f":{name}" for name in names) or "NULL"
+    found = select(tx, account, f"state = 'ended' AND call_id IN ({listed})", **names)
     return {record.call_id: record for record in found if record.call_id is not None}
 
 
 def list_unsettled(tx: Tx, account: AccountKey) -> list[CallRecord]:
-    """The account's open records and those whose outcome is unknown, newest first.
+    """The account's open records, those whose outcome is unknown, and for a day scheduled calls that were not placed.
 
-    Also those of scheduled calls that were not placed when they were due, until a client was told.
+    If these were not canceled, they are in it until a client was told.
     """
-    return select(tx, account, f"{_UNSETTLED} ORDER BY placed_at DESC")
-
-
-def list_not_placed(tx: Tx, account: AccountKey, since: float) -> list[CallRecord]:
-    """The scheduled calls that were refused, canceled, or missed after `since` (seconds since the epoch)."""
     ended = "not_before IS NOT NULL AND state IN ('expired', 'refused', 'canceled') AND ended_at > :since"
-    return select(tx, account, f"{ended} ORDER BY ended_at DESC LIMIT 20", since=since)
+    found = select(tx, account, _UNSETTLED)
+    found += select(tx, account, f"{ended} ORDER BY ended_at DESC LIMIT 20", since=tx.now() - 86_400)
+    return list({record.tracking_id: record for record in found}.values())
 
 
 def list_newest(tx: Tx, account: AccountKey, limit: int) -> list[CallRecord]:
@@ -125,14 +119,14 @@ def list_related(tx: Tx, account: AccountKey, number: str, texts: Collection[str
 
     They are in the order of their times, newest first.
     """
-    newest_first = "ORDER BY placed_at DESC LIMIT 200"
+    newest = f"SELECT * FROM calls WHERE {MINE} {{}} ORDER BY placed_at DESC LIMIT 200"
     names = {f"text_{count}": f"%{text}%" for count, text in enumerate(texts)}
     has_text = " OR ".join(f"submission LIKE :{name}" for name in names)
-    found = select(tx, account, f"number = :number {newest_first}", number=number)
-    newest = f"SELECT * FROM (SELECT * FROM calls WHERE {MINE} {newest_first}) AS newest"
-    others = f"{newest} WHERE number <> :number AND ({has_text})"
-    found += readable(tx, tx.rows(others, number=number, **names, **account.columns))
-    return sorted(found, key=lambda record: record.placed_at, reverse=True)
+    related = (
+        f"SELECT * FROM ({newest.format('AND number = :number')}) AS of_number "
+        f"UNION SELECT * FROM ({newest.format('')}) AS newest WHERE {has_text} ORDER BY placed_at DESC"
+    )
+    return readable(tx, tx.rows(related, number=number, **names, **account.columns))
 
 
 def expire(tx: Tx, only: str | None = None) -> bool:
@@ -146,7 +140,7 @@ def expire(tx: Tx, only: str | None = None) -> bool:
         "UPDATE calls SET state = 'expired', ended_at = :now, error = :error "
         f"WHERE tracking_id IN ({late}) AND {is_late} RETURNING plan_id"
     )
-    expired = tx.rows(changed, now=tx.now(), most=BATCH, error=error_to_json(_EXPIRED), only=only)
+    expired = tx.rows(changed, now=tx.now(), most=BATCH, error=_EXPIRED, only=only)
     for row in expired:
         stopped = "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = :plan_id AND why IS NULL"
         tx.run(stopped, now=tx.now(), **row)

@@ -19,15 +19,11 @@ _OLD_LISTS = "ended_at < :before AND ended_at < :waited"
 
 @dataclass(frozen=True)
 class Work:
-    """What the ledger has to do for a worker, in the records of all accounts.
+    """What the ledger has to do for a worker, in the records of all accounts."""
 
-    `is_abandoned`: no living process runs some active records. `is_in_progress`: living processes run some. `due_in`:
-    seconds until a scheduled call is due, infinite without one.
-    """
-
-    is_abandoned: bool
-    is_in_progress: bool
-    due_in: float
+    is_abandoned: bool  # no living process runs some active records
+    is_in_progress: bool  # living processes run some
+    due_in: float  # seconds until a scheduled call is due, infinite without one
 
 
 def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
@@ -51,17 +47,14 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) 
     transaction may be committed without a confirmation. A call that was due, and whose request has not left, is
     scheduled again: it is placed, or it expires. A record that this version can't read is left to a newer one.
     """
-    active = select(tx, account, ACTIVE)
+    active, found = select(tx, account, ACTIVE), list[CallRecord]()
     dead = {other for other in {record.worker for record in active} - {worker} if tx.is_abandoned(other)}
-    found: list[CallRecord] = []
-    for record in active:
-        is_unknown = record.worker == worker and record.tracking_id not in known
-        if (is_unknown or record.worker in dead) and len(found) < BATCH:
-            is_due = record.state is CallState.RESERVED and record.schedule.not_before is not None
-            columns = {"worker": worker, "state": CallState.SCHEDULED.value if is_due else record.state.value}
-            unchanged = "state = :state AND worker = :before"
-            taken = change(tx, record.tracking_id, unchanged, columns, state=record.state.value, before=record.worker)
-            found += [taken] if taken is not None else []
+    unknown = {record.tracking_id for record in active if record.worker == worker} - {*known}
+    for record in [one for one in active if one.worker in dead or one.tracking_id in unknown][:BATCH]:
+        is_due = record.state is CallState.RESERVED and record.schedule.not_before is not None
+        columns = {"worker": worker, "state": CallState.SCHEDULED.value if is_due else record.state.value}
+        taken = change(tx, record.tracking_id, ACTIVE, columns)
+        found += [taken] if taken is not None else []
     return found
 
 
