@@ -63,7 +63,7 @@ async def test_what_an_older_version_wrote_goes_on(
     told = [record.getMessage() for record in caplog.records if "Webhooks" in record.message]
     assert told == ["Webhooks are gone; subscriptions that ended with them: 1. get_call follows calls"]
     assert booked.outcome is Outcome.BOOKED
-    assert [record.tracking_id for record in unsettled] == [SCHEDULED]
+    assert [record.tracking_id for record in unsettled] == [SCHEDULED, NEXT_CALL]
     assert waiting.timezones == ("Europe/Madrid",) * 3
     assert [found.stop_reason for found in others if found is not None] == [StopReason.CANCELED] * 3
     assert planned.state is CallState.CANCELED
