@@ -121,11 +121,11 @@ async def find(record: CallRecord, context: CallContext) -> Call | None:
     ledger = context.ledger
     if record.clock_offset is None:  # without the service's time, an older call could be taken for this one
         await context.learn_time(record.account)
-    known, service_time = await ledger.read(progress.competitors, record), context.time()
-    ahead = service_time - known.now if service_time is not None else timedelta()
-    others = [Wanted.of(other, None) for other in known.unbound]
+    unbound, call_ids, offset = await ledger.read(progress.competitors, record, context.time)
+    wanted = Wanted.of(record, timedelta(seconds=offset))
+    others = [Wanted.of(other, None) for other in unbound]
     async with context.api_of(record.account) as api:
-        call = await _only_call(api, Wanted.of(record, ahead), others, known.call_ids)
+        call = await _only_call(api, wanted, others, call_ids)
     if call is not None and not await ledger.write(progress.bind_call, record, call, proven=False):
         raise UncertainError("The call belongs to another record.")
     return call
@@ -201,7 +201,7 @@ async def look_again(record: CallRecord, context: CallContext) -> bool:
     if call is None or not call.is_final:
         return False
     findings = await read_findings(context, record.account, call, record)
-    await context.ledger.write(progress.finish, record, CallState.ENDED, call=call, findings=findings)
+    await context.ledger.write(progress.finish, record.ended_with(call, findings))
     return findings.reached is not None
 
 

@@ -5,7 +5,7 @@ import json
 import unicodedata
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -18,7 +18,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.other_time import without_other_time
-from kallyai_mcp.calls.outcome import Outcome, outcome_of
+from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule
 from kallyai_mcp.clock import Stopwatch, moment_or_none, seconds_or_none
 
@@ -167,8 +167,24 @@ class CallRecord:
         """
         if self.state is not CallState.ENDED or self.call is None:
             return self.state is CallState.UNKNOWN
-        is_final = self.call.plain_status in Call.FINAL and self.call.highlights is not None
-        return not is_final or not self.reached or self.is_calendar_unread
+        return not all(_facts(self, self.call))
+
+    def tells_more_than(self, known: "CallRecord") -> bool:
+        """Whether it says more about how the call ended than its record `known` in the ledger.
+
+        The first final status counts, unless a later one comes with what was not known of whether somebody talked.
+        """
+        if self.call is None or known.call is None:
+            return False
+        if known.call.plain_status not in Call.FINAL:
+            return True
+        ours, theirs = _facts(self, self.call), _facts(known, known.call)
+        is_same_status = self.call.plain_status == known.call.plain_status
+        return ours > theirs if is_same_status else ours[:3] > theirs[:3]
+
+    def ended_with(self, call: Call, findings: Findings) -> "CallRecord":
+        """The record after its call has ended, as `call` and `findings` say."""
+        return replace(self, state=CallState.ENDED, call_id=call.call_id, call=call, error=None, **findings._asdict())
 
     @property
     def is_calendar_unread(self) -> bool:
@@ -203,6 +219,12 @@ class CallRecord:
         """Seconds since it was asked for, or since an earlier call was placed; 0 when a clock was set back."""
         created_at = self.call.created_at if self.call is not None and self.is_earlier_call else None
         return max(0.0, (now - (created_at or self.placed_at)).total_seconds())
+
+
+def _facts(record: CallRecord, call: Call) -> tuple[bool, ...]:
+    """What is known of how `call` ended, the weightier first; the last two don't outweigh another status."""
+    is_final, has_highlights = call.plain_status in Call.FINAL, call.highlights is not None
+    return is_final, record.reached is not None, bool(record.reached), has_highlights, not record.is_calendar_unread
 
 
 def new_tracking_id() -> str:

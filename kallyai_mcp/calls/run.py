@@ -145,7 +145,7 @@ class Run:
             if is_last:
                 continue
             if self.record.response_lost_at is None:  # so that another process can cancel the call meanwhile
-                self.record = replace(self.record, state=CallState.RESERVED)
+                self.record = replace(self.record, state=CallState.RESERVED, sent_at=None, clock_offset=None)
                 with suppress(LedgerUnavailableError):
                     await self._ledger.write(progress.mark_not_sent, self.record)
             await self._clock.sleep(pause)
@@ -196,17 +196,17 @@ class Run:
                 )
         except KallyAIError as error:
             return error
-        self._unwritten, findings = call, None
+        self._unwritten, record = call, self.record
         if call.is_final:
             with self._clock.move_on_after(_FINDINGS_FIRST):
-                findings = await read_findings(self._context, record.account, call, self.record)
+                record = record.ended_with(call, await read_findings(self._context, record.account, call, record))
         bound = await self._context.until_written(
-            progress.bind_call, self.record, call, proven=True, service_time=self._context.time, findings=findings
+            progress.bind_call, record, call, proven=True, service_time=self._context.time
         )
         self._unwritten = None
         if bound is None:  # it is not known whether a new one was placed
             return UnreadableResponseError("KallyAI answered with an earlier call.")
-        if findings is not None:
+        if record.state is CallState.ENDED:
             self.end = bound
             count("kallyai.calls.ended", outcome=call.status)
         else:
@@ -313,12 +313,10 @@ class Run:
 
     async def _finish(self, state: CallState, error: KallyAIError | None = None, call: Call | None = None) -> None:
         """Write down how the call ended, its outcome and its calendar file in one step; or the `error`."""
-        findings = None
+        ended = replace(self.record, state=state, call=None, error=error)
         if call is not None:
-            findings = await read_findings(self._context, self.record.account, call, self.record)
-        self.end = await self._context.until_written(
-            progress.finish, self.record, state, call=call, findings=findings, error=error
-        )
+            ended = ended.ended_with(call, await read_findings(self._context, ended.account, call, self.record))
+        self.end = await self._context.until_written(progress.finish, ended)
         if error is not None and state is CallState.REFUSED:
             count("kallyai.calls.refused", code=error.code)
         else:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -169,7 +170,8 @@ class Worker:
             _log.exception("A call could not be run to its end")
             problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")
             with logged("writing down an error"):
-                await self.ledger.write(progress.finish, record, CallState.UNKNOWN, error=problem)
+                unknown = replace(record, state=CallState.UNKNOWN, call=None, error=problem)
+                await self.ledger.write(progress.finish, unknown)
             self._wake.set()  # if that could not be written, the record is taken over
         finally:
             # If the ledger confirmed the end late, the next attempt may already run under the same tracking id.

@@ -95,8 +95,9 @@ async def _measure(database: Database, driver: str, size: int) -> None:
             asked = replace(_record(f"new {number}", datetime.now(UTC)), worker=worker)
             record = await ledger.write(reservation.reserve, asked, redial=False)
             record = await ledger.write(progress.mark_sent, record, service_time=lambda: None)
-            await ledger.write(progress.finish, record, CallState.ENDED, call=_call(f"new {number}"))
-            await ledger.write(progress.mark_delivered, [replace(record, state=CallState.ENDED)], delivered=True)
+            over = replace(record, state=CallState.ENDED, call=_call(f"new {number}"), call_id=f"c-new {number}")
+            await ledger.write(progress.finish, over)
+            await ledger.write(progress.mark_delivered, [over], delivered=True)
 
         async def list_calls(_: int) -> None:
             """What `list_calls` reads, for ten calls."""

@@ -15,6 +15,7 @@ from kallyai_mcp.calls.ledger import progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import Database, Ledger, LedgerUnavailableError, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
+from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
 from kallyai_mcp.calls.timing import Timing
@@ -99,6 +100,10 @@ def outcome(status: str = "success", call_id: str = "c-1") -> Call:
     return Call.model_validate({"call_id": call_id, "status": status, "highlights": "Booked", "duration_seconds": 61.5})
 
 
+def ended_as(record: CallRecord, call: Call) -> CallRecord:
+    return record.ended_with(call, Findings(None, reached_somebody(call)))
+
+
 async def reserved(ledger: Ledger, record: CallRecord, consent: Consent | None = None) -> CallRecord:
     """Reserve a call that is new."""
     record = await ledger.write(reservation.reserve, record, redial=False, consent=consent)
@@ -114,10 +119,8 @@ async def sent(ledger: Ledger, record: CallRecord) -> CallRecord:
 
 async def ended(ledger: Ledger, record: CallRecord, status: str = "success", *, delivered: bool = True) -> CallRecord:
     """Reserve a call and write down its outcome."""
-    record = await reserved(ledger, record)
-    call = outcome(status, f"c-{record.tracking_id}")
-    await ledger.write(progress.finish, record, CallState.ENDED, call=call)
-    record = replace(record, state=CallState.ENDED, call=call)
+    over = ended_as(await reserved(ledger, record), outcome(status, f"c-{record.tracking_id}"))
+    record = await ledger.write(progress.finish, over)
     if delivered:
         await ledger.write(progress.mark_delivered, [record], delivered=True)
     return record

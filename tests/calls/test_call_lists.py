@@ -15,7 +15,7 @@ from kallyai_mcp.calls.records import CallState, new_tracking_id
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.plain import Reader
-from tests.calls.ledgers import ACCOUNT, NOW
+from tests.calls.ledgers import ACCOUNT, NOW, ended_as
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, TABLE, Json, Reply, Service, World, after, end_of, reply, world
 
@@ -254,7 +254,7 @@ async def left_after_one_call(here: World, stopped: CallList | None = None) -> C
     call = Call.model_validate(NOBODY)
     sent = await here.run(here.ledger.write(progress.mark_sent, begun.records[-1], service_time=lambda: None))
     await here.run(here.ledger.write(progress.bind_call, sent, call, proven=True))
-    await here.run(here.ledger.write(progress.finish, sent, CallState.ENDED, call=call))
+    await here.run(here.ledger.write(progress.finish, ended_as(sent, call)))
     left = await here.run(here.ledger.read(follow_up.find_list, asked.account, asked.list_id))
     assert left is not None
     assert [each.state for each in left.records[-2:]] == [CallState.ENDED, CallState.SCHEDULED]

@@ -16,7 +16,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.ledger import progress, reservation, upkeep
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-from tests.calls.ledgers import ACCOUNT, another, asked, ended, opened, outcome, reserved, state_of, system_now
+from tests.calls.ledgers import ACCOUNT, another, asked, ended, opened, reserved, state_of, system_now
 from tests.calls.manual_time import ManualClock
 from tests.processes import LIMIT
 
@@ -58,7 +58,7 @@ async def test_no_request_leaves_for_a_record_that_has_ended(ledger: Ledger) -> 
         if state is CallState.CANCELED:
             await ledger.write(progress.cancel, ACCOUNT, record.tracking_id)
         else:
-            await ledger.write(progress.finish, record, state, call=outcome() if state is CallState.ENDED else None)
+            await ledger.write(progress.finish, replace(record, state=state))
         assert await why_not_sent(ledger, record) == "not_sent"
         assert await state_of(ledger, record) is state
 
@@ -79,7 +79,7 @@ async def test_records_are_taken_over_once_and_only_those_of_the_account(ledger:
         await reserved(ledger, another(number, account=account, worker=worker))
     await ended(ledger, another(4, worker=worker))
     unknown = await reserved(ledger, another(5, worker=worker))
-    await ledger.write(progress.finish, unknown, CallState.UNKNOWN)
+    await ledger.write(progress.finish, replace(unknown, state=CallState.UNKNOWN))
     await ledger.database.aclose()
 
     first = await other.database.take_lease()

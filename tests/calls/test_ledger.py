@@ -18,6 +18,7 @@ from tests.calls.ledgers import (
     another,
     asked,
     ended,
+    ended_as,
     is_placed,
     kept,
     opened,
@@ -37,7 +38,7 @@ OTHER_ACCOUNTS = [AccountKey(ACCOUNT.api, "account-2"), AccountKey("http://127.0
 
 async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(ledger: Ledger, clock: ManualClock) -> None:
     records = [await reserved(ledger, another(1)), await sent(ledger, another(2)), await sent(ledger, another(3))]
-    await ledger.write(progress.finish, records[2], CallState.UNKNOWN)
+    await ledger.write(progress.finish, replace(records[2], state=CallState.UNKNOWN))
     clock.advance(86400 * 30)
 
     for number in (1, 2, 3):
@@ -50,9 +51,9 @@ async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(ledger:
 async def test_an_outcome_that_is_found_after_the_user_was_told_unknown_is_not_delivered(ledger: Ledger) -> None:
     record = await sent(ledger, asked())
     unknown = replace(record, state=CallState.UNKNOWN)
-    await ledger.write(progress.finish, record, CallState.UNKNOWN)
+    await ledger.write(progress.finish, replace(record, state=CallState.UNKNOWN))
     await ledger.write(progress.mark_delivered, [unknown], delivered=True)
-    await ledger.write(progress.finish, record, CallState.ENDED, call=outcome("busy"))
+    await ledger.write(progress.finish, ended_as(record, outcome("busy")))
     # A second client was told just before it was found.
     await ledger.write(progress.mark_delivered, [unknown], delivered=True)
 
@@ -150,7 +151,7 @@ async def test_after_a_rate_limit_the_next_requests_of_the_day_have_the_same_key
 async def limited(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Write down that a call was refused by 429."""
     record = await ledger.write(progress.mark_response_lost, record, service_time=lambda: None)
-    await ledger.write(progress.finish, record, CallState.REFUSED, error=RateLimitedError("too many requests"))
+    await ledger.write(progress.finish, replace(record, state=CallState.REFUSED, error=RateLimitedError("too many")))
     return record
 
 
@@ -173,7 +174,7 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
     finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))
     await ledger.write(progress.mark_response_lost, finder, service_time=lambda: None)
     await ledger.write(progress.bind_call, finder, outcome(call_id="c-1"), proven=False)
-    await ledger.write(progress.finish, finder, CallState.ENDED, call=outcome())
+    await ledger.write(progress.finish, ended_as(finder, outcome()))
     await ledger.write(progress.mark_delivered, [replace(finder, state=CallState.ENDED)], delivered=True)
 
     assert await ledger.write(progress.bind_call, owner, outcome(call_id="c-1"), proven=True)
@@ -182,7 +183,7 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
     assert (found.state, found.call_id, found.call, found.delivered_at) == (CallState.UNKNOWN, None, None, None)
     assert await ledger.read(rows.find, ACCOUNT, "c-1") == replace(owner, call_id="c-1", call=outcome())
     # Its worker still follows the call that it had found: it does not know that the record lost it.
-    await ledger.write(progress.finish, finder, CallState.ENDED, call=outcome())
+    await ledger.write(progress.finish, ended_as(finder, outcome()))
     assert await state_of(ledger, finder) is CallState.UNKNOWN
 
 
@@ -192,8 +193,8 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
 async def test_an_outcome_stays_as_it_was_first_written(ledger: Ledger) -> None:
     record = await ended(ledger, asked())
 
-    await ledger.write(progress.finish, record, CallState.UNKNOWN)
-    await ledger.write(progress.finish, record, CallState.ENDED, call=outcome("busy"))
+    await ledger.write(progress.finish, replace(record, state=CallState.UNKNOWN))
+    await ledger.write(progress.finish, ended_as(record, outcome("busy")))
 
     found = await kept(ledger)
     assert found.call == outcome(call_id="c-t-1")
@@ -216,11 +217,11 @@ async def test_a_call_is_canceled_only_before_it_was_sent(ledger: Ledger) -> Non
 
 async def test_only_what_was_delivered_is_deleted_when_it_is_old(ledger: Ledger, clock: ManualClock) -> None:
     left = [await reserved(ledger, another(1)), await sent(ledger, another(2)), await sent(ledger, another(3))]
-    await ledger.write(progress.finish, left[2], CallState.UNKNOWN)
+    await ledger.write(progress.finish, replace(left[2], state=CallState.UNKNOWN))
     left += [await ended(ledger, another(4), delivered=False), await reserved(ledger, another(5))]
-    await ledger.write(progress.finish, left[4], CallState.REFUSED)
+    await ledger.write(progress.finish, replace(left[4], state=CallState.REFUSED))
     gone = [await ended(ledger, another(6)), await reserved(ledger, another(7)), await reserved(ledger, another(8))]
-    await ledger.write(progress.finish, gone[1], CallState.REFUSED)
+    await ledger.write(progress.finish, replace(gone[1], state=CallState.REFUSED))
     await ledger.write(progress.mark_delivered, [replace(gone[1], state=CallState.REFUSED)], delivered=True)
     await ledger.write(progress.cancel, ACCOUNT, "t-8")
     clock.advance(90 * 86400 + 1)

@@ -32,12 +32,12 @@ async def refusal(place: str, clock: ManualClock, record: CallRecord, policy: Ca
 async def test_only_a_call_that_may_have_been_placed_counts(place: str, clock: ManualClock, ledger: Ledger) -> None:
     policy = CallPolicy(calls_per_hour=1)
     refused, canceled, unknown = [await reserved(ledger, another(number)) for number in range(3)]
-    await ledger.write(progress.finish, refused, CallState.REFUSED)
+    await ledger.write(progress.finish, replace(refused, state=CallState.REFUSED))
     await ledger.write(progress.cancel, ACCOUNT, canceled.tracking_id)
-    await ledger.write(progress.finish, unknown, CallState.UNKNOWN)
+    await ledger.write(progress.finish, replace(unknown, state=CallState.UNKNOWN))
 
     assert await refusal(place, clock, another(3), policy) is not None
-    await ledger.write(progress.finish, unknown, CallState.REFUSED)
+    await ledger.write(progress.finish, replace(unknown, state=CallState.REFUSED))
     assert await refusal(place, clock, another(4), policy) is None
 
 
@@ -159,7 +159,7 @@ async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_wa
     consent = Consent("tests", "not_needed", joins=True)
     record = await reserved(ledger, asked(1))
     duplicate = await ledger.write(reservation.reserve, asked(2), redial=False, consent=consent)
-    await ledger.write(progress.finish, record, CallState.REFUSED, error=KallyAIError("no"))
+    await ledger.write(progress.finish, replace(record, state=CallState.REFUSED, error=KallyAIError("no")))
 
     with pytest.raises(ConsentOutdatedError):
         await ledger.write(reservation.reserve, asked(3), redial=False, consent=consent)

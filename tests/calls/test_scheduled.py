@@ -161,7 +161,7 @@ async def test_a_call_that_was_taken_by_a_process_that_lost_its_lease_before_it_
     await dying.database.take_lease()  # as after a restart of the server
 
     async def refuse() -> None:
-        await dying.write(progress.finish, taken, CallState.REFUSED)
+        await dying.write(progress.finish, replace(taken, state=CallState.REFUSED))
 
     service.replies = [after(refuse, PLACED)]
     async with world(service, place) as other:

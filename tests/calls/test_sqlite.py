@@ -6,6 +6,7 @@ import sqlite3
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +243,7 @@ async def test_a_ledger_of_a_newer_schema_is_used_as_it_is(
 
     assert await ledger.read(rows.find, ACCOUNT, "t-1") == record
     await ended(ledger, another(2))
-    await ledger.write(progress.finish, record, CallState.ENDED, call=outcome())
+    await ledger.write(progress.finish, replace(record, state=CallState.ENDED, call=outcome()))
 
     assert await state_of(ledger, record) is CallState.ENDED
     assert "newer version" in caplog.text

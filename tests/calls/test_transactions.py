@@ -21,7 +21,7 @@ from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext
-from tests.calls.ledgers import ACCOUNT, WatchedDatabase, asked, database_at, ended, opened, submission
+from tests.calls.ledgers import ACCOUNT, WatchedDatabase, another, asked, database_at, ended, opened
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import Service, World, shown, world
 from tests.faults.simulation.process import SignIn
@@ -71,10 +71,6 @@ async def test_a_call_takes_three_transactions_and_one_more_if_its_calendar_file
     assert begun == {"write": writes}
 
 
-def _asked(number: int) -> CallRecord:
-    return asked(number, submission=submission(task_description=f"Task {number}"))
-
-
 @pytest.mark.parametrize(
     ("refused", "lost", "transactions", "written"), [([], 0, 2, "012345"), ([3], 0, 7, "01245"), ([], 1, 1, "0")]
 )
@@ -88,7 +84,7 @@ async def test_writes_that_wait_share_a_transaction_and_a_refused_one_harms_no_o
     ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
     async with aclosing(database):
         consents = [joins if number in refused else None for number in range(6)]
-        reserving = [ledger.write(reserve, _asked(n), redial=False, consent=one) for n, one in enumerate(consents)]
+        reserving = [ledger.write(reserve, another(n), redial=False, consent=one) for n, one in enumerate(consents)]
         results = await asyncio.gather(*reserving, return_exceptions=True)
         found = [record.tracking_id for record in await ledger.read(list_unsettled, ACCOUNT)]
 
@@ -99,7 +95,7 @@ async def test_writes_that_wait_share_a_transaction_and_a_refused_one_harms_no_o
 
 
 async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: Ledger) -> None:
-    writes = [asyncio.create_task(ledger.write(reserve, _asked(number), redial=False)) for number in range(3)]
+    writes = [asyncio.create_task(ledger.write(reserve, another(number), redial=False)) for number in range(3)]
     await asyncio.sleep(0)
     writes[1].cancel()
     await asyncio.wait(writes)
@@ -110,10 +106,10 @@ async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: 
 async def test_a_record_that_this_version_can_not_read_refuses_its_own_call_alone(
     ledger: Ledger, database: Database
 ) -> None:
-    await ledger.write(reserve, _asked(2), redial=False)
+    await ledger.write(reserve, another(2), redial=False)
     await database.write(partial(Tx.run, statement="UPDATE calls SET submission = '{}'"))
 
-    again = [ledger.write(reserve, replace(_asked(n), tracking_id=f"t-{n}0"), redial=False) for n in range(3)]
+    again = [ledger.write(reserve, replace(another(n), tracking_id=f"t-{n}0"), redial=False) for n in range(3)]
     results = await asyncio.gather(*again, return_exceptions=True)
     assert [type(result) for result in results] == [CallRecord, CallRecord, base.ConstraintError]
 
