@@ -16,18 +16,11 @@ import anyio.to_thread
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
-from psycopg.rows import dict_row
+from psycopg.errors import DataError, IntegrityError, NotSupportedError, PipelineAborted, ProgrammingError
+from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from kallyai_mcp.calls.ledger.base import (
-    ConstraintError,
-    LedgerUnavailableError,
-    Result,
-    Row,
-    StatementError,
-    Tx,
-    migrate,
-)
+from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, StatementError, Tx, migrate
 from kallyai_mcp.calls.records import AccountKey
 
 _log = logging.getLogger(__name__)
@@ -36,9 +29,6 @@ logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 _SECONDS = 8.0
 """The longest time for a transaction, with the wait for a connection. After it, the database counts as unavailable."""
-
-_CONNECT_SECONDS = 5
-"""The longest wait for a new connection."""
 
 _CONNECTIONS = 8
 """The most connections of one process, besides the one that holds its lease."""
@@ -49,7 +39,7 @@ _LEASES, _MIGRATION, _ACCOUNTS = 0x6B61_6C79, 0x6B61_6C7A, 0x6B61_6C7B
 _OPTIONS: dict[str, str | int] = {
     "application_name": "kallyai-mcp",
     "client_encoding": "utf8",
-    "connect_timeout": _CONNECT_SECONDS,
+    "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -60,24 +50,14 @@ _OPTIONS: dict[str, str | int] = {
     r"-c idle_session_timeout=0 -c default_transaction_isolation=read\ committed",
 }
 
-_NOW = "SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision AS now"
-
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
-
-_OWN = (
-    psycopg.ProgrammingError,
-    psycopg.DataError,
-    psycopg.IntegrityError,
-    psycopg.NotSupportedError,
-    psycopg.errors.PipelineAborted,
-)
+_OWN = (ProgrammingError, DataError, IntegrityError, NotSupportedError, PipelineAborted)
 _OF_THE_SERVER = (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName)
 """Those of the errors above that the operator of the database can repair."""
 
 _CONNECTED: dict[str, Any] = {"row_factory": dict_row, "autocommit": True}
 
 
-class _Connection(psycopg.Connection[Row]):
+class _Connection(psycopg.Connection[DictRow]):
     """A connection that waits for its server until a time by `time.monotonic`, also if the server is silent.
 
     The one that holds the lease of a `worker` is used for nothing else.
@@ -126,14 +106,22 @@ class PostgresDatabase:
 
     async def read(self, work: Callable[[Tx], Result]) -> Result:
         """See `Database.read`."""
-        return await self._run(work)
+        return await self.write(work)
 
     async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
         """See `Database.write`."""
-        if account is None:
-            return await self._run(work)
-        number = zlib.crc32(f"{account.api} {account.account}".encode()) - 2**31
-        return await self._run(work, f"SELECT pg_advisory_xact_lock({_ACCOUNTS}, {number})")
+        first = ["BEGIN"]
+        if account is not None:
+            number = zlib.crc32(f"{account.api} {account.account}".encode()) - 2**31
+            first.append(f"SELECT pg_advisory_xact_lock({_ACCOUNTS}, {number})")
+
+        def run(until: float) -> Result:
+            if not self._is_prepared:
+                self._transaction(until, ["BEGIN"], _prepare)
+                self._is_prepared = True
+            return self._transaction(until, first, work)
+
+        return await self._in_thread(run)
 
     def version(self) -> object:
         """See `Database.version`. Only a query could tell."""
@@ -154,9 +142,9 @@ class PostgresDatabase:
 
         await self.write(Tx.now)  # fails when this program is ending
         lease = await self._in_thread(taking)  # else one that comes too late would replace a later one
-        before, self._lease = self._lease, lease
-        if before is not None:
-            before.close()
+        if self._lease is not None:
+            self._lease.close()
+        self._lease = lease
         return lease.worker
 
     async def aclose(self) -> None:
@@ -186,19 +174,8 @@ class PostgresDatabase:
         self._pool.drain()  # the idle connections lead to the same server
         raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
 
-    async def _run(self, work: Callable[[Tx], Result], *first: str) -> Result:
-        """Run some statements `first`, and then `work`, in one transaction."""
-
-        def run(until: float) -> Result:
-            if not self._is_prepared:
-                self._transaction(until, _prepare, ())
-                self._is_prepared = True
-            return self._transaction(until, work, first)
-
-        return await self._in_thread(run)
-
-    def _transaction(self, until: float, work: Callable[[Tx], Result], first: tuple[str, ...]) -> Result:
-        """Run a transaction; a connection that the server has ended meanwhile is replaced by another one.
+    def _transaction(self, until: float, first: list[str], work: Callable[[Tx], Result]) -> Result:
+        """Begin a transaction with `first`, and run `work`; a connection that the server has ended is replaced.
 
         A statement whose rows are not needed is sent together with the next one.
         """
@@ -206,9 +183,10 @@ class PostgresDatabase:
             connection, is_begun = self._connected(until), False
             try:
                 with connection.pipeline():
-                    for statement in ("BEGIN", *first):
+                    for statement in first:
                         connection.execute(statement.encode())
-                    [row] = connection.execute(_NOW).fetchall()
+                    # After the lock of the account, for which the transaction may have waited.
+                    [row] = connection.execute("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8 AS now").fetchall()
                     is_begun = True
                     now = self._clock().timestamp() if self._clock else row["now"]
                     result = work(_opened(connection, now, self._lease))
@@ -227,7 +205,7 @@ class PostgresDatabase:
             connection = self._pool.getconn(timeout=0.2)
         except PoolTimeout:
             _Connection.connect(self._conninfo, **_CONNECTED).close()  # fails at once where the pool would wait
-            connection = self._pool.getconn(timeout=_CONNECT_SECONDS)
+            connection = self._pool.getconn(until - time.monotonic())
         connection.until = until
         return connection
 
@@ -247,9 +225,6 @@ def _known(error: psycopg.Error | OSError) -> Exception:
 def _opened(connection: _Connection, now: float, lease: _Connection | None) -> Tx:
     """An open transaction. The lock of an abandoned worker is taken until it ends."""
 
-    def execute(statement: str, values: Row) -> psycopg.Cursor[Row]:
-        return connection.execute(_translated(statement), values)
-
     def holds_lease(worker: str) -> bool:
         if lease is None or lease.worker != worker:
             return False
@@ -258,23 +233,20 @@ def _opened(connection: _Connection, now: float, lease: _Connection | None) -> T
         return bool(connection.execute(held, (int(worker, 16), lease.info.backend_pid)).fetchall())
 
     def is_abandoned(worker: str) -> bool:
-        taking = "SELECT pg_try_advisory_xact_lock(%s, %s) AS ok"
-        [row] = connection.execute(taking, (_LEASES, int(worker, 16))).fetchall()
-        return bool(row["ok"])
+        taking = "SELECT 1 WHERE pg_try_advisory_xact_lock(%s, %s)"
+        return bool(connection.execute(taking, (_LEASES, int(worker, 16))).fetchall())
 
-    return Tx(execute, now, holds_lease, is_abandoned)
+    return Tx(lambda text, values: connection.execute(_translated(text), values), now, holds_lease, is_abandoned)
 
 
 def _prepare(transaction: Tx) -> None:
     """Migrate the schema, on a server that neither loses what it has confirmed nor keeps the locks of dead workers."""
-    [row] = transaction.rows(
-        "SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit, "
-        "current_setting('statement_timeout') AS statement_timeout"
-    )
-    for name, value in row.items():
+    wanted = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'statement_timeout')"
+    settings = {row["name"]: row["setting"] for row in transaction.rows(wanted)}
+    for name, value in settings.items():
         if value == "off":
             raise OSError(f"it runs with {name} = off, so a crash could lose calls; switch it on")
-    if row["statement_timeout"] == "0":
+    if settings["statement_timeout"] == "0":
         raise OSError(
             "the settings of the session have no effect, as behind PgBouncer with pool_mode = transaction, where a "
             "worker's lock outlives it; KALLYAI_DATABASE_URL must name the PostgreSQL server itself"
@@ -286,4 +258,4 @@ def _prepare(transaction: Tx) -> None:
 @lru_cache(maxsize=256)
 def _translated(statement: str) -> bytes:
     """A statement with psycopg's parameters, `%(name)s`, in place of `:name`."""
-    return _PARAMETER.sub(r"%(\1)s", statement).encode()
+    return re.sub(r"(?<![:\w]):([a-z_][a-z0-9_]*)", r"%(\1)s", statement).encode()
