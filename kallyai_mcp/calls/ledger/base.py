@@ -65,25 +65,19 @@ def _storable(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class _Cursor(Protocol):
-    def fetchall(self) -> list[Row]: ...
-
-
 @dataclass(eq=False)
 class Tx:
     """One open transaction. Statements use the SQL that both databases share, with `:name` parameters.
 
-    `_execute` runs one with its values; it may put that off until rows are fetched.
+    `_execute` runs one with its values, and returns a cursor; it may put that off until rows are fetched.
 
     Attributes:
         holds_lease: Whether the worker of this process still holds its lease.
         is_abandoned: Whether no living process holds the lease of another worker. True stays true until the transaction
             ends.
-        policy: That of the ledger.
-        timing: That of the ledger.
     """
 
-    _execute: Callable[[str, Row], _Cursor]
+    _execute: Callable[[str, Row], Any]
     _now: float
     holds_lease: Callable[[str], bool]
     is_abandoned: Callable[[str], bool]
@@ -92,7 +86,8 @@ class Tx:
 
     def rows(self, statement: str, **values: Any) -> list[Row]:
         """Run a statement that returns rows: a SELECT, or one with RETURNING."""
-        return self._execute(statement, _storable(values)).fetchall()
+        found: list[Row] = self._execute(statement, _storable(values)).fetchall()
+        return found
 
     def run(self, statement: str, **values: Any) -> None:
         """Run a statement that returns no rows, at the latest before the next one that does, or the end."""
@@ -108,46 +103,39 @@ class Database(Protocol):
 
     async def read(self, work: Callable[[Tx], Result]) -> Result:
         """Run `work`, which only reads, in one transaction."""
-        ...
 
     async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
         """Run `work` in one transaction. When this returns, every process sees the changes, and they survive a crash.
 
-        Of the transactions that name an account, those of the same one run one after another.
-
-        Raises:
-            ConstraintError: A unique index refused the changes.
+        Of the transactions that name an account, those of the same one run one after another. Raises `ConstraintError`
+        when a unique index refused the changes.
         """
-        ...
 
     def version(self) -> object:
         """A value that differs after a change, or may differ; None while there is no database. It takes no time."""
-        ...
 
     async def take_lease(self) -> str:
         """Take a lease until `aclose` or the end of this process; returns the name of its new worker."""
-        ...
 
     async def aclose(self) -> None:
         """Give up the lease and close all connections."""
-        ...
 
 
+@dataclass(eq=False)
 class _Write:
-    """A write, and what came of it when its transaction has ended."""
+    """A write, and the result or the error of the transaction that it was in."""
 
-    def __init__(self, work: Callable[[Tx], Any]) -> None:
-        self.work = work
-        self.result: Any = None
-        self.error: Exception | None = LedgerUnavailableError("The ledger did not confirm a write")
+    work: Callable[[Tx], Any]
+    outcome: Any = field(default_factory=lambda: LedgerUnavailableError("The ledger did not confirm a write"))
 
 
-@dataclass
+@dataclass(eq=False)
 class _Queue:
-    """The writes of one account that wait for the end of a transaction of the account."""
+    """The writes of one account that wait for its next transaction. The first `alone` of them share none."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: list[_Write] = field(default_factory=list)
+    alone: int = 0
 
 
 class Ledger:
@@ -188,38 +176,32 @@ class Ledger:
         try:
             with anyio.CancelScope(shield=True):  # a canceled request must not hide whether it has written
                 async with queue.turn:
-                    if write in queue.waiting:  # else it was in the transaction before
-                        together, queue.waiting = queue.waiting[:_SHARED], queue.waiting[_SHARED:]
-                        if not await self._make(together, account):
-                            queue.waiting.clear()  # they fail, too: none waits for more than one time limit
+                    while write in queue.waiting:  # else it was in the transaction of another one
+                        await self._make_next(queue, account)
         finally:
             if write in queue.waiting:  # the server ends, so nobody runs what this would reserve
                 queue.waiting.remove(write)
-        if write.error is not None:
-            raise write.error
-        result: Result = write.result
+        if isinstance(write.outcome, Exception):
+            raise write.outcome
+        result: Result = write.outcome
         return result
 
-    async def _make(self, writes: list[_Write], account: AccountKey | None) -> bool:
-        """Make `writes` in one transaction, or each in one of its own if one of them is refused.
-
-        Returns whether the database could be used.
-        """
+    async def _make_next(self, queue: _Queue, account: AccountKey | None) -> None:
+        """Make the next writes in one transaction. If one of them is refused, each waits for one of its own."""
+        most, queue.alone = (1, queue.alone - 1) if queue.alone else (_SHARED, 0)
+        together, queue.waiting = queue.waiting[:most], queue.waiting[most:]
         try:
-            results = await self.database.write(lambda tx: [write.work(tx) for write in writes], account)
+            outcomes = await self.database.write(lambda tx: [write.work(tx) for write in together], account)
         except Exception as error:  # noqa: BLE001 - raised by `write`
-            is_refused = isinstance(error, ConstraintError) or not isinstance(error, LedgerUnavailableError)
-            if is_refused and len(writes) > 1:
-                for write in writes:
-                    if not await self._make([write], account):
-                        return False
-                return True
-            for write in writes:
-                write.error = error
-            return is_refused
-        for write, result in zip(writes, results, strict=True):
-            write.result, write.error = result, None
-        return True
+            if isinstance(error, LedgerUnavailableError) and not isinstance(error, ConstraintError):
+                # All that wait fail with it: none waits for more than one time limit.
+                together, queue.waiting, queue.alone = together + queue.waiting, [], 0
+            elif len(together) > 1:
+                queue.waiting, queue.alone = together + queue.waiting, len(together)
+                return
+            outcomes = [error] * len(together)
+        for write, outcome in zip(together, outcomes, strict=True):
+            write.outcome = outcome
 
     def _configured(self, tx: Tx) -> Tx:
         tx.policy, tx.timing = self._policy, self._timing
@@ -232,8 +214,7 @@ def migrate(tx: Tx) -> None:
     A database of a newer version is not changed. Its records that this version can't read are skipped.
     """
     tx.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-    found = tx.rows("SELECT version FROM schema_version")
-    version = found[0]["version"] if found else 0
+    version = tx.rows("SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")[0]["version"]
     if version > _NEWEST:
         _log.warning("The ledger was written by a newer version of kallyai-mcp; calls that only it knows are skipped")
     for number in range(version + 1, _NEWEST + 1):

@@ -11,17 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kallyai_mcp.calls.ledger.base import (
-    ConstraintError,
-    LedgerUnavailableError,
-    Result,
-    Row,
-    StatementError,
-    Tx,
-    migrate,
-)
+from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, StatementError, Tx, migrate
 from kallyai_mcp.calls.records import AccountKey
 
 if TYPE_CHECKING:
@@ -31,9 +23,6 @@ _log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 10.0
 """How long to wait for the transactions of other processes. Each takes milliseconds."""
-
-_NEW_SECONDS = 60.0
-"""How long the file of a lease counts as new."""
 
 _UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 """The codes of a unique index, which is a rule, that refused a statement."""
@@ -90,22 +79,21 @@ class SqliteDatabase:
         def taking() -> str:
             if self._is_closed:  # nothing would release the lease
                 raise OSError("this program is ending")
+            self._release()
             worker = uuid.uuid4().hex
-            lease = self._lock(worker)
-            path = Path(lease.lock_file)
-            _make_private_folder(path.parent)
-            for other in path.parent.glob("*.lock"):
+            self._lease = self._lock(worker)
+            folder = Path(self._lease.lock_file).parent
+            _make_private_folder(folder)
+            for other in folder.glob("*.lock"):
                 with suppress(OSError):
-                    # Another process may be about to lock a new one.
-                    if time.time() - other.stat().st_mtime > _NEW_SECONDS and self._is_abandoned(other.stem):
+                    # A file of the last minute may be one that another process is about to lock.
+                    if time.time() - other.stat().st_mtime > 60 and self._is_abandoned(other.stem):
                         other.unlink()
             try:
-                lease.acquire(timeout=1)  # another process may look for a moment whether the new file is abandoned
+                self._lease.acquire(timeout=1)  # another process may look for a moment whether the file is abandoned
             except OSError as error:
-                path.unlink(missing_ok=True)
+                self._release()
                 raise OSError(f"its folder has no locks ({error}), {_UNSAFE_FOLDER}") from error
-            self._release()
-            self._lease = lease
             if self._is_abandoned(worker):
                 self._release()
                 raise OSError(f"locks have no effect in its folder, {_UNSAFE_FOLDER}")
@@ -139,12 +127,9 @@ class SqliteDatabase:
         lock = self._lock(worker)
         if _file_id(Path(lock.lock_file)) is None:
             return True
-        try:
-            lock.acquire(timeout=0)
-        except TimeoutError:
-            return False
-        lock.release()
-        return True
+        with suppress(TimeoutError), lock.acquire(timeout=0):
+            return True
+        return False
 
     def _lock(self, worker: str) -> "FileLock":
         from filelock import FileLock  # late, as in `Session`
@@ -180,7 +165,7 @@ class SqliteDatabase:
         try:
             _use_write_ahead_log(self._connection, time.monotonic() + self._seconds)
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.row_factory = _as_row
+            self._connection.row_factory = lambda cursor, values: dict(sqlite3.Row(cursor, values))
             self._run("BEGIN IMMEDIATE", migrate)
         except BaseException:
             self._close()
@@ -209,10 +194,6 @@ class SqliteDatabase:
                 raise StatementError(str(error)) from error
             _log.warning("the ledger can't be used: %s", error)
             raise LedgerUnavailableError(f"The ledger {self._path} can't be used: {error}") from error
-
-
-def _as_row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
-    return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
 
 
 def _make_private_folder(path: Path) -> None:
