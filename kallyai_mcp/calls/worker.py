@@ -198,10 +198,9 @@ class Worker:
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
             since_reserved = Stopwatch(self.clock)
-            taken = await self.ledger.write(follow_up.take_due, account, worker, service_time=service_time, only=only)
-            for record in taken:
-                if record.is_active:
-                    self.start(record, since_reserved)
+            take_due = partial(follow_up.take_due, only=only, service_time=service_time)
+            for record in await self.ledger.write(take_due, account, worker):
+                self.start(record, since_reserved)
 
     async def _watch(self) -> None:
         """Do what is to be done when a request asks for it, when the ledger has changed, or when it is time.

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -112,9 +113,10 @@ async def _measure(database: Database, driver: str, size: int) -> None:
             assert await ledger.write(upkeep.purge, 1.5 * _SPAN.total_seconds())
 
         async def take_due(_: int) -> None:
-            """One transaction for calls that are due."""
-            taken = await ledger.write(follow_up.take_due, _WITH_DUE_CALLS, "worker", service_time=lambda: None)
-            assert len(taken) == BATCH
+            """Two transactions for calls that are due."""
+            due = await ledger.read(follow_up.find_due, _WITH_DUE_CALLS)
+            take = partial(follow_up.take_due, only=due, service_time=lambda: None)
+            assert len(await ledger.write(take, _WITH_DUE_CALLS, "worker")) == BATCH
 
         what, batches = f"{size:,} records, {driver}", min(ROUNDS, _MANY // BATCH // 2)
         row(f"place, {what}", "ms", [await _timed(ROUNDS, place)], at_most=20)

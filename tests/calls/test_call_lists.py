@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 
 import pytest
 
@@ -285,7 +286,8 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(
         left = await left_after_one_call(here)
         if is_taken:
             worker = await here.run(here.ledger.database.take_lease())
-            await here.run(here.ledger.write(follow_up.take_due, ACCOUNT, worker, service_time=lambda: None))
+            take_due = partial(follow_up.take_due, only=[left.list_id], service_time=lambda: None)
+            await here.run(here.ledger.write(take_due, ACCOUNT, worker))
         service.transcripts["c-1"] = "Yes, you have a table"
     async with world(service, place) as here:
         await here.run(clock.sleep(60))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -157,7 +158,8 @@ async def test_a_call_that_was_taken_by_a_process_that_lost_its_lease_before_it_
     clock.advance((DUE - NOW).total_seconds())
     dying = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing())
     worker = await dying.database.take_lease()
-    [taken] = await dying.write(follow_up.take_due, placed.account, worker, service_time=lambda: None)
+    take_due = partial(follow_up.take_due, only=[placed.tracking_id], service_time=lambda: None)
+    [taken] = await dying.write(take_due, placed.account, worker)
     await dying.database.take_lease()  # as after a restart of the server
 
     async def refuse() -> None:

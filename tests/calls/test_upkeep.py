@@ -117,7 +117,8 @@ Use = Callable[[Ledger], Awaitable[object]]
 
 
 async def take(ledger: Ledger) -> list[CallRecord]:
-    return await ledger.write(follow_up.take_due, ACCOUNT, "0000000a", service_time=lambda: None)
+    due = await ledger.read(follow_up.find_due, ACCOUNT)
+    return await ledger.write(partial(follow_up.take_due, only=due, service_time=lambda: None), ACCOUNT, "0000000a")
 
 
 USES: dict[str, Use] = {

@@ -110,45 +110,37 @@ def find_due(tx: Tx, account: AccountKey) -> dict[str, list[CallRecord]]:
 
 
 def take_due(
-    tx: Tx,
-    account: AccountKey,
-    worker: str,
-    *,
-    service_time: ServiceTime,
-    only: Collection[str] | None = None,
+    tx: Tx, account: AccountKey, worker: str, *, only: Collection[str], service_time: ServiceTime
 ) -> list[CallRecord]:
-    """Reserve up to `BATCH` of the account's scheduled calls that are due for `worker`, the first due ones first.
+    """Reserve for `worker` the account's calls that are due, `only` those with these ids of calls or lists.
 
-    With some ids of calls or lists, `only` these. A call must be due by the service's clock too, if that is known, so
-    that a machine whose clock is wrong by hours does not call at night.
-
-    Returns these calls; among them those that a setting refuses now, which have ended with that error.
+    A call must be due by the service's clock too, if that is known, so that a machine whose clock is wrong by hours
+    does not call at night.
     """
     now, known = tx.now(), service_time()
     there = known.timestamp() if known is not None else now
     if abs(there - now) <= _CLOCKS_AGREE:
         there = now  # a small difference does not let a call wait
     in_time = f"{_DUE} AND not_before <= :there AND place_by >= :now AND place_by >= :there"
-    names = {f"id_{number}": id_ for number, id_ in enumerate(only or ())}
+    names = {f"id_{number}": id_ for number, id_ in enumerate(only)}
     listed = ", ".join(f":{name}" for name in names) or "NULL"
-    of_these = f"(tracking_id IN ({listed}) OR session_id IN ({listed}))" if only is not None else "TRUE"
-    first_due = f"{in_time} AND {of_these} ORDER BY not_before LIMIT :most"
-    due = select(tx, account, first_due, now=now, there=there, most=BATCH, **names)
-    return [_take(tx, record, worker) for record in due]
+    of_these = f"(tracking_id IN ({listed}) OR session_id IN ({listed}))"
+    due = select(tx, account, f"{in_time} AND {of_these} ORDER BY not_before", now=now, there=there, **names)
+    return [taken for record in due if (taken := _take(tx, record, worker)) is not None]
 
 
-def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord:
-    """Reserve a scheduled call for `worker`, unless somebody else was faster. If a setting refuses it, it ends so."""
+def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord | None:
+    """Reserve a scheduled call for `worker`; None if it has expired meanwhile, or ends because a setting refuses it."""
     scheduled = "state = 'scheduled'"
     if (refusal := check_policy(tx, record)) is not None:
         if (refused := end(tx, record.tracking_id, scheduled, CallState.REFUSED, refusal)) is not None:
             write_audit(tx, record, None, refused_by=refusal.setting)
             follow_up(tx, refused)
-        return replace(record, state=CallState.REFUSED, error=refusal)
+        return None
     taken = replace(SameCalls(tx, record).numbered(), state=CallState.RESERVED, worker=worker)
     if (reserved := change(tx, record.tracking_id, scheduled, to_row(taken))) is not None:
         write_audit(tx, reserved, None)  # the consent is in the line of the request
-    return reserved or record
+    return reserved
 
 
 # Lists of candidates

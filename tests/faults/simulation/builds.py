@@ -442,13 +442,8 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a due call is placed on the account that is signed in",
-        Patch("calls.ledger.follow_up", "import MINE, change, end", "import MINE, readable, change, end"),
-        Patch(
-            "calls.ledger.follow_up",
-            "due = select(tx, account, first_due, now=now, there=there, most=BATCH, **names)",
-            'due = readable(tx, tx.rows(f"SELECT * FROM calls WHERE {first_due}", now=now, there=there, most=BATCH))',
-        ),
-        Patch("calls.ledger.follow_up", " if only is not None else", " if False else"),
+        Patch("calls.ledger.follow_up", 'select(tx, account, f"{in_time}', 'select(tx, account, f"FALSE OR {in_time}'),
+        Patch("calls.ledger.follow_up", "session_id IN ({listed})", "TRUE"),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(question(not_before=_due(600)),),
         events=(Event(300, "someone else signs in"), Event(1000, "someone else signs in")),
