@@ -268,9 +268,9 @@ def normalized(value: Any) -> Any:
     return [normalized(item) for item in value] if isinstance(value, list) else value
 
 
-def idempotency_key(account: AccountKey, fingerprint: str, day: str, generation: int) -> str:
+def idempotency_key(record: CallRecord) -> str:
     """The `Idempotency-Key` of a call: a UUID that is the same on every machine, and after the ledger was lost."""
-    named = json.dumps([account.api, account.account, fingerprint, day, generation])
+    named = json.dumps([*record.account.columns.values(), record.fingerprint, record.day, record.generation])
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))
 
 

@@ -21,10 +21,10 @@ RETRY_PAUSE = timedelta(minutes=15)
 MOST_AHEAD = timedelta(days=30)
 """How far in the future a call may be scheduled."""
 
-NO_RETRY_AFTER = timedelta(hours=2)
+_NO_RETRY_AFTER = timedelta(hours=2)
 """No attempt follows one whose end became known later than this after it was placed."""
 
-RETRIED = frozenset({"busy", "no_answer"})
+_RETRIED = frozenset({"busy", "no_answer"})
 """The statuses ("CallResponse") after which a call is placed again."""
 
 
@@ -83,6 +83,19 @@ class Schedule:
 
 AT_ONCE = Schedule()
 """The schedule of a call that is placed at once, and once."""
+
+
+def next_schedule(
+    schedule: Schedule, attempt: Attempt, ended_at: datetime, submission: Submission, timezone: str, place_within: float
+) -> Schedule | None:
+    """The schedule of the attempt after `attempt`, which reached nobody; None when no other one follows."""
+    is_late = ended_at - attempt.at > _NO_RETRY_AFTER
+    if schedule.attempt >= schedule.attempts or attempt.status not in _RETRIED or is_late:
+        return None
+    due = next_attempt(ended_at, submission.respondent_phone, timezone)
+    if is_past_appointment(submission, due, timezone):
+        return None
+    return Schedule(due, due + timedelta(seconds=place_within), schedule.attempts, (*schedule.earlier, attempt))
 
 
 def next_attempt(ended_at: datetime, number: str, timezone: str) -> datetime:

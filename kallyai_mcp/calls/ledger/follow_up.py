@@ -19,7 +19,7 @@ from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check
 from kallyai_mcp.calls.ledger.rows import MINE, change, end, find, insert, select, write_audit
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, to_row
-from kallyai_mcp.calls.schedule import NO_RETRY_AFTER, RETRIED, Attempt, Schedule, is_past_appointment, next_attempt
+from kallyai_mcp.calls.schedule import Attempt, Schedule, next_schedule
 from kallyai_mcp.clock import moment
 
 _DUE = "state = 'scheduled' AND not_before <= :now"
@@ -49,22 +49,18 @@ def _plan_retry(tx: Tx, record: CallRecord) -> CallRecord | None:
     The row becomes the next attempt, under a new key, so that the agent's tracking id stays valid. The ended attempt
     is copied under a new tracking id, so that limits count it, and the service's call stays bound.
     """
-    now, schedule = moment(tx.now()), record.schedule
-    if schedule.attempt >= schedule.attempts or record.call is None or record.call_id is None:
+    now, call = moment(tx.now()), record.call
+    if call is None or record.reached:
         return None
-    if record.call.plain_status not in RETRIED or record.reached or now - record.placed_at > NO_RETRY_AFTER:
+    attempt = Attempt(record.placed_at, call.plain_status, call.call_id)
+    following = next_schedule(record.schedule, attempt, now, record.submission, record.timezone, tx.timing.place_within)
+    if following is None:
         return None
-    due = next_attempt(now, record.submission.respondent_phone, record.timezone)
-    if is_past_appointment(record.submission, due, record.timezone):
-        return None
-    attempt = Attempt(record.placed_at, record.call.plain_status, record.call_id)
-    place_by = moment(due.timestamp() + tx.timing.place_within)
-    following = Schedule(due, place_by, schedule.attempts, (*schedule.earlier, attempt))
     new = CallRecord.new(record.submission, record.account, now, record.timezone, record.session_id, following)
     # `new` has the tracking id of the copy, so that the generation of the record itself counts as used.
     retry = replace(SameCalls(tx, new).numbered(), tracking_id=record.tracking_id, plan_id=record.plan_id)
     scheduled = change(tx, record.tracking_id, "TRUE", to_row(retry))
-    alone = replace(schedule, attempts=1)
+    alone = replace(record.schedule, attempts=1)
     ended_copy = replace(record, tracking_id=new.tracking_id, plan_id=None, delivered_at=now, schedule=alone)
     insert(tx, "calls", to_row(ended_copy))
     return scheduled

@@ -163,10 +163,9 @@ class SameCalls:
                 expire(self._tx, row["tracking_id"])
         of_day = [row for row in others if row["day"] == self._requested.day]
         last = max(of_day, key=lambda row: row["generation"], default=None)
-        generation = last["generation"] + 1 if last is not None else 0
-        new = replace(self._requested, generation=generation)
+        new = replace(self._requested, generation=last["generation"] + 1 if last is not None else 0)
         if last is None or last["state"] != "refused" or last["response_lost_at"] is None:
-            return replace(new, idempotency_key=idempotency_key(new.account, new.fingerprint, new.day, generation))
+            return replace(new, idempotency_key=idempotency_key(new))
         lost_at = last["response_lost_at"]
         if last["sent_at"] is not None:  # a call of an earlier request may have gone on until then
             lost_at = max(min(lost_at, last["sent_at"]), last["sent_at"] - self._tx.timing.search)

@@ -108,10 +108,7 @@ def list_newest(tx: Tx, account: AccountKey, limit: int) -> list[CallRecord]:
 
 
 def list_related(tx: Tx, account: AccountKey, number: str, texts: Collection[str]) -> list[CallRecord]:
-    """The newest records of calls to a number, and those of the newest whose submission has one of these texts.
-
-    They are in the order of their times, newest first.
-    """
+    """The newest calls to a number and, of all newest, those whose submission has one of these texts; newest first."""
     newest = f"SELECT * FROM calls WHERE {MINE} {{}} ORDER BY placed_at DESC LIMIT 200"
     names = {f"text_{count}": f"%{text}%" for count, text in enumerate(texts)}
     has_text = " OR ".join(f"submission LIKE :{name}" for name in names)

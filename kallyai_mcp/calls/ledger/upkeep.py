@@ -61,18 +61,15 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) 
 def purge(tx: Tx, seconds: float) -> bool:
     """Delete delivered records and audit entries that are older than `seconds`, and expired shared values.
 
-    It deletes up to `BATCH` calls and lists; returns whether there may be more. A record that is active, unknown, not
-    yet delivered, or of a list that is kept is never deleted.
+    It deletes up to `BATCH` calls and lists; returns whether there may be more.
     """
     now = tx.now()
     values = {"before": now - seconds, "waited": now - tx.timing.wait_for_user, "most": BATCH}
     lists = tx.rows(f"SELECT list_id FROM call_lists WHERE {_OLD_LISTS} ORDER BY ended_at LIMIT :most", **values)
-    for row in lists:
+    for row in lists:  # in one statement, PostgreSQL would read all lists
         tx.run(f"DELETE FROM call_lists WHERE list_id = :id AND {_OLD_LISTS}", id=row["list_id"], **values)
-    oldest = f"SELECT tracking_id FROM calls WHERE {_OLD_CALLS} ORDER BY placed_at LIMIT :most"
-    calls = tx.rows(
-        f"DELETE FROM calls WHERE tracking_id IN ({oldest}) AND {_OLD_CALLS} RETURNING tracking_id", **values
-    )
+    old = f"SELECT tracking_id FROM calls WHERE {_OLD_CALLS} ORDER BY placed_at LIMIT :most"
+    calls = tx.rows(f"DELETE FROM calls WHERE tracking_id IN ({old}) AND {_OLD_CALLS} RETURNING tracking_id", **values)
     tx.run("DELETE FROM audit WHERE at < :before", **values)
     tx.run("DELETE FROM shared_values WHERE expires_at < :now", now=now)
     return BATCH in (len(lists), len(calls))

@@ -395,8 +395,8 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a call that reached somebody is placed again",
         Patch("calls.schedule", 'frozenset({"busy", "no_answer"})', 'frozenset({"busy", "success"})'),
-        Patch("calls.ledger.follow_up", "not in RETRIED or record.reached or", "not in RETRIED or"),
-        Patch("calls.ledger.follow_up", "placed_at, record.call.plain_status,", 'placed_at, "busy",'),
+        Patch("calls.ledger.follow_up", "call is None or record.reached:", "call is None:"),
+        Patch("calls.ledger.follow_up", "placed_at, call.plain_status,", 'placed_at, "busy",'),
         tasks=(question(retries=2),),
     ),
     broken(
@@ -414,7 +414,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "there is one attempt too many",
-        Patch("calls.ledger.follow_up", "schedule.attempt >=", "schedule.attempt >"),
+        Patch("calls.schedule", "schedule.attempt >=", "schedule.attempt >"),
         tasks=(question("busy", retries=1),),
     ),
     broken(
@@ -430,7 +430,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call is placed again after the appointment that it asks for",
-        Patch("calls.ledger.follow_up", "is_past_appointment(record.submission, due, record.timezone)", "False"),
+        Patch("calls.schedule", "if is_past_appointment(submission, due, timezone):", "if False:"),
         tasks=(question("busy", retries=1, appointment_date="2026-01-26", appointment_time="10:10"),),
     ),
     broken(
