@@ -110,7 +110,7 @@ def counting(database: Database, clock: ManualClock) -> CountingDatabase:
 @pytest.fixture
 def ledger(counting: CountingDatabase) -> Ledger:
     """The ledger in `counting`."""
-    return Ledger(counting, policy=CallPolicy(), timing=Timing())
+    return Ledger(counting, policy=CallPolicy(calls_per_hour=10_000), timing=Timing())
 
 
 Use = Callable[[Ledger], Awaitable[object]]

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, ConstraintError, LeaseLostError, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.rows import MINE, NOT_PLACED, expire, insert, readable, write_audit
-from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.policy import Consent, Limit
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, from_row, idempotency_key, to_row
 from kallyai_mcp.calls.schedule import AT_ONCE
 from kallyai_mcp.clock import Stopwatch, moment, moment_or_none
@@ -44,8 +44,8 @@ def reserve(
 ) -> CallRecord:
     """Write the record of a call, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
 
-    Returns the new record, or the duplicate that answers the request; `SameCalls` has two of the arguments. With
-    `redial`, a duplicate is placed too, unless the earlier call is active or its outcome was not delivered. With
+    Returns the new record, or the duplicate that answers the request. With `redial`, a duplicate is placed too, unless
+    it is active or its outcome was not delivered. The arguments `arrived` and `delivered` are as for `SameCalls`. With
     `service_time`, the request of a call that is due now leaves at once, so its record says `sent` from the beginning.
     Without `consent`, none is checked. If it `only_checks`, nothing is written.
 
@@ -71,9 +71,8 @@ def reserve(
     insert(tx, "calls", row | {"confirmation_id": consent.confirmation_id if consent else None})
     if service_time is not None and not tx.holds_lease(new.worker):
         raise LeaseLostError
-    record = from_row(row)  # what is sent is what was written
-    write_audit(tx, record, consent)
-    return replace(record, is_new=True, last_call=earlier.last_call)
+    write_audit(tx, new, consent)
+    return replace(from_row(row), is_new=True, last_call=earlier.last_call)  # what is sent is what was written
 
 
 def offset_at(service_time: ServiceTime, now: float) -> float | None:
@@ -175,8 +174,10 @@ class SameCalls:
 
 def check_policy(tx: Tx, record: CallRecord) -> PolicyError | None:
     """The error of the setting that refuses the call; None if none does."""
-    number, now, limits = record.submission.respondent_phone, moment(tx.now()), tx.policy.limits()
-    newest = {one: _placed(tx, record.account, number if one.per_number else None, one.count) for one in limits}
+    number, now, newest = record.submission.respondent_phone, moment(tx.now()), dict[Limit, list[datetime]]()
+    for limit in tx.policy.limits():
+        since = tx.now() - limit.window.total_seconds()  # older calls do not count, and need not be read
+        newest[limit] = _placed(tx, record.account, number if limit.per_number else None, limit.count, since)
     return tx.policy.refusal(number, newest, now, record.schedule.not_before or now)
 
 
@@ -185,11 +186,12 @@ def last_call(tx: Tx, account: AccountKey, number: str) -> datetime | None:
     return next(iter(_placed(tx, account, number, 1)), None)
 
 
-def _placed(tx: Tx, account: AccountKey, number: str | None, most: int) -> list[datetime]:
+def _placed(tx: Tx, account: AccountKey, number: str | None, most: int, since: float = 0) -> list[datetime]:
     """When the newest calls of an account, all of them or those to a number, were placed, newest first."""
     of_number = "AND number = :number" if number is not None else ""
-    newest = f"SELECT placed_at FROM calls WHERE {MINE} {of_number} AND {_NEWEST}"
-    return [moment(row["placed_at"]) for row in tx.rows(newest, number=number, most=most, **account.columns)]
+    newest = f"SELECT placed_at FROM calls WHERE {MINE} {of_number} AND placed_at > :since AND {_NEWEST}"
+    found = tx.rows(newest, number=number, most=most, since=since, **account.columns)
+    return [moment(row["placed_at"]) for row in found]
 
 
 def check_consent(

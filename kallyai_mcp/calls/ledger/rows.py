@@ -125,11 +125,10 @@ def expire(tx: Tx, only: str | None = None) -> bool:
     With a tracking id, `only` that one. A list of candidates stops with its call.
     """
     is_late = "state = 'scheduled' AND place_by < :now" + (" AND tracking_id = :only" if only is not None else "")
-    late = f"SELECT tracking_id FROM calls WHERE {is_late} ORDER BY place_by LIMIT :most"
-    changed = (
-        "UPDATE calls SET state = 'expired', ended_at = :now, error = :error "
-        f"WHERE tracking_id IN ({late}) AND {is_late} RETURNING plan_id"
+    first = (
+        f"tracking_id IN (SELECT tracking_id FROM calls WHERE {is_late} ORDER BY place_by LIMIT :most) AND {is_late}"
     )
+    changed = f"UPDATE calls SET state = 'expired', ended_at = :now, error = :error WHERE {first} RETURNING plan_id"
     expired = tx.rows(changed, now=tx.now(), most=BATCH, error=_EXPIRED, only=only)
     for row in expired:
         stopped = "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = :plan_id AND why IS NULL"
