@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import takewhile
 from typing import Any, Literal
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, NumberRefusedError, PolicyError, UnauthorizedError
@@ -62,7 +61,7 @@ class CallList:
         until: The result after which it stops.
         accept_other_time: Whether it also stops at a booking for another time.
         timezones: The IANA zone of the times in each submission.
-        list_id: Also the `plan_id` of all its calls, and the `session_id` of those that it has placed.
+        list_id: Also the `plan_id` of all its calls, and the `session_id` of those that it has made itself.
         goes_on_if_answered: Whether a call that was answered, and made no calendar event, does not stop it.
         asked_at: When it was begun, or went on last.
         passed: How many candidates the user has decided to pass, however their calls ended.
@@ -121,12 +120,14 @@ class CallList:
 
         * After `BOOKED`, `DONE`, and `CANCELED`, it never does; nor while its last call is in progress, which may book.
         * If its last call was not placed (`was_refused`), that candidate is called again, whatever has stopped the
-          list, and the new call counts like any other.
+          list, and the new call counts like any other; but not if another list has the same call.
         * Otherwise the next candidate is called. After `NEEDS_DECISION`, `UNKNOWN`, and `ANSWERED`, the user has passed
           the last one: whatever becomes of that call stops the list no more. After `NEEDS_SIGN_IN` and `REFUSED` (only
           older versions left no record of what was refused), it still counts: somebody may have talked after all.
         """
         can_be_named = bool(self.records) and not self.is_calling  # by `continue_after`
+        if can_be_named and (error := self.records[-1].error) is not None and error.code == "in_another_list":
+            return False
         goes_on = self.stop_reason not in (None, StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED)
         return goes_on and can_be_named and bool(self.to_come)
 
@@ -139,6 +140,11 @@ class CallList:
     def may_have_reached(self) -> bool:
         """Whether one of its calls reached somebody, may have reached somebody, or is in progress."""
         return any(record.is_active or record.state is CallState.UNKNOWN or record.reached for record in self.records)
+
+    def was_told(self, before: datetime) -> bool:
+        """Whether a client was told before this time how its calls ended."""
+        ended = [one for one in self.records if one.state in (CallState.ENDED, CallState.UNKNOWN)]
+        return all(one.delivered_at is not None and one.delivered_at < before for one in ended)
 
     def next_stop_reason(self) -> StopReason | None:
         """Why no further candidate may be called after its last call, which has ended; None when the next one may."""
@@ -214,7 +220,7 @@ def from_row(row: Mapping[str, Any], records: Iterable[CallRecord]) -> CallList:
     asked_by, how, flags = request["consent"]
     submissions = tuple(Submission.model_validate(fields) for fields in request["submissions"])
     by_number = {record.submission.respondent_phone: record for record in records}
-    called = takewhile(by_number.__contains__, (submission.respondent_phone for submission in submissions))
+    called = [by_number.get(submission.respondent_phone) for submission in submissions]
     found = CallList(
         consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
         list_id=row["list_id"],
@@ -228,7 +234,7 @@ def from_row(row: Mapping[str, Any], records: Iterable[CallRecord]) -> CallList:
         passed=row["passed"],
         stop_reason=StopReason(row["why"]) if row["why"] else None,
         ended_at=moment_or_none(row["ended_at"]),
-        records=tuple(by_number[number] for number in called),
+        records=tuple(filter(None, called)),
     )
     last = found.records[-1] if found.records else None
     is_expired = found.stop_reason is None and last is not None and last.state is CallState.EXPIRED

@@ -43,7 +43,7 @@ class Calls(Worker):
         async with self._asked_for(request, Consent(asked_by, "not_needed")) as new:
             if (running := self.same_running(new)) is not None:
                 return running
-            return await self.ledger.read(self._reserve(new, request), new, only_checks=True)
+            return await self.ledger.read(self._reservation(new, request), new, only_checks=True)
 
     async def place(self, request: CallRequest, *, consent: Consent | None = None) -> CallRecord:
         """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call); returns its record.
@@ -74,11 +74,11 @@ class Calls(Worker):
         for checks in (False, True):
             new = replace(new, worker=await self.leased_name(checks=checks))
             with suppress(LeaseLostError):
-                reserve = self._reserve(new, request)
+                reserve = self._reservation(new, request)
                 return await self.ledger.write(reserve, new, consent=consent, service_time=self.context.time)
         raise LedgerUnavailableError("This process lost its lock on the records of its calls.")
 
-    def _reserve(self, new: CallRecord, request: CallRequest) -> "partial[CallRecord]":
+    def _reservation(self, new: CallRecord, request: CallRequest) -> "partial[CallRecord]":
         delivered = self.delivery.last_delivered(new)
         return partial(reservation.reserve, redial=request.redial, arrived=request.arrived, delivered=delivered)
 

@@ -28,7 +28,7 @@ _delivers: ContextVar[list[CallRecord] | None] = ContextVar("kallyai_mcp_deliver
 
 
 class Delivery:
-    """Notes of one process. With `awaits_reading`, an answer delivers when it was `read`, not when its request ends."""
+    """Notes what this process delivers. With `awaits_reading`, an answer delivers when it was `read`, not before."""
 
     def __init__(self, context: CallContext) -> None:
         self._context = context

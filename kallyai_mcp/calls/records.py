@@ -87,7 +87,7 @@ class CallRecord:
         day: The UTC date of `placed_at`, as YYYY-MM-DD.
         generation: How many records have the same account, fingerprint, and day, and came before it.
         placed_at: When it was requested; for a scheduled call that was placed, when a worker took it to place it.
-        plan_id: The list that it belongs to; None for a call of its own.
+        plan_id: The list that it is a call of, not counting earlier attempts and a refused one that was repeated.
         sent_at: When its request may have left first; None before.
         clock_offset: How far the service's clock was ahead of the ledger's at `sent_at`, in seconds; None when unknown.
         response_lost_at: When the response to one of its requests was first lost; None if none was. Before its own

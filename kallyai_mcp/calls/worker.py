@@ -272,10 +272,8 @@ class Worker:
             await self.context.learn_time(account)
         # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
         # nothing may be placed; while it is not known, a call waits until it expires.
-        due, ready = await self.ledger.read(follow_up.find_due, account), set[str]()
-        for id_, before in due.items():
-            if all([await look_again(one, self.context) for one in before]):
-                ready.add(id_)
+        due = await self.ledger.read(follow_up.find_due, account)
+        ready = {id_ for id_, before in due.items() if all([await look_again(one, self.context) for one in before])}
         await self._send_due(account, self.context.time, ready)
         await self._expire_late()
         return bool(ready) and len(due) == BATCH

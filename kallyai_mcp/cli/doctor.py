@@ -11,7 +11,6 @@ import click
 
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.cli.clients import CLIENTS, command_of
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, SetupError, json_option, run, say, say_json
@@ -118,7 +117,7 @@ async def _api(connection: Connection) -> Finding:
 
 async def _ledger(connection: Connection) -> Finding:
     settings = connection.settings
-    await connection.ledger().write(Tx.now)  # raises an error if it can't be written
+    await connection.ledger().write(lambda tx: tx.now)  # raises an error if it can't be written
     where = settings.home / "ledger.db" if settings.database_url is None else "PostgreSQL"
     return Finding("ledger", "ok", f"{where} can be written")
 

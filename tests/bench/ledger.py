@@ -87,7 +87,7 @@ async def _timed(rounds: int, work: Callable[[int], Awaitable[None]]) -> float:
 async def _measure(database: Database, driver: str, size: int) -> None:
     ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
     async with aclosing(database):
-        await ledger.write(Tx.now)
+        await ledger.write(lambda tx: tx.now)
         await _fill(database, size)
         worker = await database.take_lease()
 

@@ -67,9 +67,6 @@ async def kept_record(
             raise
 
 
-# Records
-
-
 def submission(**changes: Any) -> Submission:
     fields = {"task_category": "restaurant", "task_description": "Book a table", "respondent_phone": HERE}
     return Submission.model_validate(fields | changes)
@@ -144,9 +141,6 @@ async def kept(ledger: Ledger, id_: str = "t-1") -> CallRecord:
 
 def ago(**span: float) -> datetime:
     return NOW - timedelta(**span)
-
-
-# A database that fails
 
 
 class WatchedDatabase:

@@ -112,19 +112,21 @@ async def test_a_list_goes_on_after_a_call_that_was_asked_for_alone_and_another_
     assert first.records[0].tracking_id == alone.tracking_id
     assert other.stop_reason is StopReason.REFUSED
     assert [end_of(record) for record in other.records] == [(CallState.REFUSED, "in_another_list")]
+    assert not other.may_go_on
 
 
-async def test_an_answered_list_waits_for_nobody_and_goes_on_after_its_call(here: World) -> None:
+async def test_an_answered_list_that_was_not_told_answers_the_same_request_and_goes_on_after_its_call(
+    here: World,
+) -> None:
     here.answering([reply("success", f"c-{number}") for number in range(1, 4)])
     answered = await ended(here, (await start(here, "answered", THREE[:2]))[0])
-    asked = await wanted(here, THREE[:2], "answered")
-    found = await here.run(here.ledger.read(follow_up.find_list_of, asked, "c-1"))
-    assert found is not None
+    here.clock.advance(3700)
+    again, is_new = await start(here, "answered", THREE[:2])
     waiting = await here.run(here.ledger.read(follow_up.list_unfinished, ACCOUNT))
-    last = await went_on(here, found)
+    last = await went_on(here, again)
 
     assert answered.stop_reason is last.stop_reason is StopReason.ANSWERED
-    assert (found.list_id, waiting) == (answered.list_id, [])
+    assert (again.list_id, is_new, waiting) == (answered.list_id, False, [])
     assert [record.call_id for record in last.records] == ["c-1", "c-2"]
 
 
@@ -316,19 +318,35 @@ async def test_no_candidate_is_called_while_it_is_not_known_whether_the_call_bef
     assert len(set(service.keys)) == calls
 
 
-async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list(here: World) -> None:
+@pytest.mark.parametrize("state", ["refused", "expired"])
+async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list(here: World, state: str) -> None:
     own = replace(here.request(THREE[0]), schedule=here.calls.scheduled(here.clock.now() + timedelta(hours=1), 0))
     id_ = (await here.run(here.calls.place(own))).tracking_id
     left = await left_after_one_call(here, await ended(here, (await start(here))[0]))
+    here.clock.advance(5600)
 
     def list_after(tx: Tx) -> CallList | None:
-        if (own_call := rows.end(tx, id_, "TRUE", CallState.REFUSED)) is not None:
+        if state == "expired":
+            rows.expire(tx)
+        elif (own_call := rows.end(tx, id_, "TRUE", CallState.REFUSED)) is not None:
             follow_up.follow_up(tx, own_call)
         return follow_up.find_list(tx, ACCOUNT, left.list_id)
 
     found = await here.run(here.ledger.write(list_after))
     assert found is not None
-    assert (found.stop_reason, [record.state for record in found.records][::2]) == (None, ["refused", "scheduled"])
+    assert (found.stop_reason, [record.state for record in found.records][::2]) == (None, [state, "scheduled"])
+
+
+async def test_a_record_that_cannot_be_read_does_not_keep_the_outcome_of_the_next_call(here: World) -> None:
+    later = after(lambda: here.clock.sleep(60), reply("success", "c-2"))
+    here.answering([reply("busy", "c-1"), later], calendars={"c-2": EVENT})
+    found, _ = await start(here)
+    await here.run(here.clock.sleep(30))
+    newer = "UPDATE calls SET outcome = '{}' WHERE call_id = 'c-1'"
+    await here.run(here.ledger.write(lambda tx: tx.run(newer)))
+    last = await ended(here, found)
+
+    assert ([record.call_id for record in last.records], last.stop_reason) == (["c-2"], StopReason.BOOKED)
 
 
 async def test_a_list_does_not_go_on_if_somebody_talked_after_all(place: str, clock: ManualClock) -> None:

@@ -33,9 +33,6 @@ from tests.calls.manual_time import ManualClock
 OTHER_ACCOUNTS = [AccountKey(ACCOUNT.api, "account-2"), AccountKey("http://127.0.0.1:1", ACCOUNT.account)]
 
 
-# Duplicates
-
-
 async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(ledger: Ledger, clock: ManualClock) -> None:
     records = [await reserved(ledger, another(1)), await sent(ledger, another(2)), await sent(ledger, another(3))]
     await ledger.write(progress.finish, replace(records[2], state=CallState.UNKNOWN))
@@ -99,9 +96,6 @@ async def test_of_many_requests_at_one_instant_one_is_reserved(ledger: Ledger, p
     assert sorted(new) == [False] * 19 + [True]
 
 
-# Keys
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -155,9 +149,6 @@ async def limited(ledger: Ledger, record: CallRecord) -> CallRecord:
     return record
 
 
-# The service's call
-
-
 async def test_one_call_of_the_service_belongs_to_one_record_of_an_account(ledger: Ledger) -> None:
     first, second = await reserved(ledger, another(1)), await reserved(ledger, another(2))
     elsewhere = await reserved(ledger, another(3, account=OTHER_ACCOUNTS[0]))
@@ -187,9 +178,6 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
     assert await state_of(ledger, finder) is CallState.UNKNOWN
 
 
-# The end
-
-
 async def test_an_outcome_stays_as_it_was_first_written(ledger: Ledger) -> None:
     record = await ended(ledger, asked())
 
@@ -210,9 +198,6 @@ async def test_a_call_is_canceled_only_before_it_was_sent(ledger: Ledger) -> Non
     assert await state_of(ledger, waiting) is CallState.CANCELED
     assert await state_of(ledger, left) is CallState.SENT
     assert await is_placed(ledger, another(1, tracking_id="t-3"))
-
-
-# Deleting
 
 
 async def test_only_what_was_delivered_is_deleted_when_it_is_old(ledger: Ledger, clock: ManualClock) -> None:

@@ -127,9 +127,6 @@ async def test_a_precheck_that_is_refused_is_in_the_audit_trail_and_places_nothi
         assert "5551234" not in text
 
 
-# Consent
-
-
 @pytest.mark.parametrize("same_account", [True, False])
 async def test_a_confirmation_is_good_for_one_call(ledger: Ledger, *, same_account: bool) -> None:
     consent = Consent("tests", "confirmation", last_calls=(None,), confirmation_id="once")
@@ -164,9 +161,6 @@ async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_wa
     with pytest.raises(ConsentOutdatedError):
         await ledger.write(reservation.reserve, asked(3), redial=False, consent=consent)
     assert duplicate.tracking_id == "t-1"
-
-
-# The audit trail
 
 
 async def test_the_audit_trail_says_who_asked_how_and_what_became_of_it(

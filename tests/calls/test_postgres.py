@@ -71,9 +71,6 @@ async def test_a_database_that_may_lose_what_it_has_confirmed_is_refused_and_the
     assert "synchronous_commit = off, so a crash could lose calls; switch it on" in caplog.text
 
 
-# A server that is killed or hangs
-
-
 async def test_an_outcome_is_written_when_the_server_is_back(own_postgres: PostgresServer, clock: ManualClock) -> None:
     service = Service(clock, [after(own_postgres.kill, PLACED), after(own_postgres.pause, reply("success", "c-2"))])
     url = own_postgres.create_database()
@@ -122,9 +119,6 @@ async def test_requests_to_a_server_that_hangs_are_all_answered_in_time_and_what
         assert await is_placed(used, another(100))
         assert await is_placed(unused, another(101))
         assert [await state_of(used, another(20 + number)) for number in range(40)] == [None] * 40
-
-
-# Connections that end
 
 
 async def test_transactions_find_all_idle_connections_ended_and_run_once_without_an_error(
@@ -193,9 +187,6 @@ async def test_a_record_that_is_being_taken_over_is_not_sent(database_url: str, 
         assert await state_of(ledger, record) is CallState.RESERVED
 
 
-# What is shown
-
-
 async def test_a_server_that_takes_no_connections_is_reported_at_once_and_nothing_shows_the_password(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -216,7 +207,7 @@ async def test_a_server_that_takes_no_connections_is_reported_at_once_and_nothin
         for address in (f"127.0.0.1:{port}/ledger?sslmode=disable", "127.0.0.1:9/ledger", "no-such-host.invalid/x"):
             database = PostgresDatabase(f"postgresql://user:{quote(password, safe='')}@{address}", seconds=10 * LIMIT)
             shown += [repr(database), str(database)]
-            for step in (database.take_lease, lambda database=database: database.write(lambda tx: tx.now())):
+            for step in (database.take_lease, lambda database=database: database.write(lambda tx: tx.now)):
                 with anyio.fail_after(LIMIT):
                     shown += await _error_of(step)
             await database.aclose()
@@ -273,4 +264,4 @@ async def test_a_pool_that_gives_each_transaction_another_session_is_refused(
     name = database_url.rpartition("/")[2]
     async with opened(f"postgresql://kallyai@127.0.0.1:{pool_of_transactions}/{name}") as ledger:
         with pytest.raises(LedgerUnavailableError, match="PgBouncer"):
-            await ledger.write(Tx.now)
+            await ledger.write(lambda tx: tx.now)

@@ -61,9 +61,6 @@ async def test_only_its_owner_can_read_the_ledger_whatever_the_umask(tmp_path: P
     assert modes == {"": 0o700, ".workers": 0o700, ".lock": 0o600, ".db": 0o600, ".db-wal": 0o600, ".db-shm": 0o600}
 
 
-# Deleted and replaced
-
-
 def deleted(path: Path) -> None:
     for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
         with suppress(FileNotFoundError):
@@ -101,9 +98,6 @@ async def test_what_was_written_while_the_file_was_deleted_does_not_count(path: 
         await database.write(lambda _: path.unlink())
     await database.write(lambda _: None)
     await database.aclose()
-
-
-# Full and locked
 
 
 async def test_on_a_full_disk_nothing_is_reserved_and_later_it_is(ledger: Ledger, path: Path) -> None:
@@ -146,9 +140,6 @@ async def test_a_ledger_that_is_locked_for_long_is_an_error_and_still_read(
     assert any("database is locked" in error for error in errors)
     assert await is_placed(locked, another(12))
     await locked.database.aclose()
-
-
-# Files and folders that can't be used
 
 
 async def why_unusable(path: Path, clock: ManualClock) -> str:
@@ -198,9 +189,6 @@ async def test_nothing_is_placed_in_a_folder_whose_files_can_not_be_shared_in_me
     monkeypatch.setattr(sqlite3, "connect", without_shared_memory)
 
     assert "can't share memory between processes, as in some network" in await why_unusable(path, clock)
-
-
-# Newer versions
 
 
 @pytest.mark.parametrize(

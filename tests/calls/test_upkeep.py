@@ -150,7 +150,7 @@ async def test_a_use_of_the_ledger_reads_no_more_when_the_ledger_has_grown(
     """It has calls and lists that are over, three calls in progress, and, for what is done when one is due, others."""
     at = ago(days=20).timestamp()
     of_list: dict[str, object] = {"list_id": "l", "fingerprint": "l", "request": "{}", "why": "done", "passed": 0}
-    ended_list = ACCOUNT.columns | of_list | {"timezone": "UTC", "asked_at": at, "ended_at": at}
+    ended_list = ACCOUNT.columns | of_list | {"timezone": "UTC", "worker": "", "asked_at": at, "ended_at": at}
     read: dict[tuple[str, int], int] = {}
     for count in (FEW, MANY):
         for table in ("calls", "call_lists"):

@@ -72,13 +72,14 @@ class Tx:
     `_execute` runs one with its values, and returns a cursor; it may put that off until rows are fetched.
 
     Attributes:
+        now: The time by the ledger's clock when it began, in seconds since the epoch.
         holds_lease: Whether the worker of this process still holds its lease.
         is_abandoned: Whether no living process holds the lease of another worker. True stays true until the transaction
             ends.
     """
 
     _execute: Callable[[str, Row], Any]
-    _now: float
+    now: float
     holds_lease: Callable[[str], bool]
     is_abandoned: Callable[[str], bool]
     policy: CallPolicy = field(init=False)
@@ -92,10 +93,6 @@ class Tx:
     def run(self, statement: str, **values: Any) -> None:
         """Run a statement that returns no rows, at the latest before the next one that does, or the end."""
         self._execute(statement, _storable(values))
-
-    def now(self) -> float:
-        """The time by the ledger's clock when this transaction began, in seconds since the epoch."""
-        return self._now
 
 
 class Database(Protocol):
@@ -220,7 +217,7 @@ def migrate(tx: Tx) -> None:
     for number in range(version + 1, _NEWEST + 1):
         if number == 3:  # this version has no more tables of webhooks
             live = "SELECT id FROM webhook_subscriptions WHERE ended IS NULL AND expires_at > :now"
-            if ended := len(tx.rows(live, now=tx.now())):
+            if ended := len(tx.rows(live, now=tx.now)):
                 _log.warning("Webhooks are gone; subscriptions that ended with them: %s. get_call follows calls", ended)
         text = (files("kallyai_mcp.calls.ledger") / "migrations" / f"{number}.sql").read_text(encoding="utf-8")
         for statement in text.removesuffix(";\n").split(";\n"):

@@ -49,7 +49,7 @@ def _plan_retry(tx: Tx, record: CallRecord) -> CallRecord | None:
     The row becomes the next attempt, under a new key, so that the agent's tracking id stays valid. The ended attempt
     is copied under a new tracking id, so that limits count it, and the service's call stays bound.
     """
-    now, call = moment(tx.now()), record.call
+    now, call = moment(tx.now), record.call
     if call is None or record.reached:
         return None
     attempt = Attempt(record.placed_at, call.plain_status, call.call_id)
@@ -71,18 +71,17 @@ def stop_next_after(tx: Tx, record: CallRecord) -> None:
     error = KallyAIError(f"The attempt before ({record.call_id}) may have reached somebody.", code="reached_before")
     is_retry = "fingerprint = :fingerprint AND state IN ('scheduled', 'reserved', 'sent') AND earlier IS NOT NULL"
     for retry in select(tx, record.account, is_retry, fingerprint=record.fingerprint):
-        if record.call_id not in {attempt.call_id for attempt in retry.schedule.earlier}:
-            continue
-        if retry.state in _NOT_SENT:
+        is_next = record.call_id in {attempt.call_id for attempt in retry.schedule.earlier}
+        if is_next and retry.state in _NOT_SENT:
             end(tx, retry.tracking_id, "TRUE", CallState.REFUSED, error)
-        else:  # no further one follows
+        elif is_next:  # no further one follows
             change(tx, retry.tracking_id, "TRUE", {"attempts": retry.schedule.attempt})
     call_list = _open_list_of(tx, record)
     if call_list is None or call_list.records[-1].state not in _NOT_SENT:
         return
     before = replace(call_list, records=call_list.records[:-1])
-    is_next = [one.tracking_id for one in before.records[-1:]] == [record.tracking_id]
-    if is_next and (reason := before.next_stop_reason()) is not None:
+    is_before = [one.tracking_id for one in before.records[-1:]] == [record.tracking_id]
+    if is_before and (reason := before.next_stop_reason()) is not None:
         _cancel_next(tx, call_list)
         _stop(tx, _without_last(tx, call_list), reason)
 
@@ -95,7 +94,7 @@ def find_due(tx: Tx, account: AccountKey) -> dict[str, list[CallRecord]]:
     """
     due: dict[str, list[CallRecord]] = {}
     waiting_last = "ORDER BY CASE WHEN earlier IS NULL THEN 0 ELSE 1 END, not_before LIMIT :most"
-    for record in select(tx, account, f"{_DUE} {waiting_last}", now=tx.now(), most=BATCH):
+    for record in select(tx, account, f"{_DUE} {waiting_last}", now=tx.now, most=BATCH):
         found: list[CallRecord] = []
         for attempt in record.schedule.earlier:
             found += select(tx, account, "call_id = :id", id=attempt.call_id)
@@ -113,7 +112,7 @@ def take_due(
     A call must be due by the service's clock too, if that is known, so that a machine whose clock is wrong by hours
     does not call at night.
     """
-    now, known = tx.now(), service_time()
+    now, known = tx.now, service_time()
     there = known.timestamp() if known is not None else now
     if abs(there - now) <= _CLOCKS_AGREE:
         there = now  # a small difference does not let a call wait
@@ -166,12 +165,13 @@ def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_
         call_list,
         goes_on_if_answered=requested.goes_on_if_answered,
         consent=consent,
-        asked_at=moment(tx.now()),
+        asked_at=moment(tx.now),
         stop_reason=None,
         ended_at=None,
     )
     if known is None:
-        insert(tx, "call_lists", call_lists.to_row(call_list) | {"confirmation_id": consent.confirmation_id})
+        first = {"worker": "", "confirmation_id": consent.confirmation_id}  # `worker` is a column of older versions
+        insert(tx, "call_lists", call_lists.to_row(call_list) | first)
     else:
         _written(tx, call_list)
     return _advance(tx, call_list, worker, id_), True
@@ -196,13 +196,13 @@ def _advance(tx: Tx, call_list: CallList, worker: str = "", id_: str | None = No
     """Insert the call of the next candidate of an open list, or stop the list; returns the list as it is then.
 
     Without `worker`, the call is scheduled, due now. With `worker`, it is reserved for that worker, which sends it at
-    once, under the tracking id `id_`. A call that may not be placed is inserted as refused. A duplicate of a single
-    call is no new one: that call becomes one of the list.
+    once, under the tracking id `id_`. A call that may not be placed is inserted as refused. If the same call was asked
+    for alone, that call becomes one of the list.
     """
     while not call_list.is_calling:
         if (reason := call_list.next_stop_reason()) is not None:
             return _stop(tx, call_list, reason)
-        now, place = moment(tx.now()), len(call_list.records)
+        now, place = moment(tx.now), len(call_list.records)
         submission, zone = call_list.submissions[place], call_list.timezones[place]
         record = CallRecord.new(submission, call_list.account, call_list.asked_at, zone, call_list.list_id)
         earlier = SameCalls(tx, record)
@@ -216,8 +216,9 @@ def _advance(tx: Tx, call_list: CallList, worker: str = "", id_: str | None = No
         if refusal is not None:
             write_audit(tx, record, call_list.consent, refused_by=refusal.setting)
         error: KallyAIError | None = refusal
-        if duplicate is not None:
-            error = KallyAIError(f"Another list has the same call ({duplicate.tracking_id}).", code="in_another_list")
+        if error is None and duplicate is not None:
+            words = "Another list has the same call, so this list did not place it."
+            error = KallyAIError(words, code="in_another_list", reason=duplicate.tracking_id)
         if error is not None:
             record = replace(record, state=CallState.REFUSED, error=error, ended_at=now)
         elif worker:
@@ -243,7 +244,9 @@ def find_same_list(tx: Tx, requested: CallList) -> CallList | None:
     timing = tx.timing
     for call_list in _select(tx, requested.account, newest_first, fingerprint=requested.fingerprint):
         seconds = timing.wait_for_user if call_list.waits_for_user else timing.repeat_after
-        if call_list.ended_at is None or call_list.ended_at.timestamp() > tx.now() - seconds:
+        is_over = call_list.ended_at is not None and call_list.ended_at.timestamp() <= tx.now - seconds
+        told_before = moment(tx.now - timing.repeat_after_delivery)
+        if not is_over or not (call_list.stop_reason is StopReason.CANCELED or call_list.was_told(told_before)):
             return call_list
     return None
 
@@ -261,7 +264,7 @@ def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
     A list whose last call is in progress goes on.
     """
     recent = _select(tx, account, "ended_at IS NULL")  # apart, so that SQLite uses an index for each
-    recent += _select(tx, account, "ended_at > :since", since=tx.now() - tx.timing.wait_for_user)
+    recent += _select(tx, account, "ended_at > :since", since=tx.now - tx.timing.wait_for_user)
     unfinished = [each for each in recent if each.is_open or each.waits_for_user]
     return sorted(unfinished, key=lambda each: each.asked_at, reverse=True)
 
@@ -290,7 +293,7 @@ def _without_last(tx: Tx, call_list: CallList) -> CallList:
 
 
 def _stop(tx: Tx, call_list: CallList, reason: StopReason) -> CallList:
-    return _written(tx, replace(call_list, stop_reason=reason, ended_at=moment(tx.now())))
+    return _written(tx, replace(call_list, stop_reason=reason, ended_at=moment(tx.now)))
 
 
 def _written(tx: Tx, call_list: CallList) -> CallList:

@@ -140,7 +140,7 @@ class PostgresDatabase:
                 raise
             return lease
 
-        await self.write(Tx.now)  # fails when this program is ending
+        await self.write(lambda tx: tx.now)  # fails when this program is ending
         lease = await self._in_thread(taking)  # else one that comes too late would replace a later one
         if self._lease is not None:
             self._lease.close()

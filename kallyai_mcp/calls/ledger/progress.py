@@ -29,10 +29,10 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallR
         KallyAIError: It must not leave: the record is too old (code `too_late`), or it has ended, is gone, or
             belongs to another worker, or this worker lost its lease (code `not_sent`).
     """
-    now, within = moment(tx.now()), tx.timing.send_within
+    now, within = moment(tx.now), tx.timing.send_within
     columns: Row = {"state": "sent"}
     if record.sent_at is None:  # before its own request, a record may have the offset at an earlier one with its key
-        columns |= {"sent_at": tx.now(), "clock_offset": offset_at(service_time, tx.now())}
+        columns |= {"sent_at": tx.now, "clock_offset": offset_at(service_time, tx.now)}
     sent = _change(tx, record, columns, f"worker = :worker AND {ACTIVE}")
     if sent is None or not tx.holds_lease(record.worker):
         raise KallyAIError("This process no longer holds the call's record, so it sent nothing.", code="not_sent")
@@ -61,7 +61,7 @@ def mark_response_lost(
     own = find(tx, record.account, record.tracking_id)
     if own is None or own.idempotency_key != record.idempotency_key:
         own = record
-    lost_at, offset = own.response_lost_at or moment(tx.now()), own.clock_offset
+    lost_at, offset = own.response_lost_at or moment(tx.now), own.clock_offset
     if offset is None and since_sent is not None and record.sent_at is not None:
         offset = offset_at(service_time, record.sent_at.timestamp() + since_sent())
     columns = {"response_lost_at": lost_at.timestamp(), "clock_offset": offset}
@@ -88,7 +88,7 @@ def bind_call(
         lost = ("call_id", "outcome", "calendar", "reached", "error", "delivered_at")
         change(tx, other["tracking_id"], "TRUE", {"state": "unknown", **dict.fromkeys(lost)})
     offset = own["clock_offset"] if own is not None else record.clock_offset
-    record = replace(record, clock_offset=offset_at(service_time, tx.now()) if offset is None else offset)
+    record = replace(record, clock_offset=offset_at(service_time, tx.now) if offset is None else offset)
     if record.state is CallState.ENDED:
         return _end(tx, own, record)
     if own is not None:
@@ -116,14 +116,14 @@ def finish(tx: Tx, ended: CallRecord) -> CallRecord:
 def _end(tx: Tx, own: Row | None, ended: CallRecord) -> CallRecord:
     """Write the end of a record into its row `own`, if there is one, which may be of a newer version."""
     if own is None:
-        return replace(ended, ended_at=moment(tx.now()))
+        return replace(ended, ended_at=moment(tx.now))
     known = next(iter(readable(tx, [own])), None)
     if ended.is_calendar_unread and known is not None and known.calendar is not None:
         ended = replace(ended, calendar=known.calendar)  # a booking that is known must not be lost
     was_over = own["state"] == "ended"
     columns = {
         "state": ended.state.value,
-        "ended_at": own["ended_at"] if was_over else tx.now(),
+        "ended_at": own["ended_at"] if was_over else tx.now,
         "delivered_at": None,
         "call_id": ended.call_id or own["call_id"],
         "clock_offset": ended.clock_offset if own["clock_offset"] is None else own["clock_offset"],
@@ -175,7 +175,7 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
             expire(tx, record.tracking_id)
         if not record.is_open:
             delivery = "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state"
-            tx.run(delivery, at=tx.now() if delivered else None, id=record.tracking_id, state=record.state.value)
+            tx.run(delivery, at=tx.now if delivered else None, id=record.tracking_id, state=record.state.value)
 
 
 def competitors(tx: Tx, record: CallRecord, service_time: ServiceTime) -> tuple[list[CallRecord], set[str], float]:
@@ -189,7 +189,7 @@ def competitors(tx: Tx, record: CallRecord, service_time: ServiceTime) -> tuple[
     unbound = select(tx, record.account, f"{same_number} IS NULL AND {may_be_placed}", **values)
     bound = f"SELECT call_id FROM calls WHERE {MINE} AND {same_number} IS NOT NULL"
     call_ids = {row["call_id"] for row in tx.rows(bound, **values, **record.account.columns)}
-    return unbound, call_ids, offset_at(service_time, tx.now()) or 0.0
+    return unbound, call_ids, offset_at(service_time, tx.now) or 0.0
 
 
 def _change(tx: Tx, record: CallRecord, columns: Row, condition: str = "TRUE") -> CallRecord | None:

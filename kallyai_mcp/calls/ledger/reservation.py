@@ -66,7 +66,7 @@ def reserve(
     new = earlier.numbered()
     # After 429, the list is looked through before the request leaves.
     if service_time is not None and new.is_active and new.response_lost_at is None:
-        new = replace(new, state=CallState.SENT, sent_at=new.placed_at, clock_offset=offset_at(service_time, tx.now()))
+        new = replace(new, state=CallState.SENT, sent_at=new.placed_at, clock_offset=offset_at(service_time, tx.now))
     row = to_row(new)
     insert(tx, "calls", row | {"confirmation_id": consent.confirmation_id if consent else None})
     if service_time is not None and not tx.holds_lease(new.worker):
@@ -92,7 +92,7 @@ class SameCalls:
         self, tx: Tx, requested: CallRecord, arrived: Stopwatch | None = None, delivered: LastDelivered | None = None
     ) -> None:
         self._tx = tx
-        self._now = moment(tx.now())
+        self._now = moment(tx.now)
         self._requested = replace(requested, placed_at=self._now, day=self._now.date().isoformat())
         self._delivered = delivered
         self._waited = arrived.passed() if arrived is not None else 0.0
@@ -174,9 +174,9 @@ class SameCalls:
 
 def check_policy(tx: Tx, record: CallRecord) -> PolicyError | None:
     """The error of the setting that refuses the call; None if none does."""
-    number, now, newest = record.submission.respondent_phone, moment(tx.now()), dict[Limit, list[datetime]]()
+    number, now, newest = record.submission.respondent_phone, moment(tx.now), dict[Limit, list[datetime]]()
     for limit in tx.policy.limits():
-        since = tx.now() - limit.window.total_seconds()  # older calls do not count, and need not be read
+        since = tx.now - limit.window.total_seconds()  # older calls do not count, and need not be read
         newest[limit] = _placed(tx, record.account, number if limit.per_number else None, limit.count, since)
     return tx.policy.refusal(number, newest, now, record.schedule.not_before or now)
 

@@ -44,8 +44,8 @@ def end(
     tx: Tx, tracking_id: str, condition: str, state: CallState, error: KallyAIError | None = None, /, **known: Any
 ) -> CallRecord | None:
     """End a call that is not placed, as by `change`. Nobody has to be told of a canceled one."""
-    delivered_at = tx.now() if state is CallState.CANCELED else None
-    columns = {"state": state.value, "ended_at": tx.now(), "delivered_at": delivered_at, "error": error_to_json(error)}
+    delivered_at = tx.now if state is CallState.CANCELED else None
+    columns = {"state": state.value, "ended_at": tx.now, "delivered_at": delivered_at, "error": error_to_json(error)}
     return change(tx, tracking_id, condition, columns, **known)
 
 
@@ -63,7 +63,7 @@ def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
     records = []
     for row in rows:
         place_by = row["place_by"]
-        is_late = row["state"] == "scheduled" and place_by is not None and place_by < tx.now()
+        is_late = row["state"] == "scheduled" and place_by is not None and place_by < tx.now
         late: Row = {"state": "expired", "ended_at": place_by, "error": _EXPIRED} if is_late else {}
         try:
             records.append(from_row(row | late))
@@ -99,7 +99,7 @@ def list_unsettled(tx: Tx, account: AccountKey) -> list[CallRecord]:
     not_placed = "not_before IS NOT NULL AND state IN ('expired', 'refused', 'canceled')"
     recent = f"{not_placed} AND (delivered_at IS NULL OR ended_at > :since)"
     unsettled = select(tx, account, "state IN ('reserved', 'sent', 'unknown', 'scheduled')")
-    return unsettled + select(tx, account, recent, since=tx.now() - 86_400)
+    return unsettled + select(tx, account, recent, since=tx.now - 86_400)
 
 
 def list_newest(tx: Tx, account: AccountKey, limit: int) -> list[CallRecord]:
@@ -125,14 +125,13 @@ def expire(tx: Tx, only: str | None = None) -> bool:
     With a tracking id, `only` that one. A list of candidates stops with its call.
     """
     is_late = "state = 'scheduled' AND place_by < :now" + (" AND tracking_id = :only" if only is not None else "")
-    first = (
-        f"tracking_id IN (SELECT tracking_id FROM calls WHERE {is_late} ORDER BY place_by LIMIT :most) AND {is_late}"
-    )
-    changed = f"UPDATE calls SET state = 'expired', ended_at = :now, error = :error WHERE {first} RETURNING plan_id"
-    expired = tx.rows(changed, now=tx.now(), most=BATCH, error=_EXPIRED, only=only)
+    late = f"SELECT tracking_id FROM calls WHERE {is_late} ORDER BY place_by LIMIT :most"
+    ended = "state = 'expired', ended_at = :now, error = :error"
+    changed = f"UPDATE calls SET {ended} WHERE tracking_id IN ({late}) AND {is_late} RETURNING session_id"
+    expired = tx.rows(changed, now=tx.now, most=BATCH, error=_EXPIRED, only=only)
     for row in expired:
-        stopped = "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = :plan_id AND why IS NULL"
-        tx.run(stopped, now=tx.now(), **row)
+        stopped = "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = :session_id AND why IS NULL"
+        tx.run(stopped, now=tx.now, **row)
     return len(expired) == BATCH
 
 
@@ -140,7 +139,7 @@ def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, *, refused_
     """Write a line of the audit trail: a call was placed or scheduled, or `refused_by` a setting."""
     outcome = "placed" if record.is_active else "scheduled"
     row = {
-        "at": tx.now(),
+        "at": tx.now,
         **record.account.columns,
         "tracking_id": record.tracking_id,
         "number": record.submission.respondent_phone,

@@ -15,12 +15,12 @@ def put(tx: Tx, kind: str, name: str, value: str, seconds: float) -> str | None:
         name=name,
     )
     changed = f"UPDATE shared_values SET value = :value, expires_at = :expires_at {_THIS}"
-    tx.run(changed, kind=kind, name=name, value=value, expires_at=tx.now() + seconds)
-    return before["value"] if before["expires_at"] > tx.now() else None
+    tx.run(changed, kind=kind, name=name, value=value, expires_at=tx.now + seconds)
+    return before["value"] if before["expires_at"] > tx.now else None
 
 
 def get(tx: Tx, kind: str, name: str) -> str | None:
     """The value; None when there is none, or it has expired."""
     live = f"SELECT value FROM shared_values {_THIS} AND expires_at > :now"
-    rows = tx.rows(live, kind=kind, name=name, now=tx.now())
+    rows = tx.rows(live, kind=kind, name=name, now=tx.now)
     return rows[0]["value"] if rows else None

@@ -36,7 +36,7 @@ def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
     mine = {row["tracking_id"] for row in active if row["worker"] == worker}
     others = {row["worker"] for row in active if row["worker"] != worker}
     dead = [other for other in others if tx.is_abandoned(other)]
-    due_in = min((row["due"] - tx.now() for row in found if row["due"] is not None), default=inf)
+    due_in = min((row["due"] - tx.now for row in found if row["due"] is not None), default=inf)
     return Work(bool(dead or mine.difference(known)), bool(mine.intersection(known)) or len(dead) < len(others), due_in)
 
 
@@ -63,7 +63,7 @@ def purge(tx: Tx, seconds: float) -> bool:
 
     It deletes up to `BATCH` calls and lists; returns whether there may be more.
     """
-    now = tx.now()
+    now = tx.now
     values = {"before": now - seconds, "waited": now - tx.timing.wait_for_user, "most": BATCH}
     lists = tx.rows(f"SELECT list_id FROM call_lists WHERE {_OLD_LISTS} ORDER BY ended_at LIMIT :most", **values)
     for row in lists:  # in one statement, PostgreSQL would read all lists

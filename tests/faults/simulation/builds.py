@@ -355,7 +355,7 @@ BROKEN: tuple[Broken, ...] = (
         "a call is placed before it is due",
         Patch("calls.ledger.follow_up", "AND not_before <= :now", "AND not_before <= :now + 900"),
         Patch("calls.ledger.follow_up", "AND not_before <= :there ", ""),
-        Patch("calls.ledger.upkeep", 'row["due"] - tx.now()', 'row["due"] - tx.now() - 900'),
+        Patch("calls.ledger.upkeep", 'row["due"] - tx.now', 'row["due"] - tx.now - 900'),
         *_SENT_AT_ANY_TIME,
         tasks=(question(not_before=_due(3600)),),
     ),
@@ -380,7 +380,7 @@ BROKEN: tuple[Broken, ...] = (
         Patch(
             "calls.ledger.progress",
             "end(tx, tracking_id, not_sent, CallState.CANCELED, **account.columns)",
-            'change(tx, tracking_id, not_sent, {"ended_at": tx.now()}, **account.columns)',
+            'change(tx, tracking_id, not_sent, {"ended_at": tx.now}, **account.columns)',
         ),
         Patch("tools.past_calls", "== CallState.CANCELED", "in (CallState.CANCELED, CallState.SCHEDULED)"),
         tasks=(question(not_before=_due(600)),),
