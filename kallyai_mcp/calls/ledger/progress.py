@@ -194,8 +194,8 @@ def competitors(tx: Tx, record: CallRecord, service_time: ServiceTime) -> tuple[
 
 def _change(tx: Tx, record: CallRecord, columns: Row, condition: str = "TRUE") -> CallRecord | None:
     """`rows.change` in the same attempt: a worker that was suspended may write about an earlier one."""
-    same = f"idempotency_key = :key AND {condition}"
-    return change(tx, record.tracking_id, same, columns, key=record.idempotency_key, worker=record.worker)
+    same_attempt = f"idempotency_key = :key AND {condition}"
+    return change(tx, record.tracking_id, same_attempt, columns, key=record.idempotency_key, worker=record.worker)
 
 
 def _rows(tx: Tx, record: CallRecord, call_id: str | None) -> tuple[Row | None, Row | None]:

@@ -131,17 +131,17 @@ class SameCalls:
             return True
         if record.state in NOT_PLACED:
             return False
-        told, arrived = record.delivered_at, self._arrived
-        if told is not None and self._delivered is not None and record.tracking_id == self._delivered.tracking_id:
-            arrived = min(arrived, told + timedelta(seconds=self._delivered.since.passed() - self._waited))
-        if told is None or arrived < told <= self._now:  # one later than now was told before the clock was set back
+        delivered_at, arrived = record.delivered_at, self._arrived
+        if delivered_at and self._delivered is not None and record.tracking_id == self._delivered.tracking_id:
+            arrived = min(arrived, delivered_at + timedelta(seconds=self._delivered.since.passed() - self._waited))
+        if delivered_at is None or arrived < delivered_at <= self._now:  # a later one: the clock was set back since
             return True
         if redial:
             return False
         if record.state is CallState.UNKNOWN:
             return True
         # If a call ended before it was placed, the clock was set back between, and the later time counts.
-        since_told = (arrived - max(told, record.placed_at)).total_seconds()
+        since_told = (arrived - max(delivered_at, record.placed_at)).total_seconds()
         since_end = (arrived - max(record.ended_at or record.placed_at, record.placed_at)).total_seconds()
         is_just_told = since_told < self._tx.timing.repeat_after_delivery
         if record.reached is False:

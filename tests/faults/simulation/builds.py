@@ -173,7 +173,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a clock that is set makes the same request a new call",
-        Patch("calls.ledger.reservation", "arrived = min(arrived, told", "arrived = max(arrived, told"),
+        Patch("calls.ledger.reservation", "arrived = min(arrived, del", "arrived = max(arrived, del"),
         asks=(Ask(0), Ask(400)),
         events=(Event(350, "has its clock set", seconds=7200),),
     ),
@@ -271,8 +271,9 @@ BROKEN: tuple[Broken, ...] = (
         "an outcome that nobody read counts as told",
         Patch(
             "calls.ledger.reservation",
-            "if told is None or arrived < told <= self._now:",
-            "if told is None or arrived < told:\n            return bool(record.reached)\n        if False:",
+            "if delivered_at is None or arrived < delivered_at <= self._now:",
+            "if not delivered_at or arrived < delivered_at:\n"
+            "            return bool(record.reached)\n        if False:",
         ),
         Patch("calls.ledger.reservation", "return is_just_told and", "return False and"),
         tasks=(table("voicemail"),),
