@@ -82,10 +82,10 @@ class CallPolicy:
 
         `newest` is as for `Limit.wait`. The limit that lasts longest is named, so that an agent does not retry early.
         """
-        waits = {limit.wait(placed, now): limit for limit, placed in newest.items()}
-        longest = max(waits, default=0.0)
-        is_reached = longest > max(0.0, (due - now).total_seconds())
-        return self.ban(number) or (waits[longest].error(longest) if is_reached else None)
+        waits = {limit: limit.wait(placed, now) for limit, placed in newest.items()}
+        longest = max(waits, key=lambda limit: waits[limit], default=None)
+        is_reached = longest is not None and waits[longest] > max(0.0, (due - now).total_seconds())
+        return self.ban(number) or (longest.error(waits[longest]) if longest is not None and is_reached else None)
 
     def ban(self, number: str) -> PolicyError | None:
         """The error when `number` (E.164) may not be called at all; None when it may."""

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from kallyai_mcp.calls.ledger import progress, reservation
 from kallyai_mcp.calls.records import CallState
-from tests.calls.ledgers import NOW, database_at
+from tests.calls.ledgers import NOW, asked, database_at, opened
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, PLACED, REFUSED, TABLE, Service, World, after, reply, shown, world
 
@@ -136,3 +137,20 @@ async def test_a_date_that_is_out_of_range_does_not_hide_how_a_call_ended(here: 
     again = await here.call(OTHER)
 
     assert (record.state, lost.state, again.state) == (CallState.ENDED,) * 3
+
+
+async def test_the_time_that_was_learned_before_the_request_left_counts_after_a_death_and_a_set_clock(
+    place: str, clock: ManualClock
+) -> None:
+    async with opened(place, clock.now) as dead:
+        new = asked(worker=await dead.database.take_lease())
+        record = await dead.write(reservation.reserve, new, redial=False, service_time=lambda: None)
+        clock.advance(5)  # the request waits for its token, and another one learns KallyAI's time meanwhile
+        await dead.write(progress.mark_sent, record, service_time=clock.now)
+    service = Service(clock, calls=[shown(at=clock.now(), task_category="restaurant")], clock_offset=-3600)
+    clock.set_wall_clock(3600)
+    async with world(service, place) as here:
+        await here.run(clock.sleep(700))
+        found = await here.find(record.tracking_id)
+
+    assert found.call_id == "c-1"

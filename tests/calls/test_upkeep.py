@@ -186,6 +186,14 @@ async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
     assert (await ledger.read(upkeep.find_work, None)).due_in == math.inf
 
 
+async def test_of_many_calls_that_were_canceled_the_newest_are_listed(ledger: Ledger, database: Database) -> None:
+    late = replace(due(), state=CallState.EXPIRED, ended_at=NOW)
+    await add_records(database, late, 30)
+    await add_records(database, replace(late, tracking_id="t-told", fingerprint="told", delivered_at=NOW), 30)
+
+    assert len(await ledger.read(rows.list_unsettled, ACCOUNT)) == 30 + 20
+
+
 async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, database: Database) -> None:
     await add_records(database, over(days=100), 250, interval=0)
     line: dict[str, object] = {"tracking_id": "t", "number": HERE, "risk_flags": "[]", "outcome": "placed"}

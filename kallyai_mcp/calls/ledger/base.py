@@ -184,8 +184,9 @@ class Ledger:
         return result
 
     async def _make_next(self, queue: _Queue, account: AccountKey | None) -> None:
-        """Make the next writes in one transaction. If one of them is refused, each waits for one of its own."""
-        most, queue.alone = (1, queue.alone - 1) if queue.alone else (_SHARED, 0)
+        """Make the next writes in one transaction. If one of them is refused, each gets a transaction of its own."""
+        most = 1 if queue.alone else _SHARED
+        queue.alone = max(0, queue.alone - 1)
         together, queue.waiting = queue.waiting[:most], queue.waiting[most:]
         try:
             outcomes = await self.database.write(lambda tx: [write.work(tx) for write in together], account)

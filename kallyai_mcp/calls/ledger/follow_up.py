@@ -121,7 +121,8 @@ def take_due(
     listed = ", ".join(f":{name}" for name in names) or "NULL"
     of_these = f"(tracking_id IN ({listed}) OR session_id IN ({listed}))"
     due = select(tx, account, f"{in_time} AND {of_these} ORDER BY not_before", now=now, there=there, **names)
-    return [taken for record in due if (taken := _take(tx, record, worker)) is not None]
+    taken = [_take(tx, record, worker) for record in due]
+    return [record for record in taken if record is not None]
 
 
 def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord | None:
@@ -155,20 +156,13 @@ def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_
     known = find_same_list(tx, requested) if is_new else find_list(tx, requested.account, requested.list_id)
     if known is not None and not (known.may_go_on and len(known.records) == len(requested.records)):
         return known, False
-    call_list = known or requested
+    call_list = replace(known or requested, goes_on_if_answered=requested.goes_on_if_answered)
     check_consent(tx, consent, "call_lists", last_calls(tx, call_list))
     if call_list.was_refused:
         call_list = _without_last(tx, call_list)
     elif call_list.stop_reason in PASSES:
         call_list = replace(call_list, passed=len(call_list.records))
-    call_list = replace(
-        call_list,
-        goes_on_if_answered=requested.goes_on_if_answered,
-        consent=consent,
-        asked_at=moment(tx.now),
-        stop_reason=None,
-        ended_at=None,
-    )
+    call_list = replace(call_list, consent=consent, asked_at=moment(tx.now), stop_reason=None, ended_at=None)
     if known is None:
         first = {"worker": "", "confirmation_id": consent.confirmation_id}  # `worker` is a column of older versions
         insert(tx, "call_lists", call_lists.to_row(call_list) | first)

@@ -31,8 +31,10 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallR
     """
     now, within = moment(tx.now), tx.timing.send_within
     columns: Row = {"state": "sent"}
-    if record.sent_at is None:  # before its own request, a record may have the offset at an earlier one with its key
-        columns |= {"sent_at": tx.now, "clock_offset": offset_at(service_time, tx.now)}
+    if record.sent_at is None:
+        columns["sent_at"] = tx.now
+    if record.sent_at is None or record.clock_offset is None:  # without `sent_at`, it is an earlier request's
+        columns["clock_offset"] = offset_at(service_time, tx.now)
     sent = _change(tx, record, columns, f"worker = :worker AND {ACTIVE}")
     if sent is None or not tx.holds_lease(record.worker):
         raise KallyAIError("This process no longer holds the call's record, so it sent nothing.", code="not_sent")
@@ -73,7 +75,7 @@ def bind_call(
 ) -> CallRecord | None:
     """Bind a call of the service to its record, and write its outcome if it has ended.
 
-    If `record` says already how it `ended_with` the call, it ends as by `finish`. The call is `proven` if the service
+    If `record` has ended (`ended_with`), it ends as by `finish`. The call is `proven` if the service
     answered the record's own request with it. Then a record that had only found the call in the service's list loses
     it, and its outcome is unknown again.
 

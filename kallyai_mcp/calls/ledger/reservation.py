@@ -84,6 +84,8 @@ def offset_at(service_time: ServiceTime, now: float) -> float | None:
 class SameCalls:
     """The records of the same call as `requested`, of its account, read by one statement; it may be one of them.
 
+    `last_call` is when the last call to its number was placed, or may have been; None for never.
+
     What another process has delivered since the request `arrived` (None: now) does not count as delivered: who sent the
     request did not know. What this process `delivered` last is as old as it says, also if the clock was set forward.
     """
@@ -110,7 +112,6 @@ class SameCalls:
         self._rows = [row for row in rows if row["fingerprint"] == requested.fingerprint]
         placed = [row["placed_at"] for row in rows if row["state"] not in NOT_PLACED]
         self.last_call = moment_or_none(max(placed, default=None))
-        """When the last call to its number was placed, or may have been; None for never."""
 
     def duplicate(self, *, redial: bool = False) -> CallRecord | None:
         """The record that answers the request (rule 6 of placing a call); None if a new call is to be placed.

@@ -62,10 +62,9 @@ def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
     """
     records = []
     for row in rows:
-        place_by = row["place_by"]
-        is_late = row["state"] == "scheduled" and place_by is not None and place_by < tx.now
-        late: Row = {"state": "expired", "ended_at": place_by, "error": _EXPIRED} if is_late else {}
         try:
+            is_late = row["state"] == "scheduled" and row["place_by"] is not None and row["place_by"] < tx.now
+            late: Row = {"state": "expired", "ended_at": row["place_by"], "error": _EXPIRED} if is_late else {}
             records.append(from_row(row | late))
         except (ValueError, KeyError, TypeError) as error:
             _note_unreadable(row["tracking_id"], type(error).__name__)
@@ -94,11 +93,13 @@ def find_ended(tx: Tx, account: AccountKey, call_ids: Collection[str]) -> dict[s
 def list_unsettled(tx: Tx, account: AccountKey) -> list[CallRecord]:
     """The account's open records, those whose outcome is unknown, and scheduled calls that were not placed.
 
-    These are in it for a day, or until a client was told. SQLite uses its indexes only for these words.
+    The last ones are in it until a client was told; after that, the newest 20 of a day.
     """
-    not_placed = "not_before IS NOT NULL AND state IN ('expired', 'refused', 'canceled')"
-    recent = f"{not_placed} AND (delivered_at IS NULL OR ended_at > :since)"
     unsettled = select(tx, account, "state IN ('reserved', 'sent', 'unknown', 'scheduled')")
+    # SQLite uses its index only for these words.
+    not_placed = "not_before IS NOT NULL AND state IN ('expired', 'refused', 'canceled')"
+    unsettled += select(tx, account, f"{not_placed} AND delivered_at IS NULL")
+    recent = f"{not_placed} AND delivered_at IS NOT NULL AND ended_at > :since ORDER BY ended_at DESC LIMIT 20"
     return unsettled + select(tx, account, recent, since=tx.now - 86_400)
 
 
