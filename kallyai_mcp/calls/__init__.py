@@ -3,7 +3,7 @@
 The rules of placing a call, which other modules name by their numbers:
 
 1. A request leaves only after its record says `sent`, and only while this worker holds its lease, the account that is
-   signed in is the record's account, and the record is young or due now. The time is checked again when there is a
+   signed in is the record's account, and the record is young and due now. The time is checked again when there is a
    connection, before the first byte.
 2. A call counts as refused only when that is proven: by an error of the reference that comes soon and names no call,
    or because there was no connection. After 429, the service's list must not show the call, either.
@@ -13,8 +13,8 @@ The rules of placing a call, which other modules name by their numbers:
    What stays unfound is `unknown`.
 5. The idempotency key is derived from account, fingerprint, UTC date, and generation. So a lost ledger or a second
    machine sends the same key.
-6. A duplicate is answered with the existing record: while that is active or unknown, for a minute after any outcome was
-   delivered, and for an hour after an outcome that reached somebody.
+6. A duplicate is answered with the existing record: while that is open, unknown, or not delivered, for a minute after
+   any outcome was delivered, and for an hour after an outcome that reached somebody.
 7. Old records are deleted, but none that is active, unknown, or undelivered.
 8. Once `Calls.place` has returned, no error text says "not called".
 

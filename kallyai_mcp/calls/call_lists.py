@@ -38,7 +38,7 @@ class StopReason(StrEnum):
     BOOKED = "booked"  # KallyAI has a calendar event
     ANSWERED = "answered"  # somebody talked, and the user wanted no more than that
     DONE = "done"  # every candidate was called
-    NEEDS_DECISION = "needs_decision"  # somebody talked, and something may have been booked
+    NEEDS_DECISION = "needs_decision"  # somebody talked, or will: something may be booked
     UNKNOWN = "unknown"  # how a call ended is not known
     NEEDS_SIGN_IN = "needs_sign_in"  # the account is no longer signed in
     REFUSED = "refused"  # no call may be placed now

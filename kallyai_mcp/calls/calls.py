@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 class Calls(Worker):
     """Places calls and lists of calls, and reports how they went.
 
-    Every async method raises `NotSignedInError` when no account is signed in, and `LedgerUnavailableError` when the
-    ledger can't be used. Then no call was placed. `wait` and `wait_for_list` raise neither.
+    Async methods raise `NotSignedInError` when nobody is signed in, and `LedgerUnavailableError` when the ledger can't
+    be used. Then no call was placed. `wait` and `wait_for_list` raise neither; `place_list` has its account.
     """
 
     async def precheck(self, request: CallRequest, *, asked_by: str | None = None) -> CallRecord:
@@ -70,7 +70,7 @@ class Calls(Worker):
         return self.as_known(await self._looked_again(record))
 
     async def _reserved(self, new: CallRecord, request: CallRequest, consent: Consent | None) -> CallRecord:
-        """Reserve a call for this worker, whose request leaves at once; results and errors as in `reserve`."""
+        """Reserve a call for this worker; results and errors as in `reserve`."""
         for checks in (False, True):
             new = replace(new, worker=await self.leased_name(checks=checks))
             with suppress(LeaseLostError):

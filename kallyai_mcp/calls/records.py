@@ -87,12 +87,13 @@ class CallRecord:
         day: The UTC date of `placed_at`, as YYYY-MM-DD.
         generation: How many records have the same account, fingerprint, and day, and came before it.
         placed_at: When it was requested; for a scheduled call that was placed, when a worker took it to place it.
-        plan_id: The list that it is a call of, not counting earlier attempts and a refused one that was repeated.
+        session_id: What KallyAI is told: the agent's own text, or the `list_id` of the list that made the call.
+        plan_id: The list that it is a call of; not of an earlier attempt, nor of a call that was taken back.
         sent_at: When its request may have left first; None before.
         clock_offset: How far the service's clock was ahead of the ledger's at `sent_at`, in seconds; None when unknown.
         response_lost_at: When the response to one of its requests was first lost; None if none was. Before its own
             request: when an earlier one with its key was sent, which was refused by 429.
-        delivered_at: When a client was told how it ended; None before.
+        delivered_at: When a client was told how it ended, or need not be told; None before.
         call: How the call ended, as KallyAI reports it. A `SENT` record has it while its calendar file is read.
         calendar: None when KallyAI was not asked for its calendar file.
         reached: Whether it reached somebody (`outcome.reached_somebody`); None until that is known.

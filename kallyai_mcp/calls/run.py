@@ -53,9 +53,9 @@ class Run:
     """One call on its way.
 
     Attributes:
-        record: The record as it was written last.
+        record: The record as it was read or written last; not its end.
         has_ended: Set when the run is over.
-        end: The record as it was when its end had been written; None before.
+        end: What `progress.finish` returned: the record at its end, or its next attempt; None before.
     """
 
     def __init__(self, record: CallRecord, context: CallContext, since_reserved: Stopwatch | None = None) -> None:
@@ -66,9 +66,9 @@ class Run:
         self._ledger = context.ledger
         self._timing = context.timing
         self._clock = context.clock
-        self._since_reserved = since_reserved  # since just before the reservation, for a call that is to be sent
+        self._since_reserved = since_reserved  # since before the reservation, for a call that is to be sent
         self._since_sent: Stopwatch | None = None  # since the newest request left; None if that placed no call
-        self._since_first_sent: Stopwatch | None = None  # since the first one left, which is the record's `sent_at`
+        self._since_first_sent: Stopwatch | None = None  # since the first one left
         self._resend_window: tuple[Stopwatch, float] | None = None  # how long the key may be sent again, and since when
         self._why_not_sent_yet: KallyAIError | None = None  # no connection, or a limit
         self._unwritten: Call | None = None  # the answer, until it is in the ledger

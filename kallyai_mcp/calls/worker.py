@@ -1,4 +1,4 @@
-"""The base of `Calls`: runs calls in the task group of the server, places what is due, takes over from dead workers."""
+"""The base of `Calls`: runs calls in its own task group, places what is due, takes over from dead workers."""
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator

@@ -337,6 +337,20 @@ async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list
     assert (found.stop_reason, [record.state for record in found.records][::2]) == (None, [state, "scheduled"])
 
 
+async def test_a_list_stops_when_the_retry_of_a_call_that_was_asked_for_alone_expires(here: World) -> None:
+    here.answering([after(lambda: here.clock.sleep(60), reply("busy", "c-1"))])
+    await here.run(here.calls.place(replace(here.request(THREE[0]), schedule=here.calls.scheduled(None, 1))))
+    found, _ = await start(here)
+    await here.run(here.clock.sleep(120))
+    here.session.name = None
+    await here.run(here.clock.sleep(3600))
+    why = await here.run(here.ledger.read(lambda tx: tx.rows("SELECT why FROM call_lists")))
+    stopped = await here.run(here.ledger.read(follow_up.find_list, ACCOUNT, found.list_id))
+
+    assert stopped is not None
+    assert (why, stopped.stop_reason) == ([{"why": "refused"}], StopReason.REFUSED)
+
+
 async def test_a_record_that_cannot_be_read_does_not_keep_the_outcome_of_the_next_call(here: World) -> None:
     later = after(lambda: here.clock.sleep(60), reply("success", "c-2"))
     here.answering([reply("busy", "c-1"), later], calendars={"c-2": EVENT})

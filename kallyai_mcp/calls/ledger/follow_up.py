@@ -1,6 +1,6 @@
 """The plan: what comes after a call has ended, a retry or the next candidate of a list, and how it is placed when due.
 
-The transaction that ends a call also inserts the record of the next one, in state `scheduled`, due now or later. So
+The transaction that ends a call also writes the record of the next one, in state `scheduled`, due now or later. So
 neither a crash between two calls nor a second worker can lose a call or place an extra one. The plan is data: how often
 a call is tried is in its record, and the candidates of a list are in the table `call_lists`. The calls of a list are
 the records with its `plan_id`.
@@ -73,7 +73,7 @@ def stop_next_after(tx: Tx, record: CallRecord) -> None:
     for retry in select(tx, record.account, is_retry, fingerprint=record.fingerprint):
         is_next = record.call_id in {attempt.call_id for attempt in retry.schedule.earlier}
         if is_next and retry.state in _NOT_SENT:
-            end(tx, retry.tracking_id, "TRUE", CallState.REFUSED, error)
+            end(tx, retry.tracking_id, "state IN ('scheduled', 'reserved')", CallState.REFUSED, error)
         elif is_next:  # no further one follows
             change(tx, retry.tracking_id, "TRUE", {"attempts": retry.schedule.attempt})
     call_list = _open_list_of(tx, record)
@@ -119,7 +119,7 @@ def take_due(
     in_time = f"{_DUE} AND not_before <= :there AND place_by >= :now AND place_by >= :there"
     names = {f"id_{number}": id_ for number, id_ in enumerate(only)}
     listed = ", ".join(f":{name}" for name in names) or "NULL"
-    of_these = f"(tracking_id IN ({listed}) OR session_id IN ({listed}))"
+    of_these = f"(tracking_id IN ({listed}) OR plan_id = session_id AND plan_id IN ({listed}))"
     due = select(tx, account, f"{in_time} AND {of_these} ORDER BY not_before", now=now, there=there, **names)
     taken = [_take(tx, record, worker) for record in due]
     return [record for record in taken if record is not None]

@@ -123,16 +123,17 @@ def list_related(tx: Tx, account: AccountKey, number: str, texts: Collection[str
 def expire(tx: Tx, only: str | None = None) -> bool:
     """End up to `BATCH` scheduled calls that are too late to be placed, of all accounts; whether there may be more.
 
-    With a tracking id, `only` that one. A list of candidates stops with its call.
+    With a tracking id, `only` that one. A list of candidates stops with its last call.
     """
     is_late = "state = 'scheduled' AND place_by < :now" + (" AND tracking_id = :only" if only is not None else "")
     late = f"SELECT tracking_id FROM calls WHERE {is_late} ORDER BY place_by LIMIT :most"
     ended = "state = 'expired', ended_at = :now, error = :error"
-    changed = f"UPDATE calls SET {ended} WHERE tracking_id IN ({late}) AND {is_late} RETURNING session_id"
+    changed = f"UPDATE calls SET {ended} WHERE tracking_id IN ({late}) AND {is_late} RETURNING plan_id"
     expired = tx.rows(changed, now=tx.now, most=BATCH, error=_EXPIRED, only=only)
     for row in expired:
-        stopped = "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = :session_id AND why IS NULL"
-        tx.run(stopped, now=tx.now, **row)
+        stopped = "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = :plan_id AND why IS NULL"
+        of_list = "plan_id = :plan_id AND state IN ('scheduled', 'reserved', 'sent')"
+        tx.run(f"{stopped} AND NOT EXISTS (SELECT 1 FROM calls WHERE {of_list})", now=tx.now, **row)
     return len(expired) == BATCH
 
 

@@ -444,7 +444,7 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a due call is placed on the account that is signed in",
         Patch("calls.ledger.follow_up", 'select(tx, account, f"{in_time}', 'select(tx, account, f"FALSE OR {in_time}'),
-        Patch("calls.ledger.follow_up", "session_id IN ({listed})", "TRUE"),
+        Patch("calls.ledger.follow_up", "plan_id = session_id AND plan_id IN ({listed})", "TRUE"),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(question(not_before=_due(600)),),
         events=(Event(300, "someone else signs in"), Event(1000, "someone else signs in")),

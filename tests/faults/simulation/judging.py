@@ -182,9 +182,6 @@ SHARED = (
 """The checks of every run."""
 
 
-# When a call may be unknown
-
-
 def may_be_unknown(call: PhoneCall, evidence: Evidence) -> bool:
     """Whether the service's answers, or a deleted ledger, left no way to know what became of the call."""
     if _may_be_deleted(call, evidence):

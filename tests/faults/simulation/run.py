@@ -188,8 +188,6 @@ class Run:
                 tasks.start_soon(self._ask, ask)
         await self._settle()
 
-    # The processes
-
     async def _start(self, number: int, start: Start) -> None:
         home = self._homes[start.home]
         ahead = start.ahead + home.clock_set
@@ -248,8 +246,6 @@ class Run:
         for use in self._evidence.uses:
             if use.answer is None:
                 use.accounts.add(account)
-
-    # The agent
 
     async def _ask(self, ask: Ask) -> None:
         await self._world.sleep(ask.at)
@@ -394,8 +390,6 @@ class Run:
     def _next(self) -> int:
         self._events += 1
         return self._events
-
-    # The end
 
     async def _settle(self) -> None:
         """End all faults, wait until every record has its end, and look at every call once more."""

@@ -211,9 +211,6 @@ def _trouble(rng: random.Random, call_seconds: float) -> Trouble:
     return Trouble(answer, placed=placed, delay=delay if placed or rng.random() < 0.3 else 0.0)
 
 
-# What else happens
-
-
 def _stopped_at_a_step(rng: random.Random, plan: Plan) -> Plan:
     """One process is killed, or its machine is suspended, at one of its steps."""
     process = rng.randrange(len(plan.starts))

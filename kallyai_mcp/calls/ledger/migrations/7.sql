@@ -2,7 +2,7 @@
 -- process of an older version that still runs can write how its calls end.
 --
 -- A list that can't go on so is canceled, with its next call: one whose call another list has, and one whose version had
--- no zone for each candidate, though they differ. One that has ended for good, and whose call another list has, is gone.
+-- no zone for each candidate, though they differ. One that has ended, and whose call another list has, is gone.
 
 ALTER TABLE calls ADD COLUMN plan_id TEXT;
 UPDATE calls SET plan_id = COALESCE(
