@@ -43,7 +43,7 @@ class Calls(Worker):
         async with self._asked_for(request, Consent(asked_by, "not_needed")) as new:
             if (running := self.same_running(new)) is not None:
                 return running
-            return await self.ledger.read(self._reservation(new, request), new, only_checks=True)
+            return await self.context.ledger.read(self._reservation(new, request), new, only_checks=True)
 
     async def place(self, request: CallRequest, *, consent: Consent | None = None) -> CallRecord:
         """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call); returns its record.
@@ -64,7 +64,7 @@ class Calls(Worker):
             with self.reserving(new.account, new.tracking_id):
                 record = await self._reserved(new, request, consent)
                 if record.is_new and record.is_active and not self.start(replace(record, is_new=False), since):
-                    await self.ledger.write(progress.mark_not_sent, record)
+                    await self.context.ledger.write(progress.mark_not_sent, record)
         if record.is_new and not record.is_active:
             self._wake.set()  # it may be due soon
         return self.as_known(await self._looked_again(record))
@@ -75,7 +75,7 @@ class Calls(Worker):
             new = replace(new, worker=await self.leased_name(checks=checks))
             with suppress(LeaseLostError):
                 reserve = self._reservation(new, request)
-                return await self.ledger.write(reserve, new, consent=consent, service_time=self.context.time)
+                return await self.context.ledger.write(reserve, new, consent=consent, service_time=self.context.time)
         raise LedgerUnavailableError("This process lost its lock on the records of its calls.")
 
     def _reservation(self, new: CallRecord, request: CallRequest) -> "partial[CallRecord]":
@@ -87,7 +87,7 @@ class Calls(Worker):
 
         KallyAI is asked once more when it may say more about the call (`CallRecord.may_change`).
         """
-        record = await self.ledger.read(rows.find, await self.account_of_request(), id_)
+        record = await self.context.ledger.read(rows.find, await self.account_of_request(), id_)
         return self.as_known(await self._looked_again(record)) if record is not None else None
 
     async def wait(self, record: CallRecord, seconds: float) -> CallRecord:
@@ -106,7 +106,7 @@ class Calls(Worker):
                 news = run.end if run is not None else None
                 if news is None:
                     with suppress(LedgerUnavailableError):  # it is read again later
-                        news = await self.ledger.read(rows.find, found.account, found.tracking_id)
+                        news = await self.context.ledger.read(rows.find, found.account, found.tracking_id)
                 found = news or found
         return replace(self.as_known(found), is_new=record.is_new, last_call=record.last_call)
 
@@ -122,12 +122,12 @@ class Calls(Worker):
 
         If it has stopped at an unknown outcome, KallyAI is asked once more.
         """
-        found = await self.ledger.read(follow_up.find_list, await self.account_of_request(), list_id)
+        found = await self.context.ledger.read(follow_up.find_list, await self.account_of_request(), list_id)
         if found is None or found.stop_reason is not StopReason.UNKNOWN:
             return found
         for record in found.records[-1:]:  # none if this version can't read it
             await self._looked_again(record)
-        return await self.ledger.read(follow_up.find_list, found.account, list_id)
+        return await self.context.ledger.read(follow_up.find_list, found.account, list_id)
 
     async def wait_for_list(self, call_list: CallList, seconds: float) -> CallList:
         """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it as read last."""
@@ -135,7 +135,7 @@ class Calls(Worker):
             while call_list.is_open:
                 await self.clock.sleep(self.timing.reread_others)
                 with suppress(LedgerUnavailableError):
-                    found = await self.ledger.read(follow_up.find_list, call_list.account, call_list.list_id)
+                    found = await self.context.ledger.read(follow_up.find_list, call_list.account, call_list.list_id)
                     call_list = found or call_list
         return call_list
 
@@ -149,7 +149,7 @@ class Calls(Worker):
                 await look_again(record, self.context)
         worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
         with self.reserving(requested.account, id_):
-            found, is_new = await self.ledger.write(follow_up.reserve_list, requested, consent, worker, id_)
+            found, is_new = await self.context.ledger.write(follow_up.reserve_list, requested, consent, worker, id_)
             for record in found.records:
                 if record.tracking_id == id_:
                     self.start(record, since_reserved)
@@ -163,7 +163,7 @@ class Calls(Worker):
         try:
             yield new
         except PolicyError as error:
-            await self.ledger.write(rows.write_audit, new, consent, refused_by=error.setting)
+            await self.context.ledger.write(rows.write_audit, new, consent, refused_by=error.setting)
             _log.info("not called, because of %s", error.setting)  # its number is only in the audit trail
             count("kallyai.calls.refused", code=error.code)
             raise
@@ -173,5 +173,5 @@ class Calls(Worker):
         with suppress(LedgerUnavailableError):
             if record.may_change:
                 await look_again(record, self.context)
-                return await self.ledger.read(rows.find, record.account, record.tracking_id) or record
+                return await self.context.ledger.read(rows.find, record.account, record.tracking_id) or record
         return record

@@ -15,7 +15,7 @@ from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.ledger import follow_up, progress, rows, upkeep
-from kallyai_mcp.calls.ledger.base import BATCH, Ledger, LedgerUnavailableError, ServiceTime
+from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError, ServiceTime
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.run import Run
 from kallyai_mcp.clock import Stopwatch
@@ -70,11 +70,6 @@ class Worker:
         self._tasks.cancel_scope.cancel()
         return await self._tasks.__aexit__(exc_type, exc, traceback)
 
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger."""
-        return self.context.ledger
-
     async def account_of_request(self) -> AccountKey:
         """The account of this request. Raises `NotSignedInError` when there is none.
 
@@ -99,9 +94,9 @@ class Worker:
         """
         async with self._leasing:
             if self._name is None or (
-                checks and not await self.ledger.read(lambda tx, name: tx.holds_lease(name), self._name)
+                checks and not await self.context.ledger.read(lambda tx, name: tx.holds_lease(name), self._name)
             ):
-                self._name = await self.ledger.database.take_lease()
+                self._name = await self.context.ledger.database.take_lease()
             return self._name
 
     @contextmanager
@@ -171,7 +166,7 @@ class Worker:
             problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")
             with logged("writing down an error"):
                 unknown = replace(record, state=CallState.UNKNOWN, call=None, error=problem)
-                await self.ledger.write(progress.finish, unknown)
+                await self.context.ledger.write(progress.finish, unknown)
             self._wake.set()  # if that could not be written, the record is taken over
         finally:
             # If the ledger confirmed the end late, the next attempt may already run under the same tracking id.
@@ -188,7 +183,7 @@ class Worker:
 
         A list that stops at a result waits while it is not known whether the call reached somebody.
         """
-        found = await self.ledger.read(follow_up.find_list, end.account, list_id)
+        found = await self.context.ledger.read(follow_up.find_list, end.account, list_id)
         is_known = not end.is_active and not (end.state is CallState.ENDED and end.reached is None)
         if found is not None and (is_known or found.until == "all"):
             await self._send_due(end.account, lambda: None, {list_id})
@@ -199,7 +194,7 @@ class Worker:
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
             since_reserved = Stopwatch(self.clock)
             take_due = partial(follow_up.take_due, only=only, service_time=service_time)
-            for record in await self.ledger.write(take_due, account, worker):
+            for record in await self.context.ledger.write(take_due, account, worker):
                 self.start(record, since_reserved)
 
     async def _watch(self) -> None:
@@ -215,7 +210,7 @@ class Worker:
             pause, self._wake = self.timing.watch_idle, anyio.Event()
             with logged("looking for work"):
                 # A change counts at two looks, because the version may not show another one at about the same time.
-                two_looks_ago, one_look_ago, version = one_look_ago, version, self.ledger.database.version()
+                two_looks_ago, one_look_ago, version = one_look_ago, version, self.context.ledger.database.version()
                 if version is None:
                     continue
                 if is_time or version != two_looks_ago:
@@ -232,7 +227,8 @@ class Worker:
             await self.clock.sleep(pause)
             pause = self.timing.purge
             with logged("deleting old records"):
-                while self.ledger.database.version() is not None and await self.ledger.write(upkeep.purge, seconds):
+                ledger = self.context.ledger
+                while ledger.database.version() is not None and await ledger.write(upkeep.purge, seconds):
                     await self.clock.sleep(self.timing.purge_pause)
 
     async def _work(self, account: AccountKey | None = None) -> float:
@@ -240,7 +236,7 @@ class Worker:
 
         None is the account signed in now. Returns the seconds until there may be more to do.
         """
-        work = await self.ledger.read(upkeep.find_work, self._name, self._known())
+        work = await self.context.ledger.read(upkeep.find_work, self._name, self._known())
         is_due = (work.due_in <= 0 or work.is_abandoned) and not self._is_read_only  # what is taken over may be due
         is_more = False
         if work.is_abandoned or is_due:
@@ -260,7 +256,7 @@ class Worker:
         """Take over up to `BATCH` calls of workers that have died; returns whether there may be more."""
         worker = await self.leased_name()
         async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
-            taken = await self.ledger.write(upkeep.take_over, account, worker, self._known())
+            taken = await self.context.ledger.write(upkeep.take_over, account, worker, self._known())
             for record in taken:
                 if record.is_active and record.tracking_id not in self._known():
                     self.start(record)
@@ -272,14 +268,14 @@ class Worker:
             await self.context.learn_time(account)
         # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
         # nothing may be placed; while it is not known, a call waits until it expires.
-        due = await self.ledger.read(follow_up.find_due, account)
+        due = await self.context.ledger.read(follow_up.find_due, account)
         ready = {id_ for id_, before in due.items() if all([await look_again(one, self.context) for one in before])}
         await self._send_due(account, self.context.time, ready)
         await self._expire_late()
         return bool(ready) and len(due) == BATCH
 
     async def _expire_late(self) -> None:
-        while await self.ledger.write(rows.expire):
+        while await self.context.ledger.write(rows.expire):
             await self.clock.sleep(self.timing.purge_pause)
 
     def _known(self) -> set[str]:

@@ -346,7 +346,7 @@ async def _followed(app_context: AppContext, record: Any) -> Any:
     finally:
         if followed.is_active:
             with anyio.CancelScope(shield=True):
-                if await app_context.calls.ledger.write(progress.cancel, record.account, record.tracking_id):
+                if await app_context.calls.context.ledger.write(progress.cancel, record.account, record.tracking_id):
                     say("Canceled. Nobody was called.", err=True)
                 else:
                     command = f"kallyai-mcp show {record.tracking_id} --follow{_sandbox_flag(app_context)}"

@@ -44,7 +44,7 @@ async def status(app_context: AppContext, *, audit: bool) -> Shown:
 async def _audit(app_context: AppContext) -> Shown:
     """The account's 100 newest entries of the audit trail, the newest first, with whole phone numbers."""
     calls = app_context.calls
-    entries = await calls.ledger.read(rows.audit, await calls.account_of_request(), 100)
+    entries = await calls.context.ledger.read(rows.audit, await calls.account_of_request(), 100)
     lines = [] if entries else ["The audit trail is empty: no call was asked for."]
     for entry in entries:
         who = f"asked by {one_line(entry['asked_by'])}" if entry["asked_by"] else ""

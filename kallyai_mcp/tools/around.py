@@ -79,7 +79,7 @@ async def call_around(
         asked_at=app_context.now(),
         goes_on_if_answered=if_answered == "continue",
     )
-    ledger = app_context.calls.ledger
+    ledger = app_context.calls.context.ledger
     if continue_after is None:
         known = await ledger.read(follow_up.find_same_list, wanted_list)
         goes_on = False
@@ -113,7 +113,7 @@ async def _consent(
 ) -> Consent | CallToolResult:
     """Get the consent to start a list or to let one go on, or the result that tells the agent to ask the user."""
     app_context, goes_on = ctx.request_context.lifespan_context, bool(wanted_list.records)
-    last_calls = await app_context.calls.ledger.read(follow_up.last_calls, wanted_list)
+    last_calls = await app_context.calls.context.ledger.read(follow_up.last_calls, wanted_list)
     begun = (wanted_list.list_id, str(len(wanted_list.records))) if goes_on else ()
     question = Question(
         (wanted_list.account.account, wanted_list.fingerprint, *wanted_list.timezones, *begun),

@@ -345,7 +345,7 @@ async def related_to(app_context: AppContext, view: CallView, *, is_new: bool = 
     is_first = view.record is not None and view.record.is_new and view.record.last_call is None and before_id is None
     if view.call_id is None or not has_others or is_first:
         return Related()
-    ledger = app_context.calls.ledger
+    ledger = app_context.calls.context.ledger
     try:
         account = view.record.account if view.record is not None else await app_context.calls.account_of_request()
         records = await ledger.read(rows.list_related, account, number or "", CHANGES.values())

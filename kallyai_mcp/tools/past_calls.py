@@ -84,7 +84,7 @@ async def list_page(app_context: AppContext, *, limit: int, offset: int, wanted:
     known: dict[str, CallRecord] = {}
     is_ledger_read = True
     try:
-        ledger, account = app_context.calls.ledger, await app_context.calls.account_of_request()
+        ledger, account = app_context.calls.context.ledger, await app_context.calls.account_of_request()
         newest = await ledger.read(rows.list_newest, account, _NEWEST)
         known = await ledger.read(rows.find_ended, account, [call.call_id for call in found])
         if offset == 0:
@@ -229,7 +229,7 @@ async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
     """Cancel a list, or a call whose request was not sent yet; the text says whether it was canceled."""
     found = await find_any(app_context, id_)
     if isinstance(found, CallList):
-        await app_context.calls.ledger.write(cancel_list, found.account, id_)
+        await app_context.calls.context.ledger.write(cancel_list, found.account, id_)
         found = await app_context.calls.find_list(id_) or found
         if found.stop_reason is not StopReason.CANCELED:
             return ToolResult("Not canceled: the list is over.", CancelAnswer(status="over", tracking_id=id_))
@@ -240,7 +240,7 @@ async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
         planned = None if found.is_open else (await related_to(app_context, CallView.of_record(found))).planned
         record = planned or found
         if record.is_open:
-            await app_context.calls.ledger.write(progress.cancel, record.account, record.tracking_id)
+            await app_context.calls.context.ledger.write(progress.cancel, record.account, record.tracking_id)
         view = CallView.of_record(await app_context.calls.find(record.tracking_id) or record)
     else:
         view = await view_of(app_context, found)

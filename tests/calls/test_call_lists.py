@@ -142,7 +142,7 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent_unless_a_num
     again, is_new = await start(here, candidates=THREE[::-1])
     changed = await went_on(here, replace(again, records=again.records * 2))
     waiting = await here.run(here.ledger.read(follow_up.list_unfinished, ACCOUNT))
-    before = Consent("test", "form", last_calls=await here.run(here.calls.ledger.read(follow_up.last_calls, again)))
+    before = Consent("test", "form", last_calls=await here.run(here.ledger.read(follow_up.last_calls, again)))
     await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
     with pytest.raises(ConsentOutdatedError):
         await here.run(here.calls.place_list(again, before))

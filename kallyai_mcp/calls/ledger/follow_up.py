@@ -39,7 +39,7 @@ def follow_up(tx: Tx, record: CallRecord) -> CallRecord:
         return retry
     call_list = _open_list_of(tx, record)
     if call_list is not None and call_list.records[-1].tracking_id == record.tracking_id:  # else the user has passed it
-        _advance(tx, call_list)
+        _insert_next(tx, call_list)
     return record
 
 
@@ -168,7 +168,7 @@ def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_
         insert(tx, "call_lists", call_lists.to_row(call_list) | first)
     else:
         _written(tx, call_list)
-    return _advance(tx, call_list, worker, id_), True
+    return _insert_next(tx, call_list, worker, id_), True
 
 
 def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> None:
@@ -186,7 +186,7 @@ def _cancel_next(tx: Tx, call_list: CallList) -> None:
         end(tx, record.tracking_id, own, CallState.CANCELED, list=call_list.list_id)
 
 
-def _advance(tx: Tx, call_list: CallList, worker: str = "", id_: str | None = None) -> CallList:
+def _insert_next(tx: Tx, call_list: CallList, worker: str = "", id_: str | None = None) -> CallList:
     """Insert the call of the next candidate of an open list, or stop the list; returns the list as it is then.
 
     Without `worker`, the call is scheduled, due now. With `worker`, it is reserved for that worker, which sends it at
