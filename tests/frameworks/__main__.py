@@ -31,9 +31,9 @@ _SPEED = "8"
 TIMEOUT = 5
 """The time-out of the first client, in seconds: the OpenAI Agents SDK's default, the shortest of these frameworks."""
 
-_TRIES = 3
+_TRIES = 5
 """How often a client with faults is tried, if it placed no second call: on a busy machine, it may time out before its
-call, or ask again after its end."""
+call, or end its server before KallyAI has the request, or ask again after the end of the call."""
 
 _AT_ONCE = 4
 """How many clients run at once; they mostly wait for calls to end."""

@@ -48,7 +48,7 @@ async def drive(framework: str, name: str, gives_up_after: int, where: str) -> d
     client.TIMEOUT = default
     tools, answer = await client.use(where, "make_call", call | {"wait_seconds": 1})
     answers = [answer]
-    while _IN_PROGRESS.search(answers[-1]) and len(answers) < 20:
+    while _IN_PROGRESS.search(answers[-1]) and len(answers) < 4:
         follow = {"call_id": re.findall(r"\bt-[0-9a-f-]{8,}", answers[-1])[0], "wait_seconds": 45}
         answers.append((await client.use(where, "get_call", follow))[1])
     return {"tools": tools, "timed_out": timed_out, "seconds": seconds, "answers": answers}
