@@ -23,19 +23,10 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.results import ErrorAnswer
+from tests.reference.cases import EXAMPLE
 from tests.sandbox.manual_clock import ManualClock
 
-BISTRO = {
-    "task_category": "restaurant",
-    "task_description": "Book a table",
-    "respondent_phone": "+14155551234",
-    "business_name": "Italian Bistro",
-    "user_name": "Sample Guest",
-    "appointment_date": "2026-01-28",
-    "appointment_time": "19:00",
-    "party_size": 4,
-    "timezone": "America/New_York",
-}
+BISTRO = EXAMPLE | {"task_description": "Book a table", "timezone": "America/New_York"}
 """Arguments of a call that succeeds, if placed when the tests' clock starts."""
 
 _check_schema = Draft202012Validator.check_schema

@@ -6,7 +6,7 @@ Each framework is in an environment of its own, made by uv or npm, with a script
 server is a process with the embedded sandbox. A client times out after 5 s, while the call is in progress, and the same
 call is asked for again: it must be found and followed to its outcome, and must not be placed twice. A client without
 time-outs is aborted after 5 s; the table says so. One whose time-out begins anew with each message of progress must get
-the outcome at once. Exits with 1 when any of that fails.
+the outcome at once. Exits with 1 when any of that fails at the last try; the faults of each try are printed.
 """
 
 import argparse
@@ -32,8 +32,8 @@ TIMEOUT = 5
 """The time-out of the first client, in seconds: the OpenAI Agents SDK's default, the shortest of these frameworks."""
 
 _TRIES = 5
-"""How often a client with faults is tried, if it placed no second call: on a busy machine, it may time out before its
-call, or end its server before KallyAI has the request, or ask again after the end of the call."""
+"""How often a client with faults is tried, if it placed no second call, each time with 2 s more: on a busy machine, it
+may time out before its call, end its server before KallyAI has the request, or ask again after the end of the call."""
 
 _AT_ONCE = 4
 """How many clients run at once; they mostly wait for calls to end."""
@@ -81,17 +81,18 @@ def _observe(framework: Framework, folder: Path) -> dict[str, tuple[list[str], f
     results: dict[str, tuple[list[str], float]] = {}
     with serving(server, port, environment(folder / "http", RATE_LIMIT="3000/minute")):
         for number in range(_TRIES):
-            name = f"Bistro {framework.name} {number}"
-            seen = dict(zip(places, env.drive(name, TIMEOUT, list(places.values())), strict=True))
+            name, timeout = f"Bistro {framework.name} {number}", TIMEOUT + 2 * number
+            seen = env.drive(name, timeout, list(places.values()))
             listed = asyncio.run(_calls(None, url)) + asyncio.run(_calls(env.variables, url))
-            again = []
-            for transport, where in places.items():
+            again = {}
+            for (transport, where), found in zip(places.items(), seen, strict=True):
                 calls = [call for call in listed if call["business_name"] == name_at(name, where)]
-                faults = find_faults(seen[transport], calls, TIMEOUT)
-                results[transport] = faults, seen[transport]["seconds"]
+                faults = find_faults(found, calls, timeout)
+                results[transport] = faults, found["seconds"]
                 if faults and len(calls) < 2:
-                    again.append(transport)
-            places = {transport: places[transport] for transport in again}
+                    again[transport] = where
+                    print(f"{framework.title:18} {transport:6} try {number + 1}: {'; '.join(faults)}", flush=True)
+            places = again
             if not places:
                 break
     return results

@@ -25,7 +25,7 @@ CALL = {
     "respondent_phone": "+12025550110",  # the sandbox's number that keeps the assistant on hold, longer than every wait
 }
 
-_IN_PROGRESS = re.compile("[Ii]n[ _]progress")
+_IN_PROGRESS = re.compile("[Ii]n[ _]progress|Being checked")
 _NOT_AGAIN = re.compile('[Nn]o new call was placed|"placed_now": ?false')
 _EARLY = 0.2
 """How many seconds too early a timer may end."""
@@ -71,6 +71,8 @@ def name_at(name: str, where: str) -> str:
 
 def find_faults(seen: Mapping[str, Any], calls: Sequence[Mapping[str, Any]], timeout: float) -> list[str]:
     """The faults in what was seen (`drive`), a line each; `calls` are those to that business in the server's list."""
+    if "failed" in seen:
+        return [seen["failed"]]
     faults = []
     answers, timed_out, patient = seen["answers"], seen["timed_out"], seen.get("patient")
     if missing := {"make_call", "get_call", "list_calls"}.difference(seen["tools"]):

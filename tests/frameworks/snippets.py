@@ -94,9 +94,12 @@ class Environment:
             self._drive = [python, "-m", "tests.frameworks.drive", name]
 
     def drive(self, name: str, timeout: int, places: Sequence[str]) -> list[dict[str, Any]]:
-        """Run `drive` in each place; returns what it saw; raises `RuntimeError` with its output."""
+        """Run `drive` in each place; returns what it saw, or how it `failed` as a whole."""
         quiet = {"OPENAI_AGENTS_DISABLE_TRACING": "1", "PYTHONWARNINGS": "ignore"}
         command = [*self._drive, name, str(timeout), *places]
-        done = run_well(command, variables=self.variables | quiet, seconds=LIMIT)
+        try:
+            done = run_well(command, variables=self.variables | quiet, seconds=LIMIT)
+        except RuntimeError as error:
+            return [{"failed": str(error), "seconds": 0.0} for _ in places]
         seen: list[dict[str, Any]] = json.loads(done.stdout.strip().rpartition("\n")[2])
         return seen

@@ -39,6 +39,7 @@ def test_every_fault_is_named() -> None:
         ({}, [], "there should be one answered call"),
         ({"answers": [GOOD["answers"][0], "Booked: … call_id 91ab"]}, CALLS, "does not have its outcome"),
         ({"patient": "McpError: MCP error -32001: Request timed out"}, CALLS, "waits on with each message of progress"),
+        ({"failed": "node: timed out after 300 seconds"}, [], "timed out after 300 seconds"),
         ({"seconds": 4.7}, CALLS, "gave up after 4.7 s, before its 5 s"),
     ]
     for change, calls, fault in cases:

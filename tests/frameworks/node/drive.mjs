@@ -36,7 +36,7 @@ async function beg(where) {
 async function askAgain(where) {
   return within(where, LONG, async (client) => {
     const answers = [await client.use("make_call", call(nameAt(where), 1))];
-    while (/in_progress|In progress/.test(answers.at(-1)) && answers.length < 4) {
+    while (/in_progress|In progress|Being checked/.test(answers.at(-1)) && answers.length < 4) {
       const [call_id] = /\bt-[0-9a-f-]{8,}/.exec(answers.at(-1));
       answers.push(await client.use("get_call", { call_id, wait_seconds: 45 }));
     }
