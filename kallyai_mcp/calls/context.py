@@ -98,8 +98,7 @@ class CallContext:
     async def check_account(self, account: AccountKey) -> None:
         """Raise `NotSignedInError`, or `KallyAIError` (code `account_changed`), unless `account` is signed in now."""
         if await self.account() != account:
-            words = "Another account is signed in now than when this call was asked for."
-            raise KallyAIError(words, code="account_changed")
+            raise KallyAIError("Another account is signed in than when the call was asked for.", code="account_changed")
 
     @contextmanager
     def api(self) -> "Iterator[KallyAI]":

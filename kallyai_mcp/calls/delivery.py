@@ -106,9 +106,8 @@ class Delivery:
             since = Stopwatch(self._context.clock)
             await self._context.ledger.write(mark_delivered, records, delivered=delivered)
             for record in records if delivered else ():
-                _remember(
-                    self._last_delivered, (record.account, record.fingerprint), LastDelivered(record.tracking_id, since)
-                )
+                call = record.account, record.fingerprint
+                _remember(self._last_delivered, call, LastDelivered(record.tracking_id, since))
 
 
 def _remember(known: OrderedDict[Any, Any], key: object, value: object) -> None:

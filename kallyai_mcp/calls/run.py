@@ -39,6 +39,9 @@ _LISTED_BEFORE = 3.0
 _JUST_RESERVED = 1.0
 """The most seconds since its reservation for which a record counts as `sent` without being marked again."""
 
+_DATE_WITHIN = 1.0
+"""The most seconds for which the request for a call waits for the service's time."""
+
 _FINDINGS_FIRST = 0.5
 """The most seconds for which an outcome waits for its calendar file, so that both are written at once.
 
@@ -218,7 +221,11 @@ class Run:
         if self._is_late():
             # The API client calls this a second time after a 401, with a new token.
             raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
+        # Else nothing would tell when it left by the service's clock, if this process ended and the clock was set.
+        with suppress(KallyAIError), self._clock.move_on_after(_DATE_WITHIN):
+            await self._context.learn_time(self.record.account)
         is_marked = self.record.state is CallState.SENT and self.record.response_lost_at is None
+        is_marked = is_marked and self.record.clock_offset is not None
         if not is_marked or self._since_reserved is None or self._since_reserved.longest() > _JUST_RESERVED:
             self.record = await self._ledger.write(progress.mark_sent, self.record, service_time=self._context.time)
         await self._context.check_account(self.record.account)
@@ -260,8 +267,7 @@ class Run:
         """
         if self.record.clock_offset is None and self._since_first_sent is not None:
             await self._context.learn_time(self.record.account)
-            if self._context.time() is not None:
-                await self._mark_response_lost()
+            await self._mark_response_lost()
         call = await find(self.record, self._context)
         return call is not None and await self._run_on(call)
 

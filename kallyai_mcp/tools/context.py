@@ -67,9 +67,12 @@ class AppContext:
     zone_is_named: bool = False
 
     async def usage(self) -> Statistics | None:
-        """The account's statistics; None when KallyAI does not give them, or not in time."""
-        with anyio.move_on_after(_USAGE_SECONDS), suppress(KallyAIError):
-            return await self.api().get_statistics()
+        """The account's statistics; None when KallyAI does not give them, or not in time.
+
+        A call that is placed next then knows KallyAI's time from the beginning.
+        """
+        with anyio.move_on_after(_USAGE_SECONDS), suppress(KallyAIError), self.calls.context.api() as api:
+            return await api.get_statistics()
         return None
 
     def for_user_in(self, timezone: str | None) -> "AppContext":

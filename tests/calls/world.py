@@ -255,5 +255,8 @@ async def world(
     app = None if url else service
     api = KallyAI(url or "http://service", tokens=session, user_agent="tests", app=app, retry_backoff=0)
     called = CallContext(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock)
+    if url:  # else a request would ask it for its time
+        with called.api():
+            api.server_time = clock.now()
     async with aclosing(database), Calls(called, works_alone=works_alone, is_read_only=is_read_only) as calls:
         yield World(calls, service, clock, database, session, ledger)

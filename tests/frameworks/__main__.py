@@ -84,15 +84,14 @@ def _observe(framework: Framework, folder: Path) -> dict[str, tuple[list[str], f
             name, timeout = f"Bistro {framework.name} {number}", TIMEOUT + 2 * number
             seen = env.drive(name, timeout, list(places.values()))
             listed = asyncio.run(_calls(None, url)) + asyncio.run(_calls(env.variables, url))
-            again = {}
-            for (transport, where), found in zip(places.items(), seen, strict=True):
+            for (transport, where), found in zip([*places.items()], seen, strict=True):
                 calls = [call for call in listed if call["business_name"] == name_at(name, where)]
                 faults = find_faults(found, calls, timeout)
                 results[transport] = faults, found["seconds"]
                 if faults and len(calls) < 2:
-                    again[transport] = where
                     print(f"{framework.title:18} {transport:6} try {number + 1}: {'; '.join(faults)}", flush=True)
-            places = again
+                else:
+                    del places[transport]
             if not places:
                 break
     return results
@@ -108,8 +107,7 @@ async def _calls(variables: Mapping[str, str] | None, url: str) -> list[dict[str
     async with Client(server, read_timeout_seconds=30) as client:
         answer = await client.call_tool("list_calls", {"limit": 200})
     assert answer.structured_content is not None
-    calls: list[dict[str, Any]] = answer.structured_content["calls"]
-    return calls
+    return list(answer.structured_content["calls"])
 
 
 if __name__ == "__main__":

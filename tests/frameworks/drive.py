@@ -27,8 +27,7 @@ CALL = {
 
 _IN_PROGRESS = re.compile("[Ii]n[ _]progress|Being checked")
 _NOT_AGAIN = re.compile('[Nn]o new call was placed|"placed_now": ?false')
-_EARLY = 0.2
-"""How many seconds too early a timer may end."""
+_EARLY = 0.2  # how many seconds too early a timer may end
 
 
 async def drive(framework: str, name: str, gives_up_after: int, where: str) -> dict[str, Any]:

@@ -101,5 +101,4 @@ class Environment:
             done = run_well(command, variables=self.variables | quiet, seconds=LIMIT)
         except RuntimeError as error:
             return [{"failed": str(error), "seconds": 0.0} for _ in places]
-        seen: list[dict[str, Any]] = json.loads(done.stdout.strip().rpartition("\n")[2])
-        return seen
+        return list(json.loads(done.stdout.strip().rpartition("\n")[2]))

@@ -98,7 +98,7 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.run", "        if self._is_late():\n            # The", "        if False:\n            # The"),
         quirks=Quirks(forgets_keys=True),
         troubles=(Trouble(502, placed=True, delay=96),),
-        look_troubles=(Trouble(503),) * 6,
+        look_troubles=(Trouble(503),) * 8,
     ),
     broken(
         "a refusal of the second request is taken for a proof",
@@ -123,6 +123,12 @@ BROKEN: tuple[Broken, ...] = (
         "nobody takes over the calls of a process that died",
         Patch("calls.worker", "is_more = work.is_abandoned and await", "is_more = False and await"),
         events=(Event(5, "is killed"),),
+        starts=(Start(), Start()),
+    ),
+    broken(
+        "a request leaves before the service's time is known",
+        Patch("calls.run", "await self._context.learn_time(self.record.account)\n        is", "pass\n        is"),
+        events=(Event(1, "has its clock set", seconds=3600), Event(2, "is killed")),
         starts=(Start(), Start()),
     ),
     *(

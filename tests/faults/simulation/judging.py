@@ -223,17 +223,18 @@ def _may_be_deleted(call: PhoneCall, evidence: Evidence) -> bool:
 def _is_undated(call: PhoneCall, evidence: Evidence) -> bool:
     """Whether nothing tells when the call's request left by the service's clock.
 
-    The process that sent the request writes that down with the next response. So it must have ended before, or another
-    account have signed in, and the clock must have been set, or the next process have another one.
+    The process that sends the request asks for the time before; if in vain, it writes it down with the next response.
+    So it must have ended before, or another account have signed in, and the clock must have been set, or the next
+    process have another one.
     """
     ends = (evidence.ended.get(call.sender), *evidence.times_of("someone else signs in"))
     end = min((at for at in ends if at is not None), default=None)
     sets = [at for at in evidence.times_of("has its clock set") if at >= call.started]
-    if end is None or not (sets or len({start.ahead for start in evidence.plan.starts}) > 1):
+    is_set = sets or len({start.ahead for start in evidence.plan.starts}) > 1
+    if end is None or not is_set or not evidence.plan.look_troubles:
         return False
     down = [event for event in evidence.plan.events if event.what == "its ledger fails"]
-    # A response of the very instant at which the call began was to a request before it.
-    dated = [at for name, at in evidence.service.dated if name == call.sender and call.started < at]
+    dated = [at for name, at in evidence.service.dated if name == call.sender]
     return all(
         at > end - _WRITTEN_WITHIN
         or any(0 <= (at - evidence.plan.begins).total_seconds() - each.at <= each.seconds for each in down)

@@ -1,7 +1,6 @@
 """Judges a simulated run by what the service saw."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -160,16 +159,13 @@ def _wrongly_denied(use: Use, number: int, evidence: Evidence) -> Iterator[Viola
     others = [
         other
         for other in evidence.uses
-        if other.task == number
-        and other is not use
-        and other.asked < use.answered
-        and (other.answered > use.asked or other.answered == math.inf)
+        if other.task == number and other is not use and other.asked < use.answered and use.asked < other.answered
     ]
-    task = evidence.plan.tasks[number]
-    # Else it can't know of the other's calls.
-    is_known = len({start.home for start in evidence.plan.starts}) == 1 and not evidence.plan.has(
-        "its ledger is deleted"
-    )
+    task, starts = evidence.plan.tasks[number], evidence.plan.starts
+    is_deleted = evidence.plan.has("its ledger is deleted")
+    # Else it can't know of the other's calls; a machine that was suspended may find no ledger, and says so.
+    says_so = "is not known" in use.text and any(start.at_step for start in starts)
+    is_known = len({start.home for start in starts}) == 1 and not is_deleted and not says_so
     for call in evidence.placed:
         if use.answered_at is None or not _asked_for(call, task):
             continue

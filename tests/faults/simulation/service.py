@@ -149,8 +149,9 @@ class SimulatedService:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request, arrived = Request(scope, receive), self._world.now()
+        is_read = request.method == "POST" or not self._look_troubles  # else most are asked again
         await self._answer(request, send)
-        if (now := self._world.now()) - arrived < _DATE_COUNTS:
+        if is_read and (now := self._world.now()) - arrived < _DATE_COUNTS:
             self.dated.append((request.headers["User-Agent"], now))
 
     async def _answer(self, request: Request, send: Send) -> None:
