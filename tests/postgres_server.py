@@ -77,11 +77,7 @@ class PostgresServer(PostgresDatabases):
     """
 
     def __init__(
-        self,
-        *,
-        folder: Path | None = None,
-        ends_with_this_thread: bool = False,
-        new_data: Path | None = None,
+        self, *, folder: Path | None = None, ends_with_this_thread: bool = False, new_data: Path | None = None
     ) -> None:
         super().__init__(free_port())
         self._user, self._group = _unprivileged_user()

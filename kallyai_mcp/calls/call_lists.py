@@ -136,11 +136,6 @@ class CallList:
         """Whether it may go on, and has not the result that was asked for."""
         return self.may_go_on and self.stop_reason is not StopReason.ANSWERED
 
-    @property
-    def may_have_reached(self) -> bool:
-        """Whether one of its calls reached somebody, may have reached somebody, or is in progress."""
-        return any(record.is_active or record.state is CallState.UNKNOWN or record.reached for record in self.records)
-
     def was_told(self, before: datetime) -> bool:
         """Whether a client was told before this time how its calls ended."""
         ended = [one for one in self.records if one.state in (CallState.ENDED, CallState.UNKNOWN)]

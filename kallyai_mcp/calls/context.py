@@ -112,8 +112,8 @@ class CallContext:
         try:
             yield api
         finally:
-            date = api.server_time
-            is_new = date is not before and began.passed() <= _OLDEST
+            date, known = api.server_time, self._date[0] if self._date is not None else None
+            is_new = date is not before and date is not known and began.passed() <= _OLDEST
             if date is not None and is_new and ((self.time() or date) - date).total_seconds() <= _TOLERANCE:
                 self._date = date, Stopwatch(self.clock)
 

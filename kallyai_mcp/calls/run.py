@@ -58,7 +58,7 @@ class Run:
     Attributes:
         record: The record as it was read or written last; not its end.
         has_ended: Set when the run is over.
-        end: What `progress.finish` returned: the record at its end, or its next attempt; None before.
+        end: What the ledger returned: the record at its end, or its next attempt; None before.
     """
 
     def __init__(self, record: CallRecord, context: CallContext, since_reserved: Stopwatch | None = None) -> None:
@@ -187,6 +187,9 @@ class Run:
     async def _send(self) -> KallyAIError | None:
         """Send the request once; run the call to its end that the service answers with, or return the error."""
         record = self.record
+        # Else nothing would tell when it left by the service's clock, if this process ended and the clock was set.
+        with suppress(KallyAIError), self._clock.move_on_after(_DATE_WITHIN):
+            await self._context.learn_time(record.account)
         try:
             with self._context.api() as api:
                 call = await api.create_call(
@@ -221,11 +224,7 @@ class Run:
         if self._is_late():
             # The API client calls this a second time after a 401, with a new token.
             raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
-        # Else nothing would tell when it left by the service's clock, if this process ended and the clock was set.
-        with suppress(KallyAIError), self._clock.move_on_after(_DATE_WITHIN):
-            await self._context.learn_time(self.record.account)
         is_marked = self.record.state is CallState.SENT and self.record.response_lost_at is None
-        is_marked = is_marked and self.record.clock_offset is not None
         if not is_marked or self._since_reserved is None or self._since_reserved.longest() > _JUST_RESERVED:
             self.record = await self._ledger.write(progress.mark_sent, self.record, service_time=self._context.time)
         await self._context.check_account(self.record.account)

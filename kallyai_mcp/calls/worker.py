@@ -33,9 +33,9 @@ class Worker:
 
     After that the phone calls go on at KallyAI, and the next worker settles their records.
 
-    Unless it `works_alone`, it looks for what is to be done only during a request, because no account is known without
-    one: its clients send their own tokens. If it `is_read_only`, it places no call that is scheduled. Only if it
-    `places_due`, a call for later can be asked for.
+    Unless it `works_alone`, it looks for what is to be done only during a request, and after one for the list that it
+    has asked for, because no account is known without one: its clients send their own tokens. If it `is_read_only`, it
+    places no call that is scheduled. Only if it `places_due`, a call for later can be asked for.
     """
 
     def __init__(self, context: CallContext, *, works_alone: bool = True, is_read_only: bool = False) -> None:
@@ -174,27 +174,36 @@ class Worker:
                 del self._runs[record.tracking_id]
             run.has_ended.set()
         end = run.end or record
-        if end.plan_id is not None and not self._is_read_only:
+        while end.plan_id is not None and not self._is_read_only:
             with logged("calling the next candidate"):
-                await self._send_next(end, end.plan_id)
+                if await self._send_next(end, end.plan_id):
+                    break
+            await self.clock.sleep(self.timing.longest_pause)
 
-    async def _send_next(self, end: CallRecord, list_id: str) -> None:
+    async def _send_next(self, end: CallRecord, list_id: str) -> bool:
         """Send the next call of the list that has a call, with the token of the same request.
 
-        A list that stops at a result waits while it is not known whether the call reached somebody.
+        A list that stops at a result waits while it is not known whether the call reached somebody. Returns False if
+        only another try finds that out, because nothing else works without a request.
         """
         found = await self.context.ledger.read(follow_up.find_list, end.account, list_id)
+        if found is None or not found.is_open or found.is_calling:
+            return True
         is_known = not end.is_active and not (end.state is CallState.ENDED and end.reached is None)
-        if found is not None and (is_known or found.until == "all"):
+        if is_known or found.until == "all":
             await self._send_due(end.account, lambda: None, {list_id})
+        elif not self._works_alone:
+            await self._work(end.account)
+            return False
+        return True
 
     async def _send_due(self, account: AccountKey, service_time: ServiceTime, only: Collection[str]) -> None:
         """Send the calls that `follow_up.take_due` reserves for this worker."""
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
             since_reserved = Stopwatch(self.clock)
-            take_due = partial(follow_up.take_due, only=only, service_time=service_time)
-            for record in await self.context.ledger.write(take_due, account, worker):
+            write = self.context.ledger.write
+            for record in await write(follow_up.take_due, account, worker, only=only, service_time=service_time):
                 self.start(record, since_reserved)
 
     async def _watch(self) -> None:
@@ -232,7 +241,7 @@ class Worker:
                     await self.clock.sleep(self.timing.purge_pause)
 
     async def _work(self, account: AccountKey | None = None) -> float:
-        """Take over the account's calls of workers that have died, and place those that are due.
+        """Take over the account's calls of workers that have died, place those that are due, and end late ones.
 
         None is the account signed in now. Returns the seconds until there may be more to do.
         """
@@ -240,11 +249,11 @@ class Worker:
         is_due = (work.due_in <= 0 or work.is_abandoned) and not self._is_read_only  # what is taken over may be due
         is_more = False
         if work.is_abandoned or is_due:
+            while is_due and await self.context.ledger.write(rows.expire):
+                await self.clock.sleep(self.timing.purge_pause)
             try:
                 account = account or await self.context.account()  # only now: this may ask the system's keyring
             except NotSignedInError:
-                if is_due:
-                    await self._expire_late()
                 return self.timing.watch_idle
             is_more = work.is_abandoned and await self._take_over(account)
             is_more = (is_due and await self._place_due(account)) or is_more
@@ -263,7 +272,7 @@ class Worker:
         return len(taken) >= BATCH
 
     async def _place_due(self, account: AccountKey) -> bool:
-        """Place up to `BATCH` calls that are due, and end those that are too late; returns whether more may be due."""
+        """Place up to `BATCH` calls that are due; returns whether more may be due."""
         with suppress(KallyAIError):
             await self.context.learn_time(account)
         # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
@@ -271,12 +280,7 @@ class Worker:
         due = await self.context.ledger.read(follow_up.find_due, account)
         ready = {id_ for id_, before in due.items() if all([await look_again(one, self.context) for one in before])}
         await self._send_due(account, self.context.time, ready)
-        await self._expire_late()
         return bool(ready) and len(due) == BATCH
-
-    async def _expire_late(self) -> None:
-        while await self.context.ledger.write(rows.expire):
-            await self.clock.sleep(self.timing.purge_pause)
 
     def _known(self) -> set[str]:
         """The tracking ids of the calls that this worker runs or is about to run."""

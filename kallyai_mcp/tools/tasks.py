@@ -184,5 +184,6 @@ def status_of(found: CallRecord | CallList) -> Status:
     if isinstance(found, CallRecord):
         is_canceled = found.state is CallState.CANCELED
     else:
-        is_canceled = found.stop_reason is StopReason.CANCELED and not found.may_have_reached
+        may_have_reached = any(one.is_active or one.state is CallState.UNKNOWN or one.reached for one in found.records)
+        is_canceled = found.stop_reason is StopReason.CANCELED and not may_have_reached
     return "cancelled" if is_canceled else "completed"

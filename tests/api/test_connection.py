@@ -91,10 +91,7 @@ async def test_only_create_call_has_the_long_time_out(monkeypatch: pytest.Monkey
         await released.wait()
         await stream.send(DETAILS)
 
-    async with (
-        client_and_server(when_released, *[hang] * 4) as (client, _server),
-        anyio.create_task_group() as tasks,
-    ):
+    async with client_and_server(when_released, *[hang] * 4) as (client, _server), anyio.create_task_group() as tasks:
         calls = []
 
         async def call() -> None:

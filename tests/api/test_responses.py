@@ -176,10 +176,7 @@ def test_the_urls_of_the_sign_in_pages_are_those_of_the_reference() -> None:
         "https://api.kallyai.com/v1/auth/cli?redirect_uri=http://127.0.0.1:8321&state=s%20t/%C3%A4%26"
     )
     assert client.authorize_url(
-        "YOUR_CLIENT_ID",
-        "YOUR_REDIRECT_URI",
-        state="RANDOM_STATE",
-        scope="calls:read calls:write",
+        "YOUR_CLIENT_ID", "YOUR_REDIRECT_URI", state="RANDOM_STATE", scope="calls:read calls:write"
     ) == (
         "https://api.kallyai.com/v1/auth/authorize?response_type=code&client_id=YOUR_CLIENT_ID"
         "&redirect_uri=YOUR_REDIRECT_URI&state=RANDOM_STATE&scope=calls:read%20calls:write"

@@ -13,10 +13,7 @@ from pathlib import Path
 from typing import Any
 
 _REFERENCE = Path(__file__).parent.parent / "reference"
-_PAYLOADS = {
-    b"/v1/users/me/statistics": "statistics.json",
-    b"/v1/users/me/subscription": "subscription.json",
-}
+_PAYLOADS = {b"/v1/users/me/statistics": "statistics.json", b"/v1/users/me/subscription": "subscription.json"}
 
 
 def _reference(name: str) -> dict[str, Any]:

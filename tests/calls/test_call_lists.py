@@ -42,9 +42,10 @@ async def ended(here: World, found: CallList) -> CallList:
     return await here.run(here.calls.wait_for_list(found, 86_400))
 
 
-async def went_on(here: World, found: CallList) -> CallList:
+async def went_on(here: World, found: CallList, confirmation: str | None = None) -> CallList:
     """Let a list go on after its last call, with a new consent, and wait for its end."""
-    agreed = replace(ANY, last_calls=await here.run(here.ledger.read(follow_up.last_calls, found)))
+    last_calls = await here.run(here.ledger.read(follow_up.last_calls, found))
+    agreed = replace(ANY, last_calls=last_calls, confirmation_id=confirmation)
     going_on, _ = await here.run(here.calls.place_list(found, agreed))
     return await ended(here, going_on)
 
@@ -163,8 +164,10 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_the_us
     service = Service(clock, [reply("busy", f"c-{number}") for number in range(1, 4)])
     policy = CallPolicy(calls_per_hour=1, denied=(NUMBERS[0],))
     async with world(service, place, policy=policy) as here:
-        stopped = await ended(here, (await start(here))[0])
+        stopped = await went_on(here, await ended(here, (await start(here))[0]), "a yes")
         clock.advance(3601)
+        with pytest.raises(ConsentOutdatedError):
+            await went_on(here, stopped, "a yes")
         again, is_new = await start(here)
         calls = len(service.keys)
         last = await went_on(here, again)
@@ -300,19 +303,21 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(
     assert service.keys == []
 
 
+@pytest.mark.parametrize("works_alone", [True, False], ids=["one account", "an account for each request"])
 @pytest.mark.parametrize(
     ("first", "later", "why", "calls"),
     [(503, 200, "needs_decision", 1), (503, 503, "refused", 1), (410, 410, "unknown", 2)],
 )
 async def test_no_candidate_is_called_while_it_is_not_known_whether_the_call_before_reached_somebody(
-    here: World, first: int, later: int, why: str, calls: int
+    place: str, clock: ManualClock, first: int, later: int, why: str, calls: int, *, works_alone: bool
 ) -> None:
-    service = here.answering([reply("failed")], [{"call_id": "c-1", "status": "failed"}], transcript_status=first)
+    service = Service(clock, [reply("failed")], [{"call_id": "c-1", "status": "failed"}], transcript_status=first)
     service.transcripts["c-1"] = "Yes, you have a table"
-    found, _ = await start(here)
-    await here.run(here.clock.sleep(3600))
-    service.transcript_status = later
-    stopped = await ended(here, found)
+    async with world(service, place, works_alone=works_alone) as here:
+        found, _ = await start(here)
+        await here.run(here.clock.sleep(3600))
+        service.transcript_status = later
+        stopped = await ended(here, found)
 
     assert stopped.stop_reason == why
     assert len(set(service.keys)) == calls

@@ -159,9 +159,7 @@ async def test_one_call_of_the_service_belongs_to_one_record_of_an_account(ledge
     assert await ledger.write(progress.bind_call, elsewhere, outcome(call_id="c-1"), proven=False)
 
 
-async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_answered_with_it(
-    ledger: Ledger,
-) -> None:
+async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_answered_with_it(ledger: Ledger) -> None:
     finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))
     await ledger.write(progress.mark_response_lost, finder, service_time=lambda: None)
     await ledger.write(progress.bind_call, finder, outcome(call_id="c-1"), proven=False)

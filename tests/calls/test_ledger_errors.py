@@ -18,7 +18,9 @@ async def test_a_statement_that_is_refused_is_logged_with_its_reason_and_is_no_o
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     a_column_is_missing = "INSERT INTO calls (tracking_id) VALUES ('+14155551234')"
+    twice = "INSERT INTO accounts (api, account) VALUES ('api', 'a'), ('api', 'a')"
     for statement, reason in (
+        (twice, "accounts"),
         ("SELECT nothing_like_it FROM calls", "nothing_like_it"),
         ("SELEC 1", "SELEC"),
         (a_column_is_missing, "api"),

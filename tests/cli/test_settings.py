@@ -28,10 +28,7 @@ BAD: dict[str, dict[str, str]] = {
     "CALLS_PER_DAY": dict.fromkeys(("-1", "1.5", "many"), "is not a number of calls"),
     "DENY_NUMBERS": dict.fromkeys(("4155551234", "+1415,x", "+1 415", "+1415*", "+\u0661"), " is no number or prefix"),
     "STOP_CALLS": {"perhaps": "'perhaps' is neither 1 nor 0"},
-    "SECRET_KEYS": {
-        f"{KEYS},": "not random keys of at least 32 bytes in hexadecimal",
-        "00" * 32: "not random keys",
-    },
+    "SECRET_KEYS": {f"{KEYS},": "not random keys of at least 32 bytes in hexadecimal", "00" * 32: "not random keys"},
     "MCP_TOKEN": dict.fromkeys(("two words of many characters", "short"), "not a token of at least 16 characters"),
     "ALLOWED_HOSTS": {"https://phone.example.com": "is no host", "*": "'*' is no host", ",": "lists nothing"},
     "ALLOWED_ORIGINS": {"app.example.com": "is no origin", "null": "'null' is no origin"},

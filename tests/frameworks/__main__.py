@@ -47,10 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.frameworks", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("frameworks", nargs="*", choices=[*known, []], metavar="FRAMEWORK", help="default: all")
     chosen = [known[name] for name in parser.parse_args().frameworks or known]
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        ThreadPoolExecutor(_AT_ONCE) as pool,
-    ):
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, ThreadPoolExecutor(_AT_ONCE) as pool:
         failed = sum(pool.map(partial(_try, folder=Path(folder)), chosen))
     print(f"{3 * len(chosen) - failed} passed, {failed} failed")
     return 1 if failed else 0

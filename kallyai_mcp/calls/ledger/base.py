@@ -96,7 +96,7 @@ class Tx:
 
 
 class Database(Protocol):
-    """A database that holds a ledger. Every method raises `LedgerUnavailableError` when the database can't be used."""
+    """A database that holds a ledger. They raise `LedgerUnavailableError`, and `StatementError` for our own error."""
 
     async def read(self, work: Callable[[Tx], Result]) -> Result:
         """Run `work`, which only reads, in one transaction."""

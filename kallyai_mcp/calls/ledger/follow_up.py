@@ -163,11 +163,11 @@ def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_
     elif call_list.stop_reason in PASSES:
         call_list = replace(call_list, passed=len(call_list.records))
     call_list = replace(call_list, consent=consent, asked_at=moment(tx.now), stop_reason=None, ended_at=None)
+    used = {"confirmation_id": consent.confirmation_id}
     if known is None:
-        first = {"worker": "", "confirmation_id": consent.confirmation_id}  # `worker` is a column of older versions
-        insert(tx, "call_lists", call_lists.to_row(call_list) | first)
+        insert(tx, "call_lists", call_lists.to_row(call_list) | used | {"worker": ""})  # a column of older versions
     else:
-        _written(tx, call_list)
+        _written(tx, call_list, **used)
     return _insert_next(tx, call_list, worker, id_), True
 
 
@@ -290,9 +290,9 @@ def _stop(tx: Tx, call_list: CallList, reason: StopReason) -> CallList:
     return _written(tx, replace(call_list, stop_reason=reason, ended_at=moment(tx.now)))
 
 
-def _written(tx: Tx, call_list: CallList) -> CallList:
-    """`call_list`, after its row was written anew; `confirmation_id` stays that of the first consent."""
-    row = call_lists.to_row(call_list)
+def _written(tx: Tx, call_list: CallList, **more: Any) -> CallList:
+    """`call_list`, after its row was written anew, with `more` columns."""
+    row = call_lists.to_row(call_list) | more
     settings = ", ".join(f"{name} = :{name}" for name in row)
     tx.run(f"UPDATE call_lists SET {settings} WHERE list_id = :list_id", **row)
     return call_list

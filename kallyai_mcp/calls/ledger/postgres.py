@@ -214,8 +214,9 @@ def _known(error: psycopg.Error | OSError) -> Exception:
     """The ledger's error for one of psycopg."""
     if isinstance(error, OSError):
         return LedgerUnavailableError(f"The ledger's database can't be used: {error}")
-    if isinstance(error, psycopg.errors.UniqueViolation):
-        return ConstraintError(f"The ledger refused the call: {error.diag.constraint_name}")
+    index = error.diag.constraint_name or ""
+    if isinstance(error, psycopg.errors.UniqueViolation) and not index.endswith("_pkey"):  # an index, which is a rule
+        return ConstraintError(f"The ledger refused the call: {index}")
     if isinstance(error, _OWN) and not isinstance(error, _OF_THE_SERVER):
         return StatementError(f"The ledger's database refused a statement: {error.diag.message_primary or error}")
     why = type(error).__name__ if error.sqlstate else "no connection"

@@ -45,8 +45,8 @@ def reserve(
     """Write the record of a call, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
 
     Returns the new record, or the duplicate that answers the request. With `redial`, a duplicate is placed too, unless
-    it is active or its outcome was not delivered. The arguments `arrived` and `delivered` are as for `SameCalls`. With
-    `service_time`, the request of a call that is due now leaves at once, so its record says `sent` from the beginning.
+    it is active or its outcome was not delivered. The arguments `arrived` and `delivered` are as for `SameCalls`. If
+    `service_time` is known, a call that is due now is sent at once, so its record says `sent` from the beginning.
     Without `consent`, none is checked. If it `only_checks`, nothing is written.
 
     Raises:
@@ -64,9 +64,10 @@ def reserve(
     if consent is not None:
         check_consent(tx, consent, "calls", (earlier.last_call,))
     new = earlier.numbered()
+    offset = offset_at(service_time, tx.now) if service_time is not None else None
     # After 429, the list is looked through before the request leaves.
-    if service_time is not None and new.is_active and new.response_lost_at is None:
-        new = replace(new, state=CallState.SENT, sent_at=new.placed_at, clock_offset=offset_at(service_time, tx.now))
+    if offset is not None and new.is_active and new.response_lost_at is None:
+        new = replace(new, state=CallState.SENT, sent_at=new.placed_at, clock_offset=offset)
     row = to_row(new)
     insert(tx, "calls", row | {"confirmation_id": consent.confirmation_id if consent else None})
     if service_time is not None and not tx.holds_lease(new.worker):
@@ -151,6 +152,8 @@ class SameCalls:
 
     def numbered(self) -> CallRecord:
         """The record that is asked for, with the current time, its day, its generation, and its idempotency key.
+
+        A scheduled record of the same call, which is too late, expires.
 
         The key is new, unless the last request of today for the same call was refused by 429: KallyAI may have placed
         that call all the same, and may list it only when it has ended. So the record has the time of that request as

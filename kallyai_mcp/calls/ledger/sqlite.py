@@ -24,9 +24,6 @@ _log = logging.getLogger(__name__)
 _BUSY_SECONDS = 10.0
 """How long to wait for the transactions of other processes. Each takes milliseconds."""
 
-_UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
-"""The codes of a unique index, which is a rule, that refused a statement."""
-
 _OWN = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError, sqlite3.IntegrityError)
 """The errors of a statement that is wrong, so that it would fail in any file; with the code `SQLITE_ERROR`, too."""
 
@@ -187,7 +184,7 @@ class SqliteDatabase:
             return await self._run_sync(in_time)
         except (sqlite3.Error, OSError) as error:
             code = getattr(error, "sqlite_errorcode", None)
-            if code in _UNIQUE:
+            if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE:  # of an index, which is a rule; unlike a primary key
                 raise ConstraintError(f"The ledger refused the call: {error}") from error
             if isinstance(error, _OWN) or code == sqlite3.SQLITE_ERROR:
                 _log.error("the ledger refused a statement: %s", error)

@@ -162,17 +162,18 @@ def _wrongly_denied(use: Use, number: int, evidence: Evidence) -> Iterator[Viola
         if other.task == number and other is not use and other.asked < use.answered and use.asked < other.answered
     ]
     task, starts = evidence.plan.tasks[number], evidence.plan.starts
-    is_deleted = evidence.plan.has("its ledger is deleted")
-    # Else it can't know of the other's calls; a machine that was suspended may find no ledger, and says so.
-    says_so = "is not known" in use.text and any(start.at_step for start in starts)
-    is_known = len({start.home for start in starts}) == 1 and not is_deleted and not says_so
+    # Else it can't know of the other's calls.
+    is_known = len({start.home for start in starts}) == 1 and not evidence.plan.has("its ledger is deleted")
+    own = starts[int(use.process.removeprefix("process ")) :][:1]
+    suspended = sum(what for start in own for what in start.at_step.values() if isinstance(what, float))
+    waited = _WAITED + timedelta(seconds=suspended)
     for call in evidence.placed:
         if use.answered_at is None or not _asked_for(call, task):
             continue
         is_meanwhile = use.asked_at <= call.started <= use.answered_at and not others
         # A call that begins at about the instant of the answer was placed for one of the others.
         waited_for_it = (
-            use.answered_at - use.asked_at > _WAITED and call.started + _NOTICED < use.answered_at < call.ends
+            use.answered_at - use.asked_at > waited and call.started + _NOTICED < use.answered_at < call.ends
         )
         if is_meanwhile or (waited_for_it and is_known):
             yield Violation(Rule.UNTRUE, f"the agent was told {use.text!r}, but {call.call_id} was placed")

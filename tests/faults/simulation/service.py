@@ -149,7 +149,8 @@ class SimulatedService:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request, arrived = Request(scope, receive), self._world.now()
-        is_read = request.method == "POST" or not self._look_troubles  # else most are asked again
+        trouble = next(iter(self._look_troubles), None) if request.method == "GET" else None
+        is_read = trouble is None or trouble.answer not in (429, 502, 503, 504, "page")  # else it is asked again
         await self._answer(request, send)
         if is_read and (now := self._world.now()) - arrived < _DATE_COUNTS:
             self.dated.append((request.headers["User-Agent"], now))
