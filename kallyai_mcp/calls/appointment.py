@@ -96,12 +96,6 @@ def lies_before(appointment: Appointment, moment: datetime | None, zone_name: st
     return over <= today if appointment.end is not None else over < today  # the end of days is the day after them
 
 
-def names_number(appointment: Appointment, number: int) -> bool:
-    """Whether the title of the appointment has this number, other than as a part of a time or a date."""
-    found = rf"(?<![\d:.,/-]){number}(?![\d:/-]|[.,]\d|\s*[ap]\.?\s?m\b)"
-    return re.search(found, appointment.summary or "", re.IGNORECASE) is not None
-
-
 def time_of_day(text: str | None) -> time | None:
     """The hour and the minute in "19:00", "19:00:00", "19:00:00Z", or "7:00 PM"; None for any other text."""
     found = _TIME.fullmatch((text or "").strip())

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, NumberRefusedError, PolicyError, UnauthorizedError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint, new_tracking_id
@@ -22,11 +21,6 @@ _NOT_ASKED = Consent(None, "not_needed")
 
 _ONE_NUMBER = ("KALLYAI_DENY_NUMBERS", "KALLYAI_ALLOW_NUMBERS")
 """The settings that may refuse one candidate and allow the next one."""
-
-_ASK_ONLY = {
-    "en": "Only ask. Do not book, order, or agree to anything.",
-    "es": "Solo pregunta. No reserves, no pidas y no aceptes nada.",
-}
 
 LONGEST = timedelta(hours=2)
 """How long a list may place calls after it was begun or has gone on (`asked_at`)."""
@@ -178,12 +172,6 @@ def _stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
         return StopReason.NEEDS_SIGN_IN
     is_of_number = isinstance(error, PolicyError) and error.setting in _ONE_NUMBER
     return None if is_of_number or isinstance(error, NumberRefusedError) else StopReason.REFUSED
-
-
-def with_ask_only(submission: Submission) -> Submission:
-    """`submission` with the instruction to ask, and not to agree to anything, for a list `until` all were asked."""
-    instructions = (*(submission.additional_instructions or ()), _ASK_ONLY[spoken_language(submission)])
-    return submission.model_copy(update={"additional_instructions": instructions})
 
 
 def to_row(call_list: CallList) -> dict[str, Any]:

@@ -155,6 +155,17 @@ class Calls(Worker):
                     self.start(record, since_reserved)
         return found, is_new
 
+    async def cancel(self, record: CallRecord) -> CallRecord:
+        """Cancel a call; an attempt whose request has left goes on, and is the last one. Returns it as it is then."""
+        await self.context.ledger.write(progress.cancel, record.account, record.tracking_id)
+        found = await self.context.ledger.read(rows.find, record.account, record.tracking_id)
+        return self.as_known(found or record)
+
+    async def cancel_list(self, found: CallList) -> CallList:
+        """Stop a list for good, and cancel its next call if that was not sent; returns it as it is then."""
+        await self.context.ledger.write(follow_up.cancel_list, found.account, found.list_id)
+        return await self.find_list(found.list_id) or found
+
     @asynccontextmanager
     async def _asked_for(self, request: CallRequest, consent: Consent | None) -> AsyncIterator[CallRecord]:
         """A context with the record of a new call. A setting's refusal is in the audit trail, logged, and counted."""

@@ -16,9 +16,8 @@ import click
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.numbers import for_people
-from kallyai_mcp.calls.records import CallRecord, CallRequest
+from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, json_option, run, sandbox_option, say, say_json, say_result
@@ -346,7 +345,7 @@ async def _followed(app_context: AppContext, record: Any) -> Any:
     finally:
         if followed.is_active:
             with anyio.CancelScope(shield=True):
-                if await app_context.calls.context.ledger.write(progress.cancel, record.account, record.tracking_id):
+                if (await app_context.calls.cancel(record)).state is CallState.CANCELED:
                     say("Canceled. Nobody was called.", err=True)
                 else:
                     command = f"kallyai-mcp show {record.tracking_id} --follow{_sandbox_flag(app_context)}"

@@ -8,8 +8,10 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from kallyai_mcp.calls.call_lists import CallList, with_ask_only
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger import follow_up
+from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
@@ -25,6 +27,11 @@ from kallyai_mcp.tools.text.consent import list_preview
 _OF_ONE_CALL = ("respondent_phone", "business_name", "changes_call_id", "session_id", "not_before", "retries", "redial")
 SHARED = tuple(name for name in signature(make_call).parameters if name not in (*_OF_ONE_CALL, "ctx"))
 """The arguments that call_around has in common with make_call."""
+
+_ASK_ONLY = {
+    "en": "Only ask. Do not book, order, or agree to anything.",
+    "es": "Solo pregunta. No reserves, no pidas y no aceptes nada.",
+}
 
 _NO_LIST = "no list with these other arguments has this call; take the call_id of its last call"
 
@@ -72,7 +79,7 @@ async def call_around(
     zones = (callee_zone(call_arguments["timezone"], number, app_context) for number in numbers)
     wanted_list = CallList(
         await app_context.calls.account_of_request(),
-        tuple(map(with_ask_only, submissions) if until == "all" else submissions),
+        tuple(map(_ask_only, submissions) if until == "all" else submissions),
         until,
         accept_other_time=call_arguments["accept_other_time"],
         timezones=tuple(zones),
@@ -96,6 +103,12 @@ async def call_around(
         return agreed
     placed, is_new = await app_context.calls.place_list(to_place, agreed)
     return await wait_and_answer(app_context, placed, call_arguments["wait_seconds"], ctx, placed_now=is_new)
+
+
+def _ask_only(submission: Submission) -> Submission:
+    """`submission` with the instruction to ask, and not to agree to anything, for a list `until` all were asked."""
+    instructions = (*(submission.additional_instructions or ()), _ASK_ONLY[spoken_language(submission)])
+    return submission.model_copy(update={"additional_instructions": instructions})
 
 
 def _with_shared_arguments() -> Signature:

@@ -16,7 +16,7 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho, Transcript, TranscriptEntry
-from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, names_number, with_zone
+from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, with_zone
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.call_search import read_findings
 from kallyai_mcp.calls.ledger import rows
@@ -153,7 +153,7 @@ class CallView:
         departure = departure_in(asked)
         is_open = {
             "appointment_time": asked.appointment_time is not None and not isinstance(made.start, datetime),
-            "party_size": asked.party_size is not None and not names_number(made, asked.party_size),
+            "party_size": asked.party_size is not None and not _names_number(made, asked.party_size),
             "departure_date": departure is not None and departure != self.departs_on,
         }
         return tuple(name for name, is_missing in is_open.items() if is_missing)
@@ -332,6 +332,12 @@ def _answers(question: str, entries: Sequence[TranscriptEntry]) -> Collection[Qu
 def _quote(question: str | None, turns: Sequence[TranscriptEntry]) -> Quote:
     words = one_line(" ".join(turn.content for turn in turns if turn.content), _LONGEST)
     return Quote(question, words, clock(turns[0].timestamp) or None)
+
+
+def _names_number(appointment: Appointment, number: int) -> bool:
+    """Whether the title of the appointment has this number, other than as a part of a time or a date."""
+    found = rf"(?<![\d:.,/-]){number}(?![\d:/-]|[.,]\d|\s*[ap]\.?\s?m\b)"
+    return re.search(found, appointment.summary or "", re.IGNORECASE) is not None
 
 
 def _words(text: str) -> frozenset[str]:

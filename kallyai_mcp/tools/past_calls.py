@@ -12,9 +12,9 @@ from kallyai_mcp.api.errors import ForbiddenError, KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, read_appointment
 from kallyai_mcp.calls.call_lists import CallList, StopReason
-from kallyai_mcp.calls.ledger import progress, rows
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.follow_up import cancel_list, list_unfinished
+from kallyai_mcp.calls.ledger.follow_up import list_unfinished
 from kallyai_mcp.calls.records import DATED_EARLIER, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.call_results import event_facts, list_answer, related_calls, row_answer
 from kallyai_mcp.tools.call_view import CallView, Related, changed_by, find_any, find_call, related_to, view_of
@@ -229,8 +229,7 @@ async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
     """Cancel a list, or a call whose request was not sent yet; the text says whether it was canceled."""
     found = await find_any(app_context, id_)
     if isinstance(found, CallList):
-        await app_context.calls.context.ledger.write(cancel_list, found.account, id_)
-        found = await app_context.calls.find_list(id_) or found
+        found = await app_context.calls.cancel_list(found)
         if found.stop_reason is not StopReason.CANCELED:
             return ToolResult("Not canceled: the list is over.", CancelAnswer(status="over", tracking_id=id_))
         views = [CallView.of_record(record) for record in found.records]
@@ -239,9 +238,7 @@ async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
     if isinstance(found, CallRecord):
         planned = None if found.is_open else (await related_to(app_context, CallView.of_record(found))).planned
         record = planned or found
-        if record.is_open:
-            await app_context.calls.context.ledger.write(progress.cancel, record.account, record.tracking_id)
-        view = CallView.of_record(await app_context.calls.find(record.tracking_id) or record)
+        view = CallView.of_record(await app_context.calls.cancel(record) if record.is_open else record)
     else:
         view = await view_of(app_context, found)
     structure = CancelAnswer(status="in_progress", call_id=view.call_id)
