@@ -176,26 +176,26 @@ class Worker:
         end = run.end or record
         while end.plan_id is not None and not self._is_read_only:
             with logged("calling the next candidate"):
-                if await self._send_next(end, end.plan_id):
+                if await self._send_next(end.account, end.plan_id):
                     break
             await self.clock.sleep(self.timing.longest_pause)
 
-    async def _send_next(self, end: CallRecord, list_id: str) -> bool:
-        """Send the next call of the list that has a call, with the token of the same request.
+    async def _send_next(self, account: AccountKey, list_id: str) -> bool:
+        """Send the next call of a list, which waits for the end of another one, with the token of the same request.
 
-        A list that stops at a result waits while it is not known whether the call reached somebody. Returns False if
-        only another try finds that out, because nothing else works without a request.
+        A list that stops at a result waits while it is not known whether the call before reached somebody. Returns
+        False if this has to be tried again: nothing else works without a request.
         """
-        found = await self.context.ledger.read(follow_up.find_list, end.account, list_id)
+        found = await self.context.ledger.read(follow_up.find_list, account, list_id)
         if found is None or not found.is_open or found.is_calling:
             return True
-        is_known = not end.is_active and not (end.state is CallState.ENDED and end.reached is None)
-        if is_known or found.until == "all":
-            await self._send_due(end.account, lambda: None, {list_id})
-        elif not self._works_alone:
-            await self._work(end.account)
-            return False
-        return True
+        unclear = [one for one in found.records[-2:-1] if one.state is CallState.ENDED and one.reached is None]
+        is_known = not unclear or found.until == "all"
+        if not is_known and not self._works_alone:
+            is_known = await look_again(unclear[0], self.context)
+        if is_known:
+            await self._send_due(account, lambda: None, {list_id})
+        return self._works_alone
 
     async def _send_due(self, account: AccountKey, service_time: ServiceTime, only: Collection[str]) -> None:
         """Send the calls that `follow_up.take_due` reserves for this worker."""

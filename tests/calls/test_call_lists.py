@@ -12,7 +12,7 @@ from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
 from kallyai_mcp.calls.ledger import follow_up, progress, rows
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Tx
 from kallyai_mcp.calls.policy import CallPolicy, Consent
-from kallyai_mcp.calls.records import CallState, new_tracking_id
+from kallyai_mcp.calls.records import CallRecord, CallState, new_tracking_id
 from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.plain import Reader
@@ -165,6 +165,7 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_the_us
     policy = CallPolicy(calls_per_hour=1, denied=(NUMBERS[0],))
     async with world(service, place, policy=policy) as here:
         stopped = await went_on(here, await ended(here, (await start(here))[0]), "a yes")
+        stopped = await went_on(here, stopped, "another yes")
         clock.advance(3601)
         with pytest.raises(ConsentOutdatedError):
             await went_on(here, stopped, "a yes")
@@ -321,6 +322,22 @@ async def test_no_candidate_is_called_while_it_is_not_known_whether_the_call_bef
 
     assert stopped.stop_reason == why
     assert len(set(service.keys)) == calls
+
+
+async def test_after_an_outage_of_the_ledger_a_list_waits_for_what_its_newest_call_reached(here: World) -> None:
+    service = here.answering([reply("busy"), reply("failed", "c-2")], [{"call_id": "c-2", "status": "failed"}])
+    service.transcripts["c-2"] = "Yes, you have a table"
+
+    def fail(result: object) -> None:
+        here.database.is_down = isinstance(result, CallRecord) and result.state is CallState.ENDED
+
+    here.database.after_write = fail
+    await start(here)
+    await here.run(here.clock.sleep(1))
+    here.database.after_write, here.database.is_down, service.transcript_status = lambda _: None, False, 503
+    await here.run(here.clock.sleep(600))
+
+    assert len(service.keys) == 2
 
 
 @pytest.mark.parametrize("state", ["refused", "expired"])

@@ -28,11 +28,7 @@ def request(number: int, method: str, **params: Any) -> str:
 
 INITIALIZE = (
     request(
-        1,
-        "initialize",
-        protocolVersion="2025-11-25",
-        capabilities={},
-        clientInfo={"name": "tests", "version": "1"},
+        1, "initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo={"name": "tests", "version": "1"}
     )
     + json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"})
     + "\n"

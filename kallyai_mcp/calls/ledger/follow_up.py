@@ -157,17 +157,17 @@ def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_
     if known is not None and not (known.may_go_on and len(known.records) == len(requested.records)):
         return known, False
     call_list = replace(known or requested, goes_on_if_answered=requested.goes_on_if_answered)
-    check_consent(tx, consent, "call_lists", last_calls(tx, call_list))
+    check_consent(tx, consent, last_calls(tx, call_list))
     if call_list.was_refused:
         call_list = _without_last(tx, call_list)
     elif call_list.stop_reason in PASSES:
         call_list = replace(call_list, passed=len(call_list.records))
     call_list = replace(call_list, consent=consent, asked_at=moment(tx.now), stop_reason=None, ended_at=None)
-    used = {"confirmation_id": consent.confirmation_id}
     if known is None:
-        insert(tx, "call_lists", call_lists.to_row(call_list) | used | {"worker": ""})  # a column of older versions
+        first = {"worker": "", "confirmation_id": consent.confirmation_id}  # `worker` is a column of older versions
+        insert(tx, "call_lists", call_lists.to_row(call_list) | first)
     else:
-        _written(tx, call_list, **used)
+        _written(tx, call_list)
     return _insert_next(tx, call_list, worker, id_), True
 
 
@@ -290,9 +290,9 @@ def _stop(tx: Tx, call_list: CallList, reason: StopReason) -> CallList:
     return _written(tx, replace(call_list, stop_reason=reason, ended_at=moment(tx.now)))
 
 
-def _written(tx: Tx, call_list: CallList, **more: Any) -> CallList:
-    """`call_list`, after its row was written anew, with `more` columns."""
-    row = call_lists.to_row(call_list) | more
+def _written(tx: Tx, call_list: CallList) -> CallList:
+    """`call_list`, after its row was written anew; `confirmation_id` stays that of the first consent."""
+    row = call_lists.to_row(call_list)
     settings = ", ".join(f"{name} = :{name}" for name in row)
     tx.run(f"UPDATE call_lists SET {settings} WHERE list_id = :list_id", **row)
     return call_list

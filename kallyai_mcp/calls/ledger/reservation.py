@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from kallyai_mcp.api.errors import PolicyError
+from kallyai_mcp.calls.ledger import shared_values
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, ConstraintError, LeaseLostError, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.rows import MINE, NOT_PLACED, expire, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
@@ -62,7 +63,7 @@ def reserve(
     if only_checks:
         return replace(requested, is_new=True, last_call=earlier.last_call)
     if consent is not None:
-        check_consent(tx, consent, "calls", (earlier.last_call,))
+        check_consent(tx, consent, (earlier.last_call,))
     new = earlier.numbered()
     offset = offset_at(service_time, tx.now) if service_time is not None else None
     # After 429, the list is looked through before the request leaves.
@@ -198,14 +199,13 @@ def _placed(tx: Tx, account: AccountKey, number: str | None, most: int, since: f
     return [moment(row["placed_at"]) for row in found]
 
 
-def check_consent(
-    tx: Tx, consent: Consent, table: Literal["calls", "call_lists"], last_calls: tuple[datetime | None, ...]
-) -> None:
-    """Raise `ConsentOutdatedError` if a consent no longer fits. `table` has used confirmations, a list's first."""
+def check_consent(tx: Tx, consent: Consent, last_calls: tuple[datetime | None, ...]) -> None:
+    """Raise `ConsentOutdatedError` if a consent no longer fits; else its confirmation counts as used."""
     if consent.joins:
         raise ConsentOutdatedError("The same call was not placed, so the risks of a new one have to be looked for")
-    used = f"SELECT 1 AS found FROM {table} WHERE confirmation_id = :id"
-    if consent.confirmation_id is not None and tx.rows(used, id=consent.confirmation_id):
+    id_ = consent.confirmation_id
+    # It is valid for minutes.
+    if id_ is not None and shared_values.put(tx, "confirmation", id_, "used", seconds=86_400) is not None:
         raise ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
     if consent.how != "never_asks" and last_calls != consent.last_calls:
         raise ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")

@@ -32,8 +32,8 @@ _REDIAL_JOINS_NOTHING = Patch(
 )
 _CONSENT_IS_NOT_CHECKED = Patch(
     "calls.ledger.reservation",
-    "    if consent.confirmation_id is not None and tx",
-    "    return None\n    if consent.confirmation_id is not None and tx",
+    "    id_ = consent.confirmation_id\n",
+    "    return None\n    id_ = consent.confirmation_id\n",
 )
 _RANDOM_KEY = Patch(
     "calls.records", 'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))', "str(uuid.uuid4())"
@@ -114,7 +114,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a limit is not checked when a call is reserved",
-        Patch("calls.ledger.reservation", "None:\n        raise", "None and only_checks:\n        raise"),
+        Patch("calls.ledger.reservation", "requested)) is not None:", "requested)) is not None and only_checks:"),
         tasks=tuple(table(task_description=f"Ask question {number}") for number in range(12)),
         asks=tuple(Ask(0, task=number) for number in range(12)),
         calls_per_hour=2,
@@ -345,12 +345,7 @@ BROKEN: tuple[Broken, ...] = (
         asks=(Ask(0, gives_up=20), Ask(30), Ask(31)),
         events=(Event(10, "its ledger is deleted"),),
     ),
-    broken(
-        "keys are random",
-        _RANDOM_KEY,
-        asks=(Ask(0), Ask(5, process=1)),
-        starts=(Start(), Start(home=1)),
-    ),
+    broken("keys are random", _RANDOM_KEY, asks=(Ask(0), Ask(5, process=1)), starts=(Start(), Start(home=1))),
     broken(
         "a request leaves at any age",
         Patch("calls.run", "if self._since_reserved is None or self._since_reserved.longest() > within:", "if False:"),
@@ -507,7 +502,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a list goes on while KallyAI does not tell whether somebody talked",
-        Patch("calls.worker", "is_known = not end.is_active and", "is_known = True or"),
+        Patch("calls.worker", "is_known = not unclear or", "is_known = True or"),
         tasks=(_candidates(DROPPED, BOOKED),),
         look_troubles=(Trouble(500),) * 8,
     ),
@@ -544,7 +539,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a list goes on when someone else has signed in",
-        Patch("calls.worker", "is_known = not end.is_active and", "is_known = True or"),
+        Patch("calls.worker", "is_known = not unclear or", "is_known = True or"),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(_candidates("no_answer", BOOKED),),
         events=(Event(20, "someone else signs in"), Event(300, "someone else signs in")),
