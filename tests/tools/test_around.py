@@ -116,7 +116,6 @@ async def test_a_decision_may_take_days_and_then_the_user_is_asked_about_those_w
 async def test_without_forms_a_confirmation_covers_exactly_this_list(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
-    clock.set(clock.now().replace(hour=12, minute=30))  # 7:30 in Washington
     async with open_agent(settings_in(tmp_path, CONFIRM="always"), mode="auto", clock=clock, app=app) as agent:
         asked = await agent.use("call_around", TABLE, candidates=[BUSY, FREE])
         yes = {"confirmation": asked.data["confirmation"]}

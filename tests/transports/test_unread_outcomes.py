@@ -54,10 +54,12 @@ async def ended(peer: Peer) -> None:
     assert await anyio.to_thread.run_sync(peer.process.wait, LIMIT) is not None
 
 
-async def told_to_the_next_client(sandbox: RunningSandbox) -> list[dict[str, Any]]:
-    """What a client that redials both numbers on another server, in this process, is told."""
+async def told_to_the_next_client(sandbox: RunningSandbox, placed: int = 2) -> list[dict[str, Any]]:
+    """What a client that redials both numbers on another server, in this process, is told; it leaves after `placed`."""
     async with open_agent(sandbox.settings(), mode="auto", clock=sandbox.clock) as agent:
-        return [(await agent.use("make_call", call, redial=True)).data for call in (CALL, OTHER)]
+        told = [(await agent.use("make_call", call, redial=True)).data for call in (CALL, OTHER)]
+        await sandbox.wait_for_calls(placed)
+        return told
 
 
 def leave(left: Peer) -> None:
@@ -89,7 +91,7 @@ async def test_an_outcome_that_was_read_is_not_told_again_and_one_that_was_not_i
             ready, _, _ = await anyio.to_thread.run_sync(select.select, [left.reads], [], [], LIMIT)
             end(left)
             await ended(left)
-        told = await told_to_the_next_client(sandbox)
+        told = await told_to_the_next_client(sandbox, placed=3)
         placed = await sandbox.calls()
 
     assert ready

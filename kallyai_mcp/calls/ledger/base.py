@@ -96,7 +96,7 @@ class Tx:
 
 
 class Database(Protocol):
-    """A database that holds a ledger. They raise `LedgerUnavailableError`, and `StatementError` for our own error."""
+    """A database that holds a ledger. Methods raise `LedgerUnavailableError`; `StatementError` for an error of ours."""
 
     async def read(self, work: Callable[[Tx], Result]) -> Result:
         """Run `work`, which only reads, in one transaction."""

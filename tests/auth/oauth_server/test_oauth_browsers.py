@@ -23,9 +23,8 @@ from tests.transports.http_server import CALL, LIMIT, RunningSandbox
 class TokenMemory:
     """The token storage of the SDK's client."""
 
-    def __init__(self) -> None:
-        self.tokens: OAuthToken | None = None
-        self.client: OAuthClientInformationFull | None = None
+    tokens: OAuthToken | None = None
+    client: OAuthClientInformationFull | None = None
 
     async def get_tokens(self) -> OAuthToken | None:
         return self.tokens
