@@ -126,7 +126,7 @@ async def find(record: CallRecord, context: CallContext) -> Call | None:
     others = [Wanted.of(other, None) for other in unbound]
     async with context.api_of(record.account) as api:
         call = await _only_call(api, wanted, others, call_ids)
-    if call is not None and not await ledger.write(progress.bind_call, record, call, proven=False):
+    if call is not None and not await ledger.write(record.account, progress.bind_call, record, call, proven=False):
         raise UncertainError("The call belongs to another record.")
     return call
 
@@ -201,7 +201,7 @@ async def look_again(record: CallRecord, context: CallContext) -> bool:
     if call is None or not call.is_final:
         return False
     findings = await read_findings(context, record.account, call, record)
-    await context.ledger.write(progress.finish, record.ended_with(call, findings))
+    await context.ledger.write(record.account, progress.finish, record.ended_with(call, findings))
     return findings.reached is not None
 
 

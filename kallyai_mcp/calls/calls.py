@@ -64,7 +64,7 @@ class Calls(Worker):
             with self.reserving(new.account, new.tracking_id):
                 record = await self._reserved(new, request, consent)
                 if record.is_new and record.is_active and not self.start(replace(record, is_new=False), since):
-                    await self.context.ledger.write(progress.mark_not_sent, record)
+                    await self.context.ledger.write(record.account, progress.mark_not_sent, record)
         if record.is_new and not record.is_active:
             self._wake.set()  # it may be due soon
         return self.as_known(await self._looked_again(record))
@@ -75,7 +75,8 @@ class Calls(Worker):
             new = replace(new, worker=await self.leased_name(checks=checks))
             with suppress(LeaseLostError):
                 reserve = self._reservation(new, request)
-                return await self.context.ledger.write(reserve, new, consent=consent, service_time=self.context.time)
+                write = self.context.ledger.write
+                return await write(new.account, reserve, new, consent=consent, service_time=self.context.time)
         raise LedgerUnavailableError("This process lost its lock on the records of its calls.")
 
     def _reservation(self, new: CallRecord, request: CallRequest) -> "partial[CallRecord]":
@@ -149,7 +150,8 @@ class Calls(Worker):
                 await look_again(record, self.context)
         worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
         with self.reserving(requested.account, id_):
-            found, is_new = await self.context.ledger.write(follow_up.reserve_list, requested, consent, worker, id_)
+            reserve = partial(follow_up.reserve_list, consent=consent, worker=worker, id_=id_)
+            found, is_new = await self.context.ledger.write(requested.account, reserve, requested)
             for record in found.records:
                 if record.tracking_id == id_:
                     self.start(record, since_reserved)
@@ -157,13 +159,13 @@ class Calls(Worker):
 
     async def cancel(self, record: CallRecord) -> CallRecord:
         """Cancel a call; an attempt whose request has left goes on, and is the last one. Returns it as it is then."""
-        await self.context.ledger.write(progress.cancel, record.account, record.tracking_id)
+        await self.context.ledger.write(record.account, progress.cancel, record.account, record.tracking_id)
         found = await self.context.ledger.read(rows.find, record.account, record.tracking_id)
         return self.as_known(found or record)
 
     async def cancel_list(self, found: CallList) -> CallList:
         """Stop a list for good, and cancel its next call if that was not sent; returns it as it is then."""
-        await self.context.ledger.write(follow_up.cancel_list, found.account, found.list_id)
+        await self.context.ledger.write(found.account, follow_up.cancel_list, found.account, found.list_id)
         return await self.find_list(found.list_id) or found
 
     @asynccontextmanager
@@ -174,7 +176,7 @@ class Calls(Worker):
         try:
             yield new
         except PolicyError as error:
-            await self.context.ledger.write(rows.write_audit, new, consent, refused_by=error.setting)
+            await self.context.ledger.write(account, rows.write_audit, new, consent, refused_by=error.setting)
             _log.info("not called, because of %s", error.setting)  # its number is only in the audit trail
             count("kallyai.calls.refused", code=error.code)
             raise

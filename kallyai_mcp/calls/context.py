@@ -76,13 +76,18 @@ class CallContext:
         return None if abs(since.drift()) > _TOLERANCE else date + timedelta(seconds=since.passed())
 
     async def until_written(
-        self, work: Callable[Concatenate[Tx, Params], Result], /, *args: Params.args, **more: Params.kwargs
+        self,
+        account: AccountKey,
+        work: Callable[Concatenate[Tx, Params], Result],
+        /,
+        *args: Params.args,
+        **more: Params.kwargs,
     ) -> Result:
         """`Ledger.write`, repeated until the ledger can be used: what `work` writes, nobody could find out again."""
         waits = pauses(self.timing.pause, self.timing.longest_pause)
         while True:
             try:
-                return await self.ledger.write(work, *args, **more)
+                return await self.ledger.write(account, work, *args, **more)
             except ConstraintError:
                 raise
             except LedgerUnavailableError as error:

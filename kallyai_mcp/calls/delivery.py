@@ -104,7 +104,7 @@ class Delivery:
     async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
         with suppress(LedgerUnavailableError):  # the outcome is delivered once more, which does no harm
             since = Stopwatch(self._context.clock)
-            await self._context.ledger.write(mark_delivered, records, delivered=delivered)
+            await self._context.ledger.write(None, mark_delivered, records, delivered=delivered)
             for record in records if delivered else ():
                 call = record.account, record.fingerprint
                 _remember(self._last_delivered, call, LastDelivered(record.tracking_id, since))

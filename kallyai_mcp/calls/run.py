@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import anyio
 from anyio import CancelScope, move_on_after
@@ -96,9 +97,10 @@ class Run:
             # The server ends. If the record stayed `sent`, the next server would search for a call that isn't there.
             with CancelScope(shield=True), move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
                 if self._since_sent is None:
-                    await self._ledger.write(progress.mark_not_sent, self.record)
+                    await self._ledger.write(self.record.account, progress.mark_not_sent, self.record)
                 elif self._unwritten is not None:
-                    await self._ledger.write(progress.bind_call, self.record, self._unwritten, proven=True)
+                    bind = partial(progress.bind_call, proven=True)
+                    await self._ledger.write(self.record.account, bind, self.record, self._unwritten)
             raise
 
     async def settle(self) -> None:
@@ -150,7 +152,7 @@ class Run:
             if self.record.response_lost_at is None:  # so that another process can cancel the call meanwhile
                 self.record = replace(self.record, state=CallState.RESERVED, sent_at=None, clock_offset=None)
                 with suppress(LedgerUnavailableError):
-                    await self._ledger.write(progress.mark_not_sent, self.record)
+                    await self._ledger.write(self.record.account, progress.mark_not_sent, self.record)
             await self._clock.sleep(pause)
 
     async def _settle_limited(self, error: KallyAIError) -> bool:
@@ -207,7 +209,7 @@ class Run:
             with self._clock.move_on_after(_FINDINGS_FIRST):
                 record = record.ended_with(call, await read_findings(self._context, record.account, call, record))
         bound = await self._context.until_written(
-            progress.bind_call, record, call, proven=True, service_time=self._context.time
+            record.account, progress.bind_call, record, call, proven=True, service_time=self._context.time
         )
         self._unwritten = None
         if bound is None:  # it is not known whether a new one was placed
@@ -226,7 +228,8 @@ class Run:
             raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
         is_marked = self.record.state is CallState.SENT and self.record.response_lost_at is None
         if not is_marked or self._since_reserved is None or self._since_reserved.longest() > _JUST_RESERVED:
-            self.record = await self._ledger.write(progress.mark_sent, self.record, service_time=self._context.time)
+            mark_sent = partial(progress.mark_sent, service_time=self._context.time)
+            self.record = await self._ledger.write(self.record.account, mark_sent, self.record)
         await self._context.check_account(self.record.account)
 
     def _before_write(self) -> None:
@@ -255,9 +258,8 @@ class Run:
     async def _mark_response_lost(self) -> None:
         """See `progress.mark_response_lost`."""
         since_sent = self._since_first_sent.passed if self._since_first_sent is not None else None
-        self.record = await self._context.until_written(
-            progress.mark_response_lost, self.record, service_time=self._context.time, since_sent=since_sent
-        )
+        mark = partial(progress.mark_response_lost, service_time=self._context.time, since_sent=since_sent)
+        self.record = await self._context.until_written(self.record.account, mark, self.record)
 
     async def _look(self) -> bool:
         """Look once for the call; if it is found, run it to its end. Errors are those of `find`.
@@ -321,7 +323,7 @@ class Run:
         ended = replace(self.record, state=state, call=None, error=error)
         if call is not None:
             ended = ended.ended_with(call, await read_findings(self._context, ended.account, call, self.record))
-        self.end = await self._context.until_written(progress.finish, ended)
+        self.end = await self._context.until_written(ended.account, progress.finish, ended)
         if error is not None and state is CallState.REFUSED:
             count("kallyai.calls.refused", code=error.code)
         else:

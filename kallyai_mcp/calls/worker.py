@@ -110,7 +110,7 @@ class Worker:
 
         async def undone() -> None:
             try:
-                await self.context.until_written(progress.release, account, tracking_id)
+                await self.context.until_written(account, progress.release, account, tracking_id)
             finally:
                 self._reserving.discard(tracking_id)
 
@@ -166,7 +166,7 @@ class Worker:
             problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")
             with logged("writing down an error"):
                 unknown = replace(record, state=CallState.UNKNOWN, call=None, error=problem)
-                await self.context.ledger.write(progress.finish, unknown)
+                await self.context.ledger.write(record.account, progress.finish, unknown)
             self._wake.set()  # if that could not be written, the record is taken over
         finally:
             # If the ledger confirmed the end late, the next attempt may already run under the same tracking id.
@@ -202,8 +202,8 @@ class Worker:
         worker = await self.leased_name()
         async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
             since_reserved = Stopwatch(self.clock)
-            write = self.context.ledger.write
-            for record in await write(follow_up.take_due, account, worker, only=only, service_time=service_time):
+            take_due = partial(follow_up.take_due, only=only, service_time=service_time)
+            for record in await self.context.ledger.write(account, take_due, account, worker):
                 self.start(record, since_reserved)
 
     async def _watch(self) -> None:
@@ -237,7 +237,7 @@ class Worker:
             pause = self.timing.purge
             with logged("deleting old records"):
                 ledger = self.context.ledger
-                while ledger.database.version() is not None and await ledger.write(upkeep.purge, seconds):
+                while ledger.database.version() is not None and await ledger.write(None, upkeep.purge, seconds):
                     await self.clock.sleep(self.timing.purge_pause)
 
     async def _work(self, account: AccountKey | None = None) -> float:
@@ -249,7 +249,7 @@ class Worker:
         is_due = (work.due_in <= 0 or work.is_abandoned) and not self._is_read_only  # what is taken over may be due
         is_more = False
         if work.is_abandoned or is_due:
-            while is_due and await self.context.ledger.write(rows.expire):
+            while is_due and await self.context.ledger.write(None, rows.expire):
                 await self.clock.sleep(self.timing.purge_pause)
             try:
                 account = account or await self.context.account()  # only now: this may ask the system's keyring
@@ -265,7 +265,7 @@ class Worker:
         """Take over up to `BATCH` calls of workers that have died; returns whether there may be more."""
         worker = await self.leased_name()
         async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
-            taken = await self.context.ledger.write(upkeep.take_over, account, worker, self._known())
+            taken = await self.context.ledger.write(account, upkeep.take_over, account, worker, self._known())
             for record in taken:
                 if record.is_active and record.tracking_id not in self._known():
                     self.start(record)

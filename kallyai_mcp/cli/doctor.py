@@ -117,7 +117,7 @@ async def _api(connection: Connection) -> Finding:
 
 async def _ledger(connection: Connection) -> Finding:
     settings = connection.settings
-    await connection.ledger().write(lambda tx: tx.now)  # raises an error if it can't be written
+    await connection.ledger().write(None, lambda tx: tx.now)  # raises an error if it can't be written
     where = settings.home / "ledger.db" if settings.database_url is None else "PostgreSQL"
     return Finding("ledger", "ok", f"{where} can be written")
 

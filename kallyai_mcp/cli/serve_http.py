@@ -220,7 +220,7 @@ def create_oauth_server(
     provider = Provider(
         issuer=issuer,
         sealed_tokens=SealedTokens(settings.secret_keys, issuer, clock),
-        put=lambda *value: ledger.write(shared_values.put, *value),
+        put=lambda *value: ledger.write(None, shared_values.put, *value),
         get=lambda *name: ledger.read(shared_values.get, *name),
         fetch=fetch or DocumentFetcher(settings.user_agent).fetch,
         api=connection.api,

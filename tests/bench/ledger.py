@@ -87,18 +87,18 @@ async def _timed(rounds: int, work: Callable[[int], Awaitable[None]]) -> float:
 async def _measure(database: Database, driver: str, size: int) -> None:
     ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
     async with aclosing(database):
-        await ledger.write(lambda tx: tx.now)
+        await ledger.write(None, lambda tx: tx.now)
         await _fill(database, size)
         worker = await database.take_lease()
 
         async def place(number: int) -> None:
             """Reserve a call, note that its request leaves, write its outcome, and note that it was told."""
             asked = replace(_record(f"new {number}", datetime.now(UTC)), worker=worker)
-            record = await ledger.write(reservation.reserve, asked, redial=False)
-            record = await ledger.write(progress.mark_sent, record, service_time=lambda: None)
+            record = await ledger.write(asked.account, reservation.reserve, asked, redial=False)
+            record = await ledger.write(record.account, progress.mark_sent, record, service_time=lambda: None)
             over = replace(record, state=CallState.ENDED, call=_call(f"new {number}"), call_id=f"c-new {number}")
-            await ledger.write(progress.finish, over)
-            await ledger.write(progress.mark_delivered, [over], delivered=True)
+            await ledger.write(over.account, progress.finish, over)
+            await ledger.write(None, progress.mark_delivered, [over], delivered=True)
 
         async def list_calls(_: int) -> None:
             """What `list_calls` reads, for ten calls."""
@@ -110,13 +110,13 @@ async def _measure(database: Database, driver: str, size: int) -> None:
 
         async def purge(_: int) -> None:
             """One transaction that deletes old records."""
-            assert await ledger.write(upkeep.purge, 1.5 * _SPAN.total_seconds())
+            assert await ledger.write(None, upkeep.purge, 1.5 * _SPAN.total_seconds())
 
         async def take_due(_: int) -> None:
             """Two transactions for calls that are due."""
             due = await ledger.read(follow_up.find_due, _WITH_DUE_CALLS)
             take = partial(follow_up.take_due, only=due, service_time=lambda: None)
-            assert len(await ledger.write(take, _WITH_DUE_CALLS, "worker")) == BATCH
+            assert len(await ledger.write(_WITH_DUE_CALLS, take, _WITH_DUE_CALLS, "worker")) == BATCH
 
         what, batches = f"{size:,} records, {driver}", min(ROUNDS, _MANY // BATCH // 2)
         row(f"place, {what}", "ms", [await _timed(ROUNDS, place)], at_most=20)

@@ -61,9 +61,9 @@ async def kept_record(
     """Write `record` into the ledger at `place`, as it is and when it was placed, or that `policy` refuses it."""
     async with opened(place, lambda: record.placed_at, policy) as ledger:
         try:
-            await ledger.write(reservation.reserve, record, redial=True, consent=consent)
+            await ledger.write(record.account, reservation.reserve, record, redial=True, consent=consent)
         except PolicyError as error:
-            await ledger.write(rows.write_audit, record, consent, refused_by=error.setting)
+            await ledger.write(record.account, rows.write_audit, record, consent, refused_by=error.setting)
             raise
 
 
@@ -103,7 +103,7 @@ def ended_as(record: CallRecord, call: Call) -> CallRecord:
 
 async def reserved(ledger: Ledger, record: CallRecord, consent: Consent | None = None) -> CallRecord:
     """Reserve a call that is new."""
-    record = await ledger.write(reservation.reserve, record, redial=False, consent=consent)
+    record = await ledger.write(record.account, reservation.reserve, record, redial=False, consent=consent)
     assert record.is_new
     return record
 
@@ -111,20 +111,20 @@ async def reserved(ledger: Ledger, record: CallRecord, consent: Consent | None =
 async def sent(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Reserve a call under a lease of its own process, and note that its request leaves."""
     record = await reserved(ledger, replace(record, worker=await ledger.database.take_lease()))
-    return await ledger.write(progress.mark_sent, record, service_time=lambda: None)
+    return await ledger.write(record.account, progress.mark_sent, record, service_time=lambda: None)
 
 
 async def ended(ledger: Ledger, record: CallRecord, status: str = "success", *, delivered: bool = True) -> CallRecord:
     """Reserve a call and write down its outcome."""
     over = ended_as(await reserved(ledger, record), outcome(status, f"c-{record.tracking_id}"))
-    record = await ledger.write(progress.finish, over)
+    record = await ledger.write(record.account, progress.finish, over)
     if delivered:
-        await ledger.write(progress.mark_delivered, [record], delivered=True)
+        await ledger.write(None, progress.mark_delivered, [record], delivered=True)
     return record
 
 
 async def is_placed(ledger: Ledger, record: CallRecord, *, redial: bool = False) -> bool:
-    return (await ledger.write(reservation.reserve, record, redial=redial)).is_new
+    return (await ledger.write(record.account, reservation.reserve, record, redial=redial)).is_new
 
 
 async def state_of(ledger: Ledger, record: CallRecord) -> CallState | None:
@@ -175,8 +175,7 @@ class WatchedDatabase:
             if self.unconfirmed:
                 self.unconfirmed -= 1
                 raise LedgerUnavailableError("the confirmation was lost")
-            for one in result if isinstance(result, list) else ():  # the writes of a ledger share a transaction
-                self.after_write(one)
+            self.after_write(result)
             return result
 
     def version(self) -> object:

@@ -187,7 +187,7 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
     service.calendars["c-2"] = service.calendars["c-3"] = EVENT
     found, _ = await start(here)
     await here.run(here.clock.sleep(5))
-    await here.run(here.ledger.write(follow_up.cancel_list, ACCOUNT, found.list_id))
+    await here.run(here.ledger.write(ACCOUNT, follow_up.cancel_list, ACCOUNT, found.list_id))
     during, is_new_during = await start(here)
     await ended(here, found)
     canceled, is_new_after = await start(here)
@@ -257,11 +257,13 @@ async def left_after_one_call(here: World, stopped: CallList | None = None) -> C
     """A list, new or `stopped`, whose process has ended after a call that reached nobody, before it placed the next."""
     asked, worker = stopped or await wanted(here), await here.run(here.ledger.database.take_lease())
     agreed = replace(ANY, last_calls=await here.run(here.ledger.read(follow_up.last_calls, asked)))
-    begun, _ = await here.run(here.ledger.write(follow_up.reserve_list, asked, agreed, worker, new_tracking_id()))
+    begun, _ = await here.run(
+        here.ledger.write(ACCOUNT, follow_up.reserve_list, asked, agreed, worker, new_tracking_id())
+    )
     call = Call.model_validate(NOBODY)
-    sent = await here.run(here.ledger.write(progress.mark_sent, begun.records[-1], service_time=lambda: None))
-    await here.run(here.ledger.write(progress.bind_call, sent, call, proven=True))
-    await here.run(here.ledger.write(progress.finish, ended_as(sent, call)))
+    sent = await here.run(here.ledger.write(ACCOUNT, progress.mark_sent, begun.records[-1], service_time=lambda: None))
+    await here.run(here.ledger.write(ACCOUNT, progress.bind_call, sent, call, proven=True))
+    await here.run(here.ledger.write(ACCOUNT, progress.finish, ended_as(sent, call)))
     left = await here.run(here.ledger.read(follow_up.find_list, asked.account, asked.list_id))
     assert left is not None
     assert [each.state for each in left.records[-2:]] == [CallState.ENDED, CallState.SCHEDULED]
@@ -293,7 +295,7 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(
         if is_taken:
             worker = await here.run(here.ledger.database.take_lease())
             take_due = partial(follow_up.take_due, only=[left.list_id], service_time=lambda: None)
-            await here.run(here.ledger.write(take_due, ACCOUNT, worker))
+            await here.run(here.ledger.write(ACCOUNT, take_due, ACCOUNT, worker))
         service.transcripts["c-1"] = "Yes, you have a table"
     async with world(service, place) as here:
         await here.run(clock.sleep(60))
@@ -354,7 +356,7 @@ async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list
             follow_up.follow_up(tx, own_call)
         return follow_up.find_list(tx, ACCOUNT, left.list_id)
 
-    found = await here.run(here.ledger.write(list_after))
+    found = await here.run(here.ledger.write(ACCOUNT, list_after))
     assert found is not None
     assert (found.stop_reason, [record.state for record in found.records][::2]) == (None, [state, "scheduled"])
 
@@ -379,7 +381,7 @@ async def test_a_record_that_cannot_be_read_does_not_keep_the_outcome_of_the_nex
     found, _ = await start(here)
     await here.run(here.clock.sleep(30))
     newer = "UPDATE calls SET outcome = '{}' WHERE call_id = 'c-1'"
-    await here.run(here.ledger.write(lambda tx: tx.run(newer)))
+    await here.run(here.ledger.write(ACCOUNT, lambda tx: tx.run(newer)))
     last = await ended(here, found)
 
     assert ([record.call_id for record in last.records], last.stop_reason) == (["c-2"], StopReason.BOOKED)

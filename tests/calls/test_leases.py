@@ -30,7 +30,7 @@ async def other(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
 
 async def why_not_sent(ledger: Ledger, record: CallRecord) -> str:
     with pytest.raises(KallyAIError) as raised:
-        await ledger.write(progress.mark_sent, record, service_time=lambda: None)
+        await ledger.write(ACCOUNT, progress.mark_sent, record, service_time=lambda: None)
     return raised.value.code
 
 
@@ -46,7 +46,9 @@ async def test_a_request_leaves_only_while_its_record_is_young(
     record = await leased(ledger, asked())
     clock.set_wall_clock(seconds)
     if leaves:
-        assert (await ledger.write(progress.mark_sent, record, service_time=lambda: None)).state is CallState.SENT
+        assert (
+            await ledger.write(ACCOUNT, progress.mark_sent, record, service_time=lambda: None)
+        ).state is CallState.SENT
     else:
         assert await why_not_sent(ledger, record) == "too_late"
         assert await state_of(ledger, record) is CallState.RESERVED
@@ -56,9 +58,9 @@ async def test_no_request_leaves_for_a_record_that_has_ended(ledger: Ledger) -> 
     for number, state in enumerate((CallState.ENDED, CallState.REFUSED, CallState.UNKNOWN, CallState.CANCELED)):
         record = await leased(ledger, another(number))
         if state is CallState.CANCELED:
-            await ledger.write(progress.cancel, ACCOUNT, record.tracking_id)
+            await ledger.write(ACCOUNT, progress.cancel, ACCOUNT, record.tracking_id)
         else:
-            await ledger.write(progress.finish, replace(record, state=state))
+            await ledger.write(ACCOUNT, progress.finish, replace(record, state=state))
         assert await why_not_sent(ledger, record) == "not_sent"
         assert await state_of(ledger, record) is state
 
@@ -79,19 +81,21 @@ async def test_records_are_taken_over_once_and_only_those_of_the_account(ledger:
         await reserved(ledger, another(number, account=account, worker=worker))
     await ended(ledger, another(4, worker=worker))
     unknown = await reserved(ledger, another(5, worker=worker))
-    await ledger.write(progress.finish, replace(unknown, state=CallState.UNKNOWN))
+    await ledger.write(ACCOUNT, progress.finish, replace(unknown, state=CallState.UNKNOWN))
     await ledger.database.aclose()
 
     first = await other.database.take_lease()
-    taken = await other.write(upkeep.take_over, ACCOUNT, first, ())
+    taken = await other.write(ACCOUNT, upkeep.take_over, ACCOUNT, first, ())
     assert {record.tracking_id for record in taken} == {"t-1", "t-3"}
-    assert await other.write(upkeep.take_over, ACCOUNT, first, {"t-1", "t-3"}) == []
+    assert await other.write(ACCOUNT, upkeep.take_over, ACCOUNT, first, {"t-1", "t-3"}) == []
     assert (await other.read(upkeep.find_work, first, {"t-1", "t-3"})).is_abandoned
-    assert [record.tracking_id for record in await other.write(upkeep.take_over, theirs, first, ())] == ["t-2"]
+    assert [record.tracking_id for record in await other.write(theirs, upkeep.take_over, theirs, first, ())] == ["t-2"]
     assert not (await other.read(upkeep.find_work, first, {"t-1", "t-2", "t-3"})).is_abandoned
     # If the confirmation of a transaction was lost, a worker does not know of a record that is its own.
     assert (await other.read(upkeep.find_work, first, {"t-1", "t-2"})).is_abandoned
-    assert [each.tracking_id for each in await other.write(upkeep.take_over, ACCOUNT, first, {"t-1"})] == ["t-3"]
+    assert [each.tracking_id for each in await other.write(ACCOUNT, upkeep.take_over, ACCOUNT, first, {"t-1"})] == [
+        "t-3"
+    ]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has neither SIGSTOP nor SIGKILL")
@@ -109,8 +113,8 @@ async def test_a_suspended_process_keeps_its_records_and_those_of_a_killed_one_a
             os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)  # noqa: ASYNC222 - at once
             worker = await here.database.take_lease()
             is_abandoned = (await here.read(upkeep.find_work, worker)).is_abandoned
-            taken_over = await here.write(upkeep.take_over, ACCOUNT, worker, ())
-            duplicate = await here.write(reservation.reserve, asked(2), redial=True)
+            taken_over = await here.write(ACCOUNT, upkeep.take_over, ACCOUNT, worker, ())
+            duplicate = await here.write(ACCOUNT, reservation.reserve, asked(2), redial=True)
             process.send_signal(signal.SIGCONT)
             await process.stdin.send(b"\n")
             state = await printed.receive_until(b"\n", 100)
@@ -119,7 +123,7 @@ async def test_a_suspended_process_keeps_its_records_and_those_of_a_killed_one_a
             with anyio.fail_after(LIMIT):  # PostgreSQL learns of it within milliseconds
                 while not (await here.read(upkeep.find_work, worker)).is_abandoned:
                     await anyio.lowlevel.checkpoint()
-            [taken] = await here.write(upkeep.take_over, ACCOUNT, worker, ())
+            [taken] = await here.write(ACCOUNT, upkeep.take_over, ACCOUNT, worker, ())
             await here.database.take_lease()
 
     assert (is_abandoned, taken_over) == (False, [])
@@ -133,10 +137,13 @@ async def hold_a_lease(place: str) -> None:
     async with opened(place) as ledger:
         worker = await ledger.database.take_lease()
         new = replace(asked(), worker=worker, placed_at=system_now())
-        record = await ledger.write(reservation.reserve, new, redial=False)
+        record = await ledger.write(ACCOUNT, reservation.reserve, new, redial=False)
         print(worker, flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
-            print((await ledger.write(progress.mark_sent, record, service_time=lambda: None)).state.value, flush=True)
+            print(
+                (await ledger.write(ACCOUNT, progress.mark_sent, record, service_time=lambda: None)).state.value,
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

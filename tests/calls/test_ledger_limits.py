@@ -23,7 +23,7 @@ async def refusal(place: str, clock: ManualClock, record: CallRecord, policy: Ca
     """Reserve `record` under `policy`; the error that refuses it."""
     async with opened(place, clock.now, policy) as ledger:
         try:
-            await ledger.write(reservation.reserve, record, redial=False)
+            await ledger.write(ACCOUNT, reservation.reserve, record, redial=False)
         except PolicyError as error:
             return error
     return None
@@ -32,12 +32,12 @@ async def refusal(place: str, clock: ManualClock, record: CallRecord, policy: Ca
 async def test_only_a_call_that_may_have_been_placed_counts(place: str, clock: ManualClock, ledger: Ledger) -> None:
     policy = CallPolicy(calls_per_hour=1)
     refused, canceled, unknown = [await reserved(ledger, another(number)) for number in range(3)]
-    await ledger.write(progress.finish, replace(refused, state=CallState.REFUSED))
-    await ledger.write(progress.cancel, ACCOUNT, canceled.tracking_id)
-    await ledger.write(progress.finish, replace(unknown, state=CallState.UNKNOWN))
+    await ledger.write(ACCOUNT, progress.finish, replace(refused, state=CallState.REFUSED))
+    await ledger.write(ACCOUNT, progress.cancel, ACCOUNT, canceled.tracking_id)
+    await ledger.write(ACCOUNT, progress.finish, replace(unknown, state=CallState.UNKNOWN))
 
     assert await refusal(place, clock, another(3), policy) is not None
-    await ledger.write(progress.finish, replace(unknown, state=CallState.REFUSED))
+    await ledger.write(ACCOUNT, progress.finish, replace(unknown, state=CallState.REFUSED))
     assert await refusal(place, clock, another(4), policy) is None
 
 
@@ -134,7 +134,9 @@ async def test_a_confirmation_is_good_for_one_call(ledger: Ledger, *, same_accou
     await reserved(ledger, another(1), consent)
 
     with pytest.raises(ConsentOutdatedError):
-        await ledger.write(reservation.reserve, another(2, THERE, account=account), redial=False, consent=consent)
+        await ledger.write(
+            ACCOUNT, reservation.reserve, another(2, THERE, account=account), redial=False, consent=consent
+        )
 
 
 async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_that_call(
@@ -144,7 +146,7 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
     clock.advance(1)
 
     with pytest.raises(ConsentOutdatedError):
-        await ledger.write(reservation.reserve, another(2), redial=False, consent=UNCALLED)
+        await ledger.write(ACCOUNT, reservation.reserve, another(2), redial=False, consent=UNCALLED)
     await reserved(ledger, another(3, THERE), UNCALLED)
     await reserved(ledger, another(4), Consent("tests", "never_asks"))
     found = await ledger.read(reservation.reserve, another(5), redial=False, only_checks=True)
@@ -155,11 +157,11 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
 async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_was_refused(ledger: Ledger) -> None:
     consent = Consent("tests", "not_needed", joins=True)
     record = await reserved(ledger, asked(1))
-    duplicate = await ledger.write(reservation.reserve, asked(2), redial=False, consent=consent)
-    await ledger.write(progress.finish, replace(record, state=CallState.REFUSED, error=KallyAIError("no")))
+    duplicate = await ledger.write(ACCOUNT, reservation.reserve, asked(2), redial=False, consent=consent)
+    await ledger.write(ACCOUNT, progress.finish, replace(record, state=CallState.REFUSED, error=KallyAIError("no")))
 
     with pytest.raises(ConsentOutdatedError):
-        await ledger.write(reservation.reserve, asked(3), redial=False, consent=consent)
+        await ledger.write(ACCOUNT, reservation.reserve, asked(3), redial=False, consent=consent)
     assert duplicate.tracking_id == "t-1"
 
 
@@ -170,7 +172,7 @@ async def test_the_audit_trail_says_who_asked_how_and_what_became_of_it(
     clock.advance(1)
     error = await refusal(place, clock, another(2, THERE), CallPolicy(denied=(THERE,)))
     assert error is not None
-    await ledger.write(rows.write_audit, another(2, THERE), None, refused_by=error.setting)
+    await ledger.write(ACCOUNT, rows.write_audit, another(2, THERE), None, refused_by=error.setting)
 
     refused, placed = await ledger.read(rows.audit, ACCOUNT, 10)
 

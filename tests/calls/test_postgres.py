@@ -27,7 +27,7 @@ from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import another, asked, is_placed, opened, reserved, state_of
+from tests.calls.ledgers import ACCOUNT, another, asked, is_placed, opened, reserved, state_of
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import PLACED, TABLE, Service, after, end_of, reply, world
 from tests.postgres_server import LIMIT, PostgresDatabases, PostgresServer
@@ -105,7 +105,7 @@ async def test_requests_to_a_server_that_hangs_are_all_answered_in_time_and_what
 
         async def ask(ledger: Ledger, number: int) -> None:
             with pytest.raises(LedgerUnavailableError) as raised:
-                await ledger.write(reservation.reserve, another(number), redial=False)
+                await ledger.write(ACCOUNT, reservation.reserve, another(number), redial=False)
             errors.append(raised.value.code)
 
         with anyio.fail_after(LIMIT):
@@ -170,7 +170,7 @@ async def test_a_record_that_is_being_taken_over_is_not_sent(database_url: str, 
 
         async def send() -> None:
             try:
-                await ledger.write(progress.mark_sent, record, service_time=lambda: None)
+                await ledger.write(record.account, progress.mark_sent, record, service_time=lambda: None)
             except KallyAIError as error:
                 codes.append(error.code)
 
@@ -264,4 +264,4 @@ async def test_a_pool_that_gives_each_transaction_another_session_is_refused(
     name = database_url.rpartition("/")[2]
     async with opened(f"postgresql://kallyai@127.0.0.1:{pool_of_transactions}/{name}") as ledger:
         with pytest.raises(LedgerUnavailableError, match="PgBouncer"):
-            await ledger.write(lambda tx: tx.now)
+            await ledger.write(None, lambda tx: tx.now)

@@ -159,11 +159,11 @@ async def test_a_call_that_was_taken_by_a_process_that_lost_its_lease_before_it_
     dying = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing())
     worker = await dying.database.take_lease()
     take_due = partial(follow_up.take_due, only=[placed.tracking_id], service_time=lambda: None)
-    [taken] = await dying.write(take_due, placed.account, worker)
+    [taken] = await dying.write(placed.account, take_due, placed.account, worker)
     await dying.database.take_lease()  # as after a restart of the server
 
     async def refuse() -> None:
-        await dying.write(progress.finish, replace(taken, state=CallState.REFUSED))
+        await dying.write(taken.account, progress.finish, replace(taken, state=CallState.REFUSED))
 
     service.replies = [after(refuse, PLACED)]
     async with world(service, place) as other:

@@ -17,7 +17,7 @@ async def test_of_many_at_one_instant_each_put_sees_the_one_before_and_a_value_e
         ledgers = [ledger, other]
 
         async def put_one(number: int) -> None:
-            replaced.append(await ledgers[number % 2].write(put, "key", "a", f"{number}", 60))
+            replaced.append(await ledgers[number % 2].write(None, put, "key", "a", f"{number}", 60))
 
         async with anyio.create_task_group() as tasks:
             for number in range(12):
@@ -28,4 +28,4 @@ async def test_of_many_at_one_instant_each_put_sees_the_one_before_and_a_value_e
     assert replaced.count(None) == 1
     assert {*replaced, last} == {None, *(f"{number}" for number in range(12))}
     assert await ledger.read(get, "key", "a") is None
-    assert await ledger.write(put, "key", "a", "again", 60) is None
+    assert await ledger.write(None, put, "key", "a", "again", 60) is None

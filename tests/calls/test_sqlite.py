@@ -107,7 +107,7 @@ async def test_on_a_full_disk_nothing_is_reserved_and_later_it_is(ledger: Ledger
     resource.setrlimit(resource.RLIMIT_FSIZE, (written, most[1]))
     try:
         with pytest.raises(LedgerUnavailableError, match="can't be used"):
-            await ledger.write(reservation.reserve, another(2), redial=False)
+            await ledger.write(ACCOUNT, reservation.reserve, another(2), redial=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
 
@@ -124,7 +124,7 @@ async def test_a_ledger_that_is_locked_for_long_is_an_error_and_still_read(
 
     async def ask(number: int) -> None:
         with pytest.raises(LedgerUnavailableError) as raised:
-            await locked.write(reservation.reserve, another(number), redial=False)
+            await locked.write(ACCOUNT, reservation.reserve, another(number), redial=False)
         errors.append(str(raised.value))
 
     assert await locked.read(rows.find, ACCOUNT, "t-1") == record
@@ -231,7 +231,7 @@ async def test_a_ledger_of_a_newer_schema_is_used_as_it_is(
 
     assert await ledger.read(rows.find, ACCOUNT, "t-1") == record
     await ended(ledger, another(2))
-    await ledger.write(progress.finish, replace(record, state=CallState.ENDED, call=outcome()))
+    await ledger.write(ACCOUNT, progress.finish, replace(record, state=CallState.ENDED, call=outcome()))
 
     assert await state_of(ledger, record) is CallState.ENDED
     assert "newer version" in caplog.text

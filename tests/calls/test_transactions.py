@@ -72,19 +72,21 @@ async def test_a_call_takes_three_transactions_and_one_more_if_its_calendar_file
 
 
 @pytest.mark.parametrize(
-    ("refused", "lost", "transactions", "written"), [([], 0, 2, "012345"), ([3], 0, 7, "01245"), ([], 1, 1, "0")]
+    ("refused", "lost", "transactions", "written"), [([], 0, 6, "012345"), ([3], 0, 6, "01245"), ([], 1, 1, "0")]
 )
-async def test_writes_that_wait_share_a_transaction_and_a_refused_one_harms_no_other(
+async def test_a_refused_write_harms_no_other_and_an_outage_fails_all_that_wait(
     place: str, clock: ManualClock, refused: list[int], lost: int, transactions: int, written: str
 ) -> None:
-    """The first of six does not wait. If its transaction is not confirmed, each one fails at once."""
+    """If the first of six is not confirmed, each of the others fails at once, without a transaction."""
     database = WatchedDatabase(database_at(place, clock.now), clock)
     database.unconfirmed = lost
     joins = Consent("a client", "not_needed", joins=True)  # which allows no new call
     ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
     async with aclosing(database):
         consents = [joins if number in refused else None for number in range(6)]
-        reserving = [ledger.write(reserve, another(n), redial=False, consent=one) for n, one in enumerate(consents)]
+        reserving = [
+            ledger.write(ACCOUNT, reserve, another(n), redial=False, consent=one) for n, one in enumerate(consents)
+        ]
         results = await asyncio.gather(*reserving, return_exceptions=True)
         found = [record.tracking_id for record in await ledger.read(list_unsettled, ACCOUNT)]
 
@@ -95,7 +97,7 @@ async def test_writes_that_wait_share_a_transaction_and_a_refused_one_harms_no_o
 
 
 async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: Ledger) -> None:
-    writes = [asyncio.create_task(ledger.write(reserve, another(number), redial=False)) for number in range(3)]
+    writes = [asyncio.create_task(ledger.write(ACCOUNT, reserve, another(number), redial=False)) for number in range(3)]
     await asyncio.sleep(0)
     writes[1].cancel()
     await asyncio.wait(writes)
@@ -106,10 +108,10 @@ async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: 
 async def test_a_record_that_this_version_can_not_read_refuses_its_own_call_alone(
     ledger: Ledger, database: Database
 ) -> None:
-    await ledger.write(reserve, another(2), redial=False)
+    await ledger.write(ACCOUNT, reserve, another(2), redial=False)
     await database.write(partial(Tx.run, statement="UPDATE calls SET submission = '{}'"))
 
-    again = [ledger.write(reserve, replace(another(n), tracking_id=f"t-{n}0"), redial=False) for n in range(3)]
+    again = [ledger.write(ACCOUNT, reserve, replace(another(n), tracking_id=f"t-{n}0"), redial=False) for n in range(3)]
     results = await asyncio.gather(*again, return_exceptions=True)
     assert [type(result) for result in results] == [CallRecord, CallRecord, base.ConstraintError]
 

@@ -118,7 +118,9 @@ Use = Callable[[Ledger], Awaitable[object]]
 
 async def take(ledger: Ledger) -> list[CallRecord]:
     due = await ledger.read(follow_up.find_due, ACCOUNT)
-    return await ledger.write(partial(follow_up.take_due, only=due, service_time=lambda: None), ACCOUNT, "0000000a")
+    return await ledger.write(
+        ACCOUNT, partial(follow_up.take_due, only=due, service_time=lambda: None), ACCOUNT, "0000000a"
+    )
 
 
 USES: dict[str, Use] = {
@@ -133,11 +135,11 @@ USES: dict[str, Use] = {
     "check": lambda ledger: ledger.read(
         reservation.reserve, another(1, "+14155559999"), redial=False, only_checks=True
     ),
-    "reserve": lambda ledger: ledger.write(reservation.reserve, another(1, "+14155559999"), redial=False),
+    "reserve": lambda ledger: ledger.write(ACCOUNT, reservation.reserve, another(1, "+14155559999"), redial=False),
     "find_work": lambda ledger: ledger.read(upkeep.find_work, None),
     "take_due": take,
-    "expire": lambda ledger: ledger.write(rows.expire),
-    "purge": lambda ledger: ledger.write(upkeep.purge, DAY),
+    "expire": lambda ledger: ledger.write(None, rows.expire),
+    "purge": lambda ledger: ledger.write(None, upkeep.purge, DAY),
 }
 
 
@@ -175,10 +177,10 @@ async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
     await add_records(database, due(), 350, interval=0.001)
     clock.advance(1)
     taken = [len(await take(ledger)) for _ in range(2)]
-    taken_over = await ledger.write(upkeep.take_over, ACCOUNT, await ledger.database.take_lease(), ())
+    taken_over = await ledger.write(ACCOUNT, upkeep.take_over, ACCOUNT, await ledger.database.take_lease(), ())
     clock.advance(3600)
     shown = await kept(ledger, "t-due-350")
-    is_more = [await ledger.write(rows.expire) for _ in range(3)]
+    is_more = [await ledger.write(None, rows.expire) for _ in range(3)]
 
     assert [*taken, len(taken_over)] == [100, 100, 100]
     assert shown.state is CallState.EXPIRED
@@ -201,13 +203,13 @@ async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, datab
     await add_rows(database, "audit", audit, 150, expressions={"at": "CAST(:at AS DOUBLE PRECISION) + i"})
     await add_records(database, over(days=1, name="new"), 10)
     for name, seconds in (("expired", -1), ("new", 600)):
-        await ledger.write(put, "code", name, "value", seconds)
+        await ledger.write(None, put, "code", name, "value", seconds)
 
     def count(tx: Tx) -> tuple[int, int]:
         return len(tx.rows("SELECT 1 FROM calls")), len(tx.rows("SELECT 1 FROM audit"))
 
     left = []
-    while await ledger.write(upkeep.purge, 90 * DAY):
+    while await ledger.write(None, upkeep.purge, 90 * DAY):
         left.append(await database.read(count))
 
     assert left == [(160, 0), (60, 0)]

@@ -27,9 +27,6 @@ Row = dict[str, Any]
 BATCH = 100
 """How many records a transaction takes, expires, or deletes at most, so that none holds up the others for long."""
 
-_SHARED = 20
-"""How many writes share a transaction at most. With a distant database, each takes several round trips."""
-
 ServiceTime = Callable[[], datetime | None]
 """Returns the time by the service's clock (aware), None when it is not known. Called within the transaction."""
 
@@ -76,12 +73,14 @@ class Tx:
         holds_lease: Whether the worker of this process still holds its lease.
         is_abandoned: Whether no living process holds the lease of another worker. True stays true until the transaction
             ends.
+        locked: The account whose lock this transaction has; None for a transaction without one.
     """
 
     _execute: Callable[[str, Row], Any]
     now: float
     holds_lease: Callable[[str], bool]
     is_abandoned: Callable[[str], bool]
+    locked: AccountKey | None = None
     policy: CallPolicy = field(init=False)
     timing: Timing = field(init=False)
 
@@ -93,6 +92,14 @@ class Tx:
     def run(self, statement: str, **values: Any) -> None:
         """Run a statement that returns no rows, at the latest before the next one that does, or the end."""
         self._execute(statement, _storable(values))
+
+    def require_lock(self, account: AccountKey) -> None:
+        """Raise `StatementError` unless this transaction has locked the account, whose records it is about to change.
+
+        SQLite locks its whole file, so without this a forgotten lock would show on PostgreSQL alone.
+        """
+        if self.locked != account:
+            raise StatementError("A transaction changes calls of an account that it has not locked")
 
 
 class Database(Protocol):
@@ -119,35 +126,30 @@ class Database(Protocol):
 
 
 @dataclass(eq=False)
-class _Write:
-    """A write, and the result or the error of the transaction that it was in."""
+class _Turn:
+    """Whose write of an account is made now. The others wait in this process, not each with a connection.
 
-    work: Callable[[Tx], Any]
-    outcome: Any = field(default_factory=lambda: LedgerUnavailableError("The ledger did not confirm a write"))
+    Attributes:
+        outages: How many writes failed because the database could not be used.
+    """
 
-
-@dataclass(eq=False)
-class _Queue:
-    """The writes of one account that wait for its next transaction. The first `alone` of them share none."""
-
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    waiting: list[_Write] = field(default_factory=list)
-    alone: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    outages: int = 0
 
 
 class Ledger:
     """The records of calls, which all processes of one user or all workers of one server share.
 
     The modules of this package have the functions that read and write them; each runs in one transaction here, as in
-    `ledger.write(progress.mark_sent, record)`. Both methods raise `LedgerUnavailableError` when the `database` can't be
-    used.
+    `ledger.write(record.account, progress.mark_sent, record)`. Both methods raise `LedgerUnavailableError` when the
+    `database` can't be used.
     """
 
     def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
         self.database = database
         self._policy = policy
         self._timing = timing
-        self._queues = WeakValueDictionary[AccountKey | None, _Queue]()
+        self._turns = WeakValueDictionary[AccountKey | None, _Turn]()
 
     async def read(
         self, work: Callable[Concatenate[Tx, Params], Result], /, *args: Params.args, **more: Params.kwargs
@@ -156,50 +158,35 @@ class Ledger:
         return await self.database.read(lambda tx: work(self._configured(tx), *args, **more))
 
     async def write(
-        self, work: Callable[Concatenate[Tx, Params], Result], /, *args: Params.args, **more: Params.kwargs
+        self,
+        account: AccountKey | None,
+        work: Callable[Concatenate[Tx, Params], Result],
+        /,
+        *args: Params.args,
+        **more: Params.kwargs,
     ) -> Result:
         """Run `work` with these arguments in one transaction; see `Database.write`.
 
-        Writes of one account run one after another. The account is the first argument, or the attribute `account` of
-        that; with another first argument, as of `mark_delivered`, no account is locked. Writes that wait for the same
-        one share the next transaction, so they wait for the disk once.
+        Writes of one `account` run one after another, also those of other processes. None is for what spans accounts
+        or belongs to none: no account is locked, so `work` may change no record of a call that depends on others.
         """
-        first = next(iter(args), None)
-        named = getattr(first, "account", first)
-        account = named if isinstance(named, AccountKey) else None
-        write = _Write(lambda tx: work(self._configured(tx), *args, **more))
-        queue = self._queues.setdefault(account, _Queue())
-        queue.waiting.append(write)
-        try:
-            with anyio.CancelScope(shield=True):  # a canceled request must not hide whether it has written
-                async with queue.turn:
-                    while write in queue.waiting:  # else it was in the transaction of another one
-                        await self._make_next(queue, account)
-        finally:
-            if write in queue.waiting:  # the server ends, so nobody runs what this would reserve
-                queue.waiting.remove(write)
-        if isinstance(write.outcome, Exception):
-            raise write.outcome
-        result: Result = write.outcome
+        with anyio.CancelScope(shield=True):  # a canceled request must not hide whether it has written
+            result: Result = await self._write_in_turn(account, lambda tx: work(self._configured(tx), *args, **more))
         return result
 
-    async def _make_next(self, queue: _Queue, account: AccountKey | None) -> None:
-        """Make the next writes in one transaction. If one of them is refused, each gets a transaction of its own."""
-        most = 1 if queue.alone else _SHARED
-        queue.alone = max(0, queue.alone - 1)
-        together, queue.waiting = queue.waiting[:most], queue.waiting[most:]
-        try:
-            outcomes = await self.database.write(lambda tx: [write.work(tx) for write in together], account)
-        except Exception as error:  # noqa: BLE001 - raised by `write`
-            if isinstance(error, LedgerUnavailableError) and not isinstance(error, ConstraintError):
-                # All that wait fail with it: none waits for more than one time limit.
-                together, queue.waiting, queue.alone = together + queue.waiting, [], 0
-            elif len(together) > 1:
-                queue.waiting, queue.alone = together + queue.waiting, len(together)
-                return
-            outcomes = [error] * len(together)
-        for write, outcome in zip(together, outcomes, strict=True):
-            write.outcome = outcome
+    async def _write_in_turn(self, account: AccountKey | None, work: Callable[[Tx], Result]) -> Result:
+        turn = self._turns.setdefault(account, _Turn())
+        known_outages = turn.outages
+        async with turn.lock:
+            if turn.outages != known_outages:  # none waits for more than one time limit
+                raise LedgerUnavailableError("The ledger could not be used for the write before this one")
+            try:
+                return await self.database.write(work, account)
+            except ConstraintError:
+                raise
+            except LedgerUnavailableError:
+                turn.outages += 1
+                raise
 
     def _configured(self, tx: Tx) -> Tx:
         tx.policy, tx.timing = self._policy, self._timing

@@ -292,6 +292,7 @@ def _stop(tx: Tx, call_list: CallList, reason: StopReason) -> CallList:
 
 def _written(tx: Tx, call_list: CallList) -> CallList:
     """`call_list`, after its row was written anew; `confirmation_id` stays that of the first consent."""
+    tx.require_lock(call_list.account)
     row = call_lists.to_row(call_list)
     settings = ", ".join(f"{name} = :{name}" for name in row)
     tx.run(f"UPDATE call_lists SET {settings} WHERE list_id = :list_id", **row)

@@ -36,6 +36,14 @@ _CONNECTIONS = 8
 _LEASES, _MIGRATION, _ACCOUNTS = 0x6B61_6C79, 0x6B61_6C7A, 0x6B61_6C7B
 """The first halves of the keys of advisory locks. The second half of a lease's key is the worker's number."""
 
+_NOW_AND_LOCKS = """
+SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8 AS now, ARRAY(
+    SELECT objid::bigint FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = %(kind)s AND pid = pg_backend_pid() AND granted
+) AS locks
+"""
+"""Selects the time, and the accounts whose locks this transaction holds."""
+
 _OPTIONS: dict[str, str | int] = {
     "application_name": "kallyai-mcp",
     "client_encoding": "utf8",
@@ -110,16 +118,12 @@ class PostgresDatabase:
 
     async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
         """See `Database.write`."""
-        first = ["BEGIN"]
-        if account is not None:
-            number = zlib.crc32(f"{account.api} {account.account}".encode()) - 2**31
-            first.append(f"SELECT pg_advisory_xact_lock({_ACCOUNTS}, {number})")
 
         def run(until: float) -> Result:
             if not self._is_prepared:
-                self._transaction(until, ["BEGIN"], _prepare)
+                self._transaction(until, None, _prepare)
                 self._is_prepared = True
-            return self._transaction(until, first, work)
+            return self._transaction(until, account, work)
 
         return await self._in_thread(run)
 
@@ -174,8 +178,8 @@ class PostgresDatabase:
         self._pool.drain()  # the idle connections lead to the same server
         raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
 
-    def _transaction(self, until: float, first: list[str], work: Callable[[Tx], Result]) -> Result:
-        """Begin a transaction with `first`, and run `work`; a connection that the server has ended is replaced.
+    def _transaction(self, until: float, account: AccountKey | None, work: Callable[[Tx], Result]) -> Result:
+        """Begin a transaction, lock `account`, and run `work`; a connection that the server has ended is replaced.
 
         A statement whose rows are not needed is sent together with the next one.
         """
@@ -183,13 +187,15 @@ class PostgresDatabase:
             connection, is_begun = self._connected(until), False
             try:
                 with connection.pipeline():
-                    for statement in first:
-                        connection.execute(statement.encode())
+                    connection.execute("BEGIN")
+                    if account is not None:
+                        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _lock_of(account))
                     # After the lock of the account, for which the transaction may have waited.
-                    [row] = connection.execute("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8 AS now").fetchall()
+                    [row] = connection.execute(_NOW_AND_LOCKS, {"kind": _ACCOUNTS}).fetchall()
                     is_begun = True
+                    _check_lock(account, row["locks"])
                     now = self._clock().timestamp() if self._clock else row["now"]
-                    result = work(_opened(connection, now, self._lease))
+                    result = work(_opened(connection, now, self._lease, account))
                     connection.execute("COMMIT")
             except psycopg.OperationalError:
                 if is_begun or not connection.closed:
@@ -223,7 +229,19 @@ def _known(error: psycopg.Error | OSError) -> Exception:
     return LedgerUnavailableError(f"The ledger's database can't be used: {why}")
 
 
-def _opened(connection: _Connection, now: float, lease: _Connection | None) -> Tx:
+def _lock_of(account: AccountKey) -> tuple[int, int]:
+    """The key of the advisory lock of an account. Two accounts may share one, which costs only time."""
+    return _ACCOUNTS, zlib.crc32(f"{account.api} {account.account}".encode()) - 2**31
+
+
+def _check_lock(account: AccountKey | None, held: list[int]) -> None:
+    """Raise `StatementError` unless the transaction holds the lock of `account`, and no other account's."""
+    wanted = [] if account is None else [_lock_of(account)[1] % 2**32]  # as the server shows it, unsigned
+    if held != wanted:
+        raise StatementError("A transaction does not hold the lock of its account")
+
+
+def _opened(connection: _Connection, now: float, lease: _Connection | None, locked: AccountKey | None) -> Tx:
     """An open transaction. The lock of an abandoned worker is taken until it ends."""
 
     def holds_lease(worker: str) -> bool:
@@ -237,7 +255,10 @@ def _opened(connection: _Connection, now: float, lease: _Connection | None) -> T
         taking = "SELECT 1 WHERE pg_try_advisory_xact_lock(%s, %s)"
         return bool(connection.execute(taking, (_LEASES, int(worker, 16))).fetchall())
 
-    return Tx(lambda text, values: connection.execute(_translated(text), values), now, holds_lease, is_abandoned)
+    def execute(statement: str, values: dict[str, Any]) -> psycopg.Cursor[DictRow]:
+        return connection.execute(_translated(statement), values)
+
+    return Tx(execute, now, holds_lease, is_abandoned, locked)
 
 
 def _prepare(transaction: Tx) -> None:

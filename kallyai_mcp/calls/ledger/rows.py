@@ -37,6 +37,8 @@ def change(tx: Tx, tracking_id: str, condition: str, columns: Row, **known: Any)
     values = {f"new_{name}": value for name, value in columns.items()} | known
     statement = f"UPDATE calls SET {settings} WHERE tracking_id = :id AND {condition} RETURNING *"
     rows = tx.rows(statement, id=tracking_id, **values)
+    for row in rows:
+        tx.require_lock(AccountKey(row["api"], row["account"]))
     return from_row(rows[0]) if rows else None
 
 
@@ -50,7 +52,8 @@ def end(
 
 
 def insert(tx: Tx, table: str, row: Row) -> None:
-    """Insert a row by column names."""
+    """Insert a row of an account by column names."""
+    tx.require_lock(AccountKey(row["api"], row["account"]))
     names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
     tx.run(f"INSERT INTO {table} ({names}) VALUES ({places})", **row)
 

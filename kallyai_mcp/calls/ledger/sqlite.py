@@ -54,11 +54,11 @@ class SqliteDatabase:
 
     async def read(self, work: Callable[[Tx], Result]) -> Result:
         """See `Database.read`."""
-        return await self._in_thread(lambda: self._run("BEGIN", work))
+        return await self._in_thread(lambda: self._run("BEGIN", None, work))
 
-    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:  # noqa: ARG002
-        """See `Database.write`. Only one transaction writes at a time."""
-        return await self._in_thread(lambda: self._run("BEGIN IMMEDIATE", work))
+    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
+        """See `Database.write`. Only one transaction writes at a time, so each account is locked."""
+        return await self._in_thread(lambda: self._run("BEGIN IMMEDIATE", account, work))
 
     def version(self) -> object:
         """See `Database.version`. Two changes within milliseconds may look like one."""
@@ -108,10 +108,11 @@ class SqliteDatabase:
 
         await self._in_thread(closing)
 
-    def _run(self, begin: str, work: Callable[[Tx], Result]) -> Result:
+    def _run(self, begin: str, locked: AccountKey | None, work: Callable[[Tx], Result]) -> Result:
         with self._open() as connection:  # commits, or rolls back after an error
             connection.execute(begin)
-            result = work(Tx(connection.execute, self._now().timestamp(), self._holds_lease, self._is_abandoned))
+            now = self._now().timestamp()
+            result = work(Tx(connection.execute, now, self._holds_lease, self._is_abandoned, locked))
         if _file_id(self._path) != self._opened_as:  # what was written must be in the file that the next process opens
             raise OSError("the file was deleted or replaced while it was in use")
         return result
@@ -163,7 +164,7 @@ class SqliteDatabase:
             _use_write_ahead_log(self._connection, time.monotonic() + self._seconds)
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.row_factory = lambda cursor, values: dict(sqlite3.Row(cursor, values))
-            self._run("BEGIN IMMEDIATE", migrate)
+            self._run("BEGIN IMMEDIATE", None, migrate)
         except BaseException:
             self._close()
             raise
