@@ -51,6 +51,8 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
     _request_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _lines = 0
+    """The lines of this request's headers and trailers so far."""
 
     def connection_made(self, transport: Any) -> None:
         """Start the timeout of the first request; close the connection if there are too many."""
@@ -69,7 +71,7 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     def data_received(self, data: bytes) -> None:
         """Parse `data`. The timeout stops at the end of a request, and starts again with the next one."""
         super().data_received(data)
-        in_head = self.scope is not None and "method" not in self.scope  # which uvicorn adds after the last header
+        in_head = self.scope is not None and self._is_in_head()
         self._head_bytes = self._head_bytes + len(data) if in_head else 0
         if self._head_bytes > MAX_HEAD_BYTES:
             self.transport.abort()
@@ -83,16 +85,25 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests wait for an earlier response")
         self._head_bytes = 0
+        self._lines = 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header, or a trailer of the body, which are endless otherwise.
+        """Add a header; drop a trailer of the body. Both are counted, because they may be endless.
 
-        httptools keeps the blanks after a value, which are no part of it (RFC 9110, section 5.5). The SDK refuses them.
+        A trailer is no header (RFC 9110, section 6.5.1): a proxy that checks or sets headers does not see it.
+        httptools keeps the blanks after a value, which are no part of it (RFC 9110, section 5.5).
+        The SDK refuses them.
         """
-        if len(self.headers) > MAX_HEADERS:
+        if self._lines > MAX_HEADERS:
             raise ValueError("too many headers")  # uvicorn answers with 400
-        super().on_header(name, value.rstrip(b" \t"))
+        self._lines += 1
+        if self._is_in_head():
+            super().on_header(name, value.rstrip(b" \t"))
+
+    def _is_in_head(self) -> bool:
+        """Whether the headers of this request are not complete. uvicorn adds the method after the last one."""
+        return "method" not in self.scope
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timeout."""

@@ -125,6 +125,34 @@ async def test_headers_have_64_kib_and_100_lines_also_if_they_end_with_the_next_
         assert received[9:12] in statuses, head[:80]
 
 
+CHUNKED = b"POST /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+
+
+async def test_trailers_do_not_count_as_headers() -> None:
+    """The whole request comes in one packet, so that all is parsed before the app begins."""
+    trailers = b"Authorization: Bearer x\r\nOrigin: https://x.example\r\nX-Forwarded-For: 192.0.2.1\r\n"
+
+    async def names(request: Request) -> Response:
+        await request.body()
+        return Response(" ".join(request.headers.keys()))
+
+    app = Starlette(routes=[Route("/health", names, methods=["POST"])])
+    async with running_app(app) as own, connection(own) as stream:
+        await stream.send(CHUNKED + trailers + b"\r\n")
+        with anyio.fail_after(LIMIT):
+            received = await stream.receive()
+
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received.endswith(b"\r\nhost transfer-encoding")
+
+
+async def test_endless_trailers_are_closed(url: str) -> None:
+    received = await answer_to_endless(url, CHUNKED, b"a: b\r\n" * 200)
+
+    assert received.count(b"HTTP/1.1") <= 2
+    assert received.endswith(b"Invalid HTTP request received.") or received == b""
+
+
 async def test_requests_that_are_sent_before_the_answers_are_limited(url: str) -> None:
     received = await answer_to_endless(url, b"", (HEAD + b"\r\n") * 2000)
 
