@@ -71,6 +71,23 @@ async def test_a_database_that_may_lose_what_it_has_confirmed_is_refused_and_the
     assert "synchronous_commit = off, so a crash could lose calls; switch it on" in caplog.text
 
 
+async def test_each_new_connection_is_asked_whether_it_may_lose_data(
+    postgres: PostgresDatabases, clock: ManualClock
+) -> None:
+    url = postgres.create_database()
+    async with hasty(url, clock) as ledger:
+        before = await is_placed(ledger, another(1))
+        postgres.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET synchronous_commit = off")
+        end_connections(postgres, url)
+        with pytest.raises(LedgerUnavailableError, match="synchronous_commit = off"):
+            await is_placed(ledger, another(2))
+        postgres.execute(f"ALTER DATABASE {url.rpartition('/')[2]} RESET synchronous_commit")
+        after_repair = await is_placed(ledger, another(3))
+    postgres.drop_database(url)
+
+    assert (before, after_repair) == (True, True)
+
+
 async def test_an_outcome_is_written_when_the_server_is_back(own_postgres: PostgresServer, clock: ManualClock) -> None:
     service = Service(clock, [after(own_postgres.kill, PLACED), after(own_postgres.pause, reply("success", "c-2"))])
     url = own_postgres.create_database()

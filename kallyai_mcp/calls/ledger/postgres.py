@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from math import inf
-from typing import Any
+from typing import Any, Self
 
 import anyio.to_thread
 import psycopg
@@ -29,6 +29,9 @@ logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 _SECONDS = 8.0
 """The longest time for a transaction, with the wait for a connection. After it, the database counts as unavailable."""
+
+_CHECK_SECONDS = 5.0
+"""The longest time for the check of a new connection."""
 
 _CONNECTIONS = 8
 """The most connections of one process, besides the one that holds its lease."""
@@ -73,6 +76,22 @@ class _Connection(psycopg.Connection[DictRow]):
 
     until = inf
     worker = ""
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
+        """A new connection to a safe server; raises `OSError` if the server could lose calls.
+
+        The operator may change the server's settings while this program runs, so each one asks.
+        """
+        connection = super().connect(conninfo, **kwargs)
+        connection.until = time.monotonic() + _CHECK_SECONDS
+        try:
+            _check_safety(connection)
+        except BaseException:
+            connection.close()
+            raise
+        connection.until = inf
+        return connection
 
     def wait(self, gen: PQGen[Result], *_: Any, **__: Any) -> Result:
         """Run a part of a statement, as psycopg does; raises `psycopg.OperationalError` when the time is over."""
@@ -261,18 +280,23 @@ def _opened(connection: _Connection, now: float, lease: _Connection | None, lock
     return Tx(execute, now, holds_lease, is_abandoned, locked)
 
 
-def _prepare(transaction: Tx) -> None:
-    """Migrate the schema, on a server that neither loses what it has confirmed nor keeps the locks of dead workers."""
-    wanted = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'statement_timeout')"
-    settings = {row["name"]: row["setting"] for row in transaction.rows(wanted)}
-    for name, value in settings.items():
-        if value == "off":
+def _check_safety(connection: _Connection) -> None:
+    """Raise `OSError` if the server may lose what it has confirmed, or keep the locks of dead workers."""
+    names = ("fsync", "synchronous_commit", "statement_timeout")
+    asked = ", ".join(f"current_setting('{name}') AS {name}" for name in names)
+    [settings] = connection.execute(f"SELECT {asked}".encode()).fetchall()
+    for name in ("fsync", "synchronous_commit"):
+        if settings[name] == "off":
             raise OSError(f"it runs with {name} = off, so a crash could lose calls; switch it on")
     if settings["statement_timeout"] == "0":
         raise OSError(
             "the settings of the session have no effect, as behind PgBouncer with pool_mode = transaction, where a "
             "worker's lock outlives it; KALLYAI_DATABASE_URL must name the PostgreSQL server itself"
         )
+
+
+def _prepare(transaction: Tx) -> None:
+    """Migrate the schema."""
     transaction.rows("SELECT pg_advisory_xact_lock(:lock, 0)", lock=_MIGRATION)
     migrate(transaction)
 
