@@ -207,6 +207,7 @@ def create_oauth_server(
     from kallyai_mcp.auth.oauth_server.provider import Provider, SealedTokens
     from kallyai_mcp.auth.oauth_server.routes import oauth_routes
     from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, ScopeMiddleware
+    from kallyai_mcp.auth.oauth_server.stored import Stored
 
     issuer = settings.public_url or ""
     parts = urlsplit(issuer)
@@ -220,8 +221,11 @@ def create_oauth_server(
     provider = Provider(
         issuer=issuer,
         sealed_tokens=SealedTokens(settings.secret_keys, issuer, clock),
-        put=lambda *value: ledger.write(None, shared_values.put, *value),
-        get=lambda *name: ledger.read(shared_values.get, *name),
+        stored=Stored(
+            put=lambda *value: ledger.write(None, shared_values.put, *value),
+            get=lambda *name: ledger.read(shared_values.get, *name),
+            all_of=lambda kind: ledger.read(shared_values.all_of, kind),
+        ),
         fetch=fetch or DocumentFetcher(settings.user_agent).fetch,
         api=connection.api,
         client_id=settings.client_id or "",

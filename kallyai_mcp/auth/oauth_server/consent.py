@@ -17,25 +17,24 @@ from mcp.server.auth.handlers.authorize import AuthorizationHandler
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from kallyai_mcp.auth.oauth_server.browsers import Browser, digest_of
 from kallyai_mcp.auth.oauth_server.clients import ClientError
-from kallyai_mcp.auth.oauth_server.provider import CODE_SECONDS, REFRESH_SECONDS, REQUEST_SECONDS, Provider, Purpose
+from kallyai_mcp.auth.oauth_server.provider import CODE_SECONDS, Provider
 from kallyai_mcp.auth.pages import document, fill, page_headers
 from kallyai_mcp.cards.texts import Language, preferred_language
 from kallyai_mcp.urls import is_loopback
-
-_KINDS: Mapping[Purpose, tuple[int, float]] = {"flow": (5, REQUEST_SECONDS), "app": (12, REFRESH_SECONDS)}
-"""The most cookies of each kind in a browser, and their seconds."""
 
 _HERE = "kallyai_mcp.auth.oauth_server"
 
 
 @dataclass(frozen=True, repr=False)
 class Consent:
-    """The endpoints, and the sealed cookies of a browser: one for each request of a client, with its `family`.
+    """The endpoints. A browser keeps a `flow` for each request of a client, with its `family`.
 
-    The family can't be guessed. It stands only in the consent page until the user allows the request, and then in the
-    `state` that KallyAI sends back. So only the browser with the page can allow the request, and only that browser can
-    come back from KallyAI. The cookie is a `flow` until then; it ends, or becomes an `app` that was connected here.
+    The family can't be guessed. It stands only in the consent page until the user allows the
+    request, and then in the `state` that KallyAI sends back. So only the browser with the page can
+    allow the request, and only that browser can come back from KallyAI. Then the flow ends, and the
+    client is an app that was connected in that browser.
     """
 
     provider: Provider
@@ -45,10 +44,14 @@ class Consent:
         url = f"{self.provider.issuer}/mcp"
         cursor = quote(base64.b64encode(json.dumps({"url": url}).encode()))
         vs_code = quote(json.dumps({"type": "http", "url": url}))
-        apps = self._cookies(request, "app").values()
-        items = "".join(f'<li class="plain"><bdi>{escape(app["name"] or "…")}</bdi></li>' for app in apps)
+        browser = self._browser(request)
+        names = (await browser.apps()).values()
+        items = "".join(f'<li class="plain"><bdi>{escape(name or "…")}</bdi></li>' for name in names)
         shown = fill(_HERE, "apps", _language(request), {"html_items": items})["some" if items else "none"]
-        return self._page(request, "home", {"url": url, "cursor": cursor, "vs_code": vs_code, "html_apps": shown}, {})
+        values = {"url": url, "cursor": cursor, "vs_code": vs_code, "html_apps": shown}
+        response = self._page(request, "home", values, {})
+        browser.stay(response)
+        return response
 
     async def authorize(self, request: Request) -> Response:
         """`GET /oauth/authorize`: the SDK's handler sends the browser to the consent page."""
@@ -79,13 +82,15 @@ class Consent:
         scopes = "".join(f"<li>{may[scope]}</li>" for scope in may if scope in flow["scopes"])
         shown = values | {"destination": destination, "html_scopes": scopes}
         response = self._page(request, "consent", shown, {"origin": origin, "sent": f"sent_{kind}"})
-        self._keep(request, response, "flow", flow)
+        browser = self._browser(request)
+        browser.keep_flow(response, flow)
+        browser.stay(response)
         return response
 
     async def decide(self, request: Request) -> Response:
         """`POST /oauth/consent`: takes the user's decision, and sends the browser to KallyAI or back to the client."""
         form = await request.form()
-        flow = self._cookies(request, "flow").get(str(form.get("flow")))
+        flow = self._browser(request).flow(str(form.get("flow")))
         if flow is None:
             return self._problem(request, "elsewhere")
         if form.get("decision") == "allow":
@@ -95,12 +100,11 @@ class Consent:
     async def callback(self, request: Request) -> Response:
         """`GET /oauth/callback`: gets the browser from KallyAI, and sends it to the client with our code."""
         state, code, error = (request.query_params.get(name, "") for name in ("state", "code", "error"))
-        flow = self._cookies(request, "flow").get(state)
+        flow = self._browser(request).flow(state)
         if flow is None:
             return self._problem(request, "elsewhere")
         if code and not error:
-            ours = self.provider.sealed_tokens.seal("code", flow | {"token": code}, CODE_SECONDS)
-            return self._back(request, flow, code=ours)
+            return await self._connect(request, flow, code)
         return self._back(request, flow, error=error if error == "access_denied" else "server_error")
 
     async def sign_out(self, request: Request) -> Response:
@@ -108,26 +112,32 @@ class Consent:
 
         The user stays signed in at KallyAI, and apps that were connected in another browser keep their tokens.
         """
-        response = RedirectResponse("/#apps", 303)
-        for family in self._cookies(request, "app"):
-            await self.provider.revoke(family)
-            self._set_cookie(response, family)
-        return response
+        await self._browser(request).disconnect_all()
+        return RedirectResponse("/#apps", 303)
 
     def _problem(self, request: Request, kind: str, details: str = "") -> Response:
         """The page that says why the sign-in can't go on, with `details` for the client's developer."""
         words = {"heading": kind, "text": f"{kind}_text"}
         return self._page(request, "problem", {"details": details}, words)
 
+    async def _connect(self, request: Request, flow: Mapping[str, Any], code: str) -> Response:
+        """The page that goes back to the client with our code, KallyAI's `code` inside."""
+        browser = self._browser(request)
+        sealed_id = await browser.own_id()
+        name = digest_of(sealed_id)
+        await self.provider.stored.add_app(name, flow["family"], flow["name"] or "")
+        content = {**flow, "token": code, "browser": name}
+        ours = self.provider.sealed_tokens.seal("code", content, CODE_SECONDS)
+        response = self._back(request, flow, code=ours)
+        browser.keep_id(response, sealed_id)
+        return response
+
     def _back(self, request: Request, flow: Mapping[str, Any], **answer: str) -> Response:
-        """The page that goes back to the client. With a code, the client is an app that is now connected."""
+        """The page that goes back to the client, and ends the flow."""
         uri, state = flow["redirect_uri"], {} if flow["state"] is None else {"state": flow["state"]}
         query = urlencode(answer | state | {"iss": self.provider.issuer})  # with our issuer URL (RFC 9207)
         response = self._forward(request, "to_client", f"{uri}{'&' if '?' in uri else '?'}{query}")
-        if "code" in answer:
-            self._keep(request, response, "app", {"family": flow["family"], "name": flow["name"]})
-        else:
-            self._set_cookie(response, flow["family"])
+        self._browser(request).end_flow(response, flow["family"])
         return response
 
     def _forward(self, request: Request, to: str, url: str) -> Response:
@@ -138,27 +148,8 @@ class Consent:
         """
         return self._page(request, "forward", {"url": url}, {"heading": to, "note": f"after_{to}"})
 
-    def _cookies(self, request: Request, kind: Purpose) -> dict[str, dict[str, Any]]:
-        """What the cookies of a kind contain, by family, the oldest first (RFC 6265, section 5.4)."""
-        # A form that another site's page has sent gets none.
-        if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-            return {}
-        opened = (self.provider.sealed_tokens.open(value, kind) for value in request.cookies.values())
-        return {content["family"]: content for content in opened if content is not None}
-
-    def _keep(self, request: Request, response: Response, kind: Purpose, content: Mapping[str, Any]) -> None:
-        """Set a cookie, and end the oldest ones if there are too many."""
-        most, seconds = _KINDS[kind]
-        for family in list(self._cookies(request, kind))[: 1 - most]:
-            self._set_cookie(response, family)
-        sealed = self.provider.sealed_tokens.seal(kind, content, seconds)
-        self._set_cookie(response, content["family"], sealed, int(seconds))
-
-    def _set_cookie(self, response: Response, family: str, value: str = "", seconds: int = 0) -> None:
-        secure = self.provider.issuer.startswith("https:")
-        # Over https it is bound to this host. It is Lax, because KallyAI's site sends the browser back to us.
-        name = f"{'__Host-' if secure else ''}kallyai-{family}"
-        response.set_cookie(name, value, max_age=seconds, secure=secure, httponly=True, samesite="lax")
+    def _browser(self, request: Request) -> Browser:
+        return Browser(self.provider, request)
 
     def _page(self, request: Request, page: str, values: Mapping[str, str], words: Mapping[str, str]) -> Response:
         """A page with `values`, and with the texts that are named by `words`."""

@@ -33,7 +33,8 @@ from pydantic import AnyUrl
 from kallyai_mcp.api.errors import ServiceError
 from kallyai_mcp.auth.oauth_server.clients import ClientError, check_client, has_redirect_uri, read_client
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
-from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN, SIGN_IN_CLAIM, Tokens
+from kallyai_mcp.auth.oauth_server.stored import REFRESH_SECONDS, Stored
+from kallyai_mcp.auth.tokens import SIGN_IN_CLAIM, Tokens
 from kallyai_mcp.urls import https_host
 
 if TYPE_CHECKING:
@@ -45,22 +46,16 @@ _log = logging.getLogger(__name__)
 CODE_SECONDS = 60.0
 """How long a code is valid: as long as KallyAI's code in it."""
 
-REFRESH_SECONDS = 90 * 24 * 3600.0
-"""How long an unused refresh token is valid, and how long a revocation is remembered."""
-
 REQUEST_SECONDS = 1800.0
 """How long a client's request is valid, and how long a user may take on the pages."""
 
 _MAX_REQUEST = 3_800
 """The most characters of a sealed request: a browser keeps 4,096 bytes in a cookie with a request and its family."""
 
-_GENERATION = "oauth_generation"
-"""The kind of the shared values that have the newest generation of each family."""
-
 _OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"})
 """KallyAI's errors that are about this server's configuration, and not about the user's sign-in."""
 
-Purpose = Literal["client", "request", "flow", "app", "code", "access", "refresh"]
+Purpose = Literal["client", "request", "flow", "browser", "code", "access", "refresh"]
 
 
 class SealedTokens:
@@ -89,16 +84,14 @@ class SealedTokens:
 
 @dataclass(frozen=True, repr=False)
 class Provider:
-    """The provider for the SDK's handlers. What uses the shared values, or asks KallyAI, raises `KallyAIError`.
+    """The provider for the SDK's handlers. What is stored, or asks KallyAI, raises `KallyAIError`.
 
-    `put` and `get` are those of `shared_values`: all workers share the values, and `put` returns the one before.
     `fetch` fetches a client's metadata document; `client_id` and `client_secret` are ours at KallyAI.
     """
 
     issuer: str
     sealed_tokens: SealedTokens
-    put: Callable[[str, str, str, float], Awaitable[str | None]]
-    get: Callable[[str, str], Awaitable[str | None]]
+    stored: Stored
     fetch: Callable[[str], Awaitable[bytes]]
     api: "Callable[[], KallyAI]"
     client_id: str
@@ -176,7 +169,7 @@ class Provider:
         content = self.sealed_tokens.open(sealed, *purposes)
         if content is None or content.get("resource") not in self._resources:
             return None
-        return content if await self.get(REVOKED_SIGN_IN, content["family"]) is None else None
+        return None if await self.stored.is_revoked(content["family"]) else content
 
     async def _load(self, purposes: Sequence[Purpose], client: Client, sealed: str) -> SimpleNamespace | None:
         """A code or token that is the client's. The SDK then checks a code's verifier and redirect URI."""
@@ -210,9 +203,10 @@ class Provider:
         """Whether a token was issued here, even if it has expired or was revoked; asks no other server."""
         return self.sealed_tokens.open(bearer, "access", even_expired=True) is not None
 
-    async def revoke(self, family: str) -> None:
-        """Revoke all codes and tokens of one consent."""
-        await self.put(REVOKED_SIGN_IN, family, "1", REFRESH_SECONDS)
+    async def revoke(self, family: str, browser: str) -> None:
+        """Revoke all codes and tokens of one consent, and take its app from its browser's list."""
+        await self.stored.revoke(family)
+        await self.stored.remove_app(browser, family)
 
     @property
     def _callback(self) -> str:
@@ -228,29 +222,29 @@ class Provider:
 
         What KallyAI refuses ends the sign-in, and so does a second use.
         """
-        family, generation = used["family"], used["generation"] + 1
+        family, browser = used["family"], used.get("browser", "")
+        generation = used["generation"] + 1
         try:
             grant = await asked
         except ServiceError as error:
             if error.code in _OUR_ERRORS:
                 _log.error("KallyAI refuses this server itself (%s): is KALLYAI_CLIENT_SECRET right?", error.code)
             elif error.status in (400, 401, 403):
-                await self.revoke(family)
+                await self.revoke(family, browser)
                 raise sdk.TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
             raise
         subject = used.get("subject") or Tokens.from_grant(grant, 0).account
-        # Of several requests with one code or token, only the first that gets here finds no later generation.
-        newest = await self.put(_GENERATION, family, str(generation), REFRESH_SECONDS)
-        if int(newest or 0) >= generation:
-            await self.revoke(family)
+        if not await self.stored.is_newest(family, generation):
+            await self.revoke(family, browser)
             _log.warning("a code or refresh token was used again: its sign-in is revoked")
             raise sdk.TokenError("invalid_grant", "This was used before, so the sign-in is revoked.")
         # KallyAI granted all if it does not say what.
         scopes = [name for name in used["scopes"] if grant.scope is None or name in grant.scope.split()]
         if not scopes:
             raise sdk.TokenError("invalid_scope", "KallyAI granted none of the scopes that were asked for.")
+        await self.stored.renew_app(browser, family)
         bound = {name: used[name] for name in ("family", "client_id", "resource")}
-        both = bound | {"subject": subject, "scopes": scopes}
+        both = bound | {"browser": browser} | {"subject": subject, "scopes": scopes}
         access = both | {"token": grant.access_token.get_secret_value()}
         kept = grant.refresh_token.get_secret_value() if grant.refresh_token is not None else used["token"]
         refresh = both | {"token": kept, "generation": generation}

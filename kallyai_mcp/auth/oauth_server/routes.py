@@ -37,7 +37,7 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
     of_revocation: Any = SimpleNamespace(
         load_access_token=provider.load_access_token,
         load_refresh_token=provider.load_revocable,
-        revoke_token=lambda token: provider.revoke(token.family),
+        revoke_token=lambda token: provider.revoke(token.family, token.content.get("browser", "")),
     )
 
     async def revoke(request: Request) -> Response:

@@ -19,6 +19,13 @@ def put(tx: Tx, kind: str, name: str, value: str, seconds: float) -> str | None:
     return before["value"] if before["expires_at"] > tx.now else None
 
 
+def all_of(tx: Tx, kind: str) -> dict[str, str]:
+    """The values of a kind by name, without those that have expired."""
+    live = "SELECT name, value FROM shared_values WHERE kind = :kind AND expires_at > :now"
+    rows = tx.rows(f"{live} ORDER BY value, name", kind=kind, now=tx.now)
+    return {row["name"]: row["value"] for row in rows}
+
+
 def get(tx: Tx, kind: str, name: str) -> str | None:
     """The value; None when there is none, or it has expired."""
     live = f"SELECT value FROM shared_values {_THIS} AND expires_at > :now"

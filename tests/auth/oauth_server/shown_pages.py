@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from typing import Any, cast
 
 import httpx2
 from starlette.applications import Starlette
@@ -10,11 +9,30 @@ from starlette.applications import Starlette
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.auth.oauth_server.provider import Provider, SealedTokens
 from kallyai_mcp.auth.oauth_server.routes import oauth_routes
+from kallyai_mcp.auth.oauth_server.stored import Stored
 from tests.auth.oauth_server.deployment import flow_in
 
 ISSUER = "https://phone.example.com"
 API = "https://api.kallyai.com"
 REDIRECT = "https://claude.ai/api/mcp/auth_callback"
+
+
+def stored_in_memory() -> Stored:
+    """What a server stores, for one browser."""
+    values: dict[tuple[str, str], str] = {}
+
+    async def put(kind: str, name: str, value: str, _: float) -> str | None:
+        before = values.get((kind, name))
+        values[kind, name] = value
+        return before
+
+    async def get(kind: str, name: str) -> str | None:
+        return values.get((kind, name))
+
+    async def all_of(kind: str) -> dict[str, str]:
+        return {name: value for (of, name), value in values.items() if of == kind}
+
+    return Stored(put, get, all_of)
 
 
 async def shown_pages(language: str, scopes: str, *, name: str, publisher: str | None = "claude.ai") -> dict[str, str]:
@@ -25,9 +43,8 @@ async def shown_pages(language: str, scopes: str, *, name: str, publisher: str |
         return json.dumps({"client_id": url, "client_name": name, "redirect_uris": [REDIRECT]}).encode()
 
     api = KallyAI(API, user_agent="tests")
-    nothing = cast("Any", None)
     sealed = SealedTokens([secrets.token_bytes(32)], ISSUER)
-    provider = Provider(ISSUER, sealed, nothing, nothing, fetch, lambda: api, "", "", ())
+    provider = Provider(ISSUER, sealed, stored_in_memory(), fetch, lambda: api, "", "", ())
     app = Starlette(routes=list(oauth_routes(provider)))
     transport, headers = httpx2.ASGITransport(app), {"Accept-Language": language}
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER, headers=headers, follow_redirects=True) as http:

@@ -1,0 +1,63 @@
+"""What this server stores of hosted sign-ins, for all workers, as shared values of the ledger."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN
+
+REFRESH_SECONDS = 90 * 24 * 3600.0
+"""How long an unused refresh token is valid; what is stored of a sign-in lasts as long."""
+
+_GENERATION = "oauth_generation"
+"""The kind of the shared values that have the newest generation of each family."""
+
+
+@dataclass(frozen=True, repr=False)
+class Stored:
+    """The stored facts; each raises `KallyAIError` when the database can't be used.
+
+    The fields are the functions of `shared_values`: `put` returns the value before.
+    """
+
+    put: Callable[[str, str, str, float], Awaitable[str | None]]
+    get: Callable[[str, str], Awaitable[str | None]]
+    all_of: Callable[[str], Awaitable[Mapping[str, str]]]
+
+    async def revoke(self, family: str) -> None:
+        """Remember that all codes and tokens of one consent are revoked."""
+        await self.put(REVOKED_SIGN_IN, family, "1", REFRESH_SECONDS)
+
+    async def is_revoked(self, family: str) -> bool:
+        """Whether the codes and tokens of one consent are revoked."""
+        return await self.get(REVOKED_SIGN_IN, family) is not None
+
+    async def is_newest(self, family: str, generation: int) -> bool:
+        """Whether no later generation of a family is known, nor this one; from now on it is.
+
+        Of several requests with one code or token, only the first that gets here is told so.
+        """
+        before = await self.put(_GENERATION, family, str(generation), REFRESH_SECONDS)
+        return before is None or int(before) < generation
+
+    async def add_app(self, browser: str, family: str, name: str) -> None:
+        """List an app among those that were connected in a browser."""
+        await self.put(_apps_of(browser), family, name, REFRESH_SECONDS)
+
+    async def renew_app(self, browser: str, family: str) -> None:
+        """Keep an app in the list as long as its new refresh token lasts, if it is there."""
+        name = await self.get(_apps_of(browser), family)
+        if name is not None:
+            await self.add_app(browser, family, name)
+
+    async def remove_app(self, browser: str, family: str) -> None:
+        """Take an app from the list of a browser."""
+        await self.put(_apps_of(browser), family, "", 0)
+
+    async def apps(self, browser: str) -> Mapping[str, str]:
+        """The names of the apps that are connected in a browser, by the family of their tokens."""
+        return await self.all_of(_apps_of(browser))
+
+
+def _apps_of(browser: str) -> str:
+    """The kind of the shared values that have the apps of one browser: one value for each."""
+    return f"oauth_apps {browser}"
