@@ -49,6 +49,9 @@ CODE_SECONDS = 60.0
 REQUEST_SECONDS = 1800.0
 """How long a client's request is valid, and how long a user may take on the pages."""
 
+_REGISTERED = {"client_name", "redirect_uris", "token_endpoint_auth_method", "client_secret"}
+"""What a registration keeps of a client's metadata."""
+
 _MAX_REQUEST = 3_800
 """The most characters of a sealed request: a browser keeps 4,096 bytes in a cookie with a request and its family."""
 
@@ -67,7 +70,9 @@ class SealedTokens:
 
     def __init__(self, keys: Sequence[bytes], issuer: str, clock: Callable[[], float] = time.time) -> None:
         of_issuer = [hmac.digest(key, f"kallyai-mcp {issuer}".encode(), "sha256") for key in keys]
-        self._codec, self._clock = AESGCMRequestStateCodec(of_issuer), clock
+        self._codec = AESGCMRequestStateCodec(of_issuer)
+        self._of_newest_key = AESGCMRequestStateCodec(of_issuer[:1])
+        self._clock = clock
 
     def seal(self, purpose: Purpose, content: Mapping[str, Any], seconds: float = math.inf) -> str:
         """Seal content that may be opened for `seconds`."""
@@ -80,6 +85,14 @@ class SealedTokens:
         except InvalidRequestState:
             return None
         return content if purpose in purposes and (even_expired or end > self._clock()) else None
+
+    def is_of_newest_key(self, sealed: str) -> bool:
+        """Whether a text was sealed with the key that seals now."""
+        try:
+            self._of_newest_key.unseal(sealed)
+        except InvalidRequestState:
+            return False
+        return True
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,6 +137,9 @@ class Provider:
         if client_id.startswith("https:"):
             return Client(client_id=client_id, token_endpoint_auth_method="none")  # noqa: S106 - the name of a method
         content = self.sealed_tokens.open(client_id, "client")
+        if content is None:  # sealed with a key that was removed since, or by nobody
+            sealed_anew = await self.stored.registration(_digest(client_id))
+            content = self.sealed_tokens.open(sealed_anew, "client")
         return None if content is None else Client.model_validate(content | {"client_id": client_id})
 
     async def register_client(self, client_info: Client) -> None:
@@ -134,8 +150,20 @@ class Provider:
             raise sdk.RegistrationError("invalid_redirect_uri", str(error)) from None
         if client_info.client_secret is not None:  # the SDK reads a secret of `client_secret_basic` only with a form
             client_info.token_endpoint_auth_method = "client_secret_post"  # noqa: S105 - the name of a method
-        names = {"client_name", "redirect_uris", "token_endpoint_auth_method", "client_secret"}
-        client_info.client_id = self.sealed_tokens.seal("client", client_info.model_dump(mode="json", include=names))
+        client_info.client_id = self._sealed(client_info)
+
+    def _sealed(self, client: Client) -> str:
+        metadata = client.model_dump(mode="json", include=_REGISTERED)
+        return self.sealed_tokens.seal("client", metadata)
+
+    async def _keep_registered(self, client: Client) -> None:
+        """Store a registration, sealed anew, if the key that sealed its client_id is an old one.
+
+        So its client needs not register again after that key is removed.
+        """
+        is_registered = not client.client_id.startswith("https:")
+        if is_registered and not self.sealed_tokens.is_of_newest_key(client.client_id):
+            await self.stored.keep_registration(key_of(client), self._sealed(client))
 
     async def authorize(self, client: Client, params: sdk.AuthorizationParams) -> str:
         """The consent page for a client's request, which is sealed in its URL; raises `AuthorizeError`."""
@@ -183,15 +211,15 @@ class Provider:
     load_refresh_token = partialmethod(_load, ("refresh",))
     load_revocable = partialmethod(_load, ("access", "refresh"))
 
-    async def exchange_authorization_code(self, _: Client, code: SimpleNamespace) -> OAuthToken:
+    async def exchange_authorization_code(self, client: Client, code: SimpleNamespace) -> OAuthToken:
         """Tokens for a code."""
         asked = self.api().exchange_code(code.content["token"], self._callback, self.client_id, self.client_secret)
-        return await self._exchange(code.content | {"token": None}, asked)
+        return await self._exchange(client, code.content | {"token": None}, asked)
 
-    async def exchange_refresh_token(self, _: Client, used: SimpleNamespace, __: list[str]) -> OAuthToken:
+    async def exchange_refresh_token(self, client: Client, used: SimpleNamespace, _: list[str]) -> OAuthToken:
         """New tokens for a refresh token, with the scopes of those before."""
         asked = self.api().refresh_code(used.content["token"], self.client_id, self.client_secret)
-        return await self._exchange(used.content, asked)
+        return await self._exchange(client, used.content, asked)
 
     async def load_access_token(self, token: str) -> sdk.AccessToken | None:
         """The content of our token: KallyAI's token, and the account as `subject`; None if it is not valid here."""
@@ -217,7 +245,7 @@ class Provider:
         """What names this server as a resource (RFC 8707)."""
         return self.issuer, f"{self.issuer}/mcp", f"{self.issuer}/sse"
 
-    async def _exchange(self, used: Mapping[str, Any], asked: "Awaitable[TokenGrant]") -> OAuthToken:
+    async def _exchange(self, client: Client, used: Mapping[str, Any], asked: "Awaitable[TokenGrant]") -> OAuthToken:
         """The tokens that KallyAI gives for a code or refresh token, which is not used up while KallyAI can't be asked.
 
         What KallyAI refuses ends the sign-in, and so does a second use.
@@ -243,6 +271,7 @@ class Provider:
         if not scopes:
             raise sdk.TokenError("invalid_scope", "KallyAI granted none of the scopes that were asked for.")
         await self.stored.renew_app(browser, family)
+        await self._keep_registered(client)
         bound = {name: used[name] for name in ("family", "client_id", "resource")}
         both = bound | {"browser": browser} | {"subject": subject, "scopes": scopes}
         access = both | {"token": grant.access_token.get_secret_value()}
@@ -258,4 +287,8 @@ class Provider:
 
 def key_of(client: Client) -> str:
     """A digest of the client_id, for sealed content: the client_id of a registered client is long."""
-    return sha256(client.client_id.encode()).hexdigest()[:32]
+    return _digest(client.client_id)
+
+
+def _digest(client_id: str) -> str:
+    return sha256(client_id.encode()).hexdigest()[:32]

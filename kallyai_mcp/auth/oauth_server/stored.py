@@ -11,6 +11,9 @@ REFRESH_SECONDS = 90 * 24 * 3600.0
 _GENERATION = "oauth_generation"
 """The kind of the shared values that have the newest generation of each family."""
 
+_REGISTRATION = "oauth_registration"
+"""The kind of the shared values that have registrations of old keys, sealed anew."""
+
 
 @dataclass(frozen=True, repr=False)
 class Stored:
@@ -38,6 +41,14 @@ class Stored:
         """
         before = await self.put(_GENERATION, family, str(generation), REFRESH_SECONDS)
         return before is None or int(before) < generation
+
+    async def keep_registration(self, digest: str, sealed: str) -> None:
+        """Keep a registration that is sealed anew, under the digest of its client_id."""
+        await self.put(_REGISTRATION, digest, sealed, REFRESH_SECONDS)
+
+    async def registration(self, digest: str) -> str | None:
+        """The registration that was sealed anew; None if there is none."""
+        return await self.get(_REGISTRATION, digest)
 
     async def add_app(self, browser: str, family: str, name: str) -> None:
         """List an app among those that were connected in a browser."""

@@ -1,6 +1,7 @@
 """Several workers, keys that change, limits, and the public URL."""
 
 import asyncio
+import hashlib
 from typing import Any
 
 import anyio
@@ -28,6 +29,39 @@ async def test_tokens_of_an_old_key_work_until_it_is_removed_and_a_revocation_ou
         after = [await server.use(tokens["access_token"]) for tokens in (old, new)]
 
     assert [answer.status_code for answer in between + after] == [200, 401, 401, 200]
+
+
+NEXT_KEY = hashlib.sha256(b"next").hexdigest()
+
+
+async def test_a_registration_outlasts_the_keys_that_sealed_it(sandbox: RunningSandbox, user: User) -> None:
+    """A client that renews its tokens while both keys are known keeps its client_id."""
+    port, statuses = free_port(), []
+    async with deploy(sandbox, SECRET_KEYS=OLD_KEY, port=port) as server:
+        tokens = await sign_in(server, user)
+    for keys in (f"{KEY},{OLD_KEY}", KEY, f"{NEXT_KEY},{KEY}", NEXT_KEY):
+        async with deploy(sandbox, SECRET_KEYS=keys, port=port) as server:
+            renewed = await server.renew(tokens)
+            consent = await user.open(server.authorize_url(tokens["client_id"]))
+            statuses += [renewed.status_code, consent.status_code]
+            tokens |= renewed.json()
+
+    assert statuses == [200] * 8
+
+
+async def test_a_registration_that_outlasts_its_key_keeps_its_secret(sandbox: RunningSandbox, user: User) -> None:
+    port = free_port()
+    async with deploy(sandbox, SECRET_KEYS=OLD_KEY, port=port) as server:
+        client = await server.register(token_endpoint_auth_method="client_secret_post")
+        code = await user.code(server.authorize_url(client["client_id"]))
+    secret = {"client_secret": client["client_secret"]}
+    async with deploy(sandbox, SECRET_KEYS=f"{KEY},{OLD_KEY}", port=port) as server:
+        tokens = await server.redeem(client["client_id"], code, **secret)
+    async with deploy(sandbox, port=port) as server:
+        given = tokens.json() | {"client_id": client["client_id"]}
+        without, with_it = await server.renew(given), await server.renew(given, **secret)
+
+    assert [tokens.status_code, without.status_code, with_it.status_code] == [200, 401, 200]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
