@@ -27,6 +27,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessMiddleware, AccessPolicy
+from kallyai_mcp.transports.messages import MessageMiddleware
 
 MAX_BODY_BYTES = 64 * 1024
 """The most bytes of a request's body. A request that places a call is far shorter."""
@@ -84,9 +85,12 @@ def http_app(
         *([_cors(policy)] if policy.origins else []),
         Middleware(AccessMiddleware, policy=policy),
         Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES),
+        Middleware(MessageMiddleware),
         *middleware,
     ]
-    return Starlette(routes=all_routes, middleware=stack, lifespan=app_lifespan)
+    app = Starlette(routes=all_routes, middleware=stack, lifespan=app_lifespan)
+    app.router.redirect_slashes = False  # by http behind a proxy, with the client's token
+    return app
 
 
 def status_routes(checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic) -> list[Route]:
