@@ -51,6 +51,21 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
+def server_of(url: str) -> str:
+    """The origin of an http or https URL, with one name for all those that lead to its host.
+
+    That is `localhost` for this machine, and a name without a dot at the end. Raises as `origin_of`.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").removesuffix(".")
+    if is_loopback(host):
+        host = "localhost"
+    if ":" in host:
+        host = f"[{host}]"
+    port = "" if parts.port is None else f":{parts.port}"
+    return origin_of(f"{parts.scheme}://{host}{port}")
+
+
 def https_host(url: str) -> str | None:
     """The host of an https URL from outside, if the URL is on port 443, without a user name, and of valid characters.
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kallyai_mcp.api.client import KallyAI
-from kallyai_mcp.urls import check_base_url, is_loopback, origin_of
+from kallyai_mcp.urls import check_base_url, is_loopback, origin_of, server_of
 from tests.api.raw_server import USER_AGENT
 
 GOOD = {
@@ -61,3 +61,18 @@ def test_which_hosts_are_this_machine_and_what_an_origin_is() -> None:
     assert all(map(is_loopback, ("localhost", "LocalHost", "127.8.9.1", "::1", "::ffff:127.0.0.1")))
     assert not any(map(is_loopback, (None, "", "localhost.example", "0.0.0.0", "::", "10.0.0.1", "::ffff:10.0.0.1")))  # noqa: S104
     assert origin_of("https://api.kallyai.com:8443/v") == "https://api.kallyai.com:8443"
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("https://Phone.example.com./x", "https://phone.example.com"),
+        ("https://phone.example.com.:443", "https://phone.example.com"),
+        ("http://127.0.0.1:80", "http://localhost"),
+        ("http://[::ffff:127.0.0.1]:8000", "http://localhost:8000"),
+        ("https://[2001:db8::1]:8443/", "https://[2001:db8::1]:8443"),
+        ("https://localhost.example.com", "https://localhost.example.com"),
+    ],
+)
+def test_a_server_has_one_name(url: str, server: str) -> None:
+    assert server_of(url) == server

@@ -15,10 +15,12 @@ import anyio
 import httpx2
 from mcp.shared.auth import OAuthClientInformationFull as Client
 
-from kallyai_mcp.urls import https_host, is_loopback, origin_of
+from kallyai_mcp.urls import https_host, is_loopback, server_of
 
 _MAX_URIS, _MAX_NAME = 2_000, 64
-_NO_URI = '"#<>\\^`{|}'
+_IN_URIS = frozenset(map(chr, range(ord("!"), ord("~") + 1))).difference('"#<>\\^`{|}')
+"""The characters of a URI without a fragment (RFC 3986)."""
+
 _FORBIDDEN_SCHEMES = {
     *("about", "blob", "chrome", "chrome-extension", "data", "file", "filesystem", "ftp", "intent", "jar"),
     *("javascript", "moz-extension", "res", "resource", "vbscript", "view-source", "ws", "wss"),
@@ -53,6 +55,15 @@ def check_client(client: Client, issuer: str) -> None:
     client.client_name = (name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…") or None
 
 
+def only_redirect_uri(client: Client) -> str:
+    """The redirect URI of a client that has one, which may leave it out; none for any other.
+
+    RFC 6749, section 3.1.2.3.
+    """
+    uris = client.redirect_uris or ()
+    return str(uris[0]) if len(uris) == 1 else ""
+
+
 def has_redirect_uri(client: Client, uri: str, issuer: str) -> bool:
     """Whether a redirect URI is the client's: it is equal to one of them in every character.
 
@@ -66,15 +77,21 @@ def has_redirect_uri(client: Client, uri: str, issuer: str) -> bool:
 def is_redirect_uri(uri: str, issuer: str) -> bool:
     """Whether a client may have a redirect URI, at a server with this issuer."""
     try:
-        parts, origin = urlsplit(uri), origin_of(uri)
+        parts = urlsplit(uri)
+        is_ours = server_of(uri) == server_of(issuer)
     except ValueError:
         return False
-    if origin == issuer or "@" in parts.netloc or any(not "!" <= char <= "~" or char in _NO_URI for char in uri):
+    if is_ours or "@" in parts.netloc or not _IN_URIS.issuperset(uri):
         return False
     if parts.scheme in ("http", "https"):
         return bool(parts.hostname) and (parts.scheme == "https" or is_loopback(parts.hostname))
-    is_the_systems = parts.scheme in _FORBIDDEN_SCHEMES or parts.scheme.startswith(("ms-", "x-apple"))
-    return len(parts.scheme) > 1 and uri.startswith(f"{parts.scheme}:/") and not is_the_systems
+    return _is_scheme_of_an_app(parts.scheme) and uri.startswith(f"{parts.scheme}:/")
+
+
+def _is_scheme_of_an_app(scheme: str) -> bool:
+    """Whether an app can have a scheme as its own. A single letter is a drive of Windows."""
+    is_the_systems = scheme in _FORBIDDEN_SCHEMES or scheme.startswith(("ms-", "x-apple"))
+    return len(scheme) > 1 and not is_the_systems
 
 
 def _without_port(uri: str) -> tuple[str | None, str, str] | str:

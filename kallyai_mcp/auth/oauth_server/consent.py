@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kallyai_mcp.auth.oauth_server.browsers import Browser, digest_of
 from kallyai_mcp.auth.oauth_server.clients import ClientError
+from kallyai_mcp.auth.oauth_server.forms import form_of
 from kallyai_mcp.auth.oauth_server.provider import CODE_SECONDS, Provider
 from kallyai_mcp.auth.pages import document, fill, page_headers
 from kallyai_mcp.cards.texts import Language, preferred_language
@@ -89,8 +90,8 @@ class Consent:
 
     async def decide(self, request: Request) -> Response:
         """`POST /oauth/consent`: takes the user's decision, and sends the browser to KallyAI or back to the client."""
-        form = await request.form()
-        flow = self._browser(request).flow(str(form.get("flow")))
+        form = await form_of(request) or {}
+        flow = self._browser(request).flow(form.get("flow", ""))
         if flow is None:
             return self._problem(request, "elsewhere")
         if form.get("decision") == "allow":
@@ -112,6 +113,8 @@ class Consent:
 
         The user stays signed in at KallyAI, and apps that were connected in another browser keep their tokens.
         """
+        if await form_of(request) is None:
+            return self._problem(request, "elsewhere")
         await self._browser(request).disconnect_all()
         return RedirectResponse("/#apps", 303)
 

@@ -31,7 +31,13 @@ from mcp.shared.auth import OAuthToken
 from pydantic import AnyUrl
 
 from kallyai_mcp.api.errors import ServiceError
-from kallyai_mcp.auth.oauth_server.clients import ClientError, check_client, has_redirect_uri, read_client
+from kallyai_mcp.auth.oauth_server.clients import (
+    ClientError,
+    check_client,
+    has_redirect_uri,
+    only_redirect_uri,
+    read_client,
+)
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
 from kallyai_mcp.auth.oauth_server.stored import REFRESH_SECONDS, Stored
 from kallyai_mcp.auth.tokens import SIGN_IN_CLAIM, Tokens
@@ -49,8 +55,17 @@ CODE_SECONDS = 60.0
 REQUEST_SECONDS = 1800.0
 """How long a client's request is valid, and how long a user may take on the pages."""
 
-_REGISTERED = {"client_name", "redirect_uris", "token_endpoint_auth_method", "client_secret"}
+_REGISTERED = {
+    "client_name",
+    "redirect_uris",
+    "grant_types",
+    "token_endpoint_auth_method",
+    "client_secret",
+}
 """What a registration keeps of a client's metadata."""
+
+_COMMON = ("family", "client_id", "resource", "browser", "is_renewable")
+"""What all codes and tokens of one consent have in common; those of earlier builds lack two."""
 
 _MAX_REQUEST = 3_800
 """The most characters of a sealed request: a browser keeps 4,096 bytes in a cookie with a request and its family."""
@@ -118,11 +133,12 @@ class Provider:
         The client has the redirect URI and the scopes of the request alone: the SDK compares normalized URIs, and would
         refuse another port of a loopback address, and scopes that we leave out.
         """
-        client_id, redirect_uri = query.get("client_id", ""), query.get("redirect_uri", "")
+        client_id = query.get("client_id", "")
         is_document = client_id.startswith("https:")
         client = await (read_client(self.fetch, client_id, self.issuer) if is_document else self.get_client(client_id))
         if client is None:
             raise ClientError("it is not registered here, and can register again")
+        redirect_uri = query.get("redirect_uri", only_redirect_uri(client))
         if not has_redirect_uri(client, redirect_uri, self.issuer):
             raise ClientError("it wants to send you to an address that is not its own")
         known = client.model_copy(update={"redirect_uris": [AnyUrl(redirect_uri)], "scope": query.get("scope")})
@@ -178,6 +194,8 @@ class Provider:
             "name": client.client_name,
             "publisher": https_host(client.client_id),
             "redirect_uri": str(params.redirect_uri),
+            "names_redirect_uri": params.redirect_uri_provided_explicitly,
+            "is_renewable": "refresh_token" in client.grant_types,
             "code_challenge": params.code_challenge,
             "state": params.state,
             "scopes": scopes,
@@ -214,12 +232,17 @@ class Provider:
     async def exchange_authorization_code(self, client: Client, code: SimpleNamespace) -> OAuthToken:
         """Tokens for a code."""
         asked = self.api().exchange_code(code.content["token"], self._callback, self.client_id, self.client_secret)
-        return await self._exchange(client, code.content | {"token": None}, asked)
+        used = code.content | {"token": None}
+        return await self._exchange(client, used, used["scopes"], asked)
 
-    async def exchange_refresh_token(self, client: Client, used: SimpleNamespace, _: list[str]) -> OAuthToken:
-        """New tokens for a refresh token, with the scopes of those before."""
+    async def exchange_refresh_token(self, client: Client, used: SimpleNamespace, scopes: Sequence[str]) -> OAuthToken:
+        """New tokens for a refresh token.
+
+        `scopes` are those of the access token. The new refresh token has those of the one before
+        (RFC 6749, section 6).
+        """
         asked = self.api().refresh_code(used.content["token"], self.client_id, self.client_secret)
-        return await self._exchange(client, used.content, asked)
+        return await self._exchange(client, used.content, scopes, asked)
 
     async def load_access_token(self, token: str) -> sdk.AccessToken | None:
         """The content of our token: KallyAI's token, and the account as `subject`; None if it is not valid here."""
@@ -230,6 +253,10 @@ class Provider:
     def is_known(self, bearer: str) -> bool:
         """Whether a token was issued here, even if it has expired or was revoked; asks no other server."""
         return self.sealed_tokens.open(bearer, "access", even_expired=True) is not None
+
+    async def end_sign_in(self, used: Mapping[str, Any]) -> None:
+        """Revoke the sign-in of a code or token, whose content is `used`."""
+        await self.revoke(used["family"], _browser_of(used))
 
     async def revoke(self, family: str, browser: str) -> None:
         """Revoke all codes and tokens of one consent, and take its app from its browser's list."""
@@ -245,44 +272,80 @@ class Provider:
         """What names this server as a resource (RFC 8707)."""
         return self.issuer, f"{self.issuer}/mcp", f"{self.issuer}/sse"
 
-    async def _exchange(self, client: Client, used: Mapping[str, Any], asked: "Awaitable[TokenGrant]") -> OAuthToken:
-        """The tokens that KallyAI gives for a code or refresh token, which is not used up while KallyAI can't be asked.
+    async def _exchange(
+        self,
+        client: Client,
+        used: Mapping[str, Any],
+        scopes: Sequence[str],
+        asked: "Awaitable[TokenGrant]",
+    ) -> OAuthToken:
+        """The tokens that KallyAI gives for a code or refresh token, whose content is `used`."""
+        grant = await self._grant(used, asked)
+        granted = _granted(used["scopes"], grant)
+        of_access = [scope for scope in granted if scope in scopes]
+        if not of_access:
+            raise sdk.TokenError("invalid_scope", "KallyAI granted none of the requested scopes.")
+        await self.stored.renew_app(_browser_of(used), used["family"])
+        await self._keep_registered(client)
+        both = {name: used[name] for name in _COMMON if name in used}
+        both["subject"] = used.get("subject") or Tokens.from_grant(grant, 0).account
+        access = both | {"scopes": of_access, "token": grant.access_token.get_secret_value()}
+        return OAuthToken(
+            access_token=self.sealed_tokens.seal("access", access, grant.expires_in),
+            expires_in=grant.expires_in,
+            scope=" ".join(of_access),
+            refresh_token=self._refresh_token(used, grant, both | {"scopes": granted}),
+        )
 
-        What KallyAI refuses ends the sign-in, and so does a second use.
+    async def _grant(self, used: Mapping[str, Any], asked: "Awaitable[TokenGrant]") -> "TokenGrant":
+        """What KallyAI grants for a code or refresh token, which is then used up.
+
+        It is not while KallyAI can't be asked. What KallyAI refuses ends the sign-in, and so does
+        a second use.
         """
-        family, browser = used["family"], used.get("browser", "")
-        generation = used["generation"] + 1
         try:
             grant = await asked
         except ServiceError as error:
             if error.code in _OUR_ERRORS:
-                _log.error("KallyAI refuses this server itself (%s): is KALLYAI_CLIENT_SECRET right?", error.code)
+                _log.error(
+                    "KallyAI refuses this server itself (%s): is KALLYAI_CLIENT_SECRET right?",
+                    error.code,
+                )
             elif error.status in (400, 401, 403):
-                await self.revoke(family, browser)
+                await self.end_sign_in(used)
                 raise sdk.TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
             raise
-        subject = used.get("subject") or Tokens.from_grant(grant, 0).account
-        if not await self.stored.is_newest(family, generation):
-            await self.revoke(family, browser)
+        if not await self.stored.is_newest(used["family"], used["generation"] + 1):
+            await self.end_sign_in(used)
             _log.warning("a code or refresh token was used again: its sign-in is revoked")
             raise sdk.TokenError("invalid_grant", "This was used before, so the sign-in is revoked.")
-        # KallyAI granted all if it does not say what.
-        scopes = [name for name in used["scopes"] if grant.scope is None or name in grant.scope.split()]
-        if not scopes:
-            raise sdk.TokenError("invalid_scope", "KallyAI granted none of the scopes that were asked for.")
-        await self.stored.renew_app(browser, family)
-        await self._keep_registered(client)
-        bound = {name: used[name] for name in ("family", "client_id", "resource")}
-        both = bound | {"browser": browser} | {"subject": subject, "scopes": scopes}
-        access = both | {"token": grant.access_token.get_secret_value()}
-        kept = grant.refresh_token.get_secret_value() if grant.refresh_token is not None else used["token"]
-        refresh = both | {"token": kept, "generation": generation}
-        return OAuthToken(
-            access_token=self.sealed_tokens.seal("access", access, grant.expires_in),
-            expires_in=grant.expires_in,
-            scope=" ".join(scopes),
-            refresh_token=kept and self.sealed_tokens.seal("refresh", refresh, REFRESH_SECONDS),
-        )
+        return grant
+
+    def _refresh_token(self, used: Mapping[str, Any], grant: "TokenGrant", content: Mapping[str, Any]) -> str | None:
+        """The next refresh token; None if the client did not register for one, or KallyAI has none.
+
+        KallyAI's own stays the same if it gives no new one.
+        """
+        of_kallyai = used["token"]
+        if grant.refresh_token is not None:
+            of_kallyai = grant.refresh_token.get_secret_value()
+        if not of_kallyai or not used.get("is_renewable", True):
+            return None
+        more = {"token": of_kallyai, "generation": used["generation"] + 1}
+        return self.sealed_tokens.seal("refresh", {**content, **more}, REFRESH_SECONDS)
+
+
+def _granted(scopes: Sequence[str], grant: "TokenGrant") -> Sequence[str]:
+    """Those scopes that KallyAI granted: all, if it does not say which."""
+    if grant.scope is None:
+        return scopes
+    named = grant.scope.split()
+    return [scope for scope in scopes if scope in named]
+
+
+def _browser_of(used: Mapping[str, Any]) -> str:
+    """What names the browser of a sign-in; nothing in tokens of earlier builds."""
+    return str(used.get("browser", ""))
 
 
 def key_of(client: Client) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, deploy
 from tests.transports.http_server import RunningSandbox
 
@@ -89,6 +91,42 @@ async def test_an_invalid_registration_is_refused(sandbox: RunningSandbox, serve
         for name in ("phone.example.com", "phone.example.com:443", "PHONE.example.com"):
             own = {"redirect_uris": [f"https://{name}/oauth/callback"]}
             assert (await public.http.post(f"{public.url}/oauth/register", json=own)).status_code == 400, name
+
+
+OWN_NAMES = (
+    "localhost",
+    "LOCALHOST",
+    "[::1]",
+    "127.0.0.2",
+    "[::ffff:127.0.0.1]",
+    "127.0.0.1.",
+    "localhost.",
+)
+
+
+@pytest.mark.parametrize("name", OWN_NAMES)
+async def test_no_name_of_this_machine_makes_a_redirect_uri_of_the_server(
+    server: Deployment, user: User, name: str
+) -> None:
+    own = f"http://{name}:{server.url.rpartition(':')[2]}/back"
+    refused = await server.http.post(f"{server.url}/oauth/register", json={"redirect_uris": [own]})
+    programs = [f"http://{known}/back" for known in OWN_NAMES[:5]]
+    client = (await server.register(redirect_uris=programs))["client_id"]
+    page = await user.open(server.authorize_url(client, redirect_uri=own))
+
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_redirect_uri")
+    assert page.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "name", ["phone.example.com.", "PHONE.example.com.:443", "phone%2Eexample.com", "x@phone.example.com"]
+)
+async def test_no_name_of_the_public_host_makes_a_redirect_uri(sandbox: RunningSandbox, name: str) -> None:
+    metadata = {"redirect_uris": [f"https://{name}/oauth/callback"]}
+    async with deploy(sandbox, PUBLIC_URL="https://phone.example.com") as server:
+        refused = await server.http.post(f"{server.url}/oauth/register", json=metadata)
+
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_redirect_uri")
 
 
 async def test_a_body_that_is_too_long_is_not_read_and_one_that_is_no_form_is_refused(server: Deployment) -> None:

@@ -186,7 +186,7 @@ async def test_revoking_a_token_revokes_its_family_for_its_client_only(server: D
 
         assert after == [(200, 200), (200, 200), (200, 401)]
         assert_error(await server.renew(tokens))
-        assert_error(await server.post("revoke", {"token": tokens[kind]}), "unauthorized_client", 401)
+        assert_error(await server.post("revoke", {"token": tokens[kind]}), "invalid_client", 401)
 
 
 async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not_and_gets_no_more_than_kallyai_gives(
