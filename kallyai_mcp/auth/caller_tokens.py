@@ -1,6 +1,5 @@
 """Access tokens of callers: each HTTP request is served with the KallyAI token that its caller sends."""
 
-import math
 import time
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
@@ -15,7 +14,7 @@ from kallyai_mcp.api.models import is_token
 from kallyai_mcp.auth.tokens import SIGN_IN_CLAIM, Tokens
 
 CACHE_SECONDS = 60.0
-"""How long a verified token counts as valid without another request to KallyAI."""
+"""How long a verdict about a token counts without another request to KallyAI."""
 
 _MAX_CACHED = 10_000
 
@@ -58,41 +57,88 @@ class CallerTokens:
         return Tokens.of(token.token, lineage=token.subject)
 
 
+class _Remembered:
+    """Tokens with one verdict, by their digests, each for `CACHE_SECONDS`.
+
+    Those that have expired are still known as long as there is room.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._until: dict[bytes, float] = {}
+
+    def add(self, digest: bytes) -> None:
+        if len(self._until) >= _MAX_CACHED:
+            self._until.clear()
+        self._until[digest] = self._clock() + CACHE_SECONDS
+
+    def remove(self, digest: bytes) -> None:
+        self._until.pop(digest, None)
+
+    def has(self, digest: bytes) -> bool:
+        return digest in self._until
+
+    def has_lately(self, digest: bytes) -> bool:
+        return self.has(digest) and self._clock() < self._until[digest]
+
+
 class CallerVerifier:
     """Verifies a bearer token by a cheap request to KallyAI with it (`send`).
 
-    A valid token is cached by its hash for `CACHE_SECONDS`; an invalid one is not. A token without the permission for
-    the request counts as invalid. The account is taken from the claims of the token, and a service may answer a forged
+    The verdict counts for `CACHE_SECONDS`. A token without the permission for the request counts as
+    invalid. The account is taken from the claims of the token, and a service may answer a forged
     token like one that lacks a permission.
 
-    The account of a token without claims is not known, because no response of KallyAI has it (reference: "User
-    Endpoints"). Its caller counts as a new account after each renewal: the calls before are still in KallyAI's list,
-    but neither duplicates nor a `tracking_id` of the time before are found.
+    The account of a token without claims is not known, because no response of KallyAI has it
+    (reference: "User Endpoints"). Its caller counts as a new account after each renewal: the calls
+    before are still in KallyAI's list, but neither duplicates nor a `tracking_id` of the time
+    before are found.
     """
 
-    def __init__(self, send: Callable[[str], Awaitable[object]], clock: Callable[[], float] = time.monotonic) -> None:
-        self._send, self._clock = send, clock
-        self._valid_until: dict[bytes, float] = {}
+    def __init__(
+        self,
+        send: Callable[[str], Awaitable[object]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._send = send
+        self._good, self._refused = _Remembered(clock), _Remembered(clock)
         self._locks: WeakValueDictionary[bytes, anyio.Lock] = WeakValueDictionary()
 
     async def __call__(self, bearer: str) -> AccessToken | None:
-        """Verify `bearer`; None if it is not valid. Raises `KallyAIError` when KallyAI can't be reached."""
+        """Verify `bearer`; None if it is not valid.
+
+        Raises `KallyAIError` when KallyAI can't be reached.
+        """
         if not is_token(bearer):
             return None
-        digest = sha256(bearer.encode()).digest()
-        # So that for many requests with one new token, KallyAI is asked only once. A lock that none uses is forgotten.
+        digest = _digest(bearer)
+        # For many requests with one new token, KallyAI is asked once. An unused lock is forgotten.
         async with self._locks.setdefault(digest, anyio.Lock()):
-            if self._valid_until.get(digest, -math.inf) <= self._clock():
-                try:
-                    await self._send(bearer)
-                except (UnauthorizedError, NotSignedInError, ForbiddenError):
-                    self._valid_until.pop(digest, None)
-                    return None
-                if len(self._valid_until) >= _MAX_CACHED:
-                    self._valid_until.clear()
-                self._valid_until[digest] = self._clock() + CACHE_SECONDS
-        return AccessToken(token=bearer, client_id="caller", scopes=[], subject=Tokens.of(bearer).account)
+            if not self._good.has_lately(digest) and not self._refused.has_lately(digest):
+                await self._ask(bearer, digest)
+        if not self._good.has(digest):
+            return None
+        account = Tokens.of(bearer).account
+        return AccessToken(token=bearer, client_id="caller", scopes=[], subject=account)
 
     def is_known(self, bearer: str) -> bool:
-        """Whether `bearer` was valid when it was last verified, however long ago; sends no request."""
-        return sha256(bearer.encode()).digest() in self._valid_until
+        """Whether the last verdict about `bearer` was good, however long ago; sends no request."""
+        return self._good.has(_digest(bearer))
+
+    def is_refused(self, bearer: str) -> bool:
+        """Whether `bearer` is malformed, or was refused just now; sends no request."""
+        return not is_token(bearer) or self._refused.has_lately(_digest(bearer))
+
+    async def _ask(self, bearer: str, digest: bytes) -> None:
+        """Ask KallyAI about a token, and remember the verdict."""
+        try:
+            await self._send(bearer)
+        except (UnauthorizedError, NotSignedInError, ForbiddenError):
+            self._good.remove(digest)
+            self._refused.add(digest)
+        else:
+            self._good.add(digest)
+
+
+def _digest(bearer: str) -> bytes:
+    return sha256(bearer.encode()).digest()

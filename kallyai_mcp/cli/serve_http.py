@@ -34,8 +34,10 @@ from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import MAKE_KEY, Settings, SettingsError
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.transports.access import AccessPolicy, RateLimiter, Verifier, metadata_routes
+from kallyai_mcp.transports.access import AccessPolicy, metadata_routes
 from kallyai_mcp.transports.asgi_app import Check, http_app
+from kallyai_mcp.transports.bearers import BearerCheck, Verifier
+from kallyai_mcp.transports.rate_limiter import RateLimiter
 from kallyai_mcp.transports.uvicorn_server import serve_app
 from kallyai_mcp.urls import is_loopback
 
@@ -157,15 +159,13 @@ def build_app(
 
 
 def _policy_of(settings: Settings, provider: "Provider | None", *, local: bool) -> AccessPolicy:
-    verifier, is_known = choose_verifier(settings, provider)
     own_pages = (provider.issuer,) if provider is not None else ()
     own_host = (urlsplit(settings.public_url).netloc,) if settings.public_url is not None else ()
     hosts = (*(_LOOPBACK_HOSTS if local else ()), *own_host, *settings.allowed_hosts)
     return AccessPolicy(
         hosts=hosts if local or settings.allowed_hosts else None,
         origins=(*(_LOOPBACK_ORIGINS if local else ()), *own_pages, *settings.allowed_origins),
-        verifier=verifier,
-        is_known=is_known,
+        bearers=choose_bearers(settings, provider),
         metadata_at=settings.public_url if settings.auth in ("caller", "oauth") else None,
         rate_limit=settings.rate_limit,
         trusted_proxies=settings.trusted_proxies,
@@ -236,15 +236,15 @@ def create_oauth_server(
     return provider, routes, (Middleware(ScopeMiddleware, issuer=issuer, tool_scopes=tool_scopes),)
 
 
-def choose_verifier(settings: Settings, provider: "Provider | None") -> tuple[Verifier | None, Callable[[str], bool]]:
-    """The verifier of bearer tokens, None if none is needed; and whether a token was once valid, without a request."""
+def choose_bearers(settings: Settings, provider: "Provider | None") -> BearerCheck | None:
+    """Which bearer tokens are good; None if none is needed."""
     if provider is not None:
-        return provider.load_access_token, provider.is_known
+        return _two_sided(provider.load_access_token, provider.is_known)
     if settings.auth == "caller":
         verifier = CallerVerifier(lambda bearer: _use(bearer, settings))
-        return verifier, verifier.is_known
+        return BearerCheck(verifier, verifier.is_known, verifier.is_refused)
     if settings.mcp_token is None:
-        return None, lambda _: False
+        return None
     secret = settings.mcp_token.encode()
 
     def is_secret(bearer: str) -> bool:
@@ -253,7 +253,12 @@ def choose_verifier(settings: Settings, provider: "Provider | None") -> tuple[Ve
     async def verify(bearer: str) -> AccessToken | None:
         return AccessToken(token="", client_id="secret", scopes=[]) if is_secret(bearer) else None
 
-    return verify, is_secret
+    return _two_sided(verify, is_secret)
+
+
+def _two_sided(verify: Verifier, is_ours: Callable[[str], bool]) -> BearerCheck:
+    """The check where this server itself can tell which tokens are wrong."""
+    return BearerCheck(verify, is_ours, is_refused=lambda bearer: not is_ours(bearer))
 
 
 async def _use(bearer: str, settings: Settings) -> object:

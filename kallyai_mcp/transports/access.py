@@ -7,12 +7,10 @@ import asyncio
 import logging
 import math
 import re
-import time
-from collections import Counter, OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from weakref import WeakValueDictionary
 
 import anyio
 from mcp.server.auth.handlers.metadata import ProtectedResourceMetadataHandler
@@ -27,13 +25,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.transports.bearers import BearerCheck, Bearers, TooManyWrongError
+from kallyai_mcp.transports.rate_limiter import RateLimiter
 from kallyai_mcp.transports.uvicorn_server import MAX_HEAD_BYTES, MAX_HEADERS
 from kallyai_mcp.urls import network_of
 
 _log = logging.getLogger(__name__)
-
-WRONG_BEARERS = "20/minute"
-"""How many wrong bearer tokens one address may send."""
 
 MOST_STREAMS = 2_000
 """The most open streams of this process. Each takes about 80 kB."""
@@ -44,56 +41,14 @@ MOST_PER_CALLER = 200
 VERIFY_SECONDS = 30.0
 """Seconds between two checks of the bearer token of an open stream."""
 
-_CHECK_SECONDS = 10.0
-"""The most seconds of one check of a bearer token, for which KallyAI may be asked."""
-
 _RETRY_AFTER = 5.0
 """After how many seconds a client should try again if its token can't be checked, and KallyAI names no time."""
-
-_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 _STATUS_PATHS = frozenset({"/health", "/ready"})
 """The paths for load balancers, which have no bearer token and may send an address as `Host`."""
 
-_CONCURRENT_CHECKS = 4
-"""How many unknown tokens of one address are checked at the same time. The limit may be exceeded by this number."""
-
 _METADATA = "/.well-known/oauth-protected-resource"
 """The beginning of the path of the metadata. The rest is the path of the resource (RFC 9728, section 3.1)."""
-
-
-class RateLimiter:
-    """A moving window for each caller, which is deleted when it is empty.
-
-    `rate` is the most uses in a time, such as `300/minute`; the unit is `second`, `minute`, `hour`, or `day`. `clock`
-    is monotonic, in seconds.
-    """
-
-    def __init__(self, rate: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        most, _, unit = rate.partition("/")
-        self._most, self._window, self._clock = int(most), _SECONDS[unit], clock
-        self._uses: OrderedDict[str, deque[float]] = OrderedDict()
-        """The times of each caller's newest uses, at most as many as are allowed. The newest caller is the last."""
-
-    def acquire(self, caller: str) -> float:
-        """Count one use by `caller` if it is allowed; returns 0, or the seconds until one is allowed."""
-        wait = self.peek(caller)
-        if wait == 0:
-            self._uses.setdefault(caller, deque(maxlen=self._most)).append(self._clock())
-            self._uses.move_to_end(caller)
-        return wait
-
-    def peek(self, caller: str) -> float:
-        """What `acquire` would return; nothing is counted."""
-        now = self._clock()
-        while self._uses and next(iter(self._uses.values()))[-1] <= now - self._window:
-            self._uses.popitem(last=False)
-        uses = self._uses.get(caller)
-        return 0.0 if uses is None or len(uses) < self._most else max(0.0, uses[0] + self._window - now)
-
-
-Verifier = Callable[[str], Awaitable[AccessToken | None]]
-"""Checks a bearer token; returns its content, or None if it is invalid. Raises `KallyAIError` if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +58,7 @@ class AccessPolicy:
     Attributes:
         hosts: Allowed values of `Host`. `name:*` allows any port or none. None allows all values.
         origins: Allowed values of `Origin`, in the same form. Requests without `Origin` are always allowed.
-        verifier: Checks bearer tokens; None if no token is needed.
-        is_known: Returns whether this process has accepted a bearer token before. Such a token is checked even if its
-            address has sent too many invalid ones.
+        bearers: Which bearer tokens are good; None if no token is needed.
         rate_limit: How many requests each account may send (each address, if no token is needed).
         metadata_at: The server's base URL for clients, if it has metadata that names the authorization server.
         trusted_proxies: Addresses and networks of proxies whose `X-Forwarded-For` header is used.
@@ -113,8 +66,7 @@ class AccessPolicy:
 
     hosts: Sequence[str] | None
     origins: Sequence[str]
-    verifier: Verifier | None
-    is_known: Callable[[str], bool]
+    bearers: BearerCheck | None
     rate_limit: str
     metadata_at: str | None
     trusted_proxies: Sequence[str]
@@ -159,10 +111,10 @@ class AccessMiddleware:
     def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
         self._app = AuthContextMiddleware(app)
         self._policy = policy
-        self._rate_limit, self._wrong_bearers = RateLimiter(policy.rate_limit), RateLimiter(WRONG_BEARERS)
+        self._rate_limit = RateLimiter(policy.rate_limit)
+        self._bearers = None if policy.bearers is None else Bearers(policy.bearers)
         self._streams: Counter[str] = Counter()
         """The number of open streams of each caller that has any."""
-        self._checks: WeakValueDictionary[str, anyio.CapacityLimiter] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -181,7 +133,7 @@ class AccessMiddleware:
         headers = Headers(scope=scope)
         refusal = self._check_headers(scope, headers)
         if refusal is None and not _is_open(scope["path"]):
-            bearer = _bearer(headers) if self._policy.verifier is not None else None
+            bearer = _bearer(headers)
             caller = await self._find_caller(scope, bearer)
             if isinstance(caller, Response):
                 refusal = caller
@@ -206,8 +158,8 @@ class AccessMiddleware:
     async def _find_caller(self, scope: Scope, bearer: str | None) -> str | Response:
         """Put the user into the scope; returns the caller's name for the limits, or the refusal."""
         caller = network_of(scope["client"][0]) if scope.get("client") else "unknown"
-        if self._policy.verifier is not None:
-            token = await self._verify(bearer, caller) if bearer is not None else None
+        if self._bearers is not None:
+            token = await self._verify(self._bearers, bearer, caller)
             if token is None:
                 return self._unauthorized(scope, is_wrong=bearer is not None)
             if isinstance(token, Response):
@@ -217,33 +169,19 @@ class AccessMiddleware:
         wait = self._rate_limit.acquire(caller)
         return _retry_later(429, "Too many requests", wait) if wait > 0 else caller
 
-    async def _verify(self, bearer: str, network: str) -> AccessToken | Response | None:
-        """The content of a bearer token that a network has sent; None if it is invalid; or a refusal to check it.
-
-        A check may take a request to KallyAI. A token that was valid before is always checked, so that others at the
-        same address can't block its owner.
-        """
+    async def _verify(self, bearers: Bearers, bearer: str | None, network: str) -> AccessToken | Response | None:
+        """The content of a bearer token, or a refusal to check it; None if it is wrong or missing."""
+        if bearer is None:
+            return None
         try:
-            if self._policy.is_known(bearer):
-                return await self._content(bearer)
-            # The dictionary forgets a limiter that no request uses.
-            async with self._checks.setdefault(network, anyio.CapacityLimiter(_CONCURRENT_CHECKS)):
-                if (wait := self._wrong_bearers.peek(network)) > 0:
-                    return _retry_later(429, "Too many wrong tokens from this address", wait)
-                token = await self._content(bearer)
-                if token is None:
-                    self._wrong_bearers.acquire(network)
-                return token
+            return await bearers.verify(bearer, network)
+        except TooManyWrongError as error:
+            text = "Too many wrong tokens from this address"
+            return _retry_later(429, text, error.seconds)
         except (KallyAIError, TimeoutError) as error:
             _log.warning("a bearer could not be verified: %s", getattr(error, "code", "no answer in time"))
             wait = getattr(error, "retry_after", None) or _RETRY_AFTER
             return _retry_later(503, "KallyAI can't be asked whether this token is good", wait)
-
-    async def _content(self, bearer: str) -> AccessToken | None:
-        """The content of a bearer token; raises as `Verifier`, and `TimeoutError`."""
-        assert self._policy.verifier is not None, "without one, every request is allowed"  # noqa: S101
-        with anyio.fail_after(_CHECK_SECONDS):
-            return await self._policy.verifier(bearer)
 
     def _unauthorized(self, scope: Scope, *, is_wrong: bool) -> Response:
         """The challenge (RFC 6750, section 3) with the URL of the metadata (RFC 9728, section 5.1).
@@ -271,20 +209,22 @@ class AccessMiddleware:
         self._streams[caller] += 1
         try:
             async with anyio.create_task_group() as tasks:
-                if bearer is not None:
-                    tasks.start_soon(self._end_when_invalid, bearer, answer)
+                if self._bearers is not None and bearer is not None:
+                    tasks.start_soon(_end_when_invalid, self._bearers, bearer, answer)
                 await self._app(scope, receive, answer.send)
                 tasks.cancel_scope.cancel()
         finally:
             self._streams -= Counter([caller])  # drops a caller without streams
 
-    async def _end_when_invalid(self, bearer: str, answer: _Answer) -> None:
-        is_valid = True
-        while is_valid:
-            await anyio.sleep(VERIFY_SECONDS)
-            with suppress(KallyAIError, TimeoutError):  # as long as nothing is known, the token counts as valid
-                is_valid = await self._content(bearer) is not None
-        await answer.end()
+
+async def _end_when_invalid(bearers: Bearers, bearer: str, answer: _Answer) -> None:
+    is_valid = True
+    while is_valid:
+        await anyio.sleep(VERIFY_SECONDS)
+        # As long as nothing is known, the token counts as valid.
+        with suppress(KallyAIError, TimeoutError):
+            is_valid = await bearers.ask(bearer) is not None
+    await answer.end()
 
 
 def _is_open(path: str) -> bool:

@@ -122,6 +122,25 @@ async def test_concurrent_checks_of_one_token_share_one_request_for_a_minute() -
     assert verdict is None
 
 
+async def test_a_refusal_counts_for_a_minute_too() -> None:
+    now, asked = 0.0, 0
+
+    async def refuse(_: str) -> None:
+        nonlocal asked
+        asked += 1
+        raise UnauthorizedError("No", code="unauthorized")
+
+    verify = CallerVerifier(refuse, clock=lambda: now)
+    refused = [verify.is_refused("bad")]
+    for later in (0.0, CACHE_SECONDS - 1, CACHE_SECONDS):
+        now = later
+        refused.append(verify.is_refused("bad"))
+        assert await verify("bad") is None
+
+    assert asked == 2
+    assert refused == [False, False, True, False]
+
+
 async def test_a_token_of_any_scope_is_accepted_a_forged_one_refused_and_a_malformed_one_not_even_checked(
     tmp_path: Path,
 ) -> None:

@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from kallyai_mcp.transports import access, uvicorn_server
-from kallyai_mcp.transports.access import RateLimiter
+from kallyai_mcp.transports.rate_limiter import RateLimiter
 from tests.auth.oauth_server.deployment import User, deploy, sign_in
 from tests.processes import COMMAND, environment, free_port
 from tests.transports.http_server import ACCEPT, LIMIT, RunningSandbox, initialize, running_app, running_server
