@@ -80,19 +80,37 @@ def _unreadable(response: ApiResponse, what: str) -> UnreadableResponseError:
 def date_of(headers: Mapping[str, str]) -> datetime | None:
     """The time in the `Date` header (aware). None without a valid one, or if a cache kept the response.
 
-    The `Date` of a response from a cache is old (RFC 9111, section 5.1). The first and the last year of the calendar
-    can't be converted into every time zone.
+    The `Date` of a response from a cache is old (RFC 9111, section 5.1).
     """
     if headers.get("age", "0").strip() not in ("", "0"):
         return None
-    try:
-        moment = parsedate_to_datetime(headers.get("date", ""))
-    except (ValueError, OverflowError):  # OverflowError: an offset with many digits
-        return None
-    return moment.replace(tzinfo=moment.tzinfo or UTC) if MINYEAR < moment.year < MAXYEAR else None
+    return _http_date(headers.get("date", ""))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds in the `Retry-After` header (RFC 9110, section 10.2.3); None without it, and for a date."""
+    """The seconds in the `Retry-After` header (RFC 9110, section 10.2.3); None without a valid one.
+
+    A date is by the service's clock, or by ours if the response does not tell the time; 0 if past.
+    """
     value = headers.get("retry-after", "").strip()
-    return float(value) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value) else None
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
+        return float(value)
+    date = _http_date(value)
+    if date is None:
+        return None
+    now = date_of(headers) or datetime.now(UTC)
+    return max(0.0, (date - now).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
+    """The time in a header (aware); None if it has no valid one.
+
+    The first and the last year of the calendar can't be converted into every time zone.
+    """
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):  # OverflowError: an offset with many digits
+        return None
+    if not MINYEAR < moment.year < MAXYEAR:
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or UTC)

@@ -1,5 +1,7 @@
 """Every error response becomes an error of its class, with the service's code and message, without pages and tokens."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -136,9 +138,31 @@ async def test_a_web_page_is_an_error_without_its_text(
     assert "Nope" not in error.message
 
 
-async def test_retry_after_is_seconds_and_not_known_otherwise() -> None:
-    for value, seconds in (("1.5", 1.5), ("soon", None), ("-5", None), ("Wed, 21 Oct 2026 07:30:00 GMT", None)):
-        assert (await refused({}, 429, retry_after=value)).retry_after == seconds
+NOW = "Wed, 21 Oct 2026 07:28:30 GMT"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("1.5", 1.5),
+        ("Wed, 21 Oct 2026 07:30:00 GMT", 90),
+        ("Wednesday, 21-Oct-26 07:30:00 GMT", 90),
+        ("Wed Oct 21 07:30:00 2026", 90),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 0),
+        ("soon", None),
+        ("-5", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", None),
+    ],
+)
+async def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
+    assert (await refused({}, 429, retry_after=value, date=NOW)).retry_after == seconds
+
+
+async def test_without_the_service_s_time_a_retry_after_counts_from_now() -> None:
+    at = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    error = await refused({}, 429, retry_after=at)
+
+    assert error.retry_after == pytest.approx(3600, abs=120)
 
 
 async def test_a_refusal_that_names_a_call_is_a_lost_response_and_asks_for_no_retry() -> None:
