@@ -28,6 +28,10 @@ _TRACKING = "t-"
 DATED_EARLIER = timedelta(minutes=2)
 """How much earlier than its request a call may be dated: the service's clocks may differ from ours and each other."""
 
+_SAME_MOMENT = timedelta(seconds=2)
+"""How much earlier than its request a call may seem to be created: KallyAI's times are in whole
+seconds."""
+
 
 class CallState(StrEnum):
     """How far a call has come."""
@@ -40,6 +44,14 @@ class CallState(StrEnum):
     UNKNOWN = "unknown"  # a call may have been placed, and its outcome could not be found
     CANCELED = "canceled"  # the user canceled it before anything was sent
     EXPIRED = "expired"  # not placed when it was due
+
+
+class PlacedFor(StrEnum):
+    """Which request KallyAI placed a call for: it answers a repeated key with an earlier call."""
+
+    THIS_REQUEST = "this request"
+    EARLIER_REQUEST = "earlier request"
+    UNKNOWN = "unknown"  # KallyAI's clock is not known
 
 
 ACTIVE = frozenset({CallState.RESERVED, CallState.SENT})
@@ -201,13 +213,24 @@ class CallRecord:
         return Outcome.UNKNOWN if self.state is CallState.UNKNOWN else None
 
     @property
+    def placed_for(self) -> PlacedFor:
+        """Which request its call was placed for, by KallyAI's clock.
+
+        It is this one while KallyAI has given no time.
+        """
+        created_at = self.call.created_at if self.call is not None else None
+        if created_at is None:
+            return PlacedFor.THIS_REQUEST
+        if self.sent_at is None or self.clock_offset is None:
+            return PlacedFor.UNKNOWN
+        left = self.sent_at + timedelta(seconds=self.clock_offset)
+        is_earlier = created_at < left - _SAME_MOMENT
+        return PlacedFor.EARLIER_REQUEST if is_earlier else PlacedFor.THIS_REQUEST
+
+    @property
     def is_earlier_call(self) -> bool:
         """Whether KallyAI answered with a call from before this request: the ledger has lost its record."""
-        created_at = self.call.created_at if self.call is not None else None
-        if created_at is None or self.sent_at is None or self.clock_offset is None:
-            return False
-        # By both clocks: the service's may be set during the call, as a sandbox's may.
-        return created_at < self.sent_at + timedelta(seconds=min(0.0, self.clock_offset)) - DATED_EARLIER
+        return self.placed_for is PlacedFor.EARLIER_REQUEST
 
     @property
     def called_at(self) -> datetime:

@@ -9,7 +9,7 @@ from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Appointment, with_zone
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import CallRecord, CallState, PlacedFor
 from kallyai_mcp.tools.call_view import CallView, Related, view_of, views_of_list
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import AppointmentAnswer, CallAnswer, CallRow, RefusedRetryAnswer, ToolResult
@@ -79,7 +79,11 @@ async def call_result(
         return ToolResult(refused_again(text, record, reader), RefusedRetryAnswer(**dict(error) | known), is_error=True)
     waits = is_scheduled_now or view.is_not_placed_yet(reader.now) or view.is_being_checked
     is_first = record is not None and not record.schedule.earlier
-    structure.placed_now = None if placed_now and waits and is_first else placed_now
+    is_unclear = record is not None and record.placed_for is PlacedFor.UNKNOWN
+    if placed_now and (is_unclear or (waits and is_first)):
+        structure.placed_now = None
+    else:
+        structure.placed_now = placed_now
     text = call_text(view, reader, is_duplicate=placed_now is False)
     return ToolResult(f"{text}\n{few_left}" if few_left else text, structure)
 

@@ -130,17 +130,18 @@ async def test_an_outcome_that_crossed_a_cancellation_is_returned_again_and_no_c
     assert again.data["call_id"] == first.data["call_id"]
 
 
+@pytest.mark.parametrize(("minutes", "told"), [(5, "5 min 58 s"), (0, "58 s")])
 async def test_a_call_that_a_lost_ledger_had_is_not_told_as_a_new_one(
-    tmp_path: Path, clock: ManualClock, app: SandboxApp
+    tmp_path: Path, clock: ManualClock, app: SandboxApp, minutes: int, told: str
 ) -> None:
     async with (
         open_agent(settings_in(tmp_path / "lost"), mode="auto", clock=clock, app=app) as before,
         open_agent(settings_in(tmp_path / "empty"), mode="auto", clock=clock, app=app) as after,
     ):
         first = await before.use("make_call", BISTRO)
-        clock.advance(minutes=5)
+        clock.advance(minutes=minutes)
         again = await after.use("make_call", BISTRO)
 
     assert (first.data["placed_now"], again.data["placed_now"]) == (True, False)
     assert again.data["call_id"] == first.data["call_id"]
-    assert again.text.startswith("Already called 5 min 58 s ago; no new call was placed.")
+    assert again.text.startswith(f"Already called {told} ago; no new call was placed.")
