@@ -9,7 +9,6 @@ import logging
 import random
 import socket
 import ssl
-import time
 import zlib
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable
@@ -114,7 +113,9 @@ class Transport:
             NotConnectedError: Nothing was sent.
             ResponseLostError: There is no complete response, but the request may have been sent.
         """
-        until, retries = time.monotonic() + RETRY_SECONDS, RETRIES if request.method == "GET" else 0
+        # Who would not wait for a pause to end is told at once how long KallyAI wants it to be.
+        until = min(anyio.current_time() + RETRY_SECONDS, anyio.current_effective_deadline())
+        retries = RETRIES if request.method == "GET" else 0
         while True:
             result = await self._exchange(request, last_check)
             if isinstance(result, ApiResponse) and result.status not in _STATUSES_THAT_MAY_PASS:
@@ -122,7 +123,7 @@ class Transport:
             pause = retry_after(result.headers) if isinstance(result, ApiResponse) else None
             if pause is None:
                 pause = random.uniform(0, self._backoff * 2 ** (RETRIES + 1 - retries))  # noqa: S311
-            if retries == 0 or time.monotonic() + pause > until:
+            if retries == 0 or anyio.current_time() + pause > until:
                 break
             retries -= 1
             await anyio.sleep(pause)

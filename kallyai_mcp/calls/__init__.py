@@ -13,8 +13,10 @@ The rules of placing a call, which other modules name by their numbers:
    What stays unfound is `unknown`.
 5. The idempotency key is derived from account, fingerprint, UTC date, and generation. So a lost ledger or a second
    machine sends the same key.
-6. A duplicate is answered with the existing record: while that is open, unknown, or not delivered, for a minute after
-   any outcome was delivered, and for an hour after an outcome that reached somebody.
+6. A duplicate is answered with the existing record: while that is open, unknown, or not delivered,
+   for a minute after any outcome was delivered, and for an hour after an outcome that reached
+   somebody. Another time after nobody was reached is no duplicate; more retries alone are. Before
+   a call is placed again after nobody was reached, KallyAI is asked once more (`duplicates`).
 7. Old records are deleted, but none that is active, unknown, or undelivered.
 8. Once `Calls.place` has returned, no error text says "not called".
 

@@ -4,7 +4,7 @@ It reads calls from the ledger, so every process knows about every call.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,8 +13,9 @@ from functools import partial
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import look_again
+from kallyai_mcp.calls.earlier_call import EarlierCalls
 from kallyai_mcp.calls.ledger import follow_up, progress, reservation, rows
-from kallyai_mcp.calls.ledger.base import LeaseLostError, LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import LeaseLostError, LedgerUnavailableError, LookFirstError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, new_tracking_id
 from kallyai_mcp.calls.schedule import Schedule
@@ -48,12 +49,17 @@ class Calls(Worker):
     async def place(self, request: CallRequest, *, consent: Consent | None = None) -> CallRecord:
         """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call); returns its record.
 
-        Without `consent`, none is checked.
+        Without `consent`, none is checked. Before the same call is placed again after one that
+        reached nobody, KallyAI is asked once more about that one. If it reached somebody after all,
+        it is the answer.
 
         Raises:
             PolicyError: A setting refuses the call.
             ConsentOutdatedError: The consent no longer fits; ask the user again.
+            KallyAIError: KallyAI does not say whether the earlier call reached somebody (code
+                `earlier_call_unclear`).
         """
+        earlier = EarlierCalls(self.context)
         async with self._asked_for(request, consent) as new:
             if (running := self.same_running(new)) is not None:
                 return running
@@ -61,20 +67,38 @@ class Calls(Worker):
             # because the machine may be suspended meanwhile.
             is_form = consent is not None and consent.how == "form"
             since = Stopwatch(self.clock) if is_form else request.arrived
-            with self.reserving(new.account, new.tracking_id):
-                record = await self._reserved(new, request, consent)
-                if record.is_new and record.is_active and not self.start(replace(record, is_new=False), since):
-                    await self.context.ledger.write(record.account, progress.mark_not_sent, record)
+            reserve = partial(self._reserved, new, request, consent)
+            while True:
+                try:
+                    record = await self._started(new, since, partial(reserve, earlier.looked_at))
+                    break
+                except LookFirstError as first:
+                    await earlier.look_at(first.record)
         if record.is_new and not record.is_active:
             self._wake.set()  # it may be due soon
-        return self.as_known(await self._looked_again(record))
+        if record.tracking_id != earlier.looked_at:  # else KallyAI was just asked about it
+            record = await self._looked_again(record)
+        return self.as_known(record)
 
-    async def _reserved(self, new: CallRecord, request: CallRequest, consent: Consent | None) -> CallRecord:
+    async def _started(
+        self, new: CallRecord, since: Stopwatch, reserve: Callable[[], Awaitable[CallRecord]]
+    ) -> CallRecord:
+        """Reserve `new`, and start it if it is due now; its time runs `since` the request."""
+        with self.reserving(new.account, new.tracking_id):
+            record = await reserve()
+            is_due = record.is_new and record.is_active
+            if is_due and not self.start(replace(record, is_new=False), since):
+                await self.context.ledger.write(record.account, progress.mark_not_sent, record)
+        return record
+
+    async def _reserved(
+        self, new: CallRecord, request: CallRequest, consent: Consent | None, looked_at: str | None
+    ) -> CallRecord:
         """Reserve a call for this worker; results and errors as in `reserve`."""
         for checks in (False, True):
             new = replace(new, worker=await self.leased_name(checks=checks))
             with suppress(LeaseLostError):
-                reserve = self._reservation(new, request)
+                reserve = partial(self._reservation(new, request), looked_at=looked_at)
                 write = self.context.ledger.write
                 return await write(new.account, reserve, new, consent=consent, service_time=self.context.time)
         raise LedgerUnavailableError("This process lost its lock on the records of its calls.")

@@ -10,6 +10,9 @@ class Timing:
     Attributes:
         repeat_after: How long after its end a call that reached somebody is the answer to a request for the same call.
         repeat_after_delivery: How long after its delivery any outcome is the answer to a request for the same call.
+        look_back: How long after a call that reached nobody KallyAI is asked about it before it is
+            placed again.
+        look_first: How long a request waits for that answer.
         wait_for_user: How long a list that waits for its user is the answer to a request for the same list.
         send_within: A request leaves only while its record is younger than this.
         resend_within: The same idempotency key is sent again only this long after the first send: no call can have
@@ -36,6 +39,8 @@ class Timing:
 
     repeat_after: float = 3600
     repeat_after_delivery: float = 60
+    look_back: float = 86_400
+    look_first: float = 10
     wait_for_user: float = 172_800
     send_within: float = 120
     resend_within: float = 1.0

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult
 
 _PASSING = frozenset(
-    {"call_in_progress", "outcome_unknown", "ledger_unavailable", "too_late", "not_sent", "consent_outdated"}
+    {
+        "call_in_progress",
+        "consent_outdated",
+        "earlier_call_unclear",
+        "ledger_unavailable",
+        "not_sent",
+        "outcome_unknown",
+        "too_late",
+    }
 )
 _PASSING_KINDS = (
     errors.NotConnectedError,

@@ -188,6 +188,14 @@ async def test_a_long_retry_after_is_raised_at_once(waits: list[str]) -> None:
     assert len(server.requests) == len(waits)
 
 
+async def test_a_pause_that_outlasts_the_caller_is_raised_at_once() -> None:
+    async with client_and_server(answer(b"", 429, retry_after="29")) as (client, server):
+        with anyio.fail_after(28), pytest.raises(errors.RateLimitedError) as caught:
+            await client.get_statistics()
+    assert caught.value.retry_after == 29
+    assert len(server.requests) == 1
+
+
 async def test_a_call_has_a_connection_of_its_own_and_a_get_uses_one_again() -> None:
     """On a used one, the service may have sent a second response, or may be closing it."""
     kept = answer(reference("statistics"), connection="keep-alive")

@@ -6,13 +6,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.ledger import progress, reservation, rows
-from kallyai_mcp.calls.ledger.base import Database, Ledger, LedgerUnavailableError, Tx
+from kallyai_mcp.calls.ledger.base import (
+    Database,
+    Ledger,
+    LedgerUnavailableError,
+    LookFirstError,
+    Tx,
+)
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
@@ -61,7 +68,7 @@ async def kept_record(
     """Write `record` into the ledger at `place`, as it is and when it was placed, or that `policy` refuses it."""
     async with opened(place, lambda: record.placed_at, policy) as ledger:
         try:
-            await ledger.write(record.account, reservation.reserve, record, redial=True, consent=consent)
+            await looked_first(ledger, record, redial=True, consent=consent)
         except PolicyError as error:
             await ledger.write(record.account, rows.write_audit, record, consent, refused_by=error.setting)
             raise
@@ -101,9 +108,19 @@ def ended_as(record: CallRecord, call: Call) -> CallRecord:
     return record.ended_with(call, Findings(None, reached_somebody(call)))
 
 
+async def looked_first(ledger: Ledger, record: CallRecord, **more: Any) -> CallRecord:
+    """Reserve a call; of an earlier one that reached nobody, KallyAI says no more than is known."""
+    reserve = partial(reservation.reserve, **more)
+    try:
+        return await ledger.write(record.account, reserve, record)
+    except LookFirstError as first:
+        looked = partial(reserve, looked_at=first.record.tracking_id)
+        return await ledger.write(record.account, looked, record)
+
+
 async def reserved(ledger: Ledger, record: CallRecord, consent: Consent | None = None) -> CallRecord:
     """Reserve a call that is new."""
-    record = await ledger.write(record.account, reservation.reserve, record, redial=False, consent=consent)
+    record = await looked_first(ledger, record, redial=False, consent=consent)
     assert record.is_new
     return record
 
@@ -124,7 +141,7 @@ async def ended(ledger: Ledger, record: CallRecord, status: str = "success", *, 
 
 
 async def is_placed(ledger: Ledger, record: CallRecord, *, redial: bool = False) -> bool:
-    return (await ledger.write(record.account, reservation.reserve, record, redial=redial)).is_new
+    return (await looked_first(ledger, record, redial=redial)).is_new
 
 
 async def state_of(ledger: Ledger, record: CallRecord) -> CallState | None:

@@ -84,3 +84,25 @@ async def test_a_transcript_that_comes_after_the_outcome_is_read(
     for told in (found, again, kept):
         assert (told.data["outcome"], told.data["retryable"]) == (later, False)
         assert ASK_FIRST in told.text
+
+
+async def test_without_an_answer_about_the_call_before_nothing_is_placed(
+    tmp_path: Path,
+    clock: ManualClock,
+) -> None:
+    async with asking(tmp_path, clock, {"+": {"status": "no_answer"}}) as (kallyai, agent):
+        await agent.use("make_call", BISTRO)
+        clock.advance(minutes=2)
+        kallyai.transcript = 503
+        unclear = await agent.use("make_call", BISTRO)
+        kallyai.transcript = {"entries": HEARD}
+        answered = await agent.use("make_call", BISTRO)
+
+    told = {"code": "earlier_call_unclear", "status": "refused", "placed": "no", "retryable": True}
+    assert told.items() <= unclear.data.items()
+    assert unclear.text == (
+        "Not called: KallyAI does not say now whether the call before, which seemed to reach nobody, "
+        "reached somebody after all. Ask for the call again in a minute."
+    )
+    assert (answered.data["outcome"], answered.data["placed_now"]) == ("unknown", False)
+    assert len(kallyai.placed) == 1

@@ -13,7 +13,7 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
@@ -44,6 +44,14 @@ class ConstraintError(LedgerUnavailableError):
 
 class LeaseLostError(Exception):
     """The worker of this process no longer holds its lease, so that nothing was written."""
+
+
+class LookFirstError(Exception):
+    """KallyAI has to be asked about `record` before the call is placed, so nothing was written."""
+
+    def __init__(self, record: CallRecord) -> None:
+        super().__init__("the earlier call has to be looked at first")
+        self.record = record
 
 
 class StatementError(Exception):

@@ -126,7 +126,7 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord) -> CallRecord:
     columns = {
         "state": ended.state.value,
         "ended_at": own["ended_at"] if was_over else tx.now,
-        "delivered_at": None,
+        "delivered_at": own["delivered_at"] if _is_told_already(known, ended) else None,
         "call_id": ended.call_id or own["call_id"],
         "clock_offset": ended.clock_offset if own["clock_offset"] is None else own["clock_offset"],
         **end_columns(ended),
@@ -143,6 +143,16 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord) -> CallRecord:
     if record.reached:
         stop_next_after(tx, record)
     return record
+
+
+def _is_told_already(known: CallRecord | None, ended: CallRecord) -> bool:
+    """Whether who was told the end `known` need not be told the news: nobody was reached, as before.
+
+    Else a request to place the call again would be answered with an end that its client knows.
+    """
+    if known is None or known.state is not CallState.ENDED:
+        return False
+    return not known.reached and not ended.reached
 
 
 def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:

@@ -5,12 +5,19 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from kallyai_mcp.api.errors import PolicyError
+from kallyai_mcp.calls.duplicates import Asked, ToldHere, find_answer, to_look_at
 from kallyai_mcp.calls.ledger import shared_values
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, ConstraintError, LeaseLostError, ServiceTime, Tx
+from kallyai_mcp.calls.ledger.base import (
+    ConsentOutdatedError,
+    ConstraintError,
+    LeaseLostError,
+    LookFirstError,
+    ServiceTime,
+    Tx,
+)
 from kallyai_mcp.calls.ledger.rows import MINE, NOT_PLACED, expire, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, from_row, idempotency_key, to_row
-from kallyai_mcp.calls.schedule import AT_ONCE
 from kallyai_mcp.clock import Stopwatch, moment, moment_or_none
 
 _NEWEST = f"state NOT IN {NOT_PLACED} ORDER BY placed_at DESC LIMIT :most"
@@ -41,22 +48,28 @@ def reserve(
     delivered: LastDelivered | None = None,
     consent: Consent | None = None,
     service_time: ServiceTime | None = None,
+    looked_at: str | None = None,
     only_checks: bool = False,
 ) -> CallRecord:
     """Write the record of a call, unless it is a duplicate, a setting refuses it, or its consent no longer fits.
 
-    Returns the new record, or the duplicate that answers the request. With `redial`, a duplicate is placed too, unless
-    it is active or its outcome was not delivered. The arguments `arrived` and `delivered` are as for `SameCalls`. If
-    `service_time` is known, a call that is due now is sent at once, so its record says `sent` from the beginning.
-    Without `consent`, none is checked. If it `only_checks`, nothing is written.
+    Returns the new record, or the duplicate that answers the request. With `redial`, a duplicate is
+    placed too, unless it is active or its outcome was not delivered. The request `arrived` so long
+    ago (None: just now), and this process `delivered` the outcome of the same call last. If
+    `service_time` is known, a call that is due now is sent at once, so its record says `sent` from
+    the beginning. Without `consent`, none is checked. `looked_at` is the tracking id of the record
+    that KallyAI was asked about before. If it `only_checks`, nothing is written.
 
     Raises:
         PolicyError: A setting refuses the call. Of several limits, the error names the one that lasts longest.
         ConsentOutdatedError: The number was called since the user agreed, or the confirmation was used already.
+        LookFirstError: The newest call of this request that reached nobody is another record than
+            `looked_at`.
         LeaseLostError: `service_time` is given, and the worker does not hold its lease.
     """
-    earlier = SameCalls(tx, requested, arrived, delivered)
-    if (duplicate := earlier.duplicate(redial=redial)) is not None:
+    asked = _asked(tx, requested, arrived, delivered, redial=redial)
+    earlier = SameCalls(tx, requested, asked)
+    if (duplicate := earlier.duplicate()) is not None:
         return duplicate
     if (refusal := check_policy(tx, requested)) is not None:
         raise refusal
@@ -64,6 +77,9 @@ def reserve(
         return replace(requested, is_new=True, last_call=earlier.last_call)
     if consent is not None:
         check_consent(tx, consent, (earlier.last_call,))
+    before = earlier.to_look_at()
+    if before is not None and before.tracking_id != looked_at:
+        raise LookFirstError(before)
     new = earlier.numbered()
     offset = offset_at(service_time, tx.now) if service_time is not None else None
     # After 429, the list is looked through before the request leaves.
@@ -83,30 +99,48 @@ def offset_at(service_time: ServiceTime, now: float) -> float | None:
     return known.timestamp() - now if known is not None else None
 
 
+def _asked(
+    tx: Tx,
+    requested: CallRecord,
+    arrived: Stopwatch | None,
+    delivered: LastDelivered | None,
+    *,
+    redial: bool,
+) -> Asked:
+    """The request for `requested` as a value, with times by the ledger's clock."""
+    now = moment(tx.now)
+    not_before = requested.schedule.not_before
+    if arrived is None:
+        return Asked(now, now, not_before, redial)
+    told_here = None
+    if delivered is not None:
+        before = timedelta(seconds=delivered.since.passed() - arrived.passed())
+        told_here = ToldHere(delivered.tracking_id, before)
+    at = now - timedelta(seconds=arrived.longest())
+    return Asked(now, at, not_before, redial, told_here)
+
+
 class SameCalls:
     """The records of the same call as `requested`, of its account, read by one statement; it may be one of them.
 
-    `last_call` is when the last call to its number was placed, or may have been; None for never.
-
-    What another process has delivered since the request `arrived` (None: now) does not count as delivered: who sent the
-    request did not know. What this process `delivered` last is as old as it says, also if the clock was set forward.
+    `asked` is the request for it; without one, it is asked for now. `last_call` is when the last
+    call to its number was placed, or may have been; None for never.
     """
 
-    def __init__(
-        self, tx: Tx, requested: CallRecord, arrived: Stopwatch | None = None, delivered: LastDelivered | None = None
-    ) -> None:
+    def __init__(self, tx: Tx, requested: CallRecord, asked: Asked | None = None) -> None:
         self._tx = tx
-        self._now = moment(tx.now)
-        self._requested = replace(requested, placed_at=self._now, day=self._now.date().isoformat())
-        self._delivered = delivered
-        self._waited = arrived.passed() if arrived is not None else 0.0
-        self._arrived = self._now - timedelta(seconds=arrived.longest() if arrived is not None else 0.0)
+        now = moment(tx.now)
+        self._requested = replace(requested, placed_at=now, day=now.date().isoformat())
+        self._asked = asked or Asked(now, now, requested.schedule.not_before)
+        told_here = self._asked.told_here
+        timing = tx.timing
+        looks_back = max(timing.repeat_after, timing.repeat_after_delivery, timing.look_back)
         rows = tx.rows(
             _SAME_CALL,
             fingerprint=requested.fingerprint,
             day=self._requested.day,
-            since=self._arrived.timestamp() - max(tx.timing.repeat_after, tx.timing.repeat_after_delivery),
-            delivered=delivered.tracking_id if delivered is not None else "",
+            since=self._asked.arrived.timestamp() - looks_back,
+            delivered=told_here.tracking_id if told_here is not None else "",
             number=requested.submission.respondent_phone,
             most=1,
             **requested.account.columns,
@@ -115,41 +149,23 @@ class SameCalls:
         placed = [row["placed_at"] for row in rows if row["state"] not in NOT_PLACED]
         self.last_call = moment_or_none(max(placed, default=None))
 
-    def duplicate(self, *, redial: bool = False) -> CallRecord | None:
-        """The record that answers the request (rule 6 of placing a call); None if a new call is to be placed.
-
-        Open records come before the earlier attempts of the same call.
+    def duplicate(self) -> CallRecord | None:
+        """The record that answers the request (`duplicates.find_answer`); None without one.
 
         Raises:
             ConstraintError: There is a record that this version can't read, so nothing may be placed.
         """
+        return find_answer(self._records(), self._asked, self._tx.timing)
+
+    def to_look_at(self) -> CallRecord | None:
+        """The record that KallyAI is asked about first (`duplicates.to_look_at`), if any."""
+        return to_look_at(self._records(), self._asked, self._tx.timing)
+
+    def _records(self) -> list[CallRecord]:
         records = readable(self._tx, self._rows)
         if len(records) < len(self._rows):
             raise ConstraintError("A newer version of kallyai-mcp has this call in the ledger; update this one")
-        answers = [record for record in records if self._answers(record, redial=redial)]
-        return max(answers, key=lambda record: (record.is_open, record.placed_at), default=None)
-
-    def _answers(self, record: CallRecord, *, redial: bool) -> bool:
-        if record.is_open:
-            return True
-        if record.state in NOT_PLACED:
-            return False
-        delivered_at, arrived = record.delivered_at, self._arrived
-        if delivered_at and self._delivered is not None and record.tracking_id == self._delivered.tracking_id:
-            arrived = min(arrived, delivered_at + timedelta(seconds=self._delivered.since.passed() - self._waited))
-        if delivered_at is None or arrived < delivered_at <= self._now:  # a later one: the clock was set back since
-            return True
-        if redial:
-            return False
-        if record.state is CallState.UNKNOWN:
-            return True
-        # If a call ended before it was placed, the clock was set back between, and the later time counts.
-        since_told = (arrived - max(delivered_at, record.placed_at)).total_seconds()
-        since_end = (arrived - max(record.ended_at or record.placed_at, record.placed_at)).total_seconds()
-        is_just_told = since_told < self._tx.timing.repeat_after_delivery
-        if record.reached is False:
-            return is_just_told and self._requested.schedule == AT_ONCE  # else it is another try
-        return is_just_told or since_end < self._tx.timing.repeat_after
+        return records
 
     def numbered(self) -> CallRecord:
         """The record that is asked for, with the current time, its day, its generation, and its idempotency key.

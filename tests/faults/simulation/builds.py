@@ -26,14 +26,19 @@ _NO_INDEX, _NO_CONFIRMATION_INDEX, _NO_CALL_ID_INDEX = (
     for index in ("calls_one_open", "calls_one_per_confirmation", "calls_one_per_call_id")
 )
 _REDIAL_JOINS_NOTHING = Patch(
-    "calls.ledger.reservation",
-    "if self._answers(record, redial=redial)]",
-    "if not redial and self._answers(record, redial=redial)]",
+    "calls.duplicates",
+    "if answers(record, asked, timing)]",
+    "if not asked.redial and answers(record, asked, timing)]",
 )
 _CONSENT_IS_NOT_CHECKED = Patch(
     "calls.ledger.reservation",
     "    id_ = consent.confirmation_id\n",
     "    return None\n    id_ = consent.confirmation_id\n",
+)
+_NOT_ASKED_ONCE_MORE = Patch(
+    "calls.ledger.reservation",
+    "if before is not None and before.tracking_id != looked_at:",
+    "if False:",
 )
 _RANDOM_KEY = Patch(
     "calls.records", 'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))', "str(uuid.uuid4())"
@@ -179,7 +184,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a clock that is set makes the same request a new call",
-        Patch("calls.ledger.reservation", "arrived = min(arrived, del", "arrived = max(arrived, del"),
+        Patch("calls.duplicates", "return min(asked.arrived, told", "return max(asked.arrived, told"),
         asks=(Ask(0), Ask(400)),
         events=(Event(350, "has its clock set", seconds=7200),),
     ),
@@ -269,19 +274,19 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "words of the callee are not looked for where the status says that the call failed",
-        Patch("calls.call_search", "callee_spoke=spoke", "callee_spoke=False"),
+        Patch("calls.call_search", "callee_spoke=_callee_spoke(said)", "callee_spoke=False"),
         tasks=(table(DROPPED),),
         asks=(Ask(0), Ask(200)),
     ),
     broken(
         "an outcome that nobody read counts as told",
         Patch(
-            "calls.ledger.reservation",
-            "if delivered_at is None or arrived < delivered_at <= self._now:",
-            "if not delivered_at or arrived < delivered_at:\n"
-            "            return bool(record.reached)\n        if False:",
+            "calls.duplicates",
+            "    if record.is_open or not was_told(record, asked):\n",
+            "    if not record.is_open and not was_told(record, asked):\n"
+            "        return bool(record.reached)\n    if record.is_open:\n",
         ),
-        Patch("calls.ledger.reservation", "return is_just_told and", "return False and"),
+        Patch("calls.duplicates", "return not is_another_try(record, asked)", "return bool(record.reached)"),
         tasks=(table("voicemail"),),
         asks=(Ask(0, gives_up=5, silently=True), Ask(60)),
     ),
@@ -352,7 +357,53 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.ledger.progress", "if not (is_young and is_due):", "if not is_due:"),
         starts=(Start(at_step={4: 1000.0}),),
     ),
+    broken(
+        "KallyAI is not asked once more before a client's request places the call again",
+        _NOT_ASKED_ONCE_MORE,
+        tasks=(table(TALKED),),
+        asks=(Ask(0), Ask(100)),
+        quirks=Quirks(words_late=40),
+    ),
+    broken(
+        "a call is placed again although KallyAI does not say how the one before ended",
+        Patch("calls.earlier_call", "if not seen.is_all:", "if False:"),
+        tasks=(table(TALKED),),
+        asks=(Ask(0), Ask(100)),
+        quirks=Quirks(words_late=40),
+        look_troubles=(*(Trouble(404),) * 3, *(Trouble(503),) * 20),  # first: time, calendar file, transcript
+    ),
+    broken(
+        "a redial is placed although nobody was told that the call before reached somebody",
+        _NOT_ASKED_ONCE_MORE,
+        tasks=(table(TALKED),),
+        asks=(Ask(0), Ask(100, redial=True)),
+        quirks=Quirks(words_late=40),
+    ),
+    broken(
+        "after a call that reached nobody, the same request places another one at once",
+        Patch("calls.duplicates", "return not is_another_try(record, asked)", "return bool(record.reached)"),
+        tasks=(table("busy"),),
+        asks=(Ask(0), Ask(40)),
+    ),
     # Calls that are due later or placed again
+    broken(
+        "after a call that reached nobody, the same request with retries places another one at once",
+        Patch(
+            "calls.ledger.reservation",
+            "    not_before = requested.schedule.not_before\n",
+            "    not_before = now if requested.schedule.attempts > 1 else requested.schedule.not_before\n",
+        ),
+        tasks=(question("voicemail", retries=2),),
+        asks=(Ask(0), Ask(40)),
+    ),
+    broken(
+        "KallyAI is not asked once more before a request with retries places the call again",
+        _NOT_ASKED_ONCE_MORE,
+        Patch("calls.schedule", 'frozenset({"busy", "no_answer"})', 'frozenset({"busy"})'),
+        tasks=(question(TALKED, retries=1),),
+        asks=(Ask(0), Ask(100)),
+        quirks=Quirks(words_late=40),
+    ),
     broken(
         "a call is placed before it is due",
         Patch("calls.ledger.follow_up", "AND not_before <= :now", "AND not_before <= :now + 900"),
@@ -458,7 +509,9 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a scheduled call does not answer the same request",
-        Patch("calls.ledger.reservation", "        if record.is_open:\n", "        if record.is_active:\n"),
+        Patch(
+            "calls.duplicates", "_PLACED = (CallState.REFUSED,", "_PLACED = (CallState.SCHEDULED, CallState.REFUSED,"
+        ),
         _NO_INDEX,
         tasks=(question(not_before=_due(600)),),
         asks=(Ask(0, waits=False), Ask(100, waits=False)),

@@ -170,6 +170,14 @@ def find_placed_after_cancel(evidence: Evidence) -> Iterator[Violation]:
             yield Violation(Rule.UNASKED, f"{call.call_id} was placed after the agent was told: {use.text}")
 
 
+def has_shown_talk(call: PhoneCall, at: datetime, evidence: Evidence) -> bool:
+    """Whether the service shows at a time that somebody talked in a call."""
+    if call.status == "success":
+        return True
+    shown_at = call.ends + timedelta(seconds=evidence.plan.quirks.words_late)
+    return call.callee_spoke and shown_at <= at
+
+
 SHARED = (
     find_lost,
     find_stuck,

@@ -9,11 +9,19 @@ from itertools import combinations, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.faults.simulation.judging import SHARED, Rule, Violation, calls_by_account
+from tests.faults.simulation.judging import (
+    HOUR,
+    MINUTE,
+    SHARED,
+    Rule,
+    Violation,
+    calls_by_account,
+    has_shown_talk,
+)
 from tests.faults.simulation.plan import Ask, Event, Plan, Start, question
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import disturbed_around
-from tests.faults.simulation.service import TALKED, PhoneCall, Quirks
+from tests.faults.simulation.service import ENDINGS, TALKED, PhoneCall, Quirks
 from tests.faults.simulation.world import NOON
 
 WINDOW = timedelta(seconds=1800)
@@ -57,6 +65,9 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
         at = moments[0] or moments[1]
         events += tuple(Event(max(1.0, at - 5), "is killed", process=number) for number in range(2))
         asks.append(Ask(at + rng.choice((600.0, 2400.0)), waits=False))
+    if rng.random() < 0.3:  # the same again, soon after the first call has ended
+        asks[0] = replace(asks[0], waits=True)
+        asks.append(Ask(first + ENDINGS[ending] + rng.choice((2, 20, 50, 70, 300)), waits=False))
     words_late = 0.0
     if retries and ending in ("busy", "no_answer") and rng.random() < 0.4:
         ending, words_late = TALKED, rng.choice((1.0, 60.0, 600.0, 890.0, 1500.0))
@@ -152,8 +163,14 @@ def _asked_anew(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> Itera
 
 
 def _is_over(before: PhoneCall, asked: Use, evidence: Evidence) -> bool:
-    """Whether the agent was told the end of the request before it asked; or its next attempt had expired by then."""
+    """Whether the agent was told the end of the request before it asked; or its next attempt had expired by then.
+
+    Within a minute, and within an hour after somebody talked, it asks for the same call.
+    """
     _, ahead = evidence.clock_set
+    within = HOUR if has_shown_talk(before, asked.asked_at, evidence) else MINUTE - timedelta(seconds=1)
+    if asked.asked_at - before.ends + ahead < within:
+        return False
     if asked.asked_at > _next_due(before.ends, _zone(evidence)) + WINDOW - ahead:
         return True
     others = (use for use in evidence.uses if use is not asked and before.account in use.accounts)

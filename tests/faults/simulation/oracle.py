@@ -5,7 +5,17 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.faults.simulation.judging import HOUR, MINUTE, SEND_WITHIN, SHARED, Rule, Violation, ended_row, is_deleted
+from tests.faults.simulation.judging import (
+    HOUR,
+    MINUTE,
+    SEND_WITHIN,
+    SHARED,
+    Rule,
+    Violation,
+    ended_row,
+    has_shown_talk,
+    is_deleted,
+)
 from tests.faults.simulation.plan import Task
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
 from tests.faults.simulation.service import PhoneCall, plain
@@ -42,11 +52,10 @@ def _twice(evidence: Evidence) -> Iterator[Violation]:
 def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Evidence) -> int:
     """How often a task may have been placed on `account` because of what was asked for while it was signed in.
 
-    Once; and once more for each outcome that the agent was told before it asked again, if the call reached nobody, or
-    was long ago, or the agent asked for a redial.
+    Once; and once more for each outcome that the agent was told before it asked again, as `_allows_another` says.
     """
     by_id = {call.call_id: call for call in calls}
-    told: dict[tuple[Any, Any], Use] = {}  # what the agent was told first of each call
+    told: dict[tuple[Any, ...], Use] = {}  # what the agent was told first of each call
     tracking = {row["call_id"]: row["tracking_id"] for row in evidence.rows if row["call_id"] is not None}
     requests = [use for use in evidence.uses if use.task == number and account in use.accounts]
 
@@ -60,7 +69,7 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
             continue
         tracking_id, call_id = id_of(use.answer.data), use.answer.data.get("call_id")
         if tracking_id in asked_ids or call_id in by_id:
-            told.setdefault((tracking_id or call_id, use.status), use)
+            told.setdefault((tracking_id or call_id, use.status, use.answer.data.get("outcome")), use)
     allowed = 1 if requests else 0
     if len({start.home for start in evidence.plan.starts}) > 1:
         # After a refusal, a machine sends a new key, and its ledger does not know of the other machine's call.
@@ -78,19 +87,40 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
             if (use.answered > request.asked and not crossed) or use.answer is None:
                 continue
             call = by_id.get(use.answer.data.get("call_id") or "")
-            reached_nobody = call is not None and not call.reached_somebody
-            long_ago = call is not None and _passed(call.ends, request, evidence, use.process) > HOUR
-            if request.arguments.get("redial") or reached_nobody or long_ago:
+            if _allows_another(use, call, request, evidence):
                 allowed += 1
                 del told[key]
                 break
     return allowed
 
 
+def _allows_another(told: Use, call: PhoneCall | None, request: Use, evidence: Evidence) -> bool:
+    """Whether a request may place the call again after the agent was told how a call ended, None if that is unknown.
+
+    It may a minute after a call that reached nobody, an hour after any other one, and at any time if the agent asks for
+    a redial and knows whether somebody talked.
+    """
+    if call is None:
+        return bool(request.arguments.get("redial"))
+    has_talked = has_shown_talk(call, request.asked_at, evidence)
+    assert told.answer is not None
+    was_told_of_talk = told.answer.data.get("outcome") != "not_reached"
+    if has_talked and not was_told_of_talk:
+        return False
+    if request.arguments.get("redial"):
+        return True
+    pause = HOUR if has_talked else _ABOUT_A_MINUTE
+    return _passed(call.ends, request, evidence, told.process) > pause
+
+
 def _passed(end: datetime, request: Use, evidence: Evidence, told_by: str | None = None) -> timedelta:
     """The time from the end of a call to a request: by the wall clock, but for the process that told the outcome."""
     passed = request.asked_at - end
     return passed if request.process == told_by else passed + evidence.set_forward(end, request.asked_at)
+
+
+_ABOUT_A_MINUTE = MINUTE - timedelta(seconds=1)
+"""The time within which the same request is answered with a call that reached nobody, with some tolerance."""
 
 
 # Lost, stuck, and untrue

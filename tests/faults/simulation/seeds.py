@@ -7,7 +7,7 @@ from typing import Literal
 
 from kallyai_mcp.settings import Confirm
 from tests.faults.simulation.plan import Ask, Event, Foreign, Plan, Start, Task, What, table
-from tests.faults.simulation.service import ENDINGS, Broken, Quirks, Trouble
+from tests.faults.simulation.service import ENDINGS, STATUS_OF, TALKED, Broken, Quirks, Trouble
 
 STATUSES_AFTER = (408, 409, 425, 499, 500, 502, 503, 504, 520, 301, 302, 303, 307, 308)
 """Statuses that don't prove that no call was placed."""
@@ -101,6 +101,18 @@ def _once_more(rng: random.Random, task: Task, _: float) -> Plan:
     return Plan("asks once more after the end", (task,), (Ask(0), again), events, starts=_TWO)
 
 
+def _again_after_nobody(rng: random.Random, task: Task, _: float) -> Plan:
+    """After a call that reached nobody as far as is known: what the callee said is shown late, or never."""
+    ending = rng.choice(("no_answer", "busy", "voicemail", TALKED, TALKED, TALKED))
+    asks = [Ask(0)]
+    for _ in range(rng.choice((1, 1, 2))):
+        at = 40 + rng.choice((1, 20, 50, 70, 300, 3000, 3700, 40_000))
+        asks.append(Ask(at, process=rng.randrange(2), redial=rng.random() < 0.3))
+    quirks = Quirks(words_late=rng.choice((0.0, 1.0, 40.0, 120.0, 1000.0)))
+    tasks = (replace(task, ending=ending),)
+    return Plan("asks again after nobody was reached", tasks, tuple(asks), starts=_TWO, quirks=quirks)
+
+
 def _redials(rng: random.Random, task: Task, during: float) -> Plan:
     asks = (Ask(0), Ask(400, redial=True, gives_up=during), Ask(400 + during + rng.uniform(0, 30), redial=True))
     return Plan("redials, gives up, and redials again", (task,), asks)
@@ -136,6 +148,7 @@ ACTIONS: tuple[Callable[[random.Random, Task, float], Plan], ...] = (
     _asks_another,
     _at_once,
     _once_more,
+    _again_after_nobody,
     _redials,
     _one_confirmation,
     _several_tasks,
@@ -163,11 +176,13 @@ def _quirks(rng: random.Random, plan: Plan) -> Quirks:
         forgets_keys=rng.random() < 0.3 and not homes,
         answers_at_once=rng.random() < 0.15,
         details_late=rng.choice((1.0, 20.0)) if rng.random() < 0.15 else 0.0,
+        words_late=plan.quirks.words_late,
     )
 
 
 def _with_troubles(rng: random.Random, plan: Plan) -> Plan:
-    seconds = ENDINGS[plan.tasks[0].ending]
+    ending = plan.tasks[0].ending
+    seconds = ENDINGS[STATUS_OF.get(ending, ending)]
     troubles = tuple(_trouble(rng, seconds) for _ in range(rng.choice((0, 1, 1, 1, 2, 3))))
     if rng.random() < 0.1:  # a refusal that names the call that was placed
         names = rng.choice((400, 402, 403, 422, 429))
