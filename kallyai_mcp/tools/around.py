@@ -17,6 +17,7 @@ from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_results import candidates_of
 from kallyai_mcp.tools.calls import make_call, wait_and_answer
+from kallyai_mcp.tools.confirmations import digest
 from kallyai_mcp.tools.consent import Question, ask_user
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
@@ -32,6 +33,11 @@ _ASK_ONLY = {
     "en": "Only ask. Do not book, order, or agree to anything.",
     "es": "Solo pregunta. No reserves, no pidas y no aceptes nada.",
 }
+
+_NO_PART_OF_A_LIST = frozenset(
+    {"account", "list_id", "asked_at", "consent", "passed", "stop_reason", "ended_at", "records"}
+)
+"""The fields of a list to which no user agrees: whose it is, and how far it is."""
 
 _NO_LIST = "no list with these other arguments has this call; take the call_id of its last call"
 
@@ -127,9 +133,11 @@ async def _consent(
     """Get the consent to start a list or to let one go on, or the result that tells the agent to ask the user."""
     app_context, goes_on = ctx.request_context.lifespan_context, bool(wanted_list.records)
     last_calls = await app_context.calls.context.ledger.read(follow_up.last_calls, wanted_list)
-    begun = (wanted_list.list_id, str(len(wanted_list.records))) if goes_on else ()
+    about = digest(wanted_list.account.account, wanted_list, apart_from=_NO_PART_OF_A_LIST)
+    if goes_on:  # from where it stands now, and no second time
+        about = f"{about} {wanted_list.list_id} {len(wanted_list.records)}"
     question = Question(
-        (wanted_list.account.account, wanted_list.fingerprint, *wanted_list.timezones, *begun),
+        about,
         last_calls,
         wanted_list.to_come,
         lambda flags, usage, words: list_preview(

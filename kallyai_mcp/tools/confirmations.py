@@ -1,11 +1,19 @@
 """Confirmations: with such a token, an agent passes on its user's consent to one call. It expires after minutes."""
 
 import base64
+import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel
+
+from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.records import CallRequest, normalized
 
 LIFETIME = timedelta(minutes=10)
 """How long the user may take to agree."""
@@ -46,6 +54,37 @@ class Confirmations:
             return None
         is_valid = any(hmac.compare_digest(_mac(key, expires, about), mac) for key in self._keys)
         return mac if is_valid else None
+
+
+def digest(account: str, request: CallRequest | CallList, *, apart_from: frozenset[str]) -> str:
+    """A digest (SHA-256, in hexadecimal) of all that a user agrees to, for the confirmation.
+
+    Each field of the request counts, also one that it gets later, `apart_from` those that are named. Texts are
+    compared as `normalized`, and times as moments.
+    """
+    names = [field.name for field in fields(request) if field.name not in apart_from]
+    values = {name: _comparable(getattr(request, name)) for name in names}
+    return hashlib.sha256(json.dumps([account, values], sort_keys=True).encode()).hexdigest()
+
+
+def _comparable(value: Any) -> Any:
+    """A value of a request as JSON, which is equal for two values that mean the same."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return normalized(value)
+        case datetime():
+            return value.timestamp()
+        case date():
+            return value.isoformat()
+        case BaseModel():
+            return _comparable(value.model_dump(exclude_none=True))
+        case Mapping():
+            return {name: _comparable(held) for name, held in value.items()}
+        case list() | tuple():
+            return [_comparable(held) for held in value]
+    return {field.name: _comparable(getattr(value, field.name)) for field in fields(value)}  # `TypeError` for others
 
 
 def _mac(key: bytes, expires: int, about: tuple[str, ...]) -> str:

@@ -12,8 +12,9 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.numbers import local_time, local_times
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
-from kallyai_mcp.calls.records import CallRequest, fingerprint
+from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule, next_attempt
+from kallyai_mcp.tools.confirmations import digest
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, form
 from kallyai_mcp.tools.results import CallAnswer, ToolResult
@@ -23,18 +24,22 @@ from kallyai_mcp.tools.text.plain import one_line, zone_of
 
 Flags = Sequence[RiskFlag]
 
+_NO_PART_OF_A_CALL = frozenset({"arrived"})
+"""The fields of a request to which no user agrees."""
+
 
 @dataclass(frozen=True)
 class Question:
     """What a user is asked before a call, or before the calls of a list.
 
-    A confirmation is valid for exactly the facts `about`, and until one of the numbers is called, whose `last_calls`
-    are given. `preview` describes the calls by the risks of each and what is left of the plan; `structure` is that of
-    the result for a client that can't show a form. `risks` are reasons to ask that the submissions don't show. At
-    night, the user is offered the next ordinary hour of a callee in `timezone`; None where no call can be placed later.
+    A confirmation is valid for exactly what the digest `about` was made of, and until one of the numbers is called,
+    whose `last_calls` are given. `preview` describes the calls by the risks of each and what is left of the plan;
+    `structure` is that of the result for a client that can't show a form. `risks` are reasons to ask that the
+    submissions don't show. At night, the user is offered the next ordinary hour of a callee in `timezone`; None where
+    no call can be placed later.
     """
 
-    about: tuple[str, ...]
+    about: str
     last_calls: tuple[datetime | None, ...]
     submissions: Sequence[Submission]
     preview: Callable[[Sequence[Flags], Statistics | None, Words], str]
@@ -79,10 +84,9 @@ async def check(
     if not found.is_new:
         return Consent(asked_by, "not_needed", joins=True)
     account, reader = (await app_context.calls.account_of_request()).account, app_context.reader()
-    when = str(request.redial), str(schedule.not_before), str(schedule.attempts)
     there = local_times(submission.respondent_phone, reader.now)
     question = Question(
-        (account, fingerprint(submission), request.timezone, *when),
+        digest_of_call(account, request),
         (found.last_call,),
         [submission],
         lambda flags, usage, words: texts.preview(submission, flags[0], usage, schedule, reader, words),
@@ -119,7 +123,7 @@ async def ask_user(
             raise _not_agreed()
         return replace(agreed, how="not_needed")
     agreed = replace(agreed, risk_flags=every)
-    about = (*question.about, *map(str, question.last_calls))
+    about = (question.about, *map(str, question.last_calls))
     id_ = app_context.confirmations.verify(confirmation, now, *about) if confirmation is not None else None
     if id_ is not None:
         return replace(agreed, how="confirmation", confirmation_id=id_)
@@ -150,6 +154,11 @@ async def ask_user(
         text = f"Not called yet: the user wants the call later. Next: {texts.call_at(later)}."
         return ToolResult(text, structure).for_client()
     raise _not_agreed()
+
+
+def digest_of_call(account: str, request: CallRequest) -> str:
+    """What a user agrees to who agrees to a call."""
+    return digest(account, request, apart_from=_NO_PART_OF_A_CALL)
 
 
 def _not_agreed() -> KallyAIError:
