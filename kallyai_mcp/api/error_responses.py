@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.client import responses
 from typing import Any
 from urllib.parse import urlsplit
 
-from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError, ResponseLostError, error_class
+from kallyai_mcp.api.errors import (
+    WITH_PAGE,
+    KallyAIError,
+    QuotaExceededError,
+    ResponseLostError,
+    error_class,
+    status_line,
+)
 from kallyai_mcp.api.models import QuotaExceededBody
 from kallyai_mcp.api.responses import ApiResponse, retry_after
 from kallyai_mcp.api.transport import ApiRequest
@@ -68,8 +74,8 @@ def error_from(request: ApiRequest, response: ApiResponse) -> KallyAIError:
 
 
 def _status_line(response: ApiResponse) -> str:
-    line = f"HTTP {response.status} {responses.get(response.status, '')}".rstrip()
-    return f"{line}, with a web page in place of data" if response.is_web_page else line
+    line = status_line(response.status)
+    return line + WITH_PAGE if response.is_web_page else line
 
 
 def _redirected(response: ApiResponse) -> _ErrorBody:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from http.client import responses
 from typing import ClassVar
 
 TEXT_LIMIT = 300
@@ -69,10 +70,32 @@ class NotSignedInError(KallyAIError, code="not_signed_in"):
 
 def not_signed_in(refusal: KallyAIError, message: str) -> NotSignedInError:
     """The error after a refusal of the service, with a message of this program."""
-    reason = " – ".join(dict.fromkeys(filter(None, (refusal.message, refusal.reason))))  # noqa: RUF001
     return NotSignedInError(
-        message, code=refusal.code, status=refusal.status, reason=reason, correlation_id=refusal.correlation_id
+        message,
+        code=refusal.code,
+        status=refusal.status,
+        reason=own_words(refusal),
+        correlation_id=refusal.correlation_id,
     )
+
+
+def status_line(status: int) -> str:
+    """The message of this program for a response whose body has none: "HTTP 404 Not Found"."""
+    return f"HTTP {status} {responses.get(status, '')}".rstrip()
+
+
+WITH_PAGE = ", with a web page in place of data"
+"""What follows the `status_line` when the body is a web page."""
+
+
+def own_words(error: KallyAIError) -> str:
+    """The service's own words in an error of a response; "" without any."""
+    if isinstance(error, NotSignedInError):  # its message is ours
+        return error.reason or ""
+    line = status_line(error.status) if error.status is not None else None
+    is_ours = line is not None and error.message.removesuffix(WITH_PAGE) == line
+    message = "" if is_ours else error.message
+    return " – ".join(dict.fromkeys(filter(None, (message, error.reason))))  # noqa: RUF001
 
 
 class UnreadableResponseError(KallyAIError, code="unreadable_answer"):

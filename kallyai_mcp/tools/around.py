@@ -37,7 +37,7 @@ _ASK_ONLY = {
 _NO_PART_OF_A_LIST = frozenset(
     {"account", "list_id", "asked_at", "consent", "passed", "stop_reason", "ended_at", "records"}
 )
-"""The fields of a list to which no user agrees: whose it is, and how far it is."""
+"""The fields of a list that a user's yes does not cover: whose it is, and how far it is."""
 
 _NO_LIST = "no list with these other arguments has this call; take the call_id of its last call"
 

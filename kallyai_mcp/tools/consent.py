@@ -25,7 +25,7 @@ from kallyai_mcp.tools.text.plain import one_line, zone_of
 Flags = Sequence[RiskFlag]
 
 _NO_PART_OF_A_CALL = frozenset({"arrived"})
-"""The fields of a request to which no user agrees."""
+"""The fields of a request that a user's yes does not cover."""
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.api import errors
+from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError
 from kallyai_mcp.tools.context import AppContext, SignInLink
 from kallyai_mcp.tools.results import ErrorAnswer, ToolResult
-from kallyai_mcp.tools.text.account import allowances, sign_in_needed
+from kallyai_mcp.tools.text.account import sign_in_needed, used_up
 from kallyai_mcp.tools.text.errors import error_text, quota_facts, with_service_words
 
 if TYPE_CHECKING:
@@ -59,9 +60,7 @@ async def error_result(
     text, structure = error_text(error, places_calls=places_calls), error_answer(error, places_calls=places_calls)
     if places_calls and isinstance(error, errors.QuotaExceededError):
         usage = await app_context.usage()
-        left = allowances(usage) if usage is not None else []
-        if left and left[0].remaining <= 0:
-            structure.used_up = left[0]
+        structure.used_up = used_up(error, usage or Statistics())
         text = with_service_words(f"Not called: {quota_facts(error, usage, now=app_context.now())}", error)
     return text, structure
 

@@ -15,6 +15,7 @@ from tests.agent import BISTRO, open_agent, settings_in
 from tests.fake_service import fake_service, out_of_reach
 from tests.sandbox.auth import browser_client
 from tests.sandbox.manual_clock import ManualClock
+from tests.tools.answering import asking
 from tests.tools.user import User, open_agent_for
 
 TOKEN = "token-of-the-settings-0123456789"
@@ -46,10 +47,7 @@ async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
 
 QUOTA = {"plan_type": "trial", "minutes_allocated": 30, "minutes_used": 30, "upgrade_url": "https://kallyai.com/plans"}
 STANDARD = {"code": "quota_exceeded", "details": {"message": "Out of minutes"}, "correlation_id": "c-1"}
-USED_UP = (
-    "the quota is used up (quota_exceeded). 0 of 30 minutes left; trial plan. Calls are refused now. To get more now: "
-    "https://kallyai.com/plans."
-)
+USED_UP = "all 30 minutes of the trial plan are used (quota_exceeded). To get more now: https://kallyai.com/plans."
 BOT_CHECK = HTMLResponse("<html><title>Just a moment...</title>" + "x" * 9000, 403)
 EXPIRED = {"error": {"code": "token_expired", "details": {"message": "Token expired"}}}
 
@@ -74,6 +72,63 @@ async def test_a_refusal_says_what_happened_and_what_to_do(tmp_path: Path, clock
                 assert all(word in answer.text for word in words)
                 assert not [word for word in ("<", "sign_in", TOKEN) if word in answer.text]
                 assert len(answer.text) < 600
+
+
+MUCH_LEFT = {
+    "plan_type": "personal",
+    "minutes_allocated": 210,
+    "minutes_remaining": 165,
+    "calls_allocated": 35,
+    "calls_remaining": 27,
+    "period_end": "2026-02-01T00:00:00Z",
+}
+NO_CALLS = MUCH_LEFT | {"calls_remaining": 0}
+SOME = QUOTA | {"minutes_used": 29}
+QUOTAS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    (QUOTA, MUCH_LEFT, "all 30 minutes of the trial plan are used (quota_exceeded). They come back Feb 1."),
+    (
+        {"credits_allocated": 8, "credits_used": 9},
+        {},
+        "all 8 credits of the plan are used (quota_exceeded).",
+    ),
+    (SOME, NO_CALLS, "the quota is used up (quota_exceeded). 0 of 35 calls left (and 165 of 210 minutes); "),
+    (
+        SOME,
+        MUCH_LEFT,
+        "the quota is used up (quota_exceeded). KallyAI counts 29 of 30 minutes of the trial plan as used.",
+    ),
+    ({}, MUCH_LEFT, "the quota is used up (quota_exceeded). KallyAI's statistics do not show it yet."),
+    ({}, {}, "the quota is used up (quota_exceeded). KallyAI gives no figures."),
+]
+
+
+@pytest.mark.parametrize(("refusal", "statistics", "words"), QUOTAS)
+async def test_the_figures_of_a_refusal_count(
+    tmp_path: Path, clock: ManualClock, refusal: dict[str, Any], statistics: dict[str, Any], words: str
+) -> None:
+    async with asking(tmp_path, clock, {"+": {"error": (402, refusal)}}) as (kallyai, agent):
+        kallyai.statistics = statistics
+        answer = await agent.use("make_call", BISTRO)
+
+    assert answer.text.startswith(f"Not called: {words}")
+    assert "HTTP 402" not in answer.text
+
+
+async def test_what_is_used_up_is_what_the_refusal_says(tmp_path: Path, clock: ManualClock) -> None:
+    async with asking(tmp_path, clock, {"+": {"error": (402, QUOTA)}}) as (kallyai, agent):
+        kallyai.statistics = MUCH_LEFT
+        answer = await agent.use("make_call", BISTRO)
+
+    renews = "2026-02-01T00:00:00Z"
+    assert answer.data["used_up"] == {"unit": "minutes", "remaining": 0, "allocated": 30, "renews": renews}
+
+
+async def test_only_words_of_kallyai_are_quoted_as_its_own(tmp_path: Path, clock: ManualClock) -> None:
+    async with asking(tmp_path, clock, {"+": {"error": (403, {})}}) as (_, agent):
+        answer = await agent.use("make_call", BISTRO)
+
+    assert answer.text.startswith("Not called: the sign-in lacks the permission for this (http_403).")
+    assert "KallyAI:" not in answer.text
 
 
 @pytest.mark.parametrize("ends", [{"expires_at": math.inf}, {"expires_at": 0, "refresh_token": "r"}])

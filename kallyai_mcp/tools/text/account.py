@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from kallyai_mcp.api.errors import QuotaExceededError
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
 from kallyai_mcp.tools.context import SignInLink
 from kallyai_mcp.tools.text.plain import day, number, one_line, word
@@ -45,6 +46,47 @@ def allowances(statistics: Statistics) -> list[Allowance]:
     ends = statistics.period_end
     known = [Allowance(unit, left, allocated, ends) for unit, left, allocated in kinds if left is not None]
     return sorted(known, key=lambda allowance: allowance.share)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How much of an allowance is used, as a refusal says."""
+
+    unit: str
+    used: float
+    allocated: float
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether nothing is left."""
+        return self.used >= self.allocated
+
+    def __str__(self) -> str:
+        """For example "29 of 30 minutes"."""
+        return f"{number(self.used)} of {number(self.allocated)} {self.unit}"
+
+
+def counted_by(error: QuotaExceededError) -> list[Counted]:
+    """The figures of a refusal, those that are used up first."""
+    kinds = (
+        ("minutes", error.minutes_used, error.minutes_allocated),
+        ("credits", error.credits_used, error.credits_allocated),
+    )
+    known = [
+        Counted(unit, used, allocated) for unit, used, allocated in kinds if used is not None and allocated is not None
+    ]
+    return sorted(known, key=lambda counted: not counted.is_used_up)
+
+
+def used_up(error: QuotaExceededError, usage: Statistics) -> Allowance | None:
+    """What is used up: by the figures of the refusal, or else by the statistics; None if neither shows it."""
+    for counted in counted_by(error):
+        if counted.is_used_up:
+            return Allowance(counted.unit, 0, counted.allocated, usage.period_end)
+    for left in allowances(usage):
+        if left.remaining <= 0:
+            return left
+    return None
 
 
 MORE = "To get more now: check_quota with billing_link=true."

@@ -11,8 +11,8 @@ from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.cards.texts import explained
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, wrong_arguments
-from kallyai_mcp.tools.text.account import MORE, quota
-from kallyai_mcp.tools.text.plain import duration, one_line, quoted, word
+from kallyai_mcp.tools.text.account import MORE, allowances, comes_back, counted_by, quota, used_up
+from kallyai_mcp.tools.text.plain import duration, number, one_line, quoted, word
 
 _CODES_SHOWN = (errors.ServiceError, errors.NotConnectedError, errors.ResponseLostError, errors.UnreadableResponseError)
 
@@ -46,12 +46,27 @@ def what_to_do(error: errors.KallyAIError) -> str:
 
 
 def quota_facts(error: errors.QuotaExceededError, usage: Statistics | None, *, now: datetime) -> str:
-    """That the quota is used up, what is left (by `usage`, if it is known), when it comes back, and how to get more."""
-    minutes = error.minutes_allocated, error.minutes_used
-    rest = minutes[0] - minutes[1] if minutes[0] is not None and minutes[1] is not None else None
-    known = usage or Statistics(plan_type=error.plan_type, minutes_allocated=minutes[0], minutes_remaining=rest)
+    """What is used up, by the refusal's own figures or else by `usage`; when it comes back; and how to get more."""
     more = f"To get more now: {one_line(error.upgrade_url)}." if error.upgrade_url else MORE
-    return f"{what_happened(error)}. {quota(known, None, now=now, has_tools=False)} {more}"
+    return f"{_used_up(error, usage or Statistics(), now)} {more}"
+
+
+def _used_up(error: errors.QuotaExceededError, usage: Statistics, now: datetime) -> str:
+    plan = error.plan_type or usage.plan_type
+    of_plan = f"of the {word(plan)} plan" if plan else "of the plan"
+    counted = next(iter(counted_by(error)), None)
+    if counted is not None and counted.is_used_up:
+        back = comes_back(usage, None, now)
+        renewal = f" They come back {back}." if back else ""
+        return f"all {number(counted.allocated)} {counted.unit} {of_plan} are used ({word(error.code)}).{renewal}"
+    happened = f"{what_happened(error)}."
+    if used_up(error, usage) is not None:
+        return f"{happened} {quota(usage, None, now=now, has_tools=False)}"
+    if counted is not None:
+        return f"{happened} KallyAI counts {counted} {of_plan} as used."
+    if allowances(usage):
+        return f"{happened} KallyAI's statistics do not show it yet."
+    return f"{happened} KallyAI gives no figures."
 
 
 def _explain(error: errors.KallyAIError) -> tuple[str, str]:
@@ -70,11 +85,11 @@ def _explain(error: errors.KallyAIError) -> tuple[str, str]:
 
 def with_service_words(text: str, error: errors.KallyAIError) -> str:
     """`text` about an error; if the error is from a response of KallyAI, its own words and correlation id below it."""
-    is_sign_in = isinstance(error, errors.NotSignedInError)  # its message is ours
+    is_sign_in = isinstance(error, errors.NotSignedInError)
     if error.status is None or not isinstance(error, errors.ServiceError | errors.NotSignedInError):
         return text
-    own, code = ((error.reason,), f" ({error.code})") if is_sign_in else ((error.message, error.reason), "")
-    said = " – ".join(dict.fromkeys(filter(None, own)))  # noqa: RUF001
+    code = f" ({error.code})" if is_sign_in else ""
+    said = errors.own_words(error)
     parts = [f"KallyAI: {quoted(said)}{code}."] if said else []
     if error.correlation_id:
         parts.append(f"correlation_id {word(error.correlation_id)}")
