@@ -7,7 +7,6 @@ value, as in '"x" is past'.
 
 import json
 import re
-from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -172,13 +171,25 @@ QuestionTexts = Annotated[
 ]
 
 
-def _written_moment(value: Any, info: ValidationInfo) -> datetime:
-    """The moment in a text. A date alone is refused: who writes one does not mean midnight."""
-    if isinstance(value, str) and ":" in value:
-        with suppress(ValueError):
-            return datetime.fromisoformat(value)
-    tomorrow = (info.context or {})["now"] + timedelta(days=1)
-    raise ValueError(f"is not a date and time; it looks like {tomorrow:%Y-%m-%d}T09:00")
+_FORM_OF_MOMENTS = "YYYY-MM-DDTHH:MM"
+
+
+def _written_moment(value: Any) -> datetime:
+    """The moment in a text. A date alone is refused: who writes one does not mean midnight.
+
+    The error names no time as an example, because a model would take it for the next request.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"is not a date and time in the form {_FORM_OF_MOMENTS}")  # noqa: TRY004 - pydantic's
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        if str(error).startswith("Invalid isoformat"):
+            raise ValueError(f"is not a date and time in the form {_FORM_OF_MOMENTS}") from None
+        raise ValueError(f"is not a time: {error}") from None  # "minute must be in 0..59"
+    if ":" not in value:
+        raise ValueError(f"has no time of day; the form is {_FORM_OF_MOMENTS}")
+    return moment
 
 
 def _without_seconds(value: Any) -> Any:
