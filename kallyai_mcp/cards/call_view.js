@@ -62,10 +62,13 @@ function appointmentHeadline(call, asked) {
 }
 
 /** What KallyAI reports of a call: its summary and next steps, in quotation marks. A report of a busy line, or of one that
- * nobody picked up, adds nothing to the card's own sentence. */
+ * nobody picked up, adds nothing to the card's own sentence. What KallyAI suggests fits only after a conversation, until a
+ * later call was about its booking. */
 function reportOf(call) {
   const adds = call && !["busy", "no_answer"].includes(call.status);
-  return { summary: adds ? quoted(call.highlights) : "", steps: adds ? quoted(call.next_steps) : "" };
+  const talked = adds && [...BOOKED, "answered"].includes(call.outcome);
+  const suggests = talked && !call.moved_by && !call.asked_about_in;
+  return { summary: adds ? quoted(call.highlights) : "", steps: suggests ? quoted(call.next_steps) : "" };
 }
 
 /** The card's own sentence about a call; "" if KallyAI's report is enough. `asked`: the submission; `isHeadline`: the

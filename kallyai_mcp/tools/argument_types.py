@@ -124,11 +124,6 @@ def json_list(value: Any) -> Any:
     return [item for item in items if not isinstance(item, str) or item.casefold() not in ABSENT]
 
 
-def _described(kind: str, description: str) -> WithJsonSchema:
-    """A schema with the limits in its description, where models and frameworks look, and not twice."""
-    return WithJsonSchema({"type": kind, "description": description})
-
-
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 """Any text that UTF-8 can encode: pydantic refuses half of a surrogate pair where it has to look at a text."""
 
@@ -144,31 +139,25 @@ TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
 UserZone = Annotated[TimeZoneName | None, Field(description="The user's, IANA")]
 """The zone in which the user reads times."""
 
-SpokenLanguage = Annotated[Literal["en", "es"], WithJsonSchema({"type": "string"})]
+SpokenLanguage = Literal["en", "es"]
 
-AppointmentDate = Annotated[
-    IsoDate,
-    AfterValidator(_not_past),
-    _described("string", "YYYY-MM-DD; only for a new booking or changes_call_id"),
-]
+AppointmentDate = Annotated[IsoDate, AfterValidator(_not_past)]
 """A day that is not past where the callee is."""
 
 MAX_DESCRIPTION_LENGTH = 1500
 
 TaskDescription = Annotated[
     str,
-    Field(max_length=MAX_DESCRIPTION_LENGTH),
-    _described("string", f"What to achieve; may be read aloud. Up to {MAX_DESCRIPTION_LENGTH} characters"),
+    Field(
+        max_length=MAX_DESCRIPTION_LENGTH,
+        description=f"What to achieve; may be read aloud. Up to {MAX_DESCRIPTION_LENGTH} characters",
+    ),
 ]
 """What KallyAI should do in the call."""
 
 Texts = Annotated[list[Text], Field(fail_fast=True), BeforeValidator(json_list)]
 
-QuestionTexts = Annotated[
-    Texts,
-    Field(max_length=10),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}, "description": "Up to 10; each answer is quoted"}),
-]
+QuestionTexts = Annotated[Texts, Field(max_length=10)]
 
 
 _FORM_OF_MOMENTS = "YYYY-MM-DDTHH:MM"
@@ -196,7 +185,7 @@ def _without_seconds(value: Any) -> Any:
     return value[:5] if isinstance(value, str) and re.fullmatch(r"\d\d:\d\d:00", value) else value
 
 
-Time = Annotated[TimeOfDay, BeforeValidator(_without_seconds), _described("string", "HH:MM, 24-hour")]
+Time = Annotated[TimeOfDay, BeforeValidator(_without_seconds)]
 
 NotBefore = Annotated[datetime, BeforeValidator(_written_moment), WithJsonSchema({"type": "string"})]
 """A date and time in ISO 8601; if the text has no offset, the `datetime` has no time zone."""
@@ -224,18 +213,15 @@ CallId = Annotated[str, AfterValidator(check_call_id)]
 
 _NUMBER = BeforeValidator(_no_bool)
 
-Retries = Annotated[
-    int, Field(ge=0, le=MOST_RETRIES), _NUMBER, _described("integer", f"0 to {MOST_RETRIES}, if busy or no answer")
-]
-PartySize = Annotated[int, Field(ge=1, le=50), _NUMBER, _described("integer", "1 to 50")]
+Retries = Annotated[int, Field(ge=0, le=MOST_RETRIES), _NUMBER]
+PartySize = Annotated[int, Field(ge=1, le=50), _NUMBER]
 """How many people; the text "4" is read as 4, and true is refused."""
 
 WaitSeconds = Annotated[
     float,
-    Field(ge=0, le=WAIT_LIMIT, allow_inf_nan=False),
+    Field(ge=0, le=WAIT_LIMIT, allow_inf_nan=False, description="To wait for the outcome; 45 is safe"),
     _NUMBER,
-    _described("number", f"Seconds, 0 to {WAIT_LIMIT}; 45 is safe"),
 ]
-Limit = Annotated[int, Field(ge=1, le=200), _NUMBER, _described("integer", "1 to 200")]
-Offset = Annotated[int, Field(ge=0), _NUMBER, _described("integer", "From 0")]
+Limit = Annotated[int, Field(ge=1, le=200, description="How many"), _NUMBER]
+Offset = Annotated[int, Field(ge=0, description="How many to skip"), _NUMBER]
 """The query parameters of the reference's "List Calls"."""

@@ -105,7 +105,7 @@ def validate(
 
 def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> Iterator[Problem]:
     """The problems that pydantic found. Only the first unknown argument is told which ones the tool takes."""
-    properties = schema_of(model)["properties"]
+    properties = schema_of_arguments(model)["properties"]
     takes = f"; it takes {', '.join(properties) or 'none'}"
     for entry in error.errors(include_url=False):
         name, *within = entry["loc"]
@@ -116,9 +116,9 @@ def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> I
         # A field of an object in a list is named like this: candidates[1].respondent_phone
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{one_line(part, 40)}" for part in within)
         given, why = _quoted(entry["input"]), entry.get("ctx", {}).get("error", "")
-        kind = _KIND.match(entry["msg"])
-        parts = kind[1] if kind is not None else "", properties[name].get("description")
-        expected = ": ".join(filter(None, parts)) or properties[name]["type"]
+        expected = _expected(properties[name])
+        if kind := _KIND.match(entry["msg"]):
+            expected = f"{kind[1]}: {expected}" if expected != kind[1] else expected
         match entry["type"]:
             case "value_error":  # of one of our types
                 text = f"{given} {why}"
@@ -133,11 +133,24 @@ def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> I
         yield Problem(f"{name}{path}", text)
 
 
+def _expected(schema: Mapping[str, Any]) -> str:
+    """What an argument may be, by its schema: its values, its bounds, or else its description or its type."""
+    values = next((one for one in schema.get("anyOf", ()) if one != _NULL), schema)
+    if "enum" in values:
+        *first, last = values["enum"]
+        return f"{', '.join(first)}{',' if len(first) > 1 else ''} or {last}"
+    if "maximum" in values:
+        return f"{values['minimum']} to {values['maximum']}"
+    if "minimum" in values:
+        return f"{values['minimum']} or more"
+    return str(schema.get("description") or values["type"])
+
+
 class _Terse(GenerateJsonSchema):
     """Schemas as short as they can be: every client reads all of them, and its model pays for them.
 
-    They are without titles, which repeat names; without defaults, which some strict modes refuse; and without null: an
-    argument that is null counts as missing, and results leave out what is not known.
+    They are without titles, which repeat names; without defaults, which some strict modes refuse; and without null:
+    results leave out what is not known.
     """
 
     def generate(self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
@@ -158,9 +171,35 @@ class _Terse(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
 
+_NULL = {"type": "null"}
+
+_LIMITS = frozenset({"enum", "minimum", "maximum", "pattern", "format", "minItems", "maxItems"})
+"""The parts of a schema that leave a client no value to send for "nothing", such as an empty text."""
+
+
+class _OfArguments(_Terse):
+    """The schemas of arguments. One that may be left out, and is limited, may be null, which counts as left out.
+
+    A client that makes its model fill in every argument, and lets it write only what the schema allows, would else make
+    it invent a value.
+    """
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        made = super().default_schema(schema)
+        if not _LIMITS & made.keys():
+            return made
+        outer = {"description": made.pop("description")} if "description" in made else {}
+        return {"anyOf": [made, _NULL], **outer}
+
+
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a tool's arguments or of its result."""
+    """The schema of a tool's result."""
     return model.model_json_schema(schema_generator=_Terse)
+
+
+def schema_of_arguments(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a tool's arguments."""
+    return model.model_json_schema(schema_generator=_OfArguments)
 
 
 def _quoted(value: Any) -> str:

@@ -14,7 +14,7 @@ from kallyai_mcp.calls.ledger import follow_up
 from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
-from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
+from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem, schema_of_arguments
 from kallyai_mcp.tools.call_results import candidates_of
 from kallyai_mcp.tools.calls import make_call, wait_and_answer
 from kallyai_mcp.tools.confirmations import digest
@@ -47,7 +47,7 @@ class Candidate(BaseModel):
 
     model_config = ConfigDict(str_strip_whitespace=True, extra="forbid")
 
-    respondent_phone: PhoneNumber
+    respondent_phone: Annotated[PhoneNumber, Field(description="E.164: +14155551234")]
     business_name: str | None = None
 
 
@@ -57,26 +57,17 @@ async def call_around(
         list[Candidate],
         BeforeValidator(json_list),
         Field(min_length=2, max_length=10, description="2 to 10 {respondent_phone, business_name}; for one: make_call"),
-        WithJsonSchema({"type": "array", "items": {"type": "object"}}),
+        WithJsonSchema({"type": "array", "items": schema_of_arguments(Candidate), "minItems": 2, "maxItems": 10}),
     ],
-    until: Annotated[
-        Literal["booked", "answered", "all"],
-        Field(description="booked, answered, all"),
-        WithJsonSchema({"type": "string"}),
-    ],
+    until: Annotated[Literal["booked", "answered", "all"], Field(description="What ends the list")],
     if_answered: Annotated[
-        Literal["stop", "continue"],
-        Field(description="stop, continue: without a booking"),
-        WithJsonSchema({"type": "string"}),
+        Literal["stop", "continue"], Field(description="After an answer without a booking; default: stop")
     ] = "stop",
-    continue_after: Annotated[Text | None, Field(description="A call_id")] = None,
+    continue_after: Annotated[Text | None, Field(description="The call_id after which the list goes on")] = None,
     ctx: Context[AppContext, Any],
     **call_arguments: Any,
 ) -> Annotated[CallToolResult | Task, CallAnswer]:
-    """Call candidates one after another until one is booked, one answered, or all were asked.
-
-    Other arguments: as in make_call.
-    """
+    """Call candidates one after another until one is booked, one answered, or all were asked."""
     app_context = ctx.request_context.lifespan_context
     numbers = [candidate.respondent_phone for candidate in candidates]
     if len(set(numbers)) < len(numbers):

@@ -122,7 +122,7 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limi
         structure.calendar_checked = False
     if call is not None:
         structure.highlights = visible(call.highlights, limit) if call.highlights else None
-        structure.next_steps = visible(view.suggestion, limit) if view.suggestion else None
+        structure.next_steps = visible(call.next_steps, limit) if call.next_steps else None
         structure.duration_seconds = call.duration_seconds
     if record is not None:
         not_before = record.schedule.not_before

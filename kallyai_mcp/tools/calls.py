@@ -8,7 +8,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
@@ -59,36 +59,37 @@ from kallyai_mcp.tools.text.plain import zone_of
 
 async def make_call(
     *,
-    task_category: Annotated[
-        Literal["restaurant", "clinic", "hotel", "general"],
-        Field(description="restaurant, clinic, hotel, or general"),
-        WithJsonSchema({"type": "string"}),
-    ],
+    task_category: Annotated[Literal["restaurant", "clinic", "hotel", "general"], Field(description="Kind of callee")],
     task_description: TaskDescription,
     respondent_phone: Annotated[PhoneNumber, Field(description="E.164: +14155551234")],
-    business_name: Text | None = None,
+    business_name: Annotated[Text | None, Field(description="Who is called")] = None,
     user_name: Annotated[Text | None, Field(description="For the booking")] = None,
-    user_phone: Annotated[PhoneNumber | None, Field(description="To call back")] = None,
-    appointment_date: AppointmentDate | None = None,
-    appointment_time: Time | None = None,
+    user_phone: Annotated[PhoneNumber | None, Field(description="To call back, E.164")] = None,
+    appointment_date: Annotated[
+        AppointmentDate | None,
+        Field(description="YYYY-MM-DD; only for a new booking or changes_call_id"),
+    ] = None,
+    appointment_time: Annotated[Time | None, Field(description="HH:MM, 24-hour")] = None,
     other_times: Annotated[Text | None, Field(description='Also fine: "10:00-12:00, 15:00"')] = None,
     departure_date: Annotated[AppointmentDate | None, Field(description="Hotel, YYYY-MM-DD")] = None,
-    time_preference_text: Annotated[Text | None, Field(description='"after 5pm"')] = None,
-    party_size: PartySize | None = None,
-    language: Annotated[SpokenLanguage | None, Field(description="en or es: summary")] = None,
-    call_language: Annotated[SpokenLanguage | None, Field(description="en or es: spoken")] = None,
-    is_urgent: bool | None = None,
+    time_preference_text: Annotated[Text | None, Field(description='In words: "after 5pm"')] = None,
+    party_size: Annotated[
+        PartySize | None, Field(description="People; a restaurant or a hotel needs it for a booking")
+    ] = None,
+    language: Annotated[SpokenLanguage | None, Field(description="Of the summary and the user's forms")] = None,
+    call_language: Annotated[SpokenLanguage | None, Field(description="Spoken in the call")] = None,
+    is_urgent: Annotated[bool | None, Field(description="To be called with priority; the user is asked")] = None,
     additional_instructions: Annotated[Texts | None, Field(description="Wishes and limits")] = None,
-    questions: QuestionTexts | None = None,
+    questions: Annotated[QuestionTexts | None, Field(description="Up to 10; each answer is quoted")] = None,
     accept_other_time: Annotated[bool, Field(description="May agree to another day or time")] = False,
     timezone: Annotated[TimeZoneName | None, Field(description="IANA; default: callee's")] = None,
     changes_call_id: Annotated[CallId | None, Field(description="Booking to change or cancel")] = None,
-    session_id: Text | None = None,
+    session_id: Annotated[Text | None, Field(description="Passed on to KallyAI")] = None,
     wait_seconds: WaitSeconds | None = None,
     not_before: Annotated[NotBefore | None, Field(description="To call later: ISO 8601, in `timezone`")] = None,
-    retries: Retries = 0,
+    retries: Annotated[Retries, Field(description="More attempts, if busy or no answer")] = 0,
     redial: Annotated[bool, Field(description="Call again on purpose")] = False,
-    confirmation: Annotated[Text | None, Field(description="From a result")] = None,
+    confirmation: Annotated[Text | None, Field(description="From a result, after the user's yes")] = None,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult | Task, CallAnswer]:
     """Have KallyAI phone somebody to book, ask, change, or cancel something.

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.tools import account, around, calls
-from kallyai_mcp.tools.arguments import Problem, read, schema_of, validate
+from kallyai_mcp.tools.arguments import Problem, read, schema_of, schema_of_arguments, validate
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError, ask_missing, lacking_details
 from kallyai_mcp.tools.text.plain import zone_of
@@ -113,15 +113,10 @@ _READS, _WRITES = "calls:read", "calls:write"
 def _described() -> tuple[CallTool, ...]:
     # Cached: making their schemas takes as long as the rest of a server.
     both = _READS, _WRITES  # make_call also reads whether the same call was placed before
-    make_call = _tool(calls.make_call, "Make a phone call", *both, places_calls=True, card=CALL_CARD)
     around_title = "Call several, one after another"
-    call_around = _tool(around.call_around, around_title, *both, places_calls=True, card=CALL_CARD)
-    for name in around.SHARED:  # what make_call describes has only its type here
-        schema = call_around.parameters["properties"][name]
-        call_around.parameters["properties"][name] = {key: schema[key] for key in ("type", "items") if key in schema}
     return (
-        make_call,
-        call_around,
+        _tool(calls.make_call, "Make a phone call", *both, places_calls=True, card=CALL_CARD),
+        _tool(around.call_around, around_title, *both, places_calls=True, card=CALL_CARD),
         _tool(calls.get_call, "Get a call's outcome", _READS, card=CALL_CARD),
         _tool(calls.cancel_call, "Cancel a scheduled call", *both, read_only=False),
         _tool(calls.list_calls, "List calls", _READS),
@@ -148,7 +143,7 @@ def _tool(
         name=fn.__name__,
         title=title,
         description=getdoc(fn) or "",  # Python 3.13 dedents docstrings, earlier versions don't
-        parameters=schema_of(metadata.arg_model) | {"additionalProperties": False},
+        parameters=schema_of_arguments(metadata.arg_model) | {"additionalProperties": False},
         fn_metadata=metadata,
         is_async=True,
         context_kwarg="ctx",

@@ -110,7 +110,11 @@ def _fitting(name: str, schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     """Values that match the argument's schema, or nearly do."""
     if name in _SPECIAL:
         return _SPECIAL[name]
+    if "anyOf" in schema:
+        return st.none() | st.one_of([_fitting(name, one) for one in schema["anyOf"]])
     match schema["type"]:
+        case "null":
+            return st.none()
         case "integer":
             return st.integers(0, 10**6) | st.integers(0, 60).map(str)
         case "boolean":

@@ -30,7 +30,7 @@ def tool_error(response: httpx2.Response) -> str:
 
 
 WRONG = {
-    b'"wait_seconds": NaN': "wait_seconds: expected Seconds, 0 to 1800; 45 is safe; got NaN.",
+    b'"wait_seconds": NaN': "wait_seconds: expected 0 to 1800; got NaN.",
     b'"party_size": 1e999': "party_size: expected 1 to 50; got Infinity.",
     b'"party_size": ' + b"9" * 400: "got 99999999999999999999999… [cut]",
     b'"user_name": ' + b"[" * 150 + b"]" * 150: "user_name: expected string: For the booking; got a list of 1.",

