@@ -17,6 +17,7 @@ from kallyai_mcp.api import errors
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
+from kallyai_mcp.calls.kept_booking import without_kept_booking
 from kallyai_mcp.calls.other_time import without_other_time
 from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule
@@ -268,7 +269,8 @@ def fingerprint(submission: Submission) -> str:
     Texts are compared as `normalized`. The time zone does not count: an agent that leaves it out the second time still
     means the same appointment.
     """
-    fields = {name: normalized(value) for name, value in without_other_time(submission.as_json()).items()}
+    asked = without_kept_booking(without_other_time(submission.as_json()))
+    fields = {name: normalized(value) for name, value in asked.items()}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
+from kallyai_mcp.calls import kept_booking
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.records import CallRequest
@@ -92,7 +93,14 @@ def _instructions_of(arguments: Mapping[str, Any]) -> list[str]:
     for name, beginnings in (("departure_date", _DEPARTURE), ("other_times", _OTHER_TIMES), ("changes", CHANGES)):
         if given := arguments.get(name):
             found.append(f"{beginnings[language]}{given}")
+    if arguments.get("changes") and not _names_new_time(arguments):
+        found.append(kept_booking.INSTRUCTION[language])
     return found
+
+
+def _names_new_time(arguments: Mapping[str, Any]) -> bool:
+    """Whether a call about a booking is to move it."""
+    return any(arguments[name] for name in ("appointment_date", "appointment_time", "departure_date"))
 
 
 def changes_in(submission: Submission | SubmissionEcho) -> str | None:

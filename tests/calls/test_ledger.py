@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from kallyai_mcp.api.errors import RateLimitedError
+from kallyai_mcp.calls import kept_booking
 from kallyai_mcp.calls.ledger import progress, reservation, rows, upkeep
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
@@ -104,6 +105,11 @@ async def test_of_many_requests_at_one_instant_one_is_reserved(ledger: Ledger, p
         ({"business_name": "Café Sol"}, {"business_name": "\ufeffCafé\u200b So\u00adl"}),
         ({"additional_instructions": ("Window",)}, {"additional_instructions": ("window ",)}),
         ({"business_name": "Joe's"}, {"business_name": "Joe\u2019s"}),
+        (
+            {"additional_instructions": ("Window", kept_booking.INSTRUCTION["es"])},
+            {"additional_instructions": ("Window",)},
+        ),
+        ({"additional_instructions": (kept_booking.INSTRUCTION["en"],)}, {}),
         ({"task_description": "Book a table, 7-9"}, {"task_description": "Book a table, 7\u20139. "}),
     ],
 )

@@ -5,6 +5,7 @@ import anyio
 import pytest
 from starlette.requests import Request
 
+from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
 from tests.agent import BISTRO, Agent, open_agent, settings_in
@@ -13,6 +14,7 @@ from tests.fake_service import Reply, fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking
 from tests.tools.task_client import NUMBERS
+from tests.tools.user import User, open_agent_for
 
 mode = pytest.fixture(one_generation)
 
@@ -221,6 +223,48 @@ async def test_a_booking_that_lies_ahead_is_named_to_the_next_call_there_with_wh
     assert named.text.count(change) == 1
     assert change not in shown.text
     assert f'it: "{canceled.data["highlights"]}" {canceled.data["call_id"]}  {booked}' in listed.text
+
+
+ADD_NAME = CANCEL | {"task_description": "Write down my name for the table"}
+NOTHING_ELSE = "Only do what the task says about that booking. Change nothing else."
+
+
+async def test_a_call_about_a_booking_changes_nothing_else(agent: Agent, app: SandboxApp) -> None:
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    asked = await agent.use("make_call", ADD_NAME, changes_call_id=booked)
+    canceled = await agent.use("make_call", CANCEL, changes_call_id=booked)
+    told = "KallyAI was told to change nothing about it but what the task says."
+
+    with app.state.sandbox.store.transaction() as db:
+        sent = [one.submission.get("additional_instructions", []) for one in call_table.all_calls(db)]
+    assert [NOTHING_ELSE in instructions for instructions in sent] == [False, True, True]
+    assert told in asked.text
+    assert "anceled" not in asked.data["highlights"]
+    assert canceled.data["highlights"].startswith("Canceled: ")
+
+
+async def test_a_booking_that_is_moved_needs_no_such_instruction(agent: Agent, app: SandboxApp) -> None:
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    await agent.use("make_call", MOVE, changes_call_id=booked)
+
+    with app.state.sandbox.store.transaction() as db:
+        (*_, moved) = call_table.all_calls(db)
+    assert NOTHING_ELSE not in moved.submission["additional_instructions"]
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", NOTHING_ELSE), ("es", "Solo haz con esa reserva lo que dice la tarea. No cambies nada más.")],
+)
+async def test_the_consent_says_that_nothing_else_is_changed(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp, language: str, words: str
+) -> None:
+    user = User({"call_now": True}, {"call_now": True})
+    async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), "auto", clock, app, user) as agent:
+        booked = (await agent.use("make_call", TABLE)).data["call_id"]
+        await agent.use("make_call", ADD_NAME, changes_call_id=booked, language=language, call_language="en")
+
+    assert words in user.messages[1]
 
 
 async def test_a_call_about_the_booking_of_another_number_is_asked_about(

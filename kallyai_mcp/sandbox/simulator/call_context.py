@@ -36,7 +36,9 @@ class CallContext:
         if request.kind == "task":
             if not request.description.endswith("?"):
                 sentences.append(book.say("task", description=book.quote(request.description)))
-            if request.party is not None:
+            if request.earlier is not None:
+                sentences.append(self.about_earlier(book, "about.booking"))
+            elif request.party is not None:
                 sentences.append(self.people(book))
             if request.asked is not None:
                 sentences.append(book.say("about.moment", moment=self.new_time(book, request.asked)))

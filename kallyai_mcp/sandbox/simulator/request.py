@@ -3,7 +3,8 @@
 - An instruction that ends with a question mark is a question. So is a `task_description` that does, which comes first.
   Each is asked in a turn of its own, in order, and the callee's next turn is the answer.
 - One that names the `call_id` of an earlier call, anywhere in the text, refers to the booking that this call left: a
-  date or time moves it, neither cancels it. What is not given, such as the number of people, stays as it was.
+  date or time moves it. Without either, a task or a wish that says "cancel" cancels it, and any other leaves it as it
+  is. What is not given, such as the number of people, stays as it was.
 - `Departure: 2026-11-30.` or `Salida: 2026-11-30.` is when the guests of a hotel leave. The calendar event ends then.
 - `KEEPS_TIME` says that no other day or time may be agreed to. Without it, the assistant agrees to the one that the
   callee offers. `ONLY_ASKS` says that nothing may be agreed to.
@@ -44,6 +45,11 @@ _DEPARTURE: Final = re.compile(r"(?:Departure|Salida): (\d{4}-\d\d-\d\d)\.?", re
 _OTHER_TIMES: Final = re.compile(r"(?:If that time is taken, agree to|Si esa hora no está libre, acepta) [^:]+: (.+)")
 _SPAN: Final = re.compile(r"([0-2]?\d:[0-5]\d)(?: ?[-\u2013] ?([0-2]?\d:[0-5]\d))?", re.ASCII)
 _LIMIT: Final = re.compile(r"(?:do not|don't|never|nunca|no (?:aceptes|reserves)|only|solo|if|si)\b", re.IGNORECASE)
+_PART_OF_SENTENCE: Final = re.compile(r"[.,;:!?]")
+_CANCELS: Final = re.compile(
+    r"\b(?:cancel(?:s|ing)?|call(?:s|ing)? off|cancel(?:a|ar|e|es)|anul(?:a|ar|e|es))\b", re.IGNORECASE
+)
+_NOT: Final = re.compile(r"\b(?:not|never|no|nunca|sin|without)\b|n['\u2019]t\b", re.IGNORECASE)
 _CALL_ID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _USUAL: Final = {
     TaskCategory.RESTAURANT: time(20, 0),
@@ -97,10 +103,10 @@ def parse_request(
     earlier = _booking_of(ids, bookings)
     day = submission.appointment_date
     at = time.fromisoformat(submission.appointment_time) if submission.appointment_time is not None else None
-    kind: Kind = "task"
     only_asks = not ignores_instructions and not ONLY_ASKS.isdisjoint(instructions)
+    kind: Kind = "task"
     if ids and not only_asks:
-        kind = "move" if day or at else "cancel"
+        kind = _kind_about_booking(submission, [description, *filter(_is_wish, instructions)])
     elif not only_asks and (day or is_booked) and not description.endswith("?"):
         kind = "booking"
     if kind == "task" and description.endswith("?"):
@@ -133,6 +139,19 @@ def parse_request(
         earlier=earlier,
         keeps_time=not ignores_instructions and (not KEEPS_TIME.isdisjoint(instructions) or bool(other_times)),
     )
+
+
+def _kind_about_booking(submission: Submission, told: list[str]) -> Kind:
+    """Return what a call about an earlier booking is for; `told` are its task and the wishes."""
+    if submission.appointment_date or submission.appointment_time:
+        return "move"
+    return "cancel" if any(map(_says_cancel, told)) else "task"
+
+
+def _says_cancel(text: str) -> bool:
+    """Whether a text tells the assistant to cancel something: a part of the sentence does, without a "not"."""
+    parts = _PART_OF_SENTENCE.split(text)
+    return any(_CANCELS.search(part) is not None and _NOT.search(part) is None for part in parts)
 
 
 def _is_wish(text: str) -> bool:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.calls.kept_booking import keeps_booking
 from kallyai_mcp.calls.numbers import local_time
 from kallyai_mcp.calls.other_time import forbids_other_time
 from kallyai_mcp.calls.outcome import Outcome
@@ -85,6 +86,10 @@ SAY = {
     # Other bookings
     "replaces": "It replaces the booking of {booking}.",
     "about": "It was about the booking of {booking}, which stands unless they changed it.",
+    "about_only": (
+        "It was about the booking of {booking}, which stands unless they changed it. KallyAI was told "
+        "to change nothing about it but what the task says."
+    ),
     "moved": "Moved: call {id} has booked {to} instead.",
     "asked_about": "A later call was about this booking{report} (call_id {id}).",
     "ahead": "An earlier call booked there: {booking}.{later} To change or cancel it: changes_call_id.",
@@ -250,8 +255,14 @@ def _more(view: CallView, call: Call) -> str:
 def _before(view: CallView, reader: Reader) -> str:
     """What the call has done with the booking that it was about."""
     before = view.related.before
-    key = "replaces" if view.outcome in BOOKED else "about"
-    return SAY[key].format(booking=_booking(before, reader)) if before is not None else ""
+    if before is None:
+        return ""
+    key = "about"
+    if view.outcome in BOOKED:
+        key = "replaces"
+    elif keeps_booking(view.submission):
+        key = "about_only"
+    return SAY[key].format(booking=_booking(before, reader))
 
 
 def moved(view: CallView, reader: Reader) -> str:

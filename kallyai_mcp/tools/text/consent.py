@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 
 from kallyai_mcp.api.models import Statistics, Submission
+from kallyai_mcp.calls import kept_booking
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.numbers import for_people, local_time, local_times, place_of, zone_of_number
 from kallyai_mcp.calls.other_time import instructions_in
@@ -160,7 +161,7 @@ def _what_for(submission: Submission, usage: Statistics | None, reader: Reader, 
         words.say("person" if size == 1 else "persons", count=size) if size else None,
     )
     details = ", ".join(filter(None, parts))
-    also = "; ".join(instructions_in(words.language, submission))
+    also = "; ".join(_instructions(submission, words))
     left = allowances(usage) if usage is not None else []
     return [
         words.row("what_for", one_line(submission.task_description, _MAX_LENGTH)),
@@ -168,6 +169,12 @@ def _what_for(submission: Submission, usage: Statistics | None, reader: Reader, 
         words.row("also", one_line(also, _MAX_LENGTH)),
         *(words.row(f"{one.unit}_left", words.number(one.remaining, callee)) for one in left),
     ]
+
+
+def _instructions(submission: Submission, words: Words) -> list[str]:
+    """The additional instructions, with those of this program in the user's language."""
+    given, kept = instructions_in(words.language, submission), kept_booking.INSTRUCTION
+    return [kept[words.language] if text in kept.values() else text for text in given]
 
 
 def to_be_confirmed(shown: str, confirmation: str, *, wrong: bool, tool: str, later: datetime | None) -> str:

@@ -27,7 +27,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "task": UNDATED | {"task_description": "Tell Ana I will be late"},
     "question": UNDATED | {"task_description": "When do you open?"},
     "move": {"additional_instructions": [f"The booking of call {EARLIER}."]},
-    "cancel": UNDATED | {"additional_instructions": [f"The booking of call {EARLIER}."]},
+    "cancel": UNDATED
+    | {"task_description": "Cancel it", "additional_instructions": [f"The booking of call {EARLIER}."]},
+    "about a booking": UNDATED
+    | {"task_description": "Write down my name", "additional_instructions": [f"The booking of call {EARLIER}."]},
 }
 STATUS = {
     "is_busy": "busy", "does_not_answer": "no_answer", "is_played": "no_answer", "is_canceled": "cancelled",
@@ -78,7 +81,7 @@ def check(
     is_known = knows or kind not in ("move", "cancel")
     is_refused = keeps_time and does == "offers_another_time" and kind != "cancel"
     books = BOOKS | ({"needs_no_booking"} if kind in ("move", "cancel") else set())
-    is_done = does in books and is_known and kind not in ("task", "question") and not is_refused
+    is_done = does in books and is_known and kind not in ("task", "question", "about a booking") and not is_refused
     assert (result.booking is not None) == is_done
     assert (result.event is not None) == (is_done and kind != "cancel")
     if not is_known and does in {*BOOKS, "declines"}:
@@ -174,6 +177,35 @@ def test_free_text_books_moves_and_cancels_nothing() -> None:
         assert f"“{text}”" in result.highlights
 
 
+CANCELS = ["Cancel the table", "Please call off the booking.", "Cancela mi reserva", "Hay que anular la mesa"]
+KEEPS = [
+    "Write down my name",
+    "Do not cancel it, only add a high chair",
+    "Don't cancel the table",
+    "No canceles la mesa",
+    "Ask about the cancellation policy",
+    "Ask for the table by the window",
+]
+
+
+@pytest.mark.parametrize("text", CANCELS)
+def test_a_booking_is_canceled_when_the_task_says_so(text: str) -> None:
+    result = call(**UNDATED, task_description=text, bookings=earlier(), additional_instructions=[EARLIER])
+
+    assert result.booking is not None
+    assert result.booking.is_canceled
+
+
+@pytest.mark.parametrize("text", KEEPS)
+def test_a_booking_stays_when_no_one_asks_to_cancel_it(text: str) -> None:
+    result = call(**UNDATED, task_description=text, bookings=earlier(), additional_instructions=[EARLIER])
+
+    assert (result.event, result.booking) == (None, None)
+    assert f"“{text}”" in said(result, "AI")
+    assert "Saturday, November 28 at 8:00 PM" in said(result, "AI")
+    assert "cancel" not in result.highlights.replace(text, "")
+
+
 def test_a_call_that_may_only_ask_books_nothing() -> None:
     for only in ONLY_ASKS:
         result = call(additional_instructions=[only, EARLIER], bookings=earlier())
@@ -190,10 +222,17 @@ def test_a_move_keeps_what_it_does_not_name_and_can_be_moved_and_canceled_by_eit
     assert first.event.summary == "Table for 3 at Italian Bistro"
     known = (*earlier(), replace(first.booking, call_id=later))
     for id_ in (EARLIER, later):
-        canceled = call(**UNDATED, bookings=known, additional_instructions=[f"Call {id_.upper()}"])
+        canceled = call(
+            **UNDATED, task_description="Cancel it", bookings=known, additional_instructions=[f"Call {id_.upper()}"]
+        )
         assert "9:15 PM" in canceled.highlights
         assert canceled.booking is not None
-        gone = call(**UNDATED, bookings=(*known, canceled.booking), additional_instructions=[id_])
+        gone = call(
+            **UNDATED,
+            task_description="Cancel it",
+            bookings=(*known, canceled.booking),
+            additional_instructions=[id_],
+        )
         assert "no such booking" in gone.highlights
 
 
