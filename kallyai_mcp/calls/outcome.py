@@ -7,14 +7,15 @@ from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import KallyAIError, ResponseLostError, ServiceError, UnreadableResponseError
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
-from kallyai_mcp.calls.appointment import Calendar, is_as_asked
+from kallyai_mcp.calls.appointment import Calendar, is_as_asked, with_zone
+from kallyai_mcp.calls.reported_time import other_time_in
 
 
 class Outcome(StrEnum):
     """What may be claimed about a call that has ended."""
 
-    BOOKED = "booked"  # KallyAI has a calendar event, as asked for
-    BOOKED_OTHER_TIME = "booked_other_time"  # it has one for another day or time
+    BOOKED = "booked"  # KallyAI has a calendar event, as asked for and as it reports
+    BOOKED_OTHER_TIME = "booked_other_time"  # it has one for another day or time than asked for, or than it reports
     ANSWERED = "answered"  # the conversation took place, and nothing shows a booking
     NOT_REACHED = "not_reached"  # nobody talked
     FAILED = "failed"  # the call was interrupted
@@ -67,8 +68,21 @@ def outcome_of(
         return Outcome.UNKNOWN if found is Outcome.NOT_REACHED and reached else found
     if calendar is None or calendar.appointment is None:
         return Outcome.ANSWERED
-    as_asked = is_as_asked(calendar.appointment, asked, ZoneInfo(zone_name))
-    return Outcome.BOOKED if as_asked else Outcome.BOOKED_OTHER_TIME
+    is_certain = (
+        is_as_asked(calendar.appointment, asked, ZoneInfo(zone_name))
+        and reported_other_time(call, calendar, asked=asked, zone_name=zone_name) is None
+    )
+    return Outcome.BOOKED if is_certain else Outcome.BOOKED_OTHER_TIME
+
+
+def reported_other_time(
+    call: Call | None, calendar: Calendar | None, *, asked: Submission | SubmissionEcho, zone_name: str
+) -> str | None:
+    """The time of the booking in KallyAI's report, if its calendar event has another one; None if they agree."""
+    if call is None or calendar is None or calendar.appointment is None:
+        return None
+    start = with_zone(calendar.appointment.start, ZoneInfo(zone_name))
+    return other_time_in(call.highlights, start, asked.respondent_phone)
 
 
 def reached_somebody(call: Call, *, callee_spoke: bool | None = None) -> bool:

@@ -74,13 +74,18 @@ function reportOf(call) {
 /** The card's own sentence about a call; "" if KallyAI's report is enough. `asked`: the submission; `isHeadline`: the
  * appointment is told above it. */
 function callSentence(state, call, asked, isHeadline = false) {
-  const values = { when: appointmentTime(call), asked: timeOf(asked.appointment_date, asked.appointment_time) };
+  const values = {
+    when: appointmentTime(call),
+    asked: timeOf(asked.appointment_date, asked.appointment_time),
+    reported: oneLine(call.appointment?.reported ?? ""),
+  };
   const isDated = values.when && state === "booked";
   const isBooking = asked.appointment_date || ["restaurant", "clinic", "hotel"].includes(asked.task_category);
   const keys = [
     state === "unknown" && call.placed !== "maybe" && "unclear_text",
     ["not_reached", "failed"].includes(state) && `${call.status}_text`,
     state === "answered" && isBooking && (call.calendar_checked === false ? "not_checked_text" : "not_booked_text"),
+    state === "booked_other_time" && values.reported && "booked_other_time_text_reported",
     state === "booked_other_time" && values.asked && "booked_other_time_text_asked",
     !isDated && `${state}_text`,
   ];

@@ -222,7 +222,7 @@ async def whole_id(app_context: AppContext, beginning: str | None) -> str:
 @click.option("--name", "user_name", metavar="NAME", help="Who the booking is for.")
 @click.option("--phone", "user_phone", metavar="NUMBER", help="Your callback number.")
 @click.option("--date", "appointment_date", metavar="YYYY-MM-DD", help="The day of the appointment.")
-@click.option("--time", "appointment_time", metavar="HH:MM", help="Its time, 24 hours, in the zone of --timezone.")
+@click.option("--time", "appointment_time", metavar="HH:MM", help="Its time, 24 hours, by the callee's clock.")
 @click.option("--leeway", "time_preference_text", metavar="WORDS", help='The time in words, such as "after 5pm".')
 @click.option("--party", "party_size", type=int, metavar="N", help="How many people, 1 to 50.")
 @click.option("--lang", "language", type=click.Choice(["en", "es"]), help="The language of the call and its summary.")
@@ -237,7 +237,7 @@ async def whole_id(app_context: AppContext, beginning: str | None) -> str:
 @click.option("--also", "additional_instructions", multiple=True, metavar="WISH", help="A wish or limit; repeatable.")
 @click.option("--urgent", "is_urgent", is_flag=True, help="Say that it is urgent.")
 @click.option("--accept-other-time", is_flag=True, help="Let KallyAI agree to another day or time.")
-@click.option("--timezone", metavar="ZONE", show_default="the callee's", help="IANA zone of the appointment.")
+@click.option("--timezone", metavar="ZONE", help="The IANA zone where you are, if not that of this machine.")
 @click.option(
     "--not-before",
     metavar="TIME",
@@ -262,6 +262,7 @@ async def call(app_context: AppContext, *, yes: bool, **arguments: Any) -> Shown
     """
     arguments["task_category"] = arguments["task_category"] or ("restaurant" if arguments["party_size"] else "general")
     arguments["call_language"] = arguments["language"]
+    app_context = app_context.for_user_in(arguments["timezone"])
     request = _read(arguments, app_context)
     placed = await app_context.calls.place(request, consent=await _ask(app_context, request, yes=yes))
     record = await _followed(app_context, placed)

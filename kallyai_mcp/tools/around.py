@@ -24,6 +24,7 @@ from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.tasks import Task
 from kallyai_mcp.tools.text.consent import list_preview
+from kallyai_mcp.tools.text.plain import Reader
 
 _OF_ONE_CALL = ("respondent_phone", "business_name", "changes_call_id", "session_id", "not_before", "retries", "redial")
 SHARED = tuple(name for name in signature(make_call).parameters if name not in (*_OF_ONE_CALL, "ctx"))
@@ -68,7 +69,7 @@ async def call_around(
     **call_arguments: Any,
 ) -> Annotated[CallToolResult | Task, CallAnswer]:
     """Call candidates one after another until one is booked, one answered, or all were asked."""
-    app_context = ctx.request_context.lifespan_context
+    app_context = ctx.request_context.lifespan_context.for_user_in(call_arguments["timezone"])
     numbers = [candidate.respondent_phone for candidate in candidates]
     if len(set(numbers)) < len(numbers):
         raise InvalidArgumentsError([Problem("candidates", "names a number twice")])
@@ -95,7 +96,7 @@ async def call_around(
     if known is not None and not goes_on:
         return await wait_and_answer(app_context, known, call_arguments["wait_seconds"], ctx, placed_now=False)
     to_place = replace(known or wanted_list, goes_on_if_answered=wanted_list.goes_on_if_answered)
-    agreed = await _consent(to_place, call_arguments["confirmation"], ctx)
+    agreed = await _consent(to_place, call_arguments["confirmation"], app_context.reader(), ctx)
     if isinstance(agreed, CallToolResult):
         return agreed
     placed, is_new = await app_context.calls.place_list(to_place, agreed)
@@ -119,7 +120,7 @@ call_around.__signature__ = _with_shared_arguments()  # type: ignore[attr-define
 
 
 async def _consent(
-    wanted_list: CallList, confirmation: str | None, ctx: Context[AppContext, Any]
+    wanted_list: CallList, confirmation: str | None, reader: Reader, ctx: Context[AppContext, Any]
 ) -> Consent | CallToolResult:
     """Get the consent to start a list or to let one go on, or the result that tells the agent to ask the user."""
     app_context, goes_on = ctx.request_context.lifespan_context, bool(wanted_list.records)
@@ -132,7 +133,7 @@ async def _consent(
         last_calls,
         wanted_list.to_come,
         lambda flags, usage, words: list_preview(
-            wanted_list.to_come, flags, usage, wanted_list.until, app_context.reader(), words, goes_on=goes_on
+            wanted_list.to_come, flags, usage, wanted_list.until, reader, words, goes_on=goes_on
         ),
         CallAnswer(until=wanted_list.until, not_called=candidates_of(wanted_list.to_come) if goes_on else None),
     )

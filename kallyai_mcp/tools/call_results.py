@@ -111,6 +111,7 @@ def call_answer(view: CallView, now: datetime, *, is_request: bool = False, limi
     if made is not None:
         unconfirmed = list(view.unconfirmed) or None
         structure.appointment = AppointmentAnswer(**event_facts(made, view.zone_name), unconfirmed=unconfirmed)
+        structure.appointment.reported = view.reported_time
     if view.outcome in (Outcome.ANSWERED, Outcome.BOOKED_OTHER_TIME):
         moment = {"appointment_date": view.day, "appointment_time": asked.appointment_time}
         structure.asked = {name: value for name, value in moment.items() if value} or None

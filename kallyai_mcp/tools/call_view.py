@@ -22,7 +22,7 @@ from kallyai_mcp.calls.call_search import read_findings
 from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.numbers import zone_of_number
-from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
+from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of, reported_other_time
 from kallyai_mcp.calls.records import CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.submissions import CHANGES, changes_in, departure_in, other_times_text, questions_in, spans_in
@@ -173,6 +173,11 @@ class CallView:
         is_that_day = self.day is None or start.date().isoformat() == self.day
         spans = spans_in(other_times_text(self.submission))
         return is_that_day and any(first <= start.time() <= last for first, last in spans)
+
+    @property
+    def reported_time(self) -> str | None:
+        """The time of the booking in KallyAI's report, if its calendar event has another one."""
+        return reported_other_time(self.call, self.calendar, asked=self.submission, zone_name=self.zone_name)
 
     @property
     def call_id(self) -> str | None:

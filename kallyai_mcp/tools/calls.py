@@ -69,7 +69,7 @@ async def make_call(
         AppointmentDate | None,
         Field(description="YYYY-MM-DD; only for a new booking or changes_call_id"),
     ] = None,
-    appointment_time: Annotated[Time | None, Field(description="HH:MM, 24-hour")] = None,
+    appointment_time: Annotated[Time | None, Field(description="HH:MM, 24-hour, at the callee")] = None,
     other_times: Annotated[Text | None, Field(description='Also fine: "10:00-12:00, 15:00"')] = None,
     departure_date: Annotated[AppointmentDate | None, Field(description="Hotel, YYYY-MM-DD")] = None,
     time_preference_text: Annotated[Text | None, Field(description='In words: "after 5pm"')] = None,
@@ -82,11 +82,16 @@ async def make_call(
     additional_instructions: Annotated[Texts | None, Field(description="Wishes and limits")] = None,
     questions: Annotated[QuestionTexts | None, Field(description="Up to 10; each answer is quoted")] = None,
     accept_other_time: Annotated[bool, Field(description="May agree to another day or time")] = False,
-    timezone: Annotated[TimeZoneName | None, Field(description="IANA; default: callee's")] = None,
+    timezone: Annotated[
+        TimeZoneName | None,
+        Field(description="Where the user is, IANA; results tell times there, too. Not that of the appointment"),
+    ] = None,
     changes_call_id: Annotated[CallId | None, Field(description="Booking to change or cancel")] = None,
     session_id: Annotated[Text | None, Field(description="Passed on to KallyAI")] = None,
     wait_seconds: WaitSeconds | None = None,
-    not_before: Annotated[NotBefore | None, Field(description="To call later: ISO 8601, in `timezone`")] = None,
+    not_before: Annotated[
+        NotBefore | None, Field(description="To call later: ISO 8601; without offset: in `timezone`, else the callee's")
+    ] = None,
     retries: Annotated[Retries, Field(description="More attempts, if busy or no answer")] = 0,
     redial: Annotated[bool, Field(description="Call again on purpose")] = False,
     confirmation: Annotated[Text | None, Field(description="From a result, after the user's yes")] = None,
@@ -98,7 +103,8 @@ async def make_call(
     all details: KallyAI knows nothing else. If the result is in_progress, follow it with get_call; never place it
     again. Report only the outcome that the result states.
     """
-    arguments, app_context = locals(), ctx.request_context.lifespan_context
+    arguments = locals()
+    app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     arrived = Stopwatch(app_context.calls.clock)
     risks: tuple[RiskFlag, ...] = ()
     if changes_call_id is not None:
@@ -114,7 +120,8 @@ async def make_call(
         with suppress(ConsentOutdatedError):
             placed = await app_context.calls.place(request, consent=agreed)
     if placed is None:
-        checked = await consent.check(request, risks=risks, confirmation=confirmation, ctx=ctx)
+        reader = app_context.reader()
+        checked = await consent.check(request, risks=risks, confirmation=confirmation, reader=reader, ctx=ctx)
         if isinstance(checked, CallToolResult):
             return checked
         placed = await app_context.calls.place(request, consent=checked)

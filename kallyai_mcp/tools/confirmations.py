@@ -78,13 +78,18 @@ def _comparable(value: Any) -> Any:
             return value.timestamp()
         case date():
             return value.isoformat()
-        case BaseModel():
-            return _comparable(value.model_dump(exclude_none=True))
-        case Mapping():
-            return {name: _comparable(held) for name, held in value.items()}
         case list() | tuple():
             return [_comparable(held) for held in value]
-    return {field.name: _comparable(getattr(value, field.name)) for field in fields(value)}  # `TypeError` for others
+    return {name: _comparable(held) for name, held in _parts(value).items()}
+
+
+def _parts(value: Any) -> Mapping[str, Any]:
+    """The named parts of a value; `TypeError` for one that has none, so that nothing is left out of a digest."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_none=True)
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def _mac(key: bytes, expires: int, about: tuple[str, ...]) -> str:

@@ -20,7 +20,7 @@ from kallyai_mcp.tools.elicitation import Elicitation, form
 from kallyai_mcp.tools.results import CallAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.consent import Words
-from kallyai_mcp.tools.text.plain import one_line, zone_of
+from kallyai_mcp.tools.text.plain import Reader, one_line, zone_of
 
 Flags = Sequence[RiskFlag]
 
@@ -72,18 +72,19 @@ async def check(
     *,
     risks: tuple[RiskFlag, ...],
     confirmation: str | None,
+    reader: Reader,
     ctx: Context[AppContext, Any],
 ) -> Consent | CallToolResult:
     """Get the consent for a call, or the result that tells the agent to ask the user. It reads the ledger.
 
-    The arguments are those of `ask_user` and of its question.
+    The arguments are those of `ask_user` and of its question, whose `reader` is the user.
     """
     app_context, submission, schedule = ctx.request_context.lifespan_context, request.submission, request.schedule
     asked_by = _client_name(ctx)
     found = await app_context.calls.precheck(request, asked_by=asked_by)
     if not found.is_new:
         return Consent(asked_by, "not_needed", joins=True)
-    account, reader = (await app_context.calls.account_of_request()).account, app_context.reader()
+    account = (await app_context.calls.account_of_request()).account
     there = local_times(submission.respondent_phone, reader.now)
     question = Question(
         digest_of_call(account, request),

@@ -59,6 +59,7 @@ class AppointmentAnswer(BaseModel, defer_build=True):
     start: str | None = Field(None, description="ISO 8601; whole day: a date")
     end: str | None = None
     unconfirmed: list[str] | None = Field(None, description="Asked for, not in the event")
+    reported: str | None = Field(None, description="Time in KallyAI's report, if another one")
 
 
 class CallFacts(Answer):

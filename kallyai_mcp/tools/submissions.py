@@ -47,30 +47,40 @@ def submission_of(arguments: Mapping[str, Any]) -> Submission:
 
 
 def callee_zone(given: str | None, number: str, app_context: AppContext) -> str:
-    """IANA name of the zone of a call's day and time: the `given` one, else that of the number, else the user's."""
-    return given or zone_of_number(number) or app_context.timezone
+    """IANA name of the zone of a call's day and time, which is that of the number.
+
+    If the number has several zones, or none, it is the user's: the `given` one, or that of the context.
+    """
+    return zone_of_number(number) or given or app_context.timezone
 
 
 def request_of(arguments: Mapping[str, Any], arrived: Stopwatch, app_context: AppContext) -> CallRequest:
     """The request from validated arguments of make_call."""
     submission = submission_of(arguments)
     zone = callee_zone(arguments["timezone"], submission.respondent_phone, app_context)
-    schedule = _schedule(arguments["not_before"], arguments["retries"], submission, zone, app_context)
+    not_before = _moment_in(arguments["timezone"] or zone, arguments["not_before"])
+    schedule = _schedule(not_before, arguments["retries"], submission, zone, app_context)
     return CallRequest(submission, zone, arrived, schedule, arguments["redial"], arguments["session_id"])
+
+
+def _moment_in(timezone: str, moment: datetime | None) -> datetime | None:
+    """`moment`, which is in `timezone` (IANA) if it has no offset."""
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=zone_of(timezone))
 
 
 def _schedule(
     not_before: datetime | None, retries: int, submission: Submission, timezone: str, app_context: AppContext
 ) -> Schedule:
-    """When a call is due, and how often it may be placed; a `not_before` without a zone is in `timezone` (IANA)."""
+    """When a call is due, and how often it may be placed; `timezone` (IANA) is that of its day and time."""
     if not_before is None and not retries:
         return AT_ONCE
     if not app_context.calls.places_due:
         raise KallyAIError("This server can't place calls later.", code="cannot_schedule")
     if not_before is None:
         return app_context.calls.scheduled(None, retries)
-    due = not_before if not_before.tzinfo else not_before.replace(tzinfo=zone_of(timezone))
-    now, wrong = app_context.now(), None
+    due, now, wrong = not_before, app_context.now(), None
     if due - now > MOST_AHEAD:
         wrong = f"is more than {MOST_AHEAD.days} days away; call or schedule later"
     elif now - due > timedelta(seconds=app_context.calls.timing.place_within):

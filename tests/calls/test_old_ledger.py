@@ -63,7 +63,7 @@ async def test_what_an_older_version_wrote_goes_on(
         again = await here.find(SCHEDULED)
     told = [record.getMessage() for record in caplog.records if "Webhooks" in record.message]
     assert told == ["Webhooks are gone; subscriptions that ended with them: 1. get_call follows calls"]
-    assert booked.outcome is Outcome.BOOKED
+    assert booked.outcome is Outcome.BOOKED_OTHER_TIME  # its event is at 4 PM at the callee, who agreed to 7 PM
     assert [record.tracking_id for record in unsettled] == [SCHEDULED, NEXT_CALL]
     assert waiting.timezones == ("Europe/Madrid",) * 3
     assert [found.stop_reason for found in others if found is not None] == [StopReason.CANCELED] * 3

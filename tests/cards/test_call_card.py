@@ -17,6 +17,7 @@ from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking, calendar_file
 from tests.tools.outcomes import ROWS
 from tests.tools.task_client import NUMBERS
+from tests.tools.user import NOON
 
 
 def error(**structure: Any) -> Answer:
@@ -56,7 +57,7 @@ async def test_the_appointment_is_the_headline_and_the_calls_own_facts_are_detai
     await chat.give(await agent.use("make_call", BISTRO), BISTRO)
 
     heading = chat.card.get_by_role("heading", level=1)
-    await expect(heading).to_have_text("Wed, Jan 28 · 7:00 PM · 4 people")
+    await expect(heading).to_have_text("Wed, Jan 28 · 7:00 PM, Los Angeles time · 4 people")
     await expect(chat.card.locator("#facts")).to_have_text("Italian Bistro")
     report = chat.card.get_by_role("region", name="KallyAI reports")
     await expect(report).to_contain_text(
@@ -68,9 +69,9 @@ async def test_the_appointment_is_the_headline_and_the_calls_own_facts_are_detai
     for fact in ("+1 415-555-1234", "Sun, Jan 25, 10:30 AM", "58 s"):
         await expect(chat.card.get_by_role("group")).to_contain_text(fact)
     for context, shown in (
-        ({"locale": "es-ES"}, "Mié, 28 ene · 19:00 · 4 personas"),
-        ({"locale": "en-US", "timeZone": "Europe/London"}, "Wed, Jan 28 · 7:00 PM, New York time · 4 people"),
-        ({"locale": "??", "timeZone": "Mars/Olympus"}, "Wed, Jan 28 · 7:00 PM, New York time · 4 people"),
+        ({"locale": "es-ES", "timeZone": "America/Los_Angeles"}, "Mié, 28 ene · 19:00 · 4 personas"),
+        ({"locale": "en-US", "timeZone": "Europe/London"}, "Wed, Jan 28 · 7:00 PM, Los Angeles time · 4 people"),
+        ({"locale": "??", "timeZone": "Mars/Olympus"}, "Wed, Jan 28 · 7:00 PM, Los Angeles time · 4 people"),
     ):
         await chat.set_host_context(**{**NEW_YORK, **context})
         await expect(heading).to_have_text(shown)
@@ -87,6 +88,19 @@ async def test_the_appointment_is_the_headline_and_the_calls_own_facts_are_detai
     await chat.give(await agent.use("make_call", missed), missed)
     await expect(heading).to_have_text("Italian Bistro")
     await expect(chat.card.locator("#report")).to_be_hidden()  # that the line was busy is told once
+
+
+async def test_a_report_of_another_time_than_the_calendars_is_told(open_card: Open, tmp_path: Path) -> None:
+    call = {"status": "success", "highlights": "Reserved a table at 7:30 PM."}
+    at_seven = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T030000Z"])
+    async with asking(tmp_path, ManualClock(NOON), {"+": call}, {"+": at_seven}) as (_, agent):
+        made = await agent.use("make_call", BISTRO)
+    chat = await open_card()
+    await chat.give(made, BISTRO)
+
+    said = "KallyAI's report says 7:30 PM, and its calendar another time. Check it with them."
+    await expect(chat.card.locator("#status")).to_have_text("Booked for another time")
+    await expect(chat.card.locator("#said")).to_have_text(said)
 
 
 async def test_the_calendar_file_is_passed_to_the_host(agent: Agent, open_card: Open) -> None:
@@ -218,9 +232,9 @@ CLAIMS: list[Claim] = [
     ({"status": "success"}, calendar_file(["SUMMARY:Table for 2", "DTSTART;VALUE=DATE:20260128"]),
      {"time_preference_text": "after 5pm"},
      "Booked", "Wed, Jan 28", "The event does not show all you asked for."),
-    ({"status": "success"}, calendar_file(["SUMMARY:Table for 4", "DTSTART:20260126T013000Z"]),
+    ({"status": "success"}, calendar_file(["SUMMARY:Table for 4", "DTSTART:20260126T043000Z"]),
      {"appointment_date": None, "task_category": "general", "accept_other_time": True},
-     "Booked for another time", "Sun, Jan 25 · 8:30 PM · 4 people",
+     "Booked for another time", "Sun, Jan 25 · 8:30 PM, Los Angeles time · 4 people",
      "You asked for 7:00 PM. Check whether it works for you."),
 ]  # fmt: skip
 

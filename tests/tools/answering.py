@@ -27,7 +27,7 @@ class Answering:
 
     What is answered to `calls`, and their `calendars`, are by the number that is called, or its beginning; an `error`
     is an HTTP status and its body. A calendar or the transcript may be an HTTP status. `placed` has the calls by their
-    ids, as they are told from now on.
+    ids, as they are told from now on; `bodies` the requests for them.
     """
 
     settings: Settings
@@ -41,12 +41,15 @@ class Answering:
         self.statistics: dict[str, Any] = {}
         self.subscription: dict[str, Any] = {}
         self.placed: dict[str, dict[str, Any]] = {}
+        self.bodies: list[dict[str, Any]] = []
 
     async def answer(self, request: Request) -> Reply:
         path = request.url.path.removeprefix("/v1/")
         match request.method, path.split("/"):
             case "POST", ["calls"]:
-                submission = (await request.json())["submission"]
+                body = await request.json()
+                self.bodies.append(body)
+                submission = body["submission"]
                 said = self._of(self.calls, submission["respondent_phone"], {})
                 return said["error"] if "error" in said else (201, self._place(submission, said))
             case _, ["calls"]:

@@ -43,7 +43,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("appointment_date", "tomorrow", 'YYYY-MM-DD; only for a new booking or changes_call_id; got "tomorrow".'),
     ("appointment_date", "2026-02-29", '; got "2026-02-29": day value is outside expected range.'),
     ("appointment_date", "2026-01-23", '"2026-01-23" is past; it is Sunday, 2026-01-25 there.'),
-    ("appointment_time", "24:00", 'expected HH:MM, 24-hour; got "24:00".'),
+    ("appointment_time", "24:00", 'expected HH:MM, 24-hour, at the callee; got "24:00".'),
     ("not_before", "tomorrow", '"tomorrow" is not a date and time in the form YYYY-MM-DDTHH:MM.'),
     ("not_before", "2026-01-26", '"2026-01-26" has no time of day; the form is YYYY-MM-DDTHH:MM.'),
     ("not_before", "2026-01-26T09:75", '"2026-01-26T09:75" is not a time: minute must be in 0..59'),

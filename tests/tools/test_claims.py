@@ -13,13 +13,20 @@ from tests.tools.answering import asking, calendar_file
 TABLE, HOTEL = "SUMMARY:Table for 4", {"task_category": "hotel", "appointment_time": "", "departure_date": "2026-01-30"}
 TO_FRIDAY = ["SUMMARY:Room for 4", "DTSTART;VALUE=DATE:20260128", "DTEND;VALUE=DATE:20260130"]
 TO_THURSDAY = ["SUMMARY:Room for 4", "DTSTART;VALUE=DATE:20260128", "DTEND;VALUE=DATE:20260129"]
-OTHER_TIMES = {"other_times": "18:00, 23:00-23:45"}  # in New York
+OTHER_TIMES = {"other_times": "18:00, 20:00-20:45"}
 IN_LONDON = {"respondent_phone": "+12125551234", "timezone": "Europe/London"}
 TOLL_FREE = {"respondent_phone": "+18003569377", "timezone": "Europe/London"}
 
 Row = tuple[list[str], dict[str, Any], str, str, list[str], str]
 EVENTS: tuple[Row, ...] = (
-    ([TABLE, "DTSTART:20260129T000000Z"], {}, "Booked: table for 4", "Wed Jan 28, 4:00 PM there.", [], "4:00 PM there"),
+    (
+        [TABLE, "DTSTART:20260129T030000Z"],
+        {},
+        "Booked: table for 4",
+        "Wed Jan 28, 7:00 PM there (",
+        [],
+        "7:00 PM there",
+    ),
     (
         ["SUMMARY:Dinner at 4 PM or 7:04", "DTSTART;VALUE=DATE:20260128"],
         {},
@@ -28,16 +35,30 @@ EVENTS: tuple[Row, ...] = (
         ["appointment_time", "party_size"],
         "  table, Jan 28  ",
     ),
-    ([TABLE, "DTSTART:20260128T190000Z"], IN_LONDON, "Booked: ", ", Wed Jan 28, 2:00 PM.", [], ", Jan 28 2:00 PM  "),
-    ([TABLE, "DTSTART:20260128T190000Z"], TOLL_FREE, "Booked: ", " 7:00 PM London time.", [], "7:00 PM London time"),
+    (
+        [TABLE, "DTSTART:20260129T000000Z"],
+        IN_LONDON,
+        "Booked: ",
+        ", Wed Jan 28, 7:00 PM there (Thu Jan 29, 12:00 AM in London).",
+        [],
+        ", Jan 28 7:00 PM  ",
+    ),
+    ([TABLE, "DTSTART:20260128T190000Z"], TOLL_FREE, "Booked: ", ", Wed Jan 28, 7:00 PM.", [], "7:00 PM London time"),
     (TO_FRIDAY, HOTEL, "Booked: room", "Wed Jan 28 to Fri Jan 30.", [], ", Jan 28 to Jan 30"),
     (TO_THURSDAY, HOTEL, "Booked: room", "this: departure 2026-01-30.", ["departure_date"], ", Jan 28 to Jan 29"),
-    ([TABLE, "DTSTART:20260129T043000Z"], OTHER_TIMES, "Booked: table", "there, one of the other times", [], ""),
-    ([TABLE, "DTSTART:20260129T053000Z"], OTHER_TIMES, "Booked for another time: ", "; you asked for 4:00 PM.", [], ""),
+    (
+        [TABLE, "DTSTART:20260129T043000Z"],
+        OTHER_TIMES,
+        "Booked: table",
+        "York), one of the other times that you gave.",
+        [],
+        "",
+    ),
+    ([TABLE, "DTSTART:20260129T053000Z"], OTHER_TIMES, "Booked for another time: ", "; you asked for 7:00 PM.", [], ""),
 )
 """An event, what was asked for besides, how the text begins and goes on, what is unconfirmed, and the row of the call.
 
-The reader is in New York, and asks for 7:00 PM in New York, or the `timezone`."""
+The reader is in New York, or in the `timezone`, and asks for 7:00 PM at the callee."""
 
 
 async def test_a_booking_is_told_by_its_event_at_the_callees_time_and_what_the_event_lacks_is_named(
@@ -60,7 +81,7 @@ async def test_a_booking_is_told_by_its_event_at_the_callees_time_and_what_the_e
 
     assert "Departure: 2026-01-30" in hotel["additional_instructions"]
     assert other_times["additional_instructions"] == [
-        "If that time is taken, agree to one of these: 18:00, 23:00-23:45"
+        "If that time is taken, agree to one of these: 18:00, 20:00-20:45"
     ]
     assert '- departure_date: "2026-01-28" is not after the day of arrival.' in wrong.text
 
@@ -72,7 +93,7 @@ async def test_an_appointment_that_kallyai_could_not_tell_of_is_asked_for_again(
     async with asking(tmp_path, clock, calls, {"+": 500}) as (kallyai, agent):
         made = await agent.use("make_call", BISTRO)
         still = await agent.use("get_call", call_id="c-1")
-        kallyai.calendars["+"] = calendar_file([TABLE, "DTSTART:20260129T000000Z"])
+        kallyai.calendars["+"] = calendar_file([TABLE, "DTSTART:20260129T030000Z"])
         read = await agent.use("get_call", call_id="c-1")
         kallyai.calendars["+"] = 500
         kept = await agent.use("get_call", call_id="c-1")

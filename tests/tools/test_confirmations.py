@@ -20,8 +20,8 @@ from tests.calls.ledgers import submission
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.user import NOON, open_agent_for
 
-NEITHER = frozenset({"wait_seconds", "confirmation"})
-"""The arguments that say nothing about the call."""
+NEITHER = frozenset({"wait_seconds", "confirmation", "timezone"})
+"""The arguments that say nothing about the call: `timezone` says where the user is."""
 
 CALL = BISTRO | {"questions": ["Is there parking?"], "additional_instructions": ["A quiet table"]}
 """What the user has agreed to."""
@@ -45,7 +45,6 @@ CHANGED_CALL: Mapping[str, Any] = {
     "additional_instructions": ["A loud table"],
     "questions": ["Is there a bar?"],
     "accept_other_time": True,
-    "timezone": "America/Denver",
     "session_id": "another",
     "not_before": "2026-01-27T12:00",
     "retries": 2,
@@ -111,6 +110,17 @@ async def test_another_value_of_a_list_needs_another_yes(
 ) -> None:
     async with open_agent_for(always_asks, "auto", clock, app, None) as agent:
         assert await refuses(agent, "call_around", LIST, {name: CHANGED_LIST[name]})
+
+
+async def test_the_users_zone_counts_where_it_is_that_of_the_call(
+    always_asks: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    toll_free = CALL | {"respondent_phone": "+18003569377"}
+    in_denver = {"timezone": "America/Denver"}
+    async with open_agent_for(always_asks, "auto", clock, app, None) as agent:
+        assert await refuses(agent, "make_call", toll_free, in_denver)
+        assert await refuses(agent, "make_call", CALL | {"not_before": "2026-01-27T12:00"}, in_denver)
+        assert not await refuses(agent, "make_call", CALL, in_denver)
 
 
 async def test_another_spacing_asks_nobody_again(always_asks: Settings, clock: ManualClock, app: SandboxApp) -> None:

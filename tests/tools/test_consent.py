@@ -119,7 +119,7 @@ async def test_a_client_without_forms_gets_the_preview_and_a_confirmation_for_th
     assert asked.data["status"] == "needs_confirmation"
     assert asked.text.startswith("Not called yet: the user must agree first. Show them this and ask:\nCall Italian")
     assert f'If they agree: make_call with the same arguments and confirmation "{confirmation}"' in asked.text
-    assert 'in the morning: make_call with the same arguments and not_before "2026-01-25T11:00-05:00".' in asked.text
+    assert 'in the morning: make_call with the same arguments and not_before "2026-01-25T08:00-08:00".' in asked.text
     assert {answer.data["status"] for answer in (other, *others, spent)} == {"needs_confirmation"}
     assert other.text.startswith("That confirmation is for another call, or too old; no call was placed.")
     assert placed.data["status"] == "success"
@@ -256,7 +256,7 @@ async def test_a_user_whose_call_names_a_language_is_asked_in_it(tmp_path: Path,
         "¿Llamar a 2 números como máximo, uno tras otro? Se detiene cuando se consigue una reserva.\n"
         "- First (+1 415-555-1234), 4:30 a. m. (hora de allí): allí es muy temprano o muy tarde\n- +34 911 23 45 67"
     )
-    assert made.text.startswith("Booked: table for 2 at Italian Bistro (+34 911 23 45 67), Wed Jan 28, 7:00 PM there.")
+    assert made.text.startswith("Booked: table for 2 at Italian Bistro (+34 911 23 45 67), Wed Jan 28, 7:00 PM.")
     assert scheduled.text.startswith("Scheduled: Italian Bistro (+1 415-555-1234), Mon Jan 26, 1:00 PM Los Angeles")
     assert listed.text.startswith("Not called: the user was asked and did not agree")
 

@@ -19,9 +19,9 @@ from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import Answering, asking, calendar_file
 
 AS_ASKED = calendar_file(
-    ["SUMMARY:Table for 4", "DTSTART:20260129T000000Z", "DTEND:20260129T020000Z", "LOCATION:Bistro"]
+    ["SUMMARY:Table for 4", "DTSTART:20260129T030000Z", "DTEND:20260129T050000Z", "LOCATION:Bistro"]
 )
-AT_NINE = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T020000Z"])
+AT_NINE = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T050000Z"])
 WHOLE_DAY = calendar_file(["SUMMARY:Dinner", "DTSTART;VALUE=DATE:20260128"])
 SAID = {"highlights": "A window table", "next_steps": "Call them to change it"}
 

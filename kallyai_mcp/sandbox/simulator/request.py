@@ -141,11 +141,11 @@ def parse_request(
     )
 
 
-def _kind_about_booking(submission: Submission, told: list[str]) -> Kind:
-    """Return what a call about an earlier booking is for; `told` are its task and the wishes."""
+def _kind_about_booking(submission: Submission, texts: list[str]) -> Kind:
+    """Return what a call about an earlier booking is for; `texts` are its task and the wishes."""
     if submission.appointment_date or submission.appointment_time:
         return "move"
-    return "cancel" if any(map(_says_cancel, told)) else "task"
+    return "cancel" if any(map(_says_cancel, texts)) else "task"
 
 
 def _says_cancel(text: str) -> bool:

@@ -36,8 +36,10 @@ SAY = {
     # Outcomes
     "booked": "Booked: {what} at {party}, {when}{allowed}.",
     "booked_other_time": "Booked for another time: {when}; you asked for {asked}. {party}.",
+    "report_differs": ("Booked for another time: the calendar says {when}; KallyAI's report says {reported}. {party}."),
     "allowed": ", one of the other times that you gave",
     "tell_now": "Tell the user now and ask if that works.",
+    "check_it": "Check it before you tell the user.",
     "unconfirmed": "The calendar event does not confirm this: {what}.",
     "no_event": "KallyAI's calendar has no event for this call, so no booking is confirmed.",
     "calendar_not_known": "Whether it booked something is not known: no calendar file shows it. get_call asks again.",
@@ -184,14 +186,11 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
 
 
 def _headline(view: CallView, call: Call, reader: Reader) -> str:
-    party, when, why = party_of(view.submission), booked_time(view, reader), reason(view)
+    party, why = party_of(view.submission), reason(view)
     if view.outcome is Outcome.UNKNOWN:
         return SAY["status"].format(party=party, status=quoted(call.status, 24))
-    if view.outcome is Outcome.BOOKED_OTHER_TIME and not view.is_at_allowed_time:
-        return SAY["booked_other_time"].format(when=when, asked=asked_time(view, reader), party=party)
     if view.outcome in BOOKED:
-        allowed = SAY["allowed"] if view.outcome is Outcome.BOOKED_OTHER_TIME else ""
-        return SAY["booked"].format(what=thing(view), party=party, when=when, allowed=allowed)
+        return _booked(view, reader)
     facts = f"{why} at {party}" if why else party
     if call.duration_seconds is not None:
         facts += f"{' after' if why else ','} {duration(call.duration_seconds)}"
@@ -201,15 +200,36 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
     return f"{text} {SAY['time_there'].format(time=hour(local))}" if local is not None else text
 
 
+def _booked(view: CallView, reader: Reader) -> str:
+    """That something was booked, and when: as asked, at a time that was allowed, or at another one."""
+    party, when = party_of(view.submission), booked_time(view, reader)
+    is_other_time = view.outcome is Outcome.BOOKED_OTHER_TIME
+    if is_other_time and view.reported_time is not None:
+        return SAY["report_differs"].format(when=when, reported=view.reported_time, party=party)
+    if is_other_time and not view.is_at_allowed_time:
+        return SAY["booked_other_time"].format(when=when, asked=asked_time(view, reader), party=party)
+    allowed = SAY["allowed"] if is_other_time else ""
+    return SAY["booked"].format(what=thing(view), party=party, when=when, allowed=allowed)
+
+
 def doubt(view: CallView) -> str:
     """What is not certain about the outcome of a call, or must be asked at once; "" if there is nothing."""
     if view.outcome in (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN):
         return SAY["nothing_agreed" if view.reached is False and view.appointment is None else "may_be_agreed"]
-    if view.outcome is Outcome.BOOKED_OTHER_TIME and not view.is_at_allowed_time and view.related.later is None:
-        return SAY["tell_now"]
+    if view.outcome is Outcome.BOOKED_OTHER_TIME:
+        return _doubt_of_time(view)
     if view.is_calendar_unread:
         return SAY["calendar_not_known"]
     return SAY["no_event"] if view.outcome is Outcome.ANSWERED and view.is_without_event else ""
+
+
+def _doubt_of_time(view: CallView) -> str:
+    """What to do about a booking for another time, until a later call was about it."""
+    if view.related.later is not None:
+        return ""
+    if view.reported_time is not None:
+        return SAY["check_it"]
+    return "" if view.is_at_allowed_time else SAY["tell_now"]
 
 
 def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) -> list[str]:
