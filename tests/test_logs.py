@@ -18,7 +18,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult
 
-from kallyai_mcp.logs import Correlation, configure, correlation_id, redact
+from kallyai_mcp.logs import Correlation, configure, correlation_id, flush, redact
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
 OPAQUE = "kat_5f0c-6b9e.d1c2~a3b4+c5d6-e7f8=="
@@ -47,8 +47,16 @@ def logging_to(format_: Format, level: str = "INFO") -> io.StringIO:
     return stream
 
 
+def written_to(stream: io.StringIO) -> str:
+    """What was logged to the stream; the log is written by a thread of its own."""
+    for _ in range(120):
+        if flush():
+            break
+    return stream.getvalue()
+
+
 def entries(stream: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
+    return [json.loads(line) for line in written_to(stream).splitlines()]
 
 
 NUMBERS = {
@@ -131,7 +139,7 @@ def test_both_formats_hide_numbers_tokens_and_the_messages_of_exceptions(format_
     except ValueError:
         logger.exception("A call could not be followed to its end")
 
-    text = stream.getvalue()
+    text = written_to(stream)
     assert text.count("…34" if format_ == "text" else "\\u202634") == 2
     assert text.count("started") == 3
     for words in ("ValueError", "KeyError", "test_logs.py:", " fail"):
@@ -150,7 +158,7 @@ def test_a_line_is_a_message_without_line_breaks_or_a_json_object() -> None:
 
     assert entry == {"ts": entry["ts"], "level": "INFO", "logger": "tests.somewhere", "message": "ready for 2"}
     assert datetime.fromisoformat(entry["ts"]).utcoffset() is not None
-    assert as_text.getvalue() == "first forged  [31mline\n"
+    assert written_to(as_text) == "first forged  [31mline\n"
 
 
 def server() -> MCPServer[Any]:
@@ -213,9 +221,9 @@ async def test_a_failed_tool_call_is_one_line_with_its_code_and_both_ids() -> No
     ]
     assert (lines[0]["level"], lines[0]["code"], lines[0]["tool"]) == ("INFO", "quota_exceeded", "refuse")
     assert lines[0]["api_correlation_id"] == API_ID
-    assert not re.search("Sample Guest|4155551234", stream.getvalue())
+    assert not re.search("Sample Guest|4155551234", written_to(stream))
     shown = rf"\(correlation_id [0-9a-f]{{12}}, api_correlation_id {API_ID}\)"
-    assert re.search(rf"^refuse failed: quota_exceeded {shown}$", text.getvalue(), re.MULTILINE)
+    assert re.search(rf"^refuse failed: quota_exceeded {shown}$", written_to(text), re.MULTILINE)
 
 
 COUNTED = """

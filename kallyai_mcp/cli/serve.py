@@ -13,7 +13,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import say
-from kallyai_mcp.logs import configure
+from kallyai_mcp.logs import configure, flush
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
@@ -45,7 +45,7 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
             tasks.cancel_scope.cancel()
             exit_within(_CLOSE_SECONDS)
 
-    exit_on_signals()
+    exit_on_signals(flush)
     connection = Connection(settings, speed=speed)
     if sys.stdin is not None and sys.stdin.isatty():
         say(_FOR_A_PERSON, err=True)

@@ -8,6 +8,7 @@ import signal
 import stat
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
@@ -37,20 +38,24 @@ def take_stdio() -> tuple[int, int]:
     return stdin, stdout
 
 
-def exit_on_signals() -> None:
-    """Let SIGINT and SIGTERM end the process at once.
+def exit_on_signals(flush_log: Callable[[], object] | None = None) -> None:
+    """Let SIGINT and SIGTERM end the process at once, after `flush_log`.
 
-    A thread that reads stdin can't be interrupted, so the event loop would wait until the client closes stdin. No call
-    is lost, because each step of a call is written into the ledger before it is done.
+    A thread that reads stdin can't be interrupted, so the event loop would wait until the client
+    closes stdin. No call is lost, because each step of a call is written into the ledger before it
+    is done.
     """
+
+    def exit_now(number: int, _: FrameType | None) -> None:
+        if flush_log is not None:
+            flush_log()
+        if sys.stderr is not None:
+            with suppress(RuntimeError):  # the signal interrupted a write to stderr
+                sys.stderr.flush()
+        os._exit(0 if number == signal.SIGTERM else 128 + number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _exit_now)
-
-
-def _exit_now(number: int, _: FrameType | None) -> None:
-    with suppress(RuntimeError):  # the signal interrupted a write to stderr
-        sys.stderr.flush()
-    os._exit(0 if number == signal.SIGTERM else 128 + number)
+        signal.signal(number, exit_now)
 
 
 def exit_within(seconds: float) -> None:
