@@ -48,18 +48,13 @@ def imported_by(home: Path, *arguments: str, given: str = "", **settings: str) -
 
 
 @contextmanager
-def started(
-    home: Path, *arguments: str, stderr: int = subprocess.PIPE, **settings: str
-) -> Iterator[subprocess.Popen[str]]:
-    """Start a command; if it has not ended by the end of the block, it is killed. The arguments are those of `run`.
-
-    `stderr` is a descriptor of its own for the command's stderr, in place of a pipe that the process has.
-    """
+def started(home: Path, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a command; if it has not ended by the end of the block, it is killed. The arguments are those of `run`."""
     with subprocess.Popen(
         [*COMMAND, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=stderr,
+        stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
         env=environment(home, **settings),

@@ -18,7 +18,7 @@ import pytest
 
 from kallyai_mcp.logs import configure
 from tests import programs
-from tests.processes import COMMAND, LIMIT, environment, free_port, started
+from tests.processes import COMMAND, LIMIT, environment, free_port
 from tests.transports.http_server import ACCEPT, SECRET_KEYS
 from tests.transports.stdio_peer import initialization, line, piped
 from tests.transports.workers import workers_command
@@ -80,14 +80,15 @@ def logging_into(pipe: Pipe, level: str = "INFO") -> Iterator[None]:
 
 
 @contextmanager
-def killed_when_hung(process: "subprocess.Popen[Any]") -> Iterator[None]:
-    """Kill a process that has not ended after a minute, so that no read from it waits for ever."""
+def killed_at_the_end(process: "subprocess.Popen[Any]") -> Iterator[None]:
+    """Kill a process at the end of the block, and after a minute, so that no read waits for ever."""
     timer = threading.Timer(60, process.kill)
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+        process.kill()
 
 
 def test_stdio_answers_and_stops_while_nobody_reads_the_log(tmp_path: Path, pipe: Pipe) -> None:
@@ -95,7 +96,7 @@ def test_stdio_answers_and_stops_while_nobody_reads_the_log(tmp_path: Path, pipe
     command = [*COMMAND, "serve", "--sandbox"]
     with (
         piped(tmp_path, command, stderr=pipe.writes, LOG_LEVEL="INFO") as peer,
-        killed_when_hung(peer.process),
+        killed_at_the_end(peer.process),
     ):
         peer.send(initialization())
         peer.answer()
@@ -108,9 +109,13 @@ def test_stdio_answers_and_stops_while_nobody_reads_the_log(tmp_path: Path, pipe
 
 
 def test_http_answers_and_stops_while_nobody_reads_the_log(tmp_path: Path, pipe: Pipe) -> None:
-    command = ["serve", "--transport", "http", "--port", "0", "--sandbox"]
+    command = [*COMMAND, "serve", "--transport", "http", "--port", "0", "--sandbox"]
+    variables = environment(tmp_path, LOG_LEVEL="INFO")
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": UNKNOWN_CALL}
-    with started(tmp_path, *command, stderr=pipe.writes, LOG_LEVEL="INFO") as process:
+    with (
+        subprocess.Popen(command, env=variables, stderr=pipe.writes) as process,
+        killed_at_the_end(process),
+    ):
         url = pipe.read_until("/sse").rpartition("serves ")[2].partition("/mcp")[0]
         pipe.fill()
         with httpx2.Client(base_url=url, headers=ACCEPT, timeout=LIMIT) as client:
@@ -127,16 +132,16 @@ def test_a_worker_answers_while_nobody_reads_the_log_of_uvicorn(tmp_path: Path, 
     port = free_port()
     settings = {"AUTH": "secret", "MCP_TOKEN": "a-secret-of-many-words", "SECRET_KEYS": SECRET_KEYS}
     variables = environment(tmp_path, **settings)
-    with subprocess.Popen(workers_command(port, 1), env=variables, stderr=pipe.writes) as process:
-        try:
-            pipe.read_until("running on")
-            pipe.fill()
-            with socket.create_connection(("127.0.0.1", port), timeout=LIMIT) as client:
-                client.sendall(b"no HTTP\r\n\r\n")  # which uvicorn logs
-                assert client.recv(1000).startswith(b"HTTP/1.1 400")
-            assert httpx2.get(f"http://127.0.0.1:{port}/health", timeout=LIMIT).status_code == 200
-        finally:
-            process.kill()
+    with (
+        subprocess.Popen(workers_command(port, 1), env=variables, stderr=pipe.writes) as process,
+        killed_at_the_end(process),
+    ):
+        pipe.read_until("running on")
+        pipe.fill()
+        with socket.create_connection(("127.0.0.1", port), timeout=LIMIT) as client:
+            client.sendall(b"no HTTP\r\n\r\n")  # which uvicorn logs
+            assert client.recv(1000).startswith(b"HTTP/1.1 400")
+        assert httpx2.get(f"http://127.0.0.1:{port}/health", timeout=LIMIT).status_code == 200
 
 
 def test_lines_that_find_no_room_are_dropped_and_counted(pipe: Pipe) -> None:

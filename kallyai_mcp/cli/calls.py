@@ -50,6 +50,12 @@ _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_p
 """The exit code for an outcome; 0 for the others, which say that the phone conversation took place."""
 
 
+class _InterruptedError(CommandError):
+    """The user pressed Ctrl-C at a question."""
+
+    exit_code = 130
+
+
 class Shown(NamedTuple):
     """What a command prints: the tool's text, its structure for --json, and the exit code."""
 
@@ -319,8 +325,8 @@ async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> A
         click.echo(f"{question} [y/N]: ", err=True, nl=False)
         agreed = sys.stdin.readline().strip().lower() in ("y", "yes")
     except KeyboardInterrupt:
-        agreed = False
         say(err=True)
+        raise _InterruptedError("Not called.") from None
     finally:
         signal.signal(signal.SIGINT, before)
     if not agreed:

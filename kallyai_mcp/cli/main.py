@@ -2,7 +2,6 @@
 
 import errno
 import importlib
-import os
 import shutil
 import sys
 from collections.abc import Iterable
@@ -12,8 +11,17 @@ from typing import Any, get_args
 import click
 
 from kallyai_mcp import __version__
-from kallyai_mcp.cli.output import SetupError, address_options, prepare_streams, sandbox_option, say, speed_option
+from kallyai_mcp.cli.output import (
+    SetupError,
+    address_options,
+    prepare_streams,
+    sandbox_option,
+    say,
+    speed_option,
+    why_not_written,
+)
 from kallyai_mcp.settings import Auth, Settings, SettingsError
+from kallyai_mcp.transports.standard_streams import discard
 
 _WORK_WITHOUT_SETTINGS = {"install", "uninstall", "doctor"}
 """Commands that run even if the settings are not valid."""
@@ -132,13 +140,19 @@ def main(*arguments: Any) -> None:
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
     except OSError as error:
-        # stdout is closed or full. What is left in its buffer must not fail again at the end of the process.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        discard(1)  # it is closed or full, or its reader has left, who needs no message
         if error.errno not in (errno.EPIPE, errno.EINVAL):
-            say(f"Error: the output can't be written: {error.strerror}.", err=True)
+            say(f"Error: the output can't be written: {why_not_written(error)}.", err=True)
         sys.exit(1)
+
+
+def _show(error: click.ClickException) -> None:
+    try:
+        error.show()
+    except OSError:
+        discard(2)  # where stderr takes no message, the exit code still says it

@@ -17,6 +17,7 @@ import click
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.transports.standard_streams import discard
 
 _Result = TypeVar("_Result")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -76,9 +77,18 @@ def need_sandbox() -> None:
 
 
 def say(text: str = "", *, err: bool = False, **style: Any) -> None:
-    """Print a text, in color only on a terminal and not when NO_COLOR is set (no-color.org)."""
+    """Print a text, in color only on a terminal and not when NO_COLOR is set (no-color.org).
+
+    Raises `OSError` if stdout can't be written. What stderr does not take is lost.
+    """
     color = False if os.environ.get("NO_COLOR") else None
-    click.echo(click.style(text, **style) if any(style.values()) else text, err=err, color=color)
+    styled = click.style(text, **style) if any(style.values()) else text
+    try:
+        click.echo(styled, err=err, color=color)
+    except OSError:
+        if not err:
+            raise
+        discard(2)  # what stderr does not take changes no result
 
 
 _COLORS = {
@@ -116,19 +126,35 @@ def run(work: Callable[[], Awaitable[_Result]]) -> _Result:
     try:
         return anyio.run(localized)
     except (KallyAIError, OSError, click.ClickException, BaseExceptionGroup) as error:
-        first: BaseException = error
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
+        first = first_of(error)
         if isinstance(first, KallyAIError):
             raise CommandError(str(first)) from None
-        if isinstance(first, OSError) and (first.filename is not None or first.errno not in _OF_THE_OUTPUT):
+        if isinstance(first, OSError) and not is_of_the_output(first):
             where = f"{first.filename}: " if first.filename else ""
             raise CommandError(f"{where}{first.strerror or first}. {_WRITABLE}") from None
         raise first from None
 
 
-_OF_THE_OUTPUT = (errno.EPIPE, errno.EINVAL, errno.ENOSPC)
-"""What Python reports when stdout is closed (on Windows, EINVAL) or full."""
+def first_of(error: BaseException) -> BaseException:
+    """The first exception of a group, or the error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+_OF_THE_OUTPUT = (errno.EPIPE, errno.EINVAL, errno.ENOSPC, errno.EBADF)
+"""What Python reports when stdout has no reader (on Windows, EINVAL), is full, or is closed."""
+
+
+def is_of_the_output(error: OSError) -> bool:
+    """Whether an error says that the output can't be written."""
+    return error.filename is None and error.errno in _OF_THE_OUTPUT
+
+
+def why_not_written(error: OSError) -> str:
+    """Why the output can't be written, in a few words."""
+    return "stdout is closed" if error.errno == errno.EBADF else f"{error.strerror}"
+
 
 _WRITABLE = "KALLYAI_HOME names a folder for this program's files; it must be writable."
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,14 @@ from typing import TYPE_CHECKING, TextIO
 import anyio
 import click
 
-from kallyai_mcp.cli.output import CommandError, address_options, need_sandbox, say, speed_option
+from kallyai_mcp.cli.output import (
+    CommandError,
+    address_options,
+    is_of_the_output,
+    need_sandbox,
+    say,
+    speed_option,
+)
 from kallyai_mcp.tools.text.plain import one_line
 
 if TYPE_CHECKING:
@@ -49,11 +57,14 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios:
         say("Each call is shown here in one line.")
 
     def report(line: str) -> None:
-        say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line)}")
+        with suppress(OSError):  # a call does not fail because the reader of this list has left
+            say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line)}")
 
     try:
         anyio.run(partial(serve, host, port, data, speed, lines, plays=play, ready=ready, report=report))
     except (OSError, sqlite3.Error) as error:
+        if isinstance(error, OSError) and is_of_the_output(error):
+            raise
         if isinstance(error, OSError) and error.filename is None:  # that of a busy address has none
             raise CommandError(cannot_listen(host, port, error)) from None
         raise CommandError(f"{data} can't be used as the sandbox's data: {error}.") from None

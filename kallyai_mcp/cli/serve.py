@@ -12,7 +12,7 @@ import anyio
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.output import say
+from kallyai_mcp.cli.output import first_of, is_of_the_output, say, why_not_written
 from kallyai_mcp.logs import configure, flush
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
@@ -54,7 +54,14 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
     allow_open_files()
     gc.freeze()
     gc.enable()  # `start` has disabled it for the imports
-    anyio.run(serve_stdio, server, first_answers)
+    try:
+        anyio.run(serve_stdio, server, first_answers)
+    except BaseExceptionGroup as group:
+        error = first_of(group)
+        if not isinstance(error, OSError) or not is_of_the_output(error):
+            raise
+        say(f"Error: the client can't be answered: {why_not_written(error)}.", err=True)
+        raise SystemExit(1) from None
 
 
 async def _prepare(connection: Connection) -> None:

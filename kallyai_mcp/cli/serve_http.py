@@ -27,7 +27,7 @@ from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.calls.ledger import shared_values, upkeep
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection, open_api
-from kallyai_mcp.cli.output import CommandError, SetupError
+from kallyai_mcp.cli.output import CommandError, SetupError, say
 from kallyai_mcp.cli.sandbox import cannot_listen
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
@@ -61,7 +61,7 @@ def serve_over_http(settings: Settings, host: str, port: int, *, speed: float) -
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
         async with serve_app(app, host, port) as url:
-            click.echo(f"kallyai-mcp serves {url}/mcp and {url}/sse", err=True)
+            say(f"kallyai-mcp serves {url}/mcp and {url}/sse", err=True)
             await stopped.wait()
 
     try:
@@ -82,7 +82,7 @@ def from_environment() -> Starlette:
             raise SetupError("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
         return _start(settings, None)
     except (SettingsError, click.ClickException) as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         raise SystemExit(_DO_NOT_RESTART) from None
 
 

@@ -8,6 +8,12 @@ import os
 import sys
 
 from kallyai_mcp.settings import Settings, SettingsError
+from kallyai_mcp.transports.standard_streams import (
+    can_be_waited_for,
+    exit_on_signals,
+    open_closed_streams,
+    take_stdio,
+)
 
 _STDIO: tuple[list[str], ...] = ([], ["serve"], ["serve", "--transport", "stdio"])
 """Arguments for a server over stdio whose first answers are known."""
@@ -15,6 +21,7 @@ _STDIO: tuple[list[str], ...] = ([], ["serve"], ["serve", "--transport", "stdio"
 
 def main() -> None:
     """Run the command line."""
+    open_closed_streams()
     completes = "_KALLYAI_MCP_COMPLETE" in os.environ  # a shell asks click for completions
     if sys.argv[1:] in _STDIO and not completes and (settings := plain_settings()) is not None:
         _serve(settings)
@@ -26,7 +33,6 @@ def main() -> None:
 
 def _serve(settings: Settings) -> None:
     from kallyai_mcp.transports.first_answers import FirstAnswers
-    from kallyai_mcp.transports.standard_streams import can_be_waited_for, exit_on_signals, take_stdio
 
     exit_on_signals()
     gc.disable()  # the imports leave no garbage; `serve_over_stdio` enables it

@@ -15,6 +15,13 @@ from types import FrameType
 _MOST_FILES = 10_240 if sys.platform == "darwin" else 65_536
 """The most open files of this process. macOS allows no more, although it reports no limit."""
 
+_STREAMS = (
+    (0, "stdin", os.O_RDONLY, "r"),
+    (1, "stdout", os.O_RDONLY, "w"),
+    (2, "stderr", os.O_WRONLY, "w"),
+)
+"""Each standard stream's number and name, and how it is opened where it was closed."""
+
 
 def can_be_waited_for(descriptor: int) -> bool:
     """Whether it is a pipe or a socket of a POSIX system. Only for these can a program wait without a thread."""
@@ -23,6 +30,29 @@ def can_be_waited_for(descriptor: int) -> bool:
     except OSError:
         return False  # it is closed
     return os.name == "posix" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
+
+
+def open_closed_streams() -> None:
+    """Open those of stdin, stdout, and stderr that the parent process has closed.
+
+    Otherwise the next file or socket gets the number of the stream, and with it what is written
+    there. stdin is at its end then, a write to stdout fails, and what is written to stderr is lost.
+    """
+    for descriptor, name, access, mode in _STREAMS:
+        try:
+            os.fstat(descriptor)
+        except OSError:  # it is closed, and the lowest free number
+            os.set_inheritable(os.open(os.devnull, access), True)
+            opened = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, opened)
+
+
+def discard(descriptor: int) -> None:
+    """Let what is written to a descriptor be lost.
+
+    What is left in a buffer would fail again at the end of the process, and change its exit code.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def take_stdio() -> tuple[int, int]:

@@ -193,7 +193,7 @@ def test_on_a_terminal_the_user_is_asked_and_a_yes_is_void_if_the_number_was_cal
 ) -> None:
     from tests.cli.pseudo_terminal import on_terminal
 
-    for reply in ("n", "Ctrl-C"):
+    for reply, code in (("n", 1), ("Ctrl-C", 130)):
         with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
             terminal.read_until("Call Italian Bistro, +1 415-555-1234 (United States)?")
             terminal.read_until("Place this call? [y/N]: ")
@@ -201,7 +201,7 @@ def test_on_a_terminal_the_user_is_asked_and_a_yes_is_void_if_the_number_was_cal
                 terminal.type("n\n")
             else:
                 terminal.process.send_signal(signal.SIGINT)
-            assert terminal.wait() == 1
+            assert terminal.wait() == code
             assert terminal.output.rstrip().endswith("Error: Not called.")
     with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
         terminal.read_until("Place this call? [y/N]: ")
