@@ -32,7 +32,7 @@ FLAGS = [
     "--disable-site-isolation-trials",
     "--disable-features=IsolateOrigins,site-per-process,IsolateSandboxedIframes",
 ]
-_SECONDS = 30
+_SECONDS = 90
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ METHODS = (
 )
 CLIENT = {"name": "tests", "version": "1"}
 INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-LIMIT = 20
+LIMIT = 120
 """Seconds until a server that should have answered counts as hung."""
 
 Json = dict[str, Any]

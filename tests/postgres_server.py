@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import psycopg
 from tests.shared_process import shared_process
 
-LIMIT = 30
+LIMIT = 120
 """Seconds until a server that should have started or ended counts as hung."""
 
 NO_SERVER = "there is no PostgreSQL server on this machine (Debian: apt-get install postgresql)"

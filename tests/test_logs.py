@@ -192,7 +192,7 @@ def server() -> MCPServer[Any]:
 
 @asynccontextmanager
 async def connected() -> AsyncIterator[Client]:
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with Client(server()) as client:
             yield client
 

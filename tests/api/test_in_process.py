@@ -16,7 +16,7 @@ from tests.api.raw_server import SUBMISSION, TOKEN, USER_AGENT, Tokens, referenc
 
 async def place_call(app: ASGIApp) -> Call:
     client = KallyAI("http://sandbox", app=app, tokens=Tokens(TOKEN), user_agent=USER_AGENT)
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         return await client.create_call(SUBMISSION)
 
 

@@ -273,7 +273,7 @@ def test_another_address_is_tried_while_the_first_one_does_not_answer(
                     for host in ("127.0.0.2", "127.0.0.1")
                 ]
                 env.setattr(socket, "getaddrinfo", lambda *_args, **_options: addresses)
-                with anyio.fail_after(30):
+                with anyio.fail_after(60):
                     await client_of(f"http://localhost:{server.port}").create_call(SUBMISSION)
         assert server.connections == 1
 

@@ -50,7 +50,7 @@ async def browse(link: str, **fields: str) -> httpx2.Response:
 async def loopback_sign_in(
     seconds: float = 60, place: Origin = "chat"
 ) -> AsyncIterator[tuple[LoopbackSignIn, httpx2.AsyncClient]]:
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with (
             httpx2.AsyncClient(trust_env=False) as browser,
             LoopbackSignIn(auth_url, seconds, linger=0, place=place) as flow,

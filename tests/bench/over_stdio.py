@@ -58,7 +58,7 @@ class Server:
 
     def close(self) -> "Server":
         """End it."""
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
         return self
 
     def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:

@@ -132,7 +132,7 @@ class Chat:
 
     async def comes_to(self, status: str) -> None:
         """Advance the browser's clock until the card shows `status`; one request may come before the call has ended."""
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while (await self.card.locator("#status").text_content()) != status:
                 await self.pass_time(5)
                 if self.idle is not None:  # else the card would count the wait as minutes, and give up

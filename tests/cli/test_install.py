@@ -192,7 +192,7 @@ async def test_the_written_command_starts_a_server(home: Path) -> None:
     await anyio.to_thread.run_sync(lambda: run(home, "install", "cursor", "--sandbox"))
     entry = entry_in("cursor")
     server = StdioServerParameters(command=entry["command"], args=entry["args"], env=environment(home))
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with Client(server) as client:
             tools = (await client.list_tools()).tools
 

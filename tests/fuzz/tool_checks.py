@@ -30,7 +30,7 @@ PLACED = "c-placed"
 SCHEMAS: Mapping[str, Mapping[str, Any]] = {tool.name: tool.parameters["properties"] for tool in tools()}
 """The schemas of each tool's arguments, by name."""
 
-LIMIT = 20
+LIMIT = 120
 """Seconds until a tool counts as hung."""
 
 LONGEST_ERROR = 4_000

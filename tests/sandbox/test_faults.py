@@ -26,8 +26,8 @@ Call = Callable[..., Coroutine[Any, Any, httpx2.Response]]
 @pytest.fixture
 async def wire(app: SandboxApp) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the sandbox over TCP."""
-    with anyio.fail_after(30):
-        async with running(app) as url, httpx2.AsyncClient(base_url=url, timeout=30) as client:
+    with anyio.fail_after(60):
+        async with running(app) as url, httpx2.AsyncClient(base_url=url, timeout=60) as client:
             yield client
 
 

@@ -19,7 +19,7 @@ async def test_the_same_key_waits_for_a_call_in_progress(
     async def call() -> None:
         answers.append(await place_call(key=KEY))
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             for waiting in (1, 2, 3):
                 tasks.start_soon(call)

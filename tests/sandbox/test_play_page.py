@@ -62,7 +62,7 @@ async def play(page: Page) -> None:
 async def test_a_person_picks_up_and_proposes_another_time(page: Page) -> None:
     with sandbox_app(plays=True) as app:
         token = app.state.sandbox.issue_tokens()["access_token"]
-        async with running(app) as url, httpx2.AsyncClient(base_url=url, timeout=30) as client:
+        async with running(app) as url, httpx2.AsyncClient(base_url=url, timeout=60) as client:
             await page.goto(f"{url}/_sandbox/play")
             await expect(page.locator("#none")).to_be_visible()
             asked = {"submission": SUBMISSION, "timezone": "UTC"}

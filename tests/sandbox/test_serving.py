@@ -17,7 +17,7 @@ KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
 
 
 async def test_its_url_is_for_clients_on_this_machine(app: SandboxApp) -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         for host, shown in (("0.0.0.0", "127.0.0.1"), *([("::1", "[::1]")] * socket.has_dualstack_ipv6())):  # noqa: S104
             async with running(app, host=host) as url, httpx2.AsyncClient(base_url=url) as client:
                 assert url.startswith(f"http://{shown}:")
@@ -35,7 +35,7 @@ async def test_a_shutdown_answers_waiting_requests_and_their_call_continues(
         async def call(url: str) -> None:
             answers.append(await client.post(f"{url}/v1/calls", headers=headers, json=body()))
 
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as tasks, running(app) as url:
                 tasks.start_soon(call, url)
                 await clock.sleepers(1)

@@ -44,7 +44,7 @@ async def agent_with(env: Mapping[str, str], **client_options: Any) -> AsyncIter
     """An agent whose server has the settings of `env`."""
     connection = Connection(Settings.from_env(env))
     server = build_server(lambda: open_app_context(connection, timezone="America/New_York"))
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with Client(server, **client_options) as client:
             yield Agent(client)
 
@@ -136,7 +136,7 @@ async def test_consent_is_what_the_user_was_asked_for(kallyai_sandbox: KallyAISa
 def request(url: str, method: str = "GET", body: Any = None, token: str = "") -> Any:
     """The JSON of a response that is a success."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    response = httpx2.request(method, url, json=body, headers=headers, timeout=10).raise_for_status()
+    response = httpx2.request(method, url, json=body, headers=headers, timeout=60).raise_for_status()
     return response.json() if response.content else None
 
 

@@ -47,7 +47,7 @@ async def client_of(
     settings: Settings, clock: ManualClock, app: SandboxApp | None = None, *, mode: str = "auto", extension: str = TASKS
 ) -> AsyncIterator[Client]:
     """A client with a server of its own, which declares the extension."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with open_agent(settings, mode=mode, clock=clock, app=app, extensions=[advertise(extension)]) as agent:
             yield agent.client
 
@@ -55,14 +55,14 @@ async def client_of(
 async def call(client: Client, arguments: Json = BISTRO, /, tool: str = "make_call", **more: Any) -> Json:
     """The JSON result of a tool."""
     params = types.CallToolRequestParams(name=tool, arguments={**arguments, **more})
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         return without_meta((await client.session.send_request(types.CallToolRequest(params=params), JsonResult)).root)
 
 
 async def ask(session: ClientSession, method: str, task_id: str) -> Json:
     """The JSON result of one of the extension's methods."""
     request = TaskRequest(method=method, params=TaskId(task_id=task_id))
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         return without_meta((await session.send_request(request, JsonResult)).root)
 
 

@@ -39,7 +39,7 @@ async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
 
         page = await anyio.to_thread.run_sync(browser_client.sign_in, link.data["link"])
         assert "Sign-in received" in page
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             while not (await agent.use("sign_in")).data["signed_in"]:
                 await anyio.lowlevel.checkpoint()
         assert (await agent.use("make_call", BISTRO)).data["status"] == "success"

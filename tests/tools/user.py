@@ -19,7 +19,7 @@ from kallyai_mcp.settings import Settings
 from tests.agent import Agent, open_agent
 from tests.sandbox.manual_clock import ManualClock
 
-LIMIT = 20
+LIMIT = 120
 """Seconds that a test may take."""
 
 NIGHT = datetime(2026, 1, 25, 12, 30, tzinfo=UTC)

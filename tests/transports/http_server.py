@@ -24,7 +24,7 @@ from kallyai_mcp.transports.uvicorn_server import serve_app
 from tests.agent import Agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
 
-LIMIT = 30
+LIMIT = 120
 """Seconds after which a test gives up waiting."""
 
 CALL = {

@@ -67,7 +67,7 @@ async def a_canceled_request_ends_without_a_late_result(site: Site) -> None:
         answers: list[str] = []
 
         async def make_call(http: httpx2.AsyncClient, description: str, answers: list[str] = answers) -> None:
-            arguments = CALL | {"task_description": description, "wait_seconds": LIMIT}
+            arguments = CALL | {"task_description": description, "wait_seconds": 45}
             params = {"name": "make_call", "arguments": arguments}
             message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
             answers.append((await http.post(f"{site.url}/mcp", json=message)).text)
@@ -95,7 +95,7 @@ async def a_call_can_be_placed_and_followed(site: Site, connection: str) -> None
         placed = await agent.use("make_call", CALL | {"task_description": connection}, wait_seconds=0)
         await site.sandbox.wait_for_calls(so_far + 1)
         site.sandbox.end_calls()
-        ended = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
+        ended = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=45)
     assert not quota.is_error
     assert ended.data["status"] == "success"
 

@@ -67,7 +67,7 @@ class Browser:
 
     def _send(self, **request: Any) -> None:
         headers = {"Accept": "text/html"}
-        with httpx2.Client(cookies=self._cookies, headers=headers, trust_env=False, timeout=30) as http:
+        with httpx2.Client(cookies=self._cookies, headers=headers, trust_env=False, timeout=60) as http:
             page = http.request(**request)
             self._cookies = http.cookies
         if page.has_redirect_location:
