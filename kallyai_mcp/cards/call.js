@@ -41,7 +41,8 @@ class CallCard {
     if (this.#list) return this.#isDecided ? "list_answered" : stateOfList(this.#list);
     if (this.#call) return stateOfCall(this.#call);
     if (this.#entries) return "";
-    return this.#isStopped ? "unknown" : "placing";
+    if (this.#isStopped) return "unknown";
+    return this.#input ? "placing" : "loading";
   }
 
   /** The submission, as far as the card knows it. */
@@ -149,7 +150,7 @@ class CallCard {
     setText("status", state && locale.text(state));
     setText("name", this.#headline);
     this.#facts();
-    const isOpen = ["placing", "in_progress", ...LIST_LIVE].includes(state);
+    const isOpen = ["loading", "placing", "in_progress", ...LIST_LIVE].includes(state);
     setText("about", isOpen && !candidateCount(this.#list, this.#input) ? plain(this.#asked.task_description) : "");
     setText("said", this.#sentence(state));
     const isReported = !this.#error && !isOpen && !this.#list;

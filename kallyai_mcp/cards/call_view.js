@@ -5,6 +5,7 @@ const UNKNOWN = { icons: ["question"], tone: "warn" };
 
 /** Each state with its icons and its tone; its text has the same key in the texts. */
 const STATES = {
+  loading: { icons: ["clock"], tone: "quiet" },
   placing: CALLING,
   needs_confirmation: { icons: ["question"], tone: "live" },
   in_progress: CALLING,

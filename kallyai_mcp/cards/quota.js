@@ -56,11 +56,24 @@ class QuotaCard {
     const status = oneLine(quota.subscription?.status ?? quota.subscription_status, 40);
     setText("status", status && translated(status, locale.text("status_other")));
     byId("status").dataset.tone = ["active", "trialing"].includes(status) ? "good" : "warn";
-    const { expires_at: end = quota.period_end, auto_renew: renews } = quota.subscription ?? {};
+    const full = comesBack(quota);
+    const words = [
+      full && locale.text("comes_back", { day: locale.billingDay(full) }),
+      this.#renewal(quota.subscription ?? {}),
+      translated(quota.subscription?.plan?.period, ""),
+    ];
+    setText("renewal", words.filter(Boolean).join(" · "));
+  }
+
+  /** When the plan renews or ends; "" without a day. The allowances may come back on another day. */
+  #renewal({ expires_at: end, auto_renew: renews }) {
+    if (!end) return "";
     const isPast = new Date(end) <= Date.now();
-    const words = renews === false ? (isPast ? "plan_ended" : "ends") : isPast ? "was_to_renew" : "renews";
-    const renewal = end && locale.text(words, { day: locale.billingDay(end) });
-    setText("renewal", [renewal, translated(quota.subscription?.plan?.period, "")].filter(Boolean).join(" · "));
+    const words = {
+      ends: isPast ? "plan_ended" : "ends",
+      renews: isPast ? "was_to_renew" : "renews",
+    };
+    return locale.text(words[renews === false ? "ends" : "renews"], { day: locale.billingDay(end) });
   }
 
   #chart() {
@@ -93,6 +106,14 @@ class QuotaCard {
     const opened = await this.#host.request("ui/open-link", { url }).catch(() => ({ isError: true }));
     byId("notice").textContent = opened.isError ? locale.text("denied") : "";
   }
+}
+
+/** When the allowances are full again (ISO 8601); null if the plan has ended by then, as in the text for the agent. */
+function comesBack({ period_end: ends, subscription }) {
+  if (!ends || new Date(ends) <= Date.now()) return null;
+  const { expires_at: expires, auto_renew: renews, has_active_subscription: isActive } = subscription ?? {};
+  const goesOn = isActive !== false && renews === true;
+  return !goesOn && expires && new Date(expires) <= new Date(ends) ? null : ends;
 }
 
 /** A word of KallyAI's in the reader's language if the texts have it, else `other`. */

@@ -346,3 +346,14 @@ async def test_the_card_of_a_read_only_server_offers_nothing_that_would_place_a_
     await chat.give(Answer(CallToolResult(content=[], structured_content=structure)), BISTRO)
     await expect(chat.card.locator("#consent")).to_contain_text("+1 415-555-1234")
     await expect(chat.button("Call now")).to_be_hidden()
+
+
+async def test_only_a_tool_that_places_a_call_says_so_before_its_result(open_card: Open) -> None:
+    chat = await open_card()
+    await chat.start({"call_id": "c-1", "wait_seconds": 45})
+    await expect(chat.card.locator("#status")).to_have_text("Loading")
+    await chat.set_host_context(locale="es-MX")
+    await expect(chat.card.locator("#status")).to_have_text("Cargando")
+    await chat.set_host_context(locale="en-US")
+    await chat.start(BISTRO)
+    await expect(chat.card.locator("#status")).to_have_text("Placing the call")

@@ -1,5 +1,6 @@
 """What the quota card shows, with real results in a real host page."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,12 @@ async def test_the_quota_is_a_gauge_and_the_calls_are_a_chart(
     clock.set(datetime(2026, 1, 27, 4, 30, tzinfo=UTC))  # the 26th in New York, where the reader is
     await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["success"])
     chat = await open_card(quota_card(), context=NEW_YORK, width=280)
-    await chat.give(await agent.use("check_quota"))
+    answer = await agent.use("check_quota")
+    await chat.give(answer)
+    (day,) = re.findall(r"They all come back (\w+ \d+)\.", answer.text)
 
     await expect(chat.card.get_by_role("heading", level=1)).to_have_text("Personal plan")
+    await expect(chat.card.get_by_role("main")).to_contain_text(f"Full again {day}, 2026 ·")
     await expect(chat.card.get_by_role("main")).to_contain_text("Active")
     await expect(chat.card.get_by_role("main")).to_contain_text("Renews Feb 22, 2026 · monthly")
     minutes = chat.card.get_by_role("meter", name="Minutes")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -25,6 +26,11 @@ SUBMISSION = {
 async def page(chromium: Browser) -> AsyncIterator[Page]:
     async with await chromium.new_context(locale="en-US", viewport={"width": 700, "height": 1000}) as context:
         yield await context.new_page()
+
+
+def soon() -> str:
+    """A day for which a table can be booked."""
+    return str(datetime.now(UTC).date() + timedelta(days=10))
 
 
 async def problems(page: Page) -> list[str]:
@@ -75,6 +81,52 @@ async def test_a_person_picks_up_and_proposes_another_time(page: Page) -> None:
             told = f"The call has ended. The caller is told: {highlights}"
             await expect(page.get_by_text(told)).to_be_visible()
             assert await problems(page) == []
+
+
+async def test_words_book_nothing_until_the_person_says_what_they_mean(page: Page) -> None:
+    asked = SUBMISSION | {"appointment_date": soon(), "appointment_time": "19:00"}
+    with sandbox_app(plays=True) as app:
+        token = app.state.sandbox.issue_tokens()["access_token"]
+        async with running(app) as url, httpx2.AsyncClient(base_url=url, timeout=60) as client:
+            await page.goto(f"{url}/_sandbox/play")
+            headers = {"Authorization": f"Bearer {token}"}
+            body = {"submission": asked, "timezone": "UTC"}
+            answer = asyncio.create_task(client.post("/v1/calls", headers=headers, json=body))
+            await page.get_by_role("button", name="Pick up").click()
+            await page.get_by_label("You say").fill("Sorry, we are full.")
+            await page.get_by_role("button", name="Say it").click()
+            await expect(page.get_by_label("With that you")).to_have_js_property("validity.valueMissing", True)
+            await expect(page.get_by_role("listitem")).to_have_count(2)
+            await page.get_by_label("With that you").select_option(label="say no to the request")
+            await page.get_by_role("button", name="Say it").click()
+            await expect(page.get_by_role("listitem")).to_have_count(4)
+            await page.get_by_role("button", name="Hang up").click()
+            call_id = (await answer).json()["call_id"]
+            event = await client.get(f"/v1/calls/{call_id}/calendar.ics", headers=headers)
+
+    assert event.status_code == 404
+
+
+async def test_a_yes_to_another_time_books_that_time(page: Page) -> None:
+    asked = SUBMISSION | {"appointment_date": soon(), "appointment_time": "19:00"}
+    with sandbox_app(plays=True) as app:
+        token = app.state.sandbox.issue_tokens()["access_token"]
+        async with running(app) as url, httpx2.AsyncClient(base_url=url, timeout=60) as client:
+            await page.goto(f"{url}/_sandbox/play")
+            headers = {"Authorization": f"Bearer {token}"}
+            body = {"submission": asked, "timezone": "UTC"}
+            answer = asyncio.create_task(client.post("/v1/calls", headers=headers, json=body))
+            await page.get_by_role("button", name="Pick up").click()
+            await page.get_by_label("You say").fill("Yes, at half past eight.")
+            await page.get_by_label("With that you").select_option(label="agree to the request")
+            await expect(page.get_by_text("Counts as a yes, whatever you type.")).to_be_visible()
+            await page.get_by_label("Time").fill("20:30")
+            assert await problems(page) == []
+            await page.get_by_role("button", name="Say it").click()
+            await expect(page.get_by_role("listitem")).to_have_count(4)
+            await page.get_by_role("button", name="Hang up").click()
+
+            assert "8:30 PM" in (await answer).json()["highlights"]
 
 
 async def test_it_says_that_no_calls_will_come_until_a_line_is_played(page: Page) -> None:

@@ -7,7 +7,7 @@ function add(call) {
   const section = copy("call");
   const find = (selector) => section.querySelector(selector);
   const form = find("form");
-  const { says, does, when } = form.elements;
+  const { says, does, when, at: time } = form.elements;
 
   async function send(step, body) {
     const headers = { "Content-Type": "application/json" };
@@ -23,7 +23,11 @@ function add(call) {
   find(".number").textContent = call.business_name ? call.formatted_number : "";
   find(".buttons .primary").onclick = () => send("pick-up");
   for (const button of section.querySelectorAll(".danger")) button.onclick = () => send("turns", { does: "hangs_up" });
-  does.onchange = () => (when.hidden = when.disabled = does.value !== "offers");
+  does.onchange = () => {
+    when.hidden = when.disabled = !["offers", "agrees"].includes(does.value);
+    time.required = does.value === "offers";
+    find("[data-does]").hidden = does.value !== "agrees";
+  };
   form.onsubmit = (event) => {
     event.preventDefault();
     const turn = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
@@ -49,7 +53,8 @@ function show(call) {
     const item = copy(turn.speaker);
     Object.assign(item.querySelector(".bubble"), { textContent: turn.content, lang: call.language });
     list.append(item);
-    does.value = call.expects; // what fits next
+    // What fits next. What decides about a booking is never chosen for the person: the words may say the opposite.
+    does.value = call.expects === "answers" ? "answers" : "";
     does.onchange();
   }
 }
