@@ -54,7 +54,7 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios:
         for name, value in (("KALLYAI_API_URL", url), ("KALLYAI_CONFIRM", "never")):
             say(f"  set {name}={value}" if os.name == "nt" else f"  export {name}={value}")
         say("  kallyai-mcp login")
-        say("Each call is shown here in one line.")
+        say("Each call is shown here: a line when it begins, one when it ends.")
 
     def report(line: str) -> None:
         with suppress(OSError):  # a call does not fail because the reader of this list has left

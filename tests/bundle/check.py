@@ -215,7 +215,7 @@ def in_folder(root: Path, name: str) -> str:
 
 
 def the_pages_have_no_command_that_fails(folder: Path) -> None:
-    """Run, page by page, what they install and serve. Who tests an agent is beside the clone."""
+    """Run, page by page, what they install and serve. Who tests an agent is in the folder that contains the clone."""
     repository, clone = clean_copy(folder / "published" / "kallyai-mcp"), folder / "mine" / "kallyai-mcp"
     publish = "git init --quiet; git add .; git -c user.name=a -c user.email=a commit --quiet --message a"
     run_well(["sh", "-euc", publish], folder=repository, variables=at_home(folder))
