@@ -85,8 +85,15 @@ class CallList:
 
     @property
     def not_called(self) -> tuple[Submission, ...]:
-        """The submissions of the candidates who have no record yet."""
+        """The submissions of the candidates who were not called, as far as is known."""
+        if self.stop_reason is StopReason.DONE:  # also one whose record can't be read
+            return ()
         return self.submissions[len(self.records) :]
+
+    @property
+    def unread(self) -> int:
+        """How many candidates were called whose records this version can't read."""
+        return len(self.submissions) - len(self.records) - len(self.not_called)
 
     @property
     def to_come(self) -> tuple[Submission, ...]:

@@ -398,3 +398,36 @@ async def test_a_list_does_not_go_on_if_somebody_talked_after_all(place: str, cl
     assert limited.stop_reason is StopReason.REFUSED
     assert found.stop_reason is StopReason.UNKNOWN
     assert len(service.keys) == 1
+
+
+async def done_by_an_older_version(here: World, *, has_ties: bool) -> CallList:
+    """A list all of whose calls were made, as a version before `plan_id` has left them."""
+    here.answering([reply("success", f"c-{number}") for number in range(3)])
+    found = await ended(here, (await start(here, "all"))[0])
+
+    def forget_plan(tx: Tx) -> None:
+        for position, record in enumerate(found.records):
+            values = {"list": found.list_id, "position": position, "id": record.tracking_id}
+            if has_ties:
+                tx.run("INSERT INTO call_list_calls VALUES (:list, :position, :id)", **values)
+        tx.run("UPDATE calls SET plan_id = NULL")
+
+    await here.run(here.ledger.write(None, forget_plan))
+    read = await here.run(here.calls.find_list(found.list_id))
+    assert read is not None
+    return read
+
+
+async def test_the_calls_of_an_older_versions_list_are_read(here: World) -> None:
+    found = await done_by_an_older_version(here, has_ties=True)
+
+    assert [record.call_id for record in found.records] == ["c-0", "c-1", "c-2"]
+    assert found.not_called == ()
+
+
+async def test_a_done_list_claims_no_unread_call(here: World) -> None:
+    found = await done_by_an_older_version(here, has_ties=False)
+    text = call_list(found, Reader("UTC", NOW), [])
+
+    assert (found.records, found.not_called, found.unread) == ((), (), 3)
+    assert text == "Done: all 3 were called. What became of 3 of these calls can't be read here: list_calls."

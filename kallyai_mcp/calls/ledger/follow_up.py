@@ -277,12 +277,25 @@ def _open_list_of(tx: Tx, record: CallRecord) -> CallList | None:
 def _select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallList]:
     """The account's lists that meet a condition, with the records of their calls."""
     rows = tx.rows(f"SELECT * FROM call_lists WHERE {MINE} AND {condition}", **account.columns, **values)
-    return [call_lists.from_row(row, select(tx, account, "plan_id = :plan", plan=row["list_id"])) for row in rows]
+    return [call_lists.from_row(row, _calls_of(tx, account, row["list_id"])) for row in rows]
+
+
+def _calls_of(tx: Tx, account: AccountKey, list_id: str) -> list[CallRecord]:
+    """The records of a list's calls, also those that a process of an older version has made.
+
+    Before a call had a `plan_id`, a table of its own said which list it belonged to.
+    """
+    ours = select(tx, account, "plan_id = :list", list=list_id)
+    of_older = "SELECT tracking_id FROM call_list_calls WHERE list_id = :list"
+    theirs = select(tx, account, f"plan_id IS NULL AND tracking_id IN ({of_older})", list=list_id)
+    return ours + theirs
 
 
 def _without_last(tx: Tx, call_list: CallList) -> CallList:
     """A list without its last call, so that the candidate counts as not called."""
-    change(tx, call_list.records[-1].tracking_id, "TRUE", {"plan_id": None})
+    last = call_list.records[-1]
+    change(tx, last.tracking_id, "TRUE", {"plan_id": None})
+    tx.run("DELETE FROM call_list_calls WHERE tracking_id = :id", id=last.tracking_id)
     return replace(call_list, records=call_list.records[:-1])
 
 

@@ -22,6 +22,7 @@ _SAID = 300
 _SAY = {
     "in_progress": "In progress: {party}, {number} of {count}. It continues without you; do not call them yourself.",
     "done": "Done: {called} called.",
+    "unread": "Done: all {count} were called. What became of {unread} of these calls can't be read here: list_calls.",
     "found": "{state}: {party}. {doubt}Nobody else is called.",
     "decide": "Decide first: {party}, {state}. {doubt}",
     "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
@@ -86,6 +87,8 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
         number = max(1, len(found.records))
         party = party_of(found.submissions[number - 1])
         return _SAY["in_progress"].format(party=party, number=number, count=len(found.submissions))
+    if found.stop_reason is StopReason.DONE and found.unread:
+        return _SAY["unread"].format(count=len(found.submissions), unread=found.unread)
     if found.stop_reason is StopReason.DONE:
         return _SAY["done"].format(called=sum(record.call is not None for record in found.records))
     if found.stop_reason is StopReason.CANCELED:
