@@ -6,16 +6,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, NumberRefusedError, PolicyError, UnauthorizedError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint, new_tracking_id
+from kallyai_mcp.calls.schedule import latest_moment
 from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
 
 Until = Literal["booked", "answered", "all"]
+
+Item = TypeVar("Item")
 
 _NOT_ASKED = Consent(None, "not_needed")
 
@@ -35,7 +38,7 @@ class StopReason(StrEnum):
     NEEDS_DECISION = "needs_decision"  # somebody talked, or will: something may be booked
     UNKNOWN = "unknown"  # how a call ended is not known
     NEEDS_SIGN_IN = "needs_sign_in"  # the account is no longer signed in
-    REFUSED = "refused"  # no call may be placed now
+    REFUSED = "refused"  # no call may be placed now: one was refused, or it is too late for all
     CANCELED = "canceled"  # the user canceled it
 
 
@@ -51,7 +54,8 @@ class CallList:
     """A list as the ledger has it. All times are aware.
 
     Attributes:
-        submissions: What KallyAI is asked to do for each candidate, in the order of the calls.
+        submissions: What KallyAI is asked to do for each candidate, in the order of the calls. A
+            candidate for whom it is too late is moved to the end.
         until: The result after which it stops.
         accept_other_time: Whether it also stops at a booking for another time.
         timezones: The IANA zone of the times in each submission.
@@ -137,6 +141,35 @@ class CallList:
         """Whether it may go on, and has not the result that was asked for."""
         return self.may_go_on and self.stop_reason is not StopReason.ANSWERED
 
+    @property
+    def next_is_too_late(self) -> bool:
+        """Whether it has stopped because it was too late for the next candidate."""
+        if self.ended_at is None or self.stop_reason is not StopReason.REFUSED or self.was_refused:
+            return False
+        return bool(self.not_called) and self.is_too_late(len(self.records), self.ended_at)
+
+    def is_too_late(self, place: int, now: datetime) -> bool:
+        """Whether the candidate at this place of `submissions` may no longer be called by it.
+
+        Their night has begun, or the appointment is past, since the list was begun or went on. So
+        whoever let it go on has agreed to call those for whom that was so already.
+        """
+        return now > latest_moment(self.submissions[place], self.timezones[place], self.asked_at)
+
+    def is_too_late_for_all(self, now: datetime) -> bool:
+        """Whether it is too late for everyone who was not called yet."""
+        left = range(len(self.records), len(self.submissions))
+        return all(self.is_too_late(place, now) for place in left)
+
+    def with_next_last(self) -> "CallList":
+        """The list in which the next candidate comes last."""
+        place = len(self.records)
+        return replace(
+            self,
+            submissions=_moved_last(self.submissions, place),
+            timezones=_moved_last(self.timezones, place),
+        )
+
     def was_told(self, before: datetime) -> bool:
         """Whether a client was told before this time how its calls ended."""
         ended = [one for one in self.records if one.state in (CallState.ENDED, CallState.UNKNOWN)]
@@ -171,6 +204,11 @@ class CallList:
             return None
         wanted = {Outcome.BOOKED} | ({Outcome.BOOKED_OTHER_TIME} if self.accept_other_time else set())
         return StopReason.BOOKED if record.outcome in wanted else StopReason.NEEDS_DECISION
+
+
+def _moved_last(items: tuple[Item, ...], place: int) -> tuple[Item, ...]:
+    """The items, of which the one at this place comes last."""
+    return (*items[:place], *items[place + 1 :], items[place])
 
 
 def _stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:

@@ -18,7 +18,7 @@ from kallyai_mcp.calls.ledger import follow_up, progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import LeaseLostError, LedgerUnavailableError, LookFirstError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, new_tracking_id
-from kallyai_mcp.calls.schedule import Schedule
+from kallyai_mcp.calls.schedule import Schedule, bounded
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.logs import count
@@ -196,7 +196,10 @@ class Calls(Worker):
     async def _asked_for(self, request: CallRequest, consent: Consent | None) -> AsyncIterator[CallRecord]:
         """A context with the record of a new call. A setting's refusal is in the audit trail, logged, and counted."""
         account, now = await self.account_of_request(), self.clock.now()
-        new = CallRecord.new(request.submission, account, now, request.timezone, request.session_id, request.schedule)
+        submission, zone, schedule = request.submission, request.timezone, request.schedule
+        if schedule.not_before is not None:
+            schedule = bounded(schedule, submission, zone, agreed_for=schedule.not_before)
+        new = CallRecord.new(submission, account, now, zone, request.session_id, schedule)
         try:
             yield new
         except PolicyError as error:

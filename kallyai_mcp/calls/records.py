@@ -173,6 +173,11 @@ class CallRecord:
         return self.is_active or (self.state is CallState.SCHEDULED and due is not None and due <= until)
 
     @property
+    def is_of_list(self) -> bool:
+        """Whether a list has made it; not so for a call that was asked for alone and joined one."""
+        return self.plan_id is not None and self.plan_id == self.session_id
+
+    @property
     def may_change(self) -> bool:
         """Whether KallyAI may later say more about how it ended.
 

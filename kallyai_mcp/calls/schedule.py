@@ -1,15 +1,15 @@
 """When a call is due: at a requested time, and again after an attempt that reached nobody."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.numbers import zones_of_number
-from kallyai_mcp.calls.policy import EARLIEST, is_ordinary
+from kallyai_mcp.calls.policy import EARLIEST, LATEST, is_ordinary
 from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
 
 MOST_RETRIES = 3
@@ -86,38 +86,100 @@ AT_ONCE = Schedule()
 
 
 def next_schedule(
-    schedule: Schedule, attempt: Attempt, ended_at: datetime, submission: Submission, timezone: str, place_within: float
+    schedule: Schedule,
+    attempt: Attempt,
+    ended_at: datetime,
+    submission: Submission,
+    timezone: str,
+    place_within: float,
 ) -> Schedule | None:
-    """The schedule of the attempt after `attempt`, which reached nobody; None when no other one follows."""
+    """The schedule of the attempt after `attempt`, which reached nobody; None if none follows."""
     is_late = ended_at - attempt.at > _NO_RETRY_AFTER
     if schedule.attempt >= schedule.attempts or attempt.status not in _RETRIED or is_late:
         return None
     due = next_attempt(ended_at, submission.respondent_phone, timezone)
     if is_past_appointment(submission, due, timezone):
         return None
-    return Schedule(due, due + timedelta(seconds=place_within), schedule.attempts, (*schedule.earlier, attempt))
+    place_by = due + timedelta(seconds=place_within)
+    following = Schedule(due, place_by, schedule.attempts, (*schedule.earlier, attempt))
+    return bounded(following, submission, timezone, agreed_for=due)
 
 
 def next_attempt(ended_at: datetime, number: str, timezone: str) -> datetime:
-    """When the next attempt of a call is due: after `RETRY_PAUSE`, between 8:00 and 21:00 for the callee.
+    """When the next attempt of a call is due: after `RETRY_PAUSE`, in the day of the callee."""
+    return _day_from(ended_at + RETRY_PAUSE, _zones_of(number, timezone))
 
-    If the number (E.164) has several zones, it is between these hours in all of them. If it has none, `timezone`
-    counts.
+
+def bounded(
+    schedule: Schedule,
+    submission: Submission,
+    timezone: str,
+    *,
+    agreed_for: datetime,
+) -> Schedule:
+    """`schedule`, whose window ends at the latest at `latest_moment`."""
+    if schedule.place_by is None:
+        return schedule
+    latest = latest_moment(submission, timezone, agreed_for)
+    return replace(schedule, place_by=min(schedule.place_by, latest))
+
+
+def latest_moment(submission: Submission, timezone: str, agreed_for: datetime) -> datetime:
+    """Until when a call may be placed to which its user agreed for the time `agreed_for`.
+
+    Until the callee's night begins, and until the appointment that the call asks for. The user has
+    agreed to a night in which `agreed_for` lies, and knows of an appointment that was past then.
     """
-    due = ended_at + RETRY_PAUSE
-    zones = [ZoneInfo(name) for name in zones_of_number(number) or (timezone,)]
-    while (later := max(_opening(due, zone) for zone in zones)) != due:
-        due = later
-    return due
+    night = next_night(agreed_for, submission.respondent_phone, timezone)
+    appointment = appointment_moment(submission, timezone)
+    if appointment is None or appointment <= agreed_for:
+        return night
+    return min(night, appointment)
+
+
+def next_night(after: datetime, number: str, timezone: str) -> datetime:
+    """When the next night of the callee begins: at 21:00. In a night, it is the one after that.
+
+    The callee's day is between 8:00 and 21:00, in all zones of a number (E.164) that has several.
+    If the number has none, `timezone` counts.
+    """
+    zones = _zones_of(number, timezone)
+    day = _day_from(after, zones)
+    evenings = (datetime.combine(day.astimezone(zone).date(), LATEST, zone) for zone in zones)
+    return min(evening.astimezone(UTC) for evening in evenings)
+
+
+def appointment_moment(submission: Submission, timezone: str) -> datetime | None:
+    """When the appointment begins that a call asks for, in the zone `timezone`; None without one.
+
+    One without a time may be at any time of its day, so it is the end of that day.
+    """
+    if submission.appointment_date is None:
+        return None
+    day, begins = submission.appointment_date, submission.appointment_time
+    if begins is None:
+        midnight = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(timezone))
+        return midnight.astimezone(UTC)
+    begin = datetime.combine(day, time.fromisoformat(begins), ZoneInfo(timezone))
+    return begin.astimezone(UTC)
 
 
 def is_past_appointment(submission: Submission, due: datetime, timezone: str) -> bool:
-    """Whether a call at `due` would come too late for the appointment that it asks for, in the zone `timezone`."""
-    if submission.appointment_date is None:
-        return False
-    there = due.astimezone(ZoneInfo(timezone))
-    asked = submission.appointment_date, submission.appointment_time or "24:00"
-    return (there.date(), f"{there:%H:%M}") >= asked
+    """Whether a call at `due` is too late for the appointment that it asks for, in `timezone`."""
+    appointment = appointment_moment(submission, timezone)
+    return appointment is not None and due >= appointment
+
+
+def _zones_of(number: str, timezone: str) -> Sequence[ZoneInfo]:
+    """The zones of a number; `timezone` for one that has none."""
+    return [ZoneInfo(name) for name in zones_of_number(number) or (timezone,)]
+
+
+def _day_from(moment: datetime, zones: Sequence[ZoneInfo]) -> datetime:
+    """`moment` if it is day in all of these zones; else when that is so next."""
+    while (later := max(_opening(moment, zone) for zone in zones)) != moment:
+        moment = later
+    return moment
 
 
 def _opening(moment: datetime, zone: ZoneInfo) -> datetime:

@@ -158,6 +158,82 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent_unless_a_num
     assert [record.call_id for record in last.records] == ["c-1", "c-2", "c-3"]
 
 
+EAST, LATE_EAST, WEST = "+12025550101", "+12025550102", "+14155550103"
+COAST_TO_COAST = [TABLE.model_copy(update={"respondent_phone": number}) for number in (EAST, LATE_EAST, WEST)]
+EVENING = timedelta(hours=10, minutes=28)
+"""From `NOW` to 20:58 in the east, where the night begins during the first call."""
+
+
+def busy(service: Service, *call_ids: str, minutes: int = 3) -> None:
+    """Let nobody be reached, and the first call last so long."""
+    first, *others = (reply("busy", call_id) for call_id in call_ids)
+    service.replies = [after(lambda: service.clock.sleep(60 * minutes), first), *others]
+
+
+async def test_a_candidate_whose_night_has_begun_is_skipped_and_told(here: World) -> None:
+    busy(here.service, "c-east", "c-west", "c-late")
+    here.clock.advance(EVENING.total_seconds())
+    stopped = await ended(here, (await start(here, candidates=COAST_TO_COAST))[0])
+    calls = len(here.service.keys)
+    last = await went_on(here, stopped)
+
+    assert stopped.stop_reason is StopReason.REFUSED
+    assert [record.call_id for record in stopped.records] == ["c-east", "c-west"]
+    assert [one.respondent_phone for one in stopped.not_called] == [LATE_EAST]
+    assert calls == 2
+    assert [record.call_id for record in last.records] == ["c-east", "c-west", "c-late"]
+
+
+async def test_a_list_that_has_stopped_for_the_night_says_so(here: World) -> None:
+    busy(here.service, "c-east", "c-late")
+    here.clock.advance(EVENING.total_seconds())
+    stopped = await ended(here, (await start(here, candidates=COAST_TO_COAST[:2]))[0])
+    views = list(map(CallView.of_record, stopped.records))
+    reader = Reader(timezone="UTC", now=here.clock.now())
+    first, *_, not_called, advice = call_list(stopped, reader, views).splitlines()
+
+    assert first.startswith("Stopped: it is past 21:00")
+    assert not_called.startswith("Not called: +1 202-555-0102")
+    assert 'continue_after "c-east"' in advice
+
+
+async def test_a_night_that_was_agreed_to_skips_nobody(here: World) -> None:
+    busy(here.service, "c-1", "c-2", "c-3")
+    here.clock.advance(EVENING.total_seconds() + 3600)
+    found = await ended(here, (await start(here, candidates=COAST_TO_COAST))[0])
+
+    assert found.stop_reason is StopReason.DONE
+    assert [record.call_id for record in found.records] == ["c-1", "c-2", "c-3"]
+
+
+async def test_a_candidate_planned_by_day_is_not_called_at_night(
+    place: str,
+    clock: ManualClock,
+) -> None:
+    service = Service(clock, [reply("busy", "c-west")], [NOBODY])
+    async with world(service, place) as here:
+        clock.advance(EVENING.total_seconds())
+        left = await left_after_one_call(here, await wanted(here, COAST_TO_COAST))
+    clock.advance(180)
+    async with world(service, place) as here:
+        found = await ended(here, left)
+
+    assert [record.call_id for record in found.records] == ["c-1", "c-west"]
+    assert found.stop_reason is StopReason.REFUSED
+    assert [one.respondent_phone for one in found.not_called] == [LATE_EAST]
+
+
+async def test_no_candidate_is_called_after_the_appointment(here: World) -> None:
+    busy(here.service, "c-1", "c-2", minutes=12)
+    in_ten_minutes = {"appointment_date": NOW.date(), "appointment_time": "15:40"}  # in UTC
+    soon = [one.model_copy(update=in_ten_minutes) for one in THREE]
+    found = await ended(here, (await start(here, candidates=soon))[0])
+
+    assert found.stop_reason is StopReason.REFUSED
+    assert [record.call_id for record in found.records] == ["c-1"]
+    assert len(found.not_called) == 2
+
+
 async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_the_user_lets_it_go_on(
     place: str, clock: ManualClock
 ) -> None:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kallyai_mcp.api.errors import PolicyError
+from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.ledger import follow_up, progress, rows
 from kallyai_mcp.calls.ledger.base import BATCH, Ledger
 from kallyai_mcp.calls.outcome import Outcome
@@ -26,9 +27,20 @@ WASHINGTON = "+12025550123"
 IN_WASHINGTON = TABLE.model_copy(update={"respondent_phone": WASHINGTON})
 
 
-async def schedule(here: World, due: datetime | None = DUE, *, retries: int = 0) -> CallRecord:
+async def schedule(
+    here: World,
+    due: datetime | None = DUE,
+    *,
+    retries: int = 0,
+    asked: Submission = IN_WASHINGTON,
+) -> CallRecord:
     when, arrived = here.calls.scheduled(due, retries), Stopwatch(here.clock)
-    return await here.run(here.calls.place(CallRequest(IN_WASHINGTON, "America/New_York", arrived, when)))
+    return await here.run(here.calls.place(CallRequest(asked, "America/New_York", arrived, when)))
+
+
+def in_washington(local: str) -> datetime:
+    """A time of the day on which all tests begin."""
+    return datetime.fromisoformat(f"2026-01-25 {local}").replace(tzinfo=ZoneInfo("America/New_York"))
 
 
 async def at(here: World, moment: datetime) -> None:
@@ -106,6 +118,65 @@ async def test_a_call_is_placed_within_half_an_hour_also_when_the_callees_clocks
     assert before == 0
     assert record.state is CallState.ENDED
     assert placed.schedule.place_by == moment + timedelta(minutes=30)
+
+
+FOR_SEVEN = IN_WASHINGTON.model_copy(update={"appointment_date": NOW.date(), "appointment_time": "19:00"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "due", "runs_at", "state"),
+    [
+        (IN_WASHINGTON, "20:55", "20:59", CallState.ENDED),
+        (IN_WASHINGTON, "20:55", "21:01", CallState.EXPIRED),
+        (IN_WASHINGTON, "22:00", "22:20", CallState.ENDED),  # the user has agreed to the night
+        (FOR_SEVEN, "18:50", "18:59", CallState.ENDED),
+        (FOR_SEVEN, "18:50", "19:01", CallState.EXPIRED),
+    ],
+)
+async def test_a_call_is_not_placed_after_its_day_or_appointment(
+    place: str, clock: ManualClock, asked: Submission, due: str, runs_at: str, state: CallState
+) -> None:
+    service = Service(clock)
+    async with world(service, place) as here:
+        placed = await schedule(here, in_washington(due), asked=asked)
+    clock.advance((in_washington(runs_at) - NOW).total_seconds())
+    async with world(service, place) as here:
+        await at(here, clock.now())
+        record = await here.find(placed.tracking_id)
+
+    assert record.state is state
+    assert len(service.keys) == (1 if state is CallState.ENDED else 0)
+
+
+async def test_a_retry_is_not_placed_after_its_day(place: str, clock: ManualClock) -> None:
+    service = Service(clock, [reply("busy"), PLACED])
+    clock.advance((in_washington("20:39") - NOW).total_seconds())
+    async with world(service, place) as here:
+        planned = await attempt(here, await schedule(here, None, retries=1))
+    clock.advance((in_washington("21:05") - clock.now()).total_seconds())
+    async with world(service, place) as here:
+        await at(here, clock.now())
+        record = await here.find(planned.tracking_id)
+
+    assert planned.state is CallState.SCHEDULED
+    assert end_of(record) == (CallState.EXPIRED, "expired")
+    assert len(service.keys) == 1
+
+
+async def test_the_night_counts_when_a_call_is_placed(place: str, clock: ManualClock) -> None:
+    """An older version has planned it for longer."""
+    service = Service(clock)
+    async with world(service, place) as here:
+        placed = await schedule(here, in_washington("20:55"))
+        longer = "UPDATE calls SET place_by = place_by + 1500"
+        await here.run(here.ledger.write(ACCOUNT, lambda tx: tx.run(longer)))
+    clock.advance((in_washington("21:05") - NOW).total_seconds())
+    async with world(service, place) as here:
+        await at(here, clock.now())
+        record = await here.find(placed.tracking_id)
+
+    assert end_of(record) == (CallState.EXPIRED, "expired")
+    assert service.keys == []
 
 
 @pytest.mark.parametrize("hours", [-3, 3], ids=["fast", "slow"])

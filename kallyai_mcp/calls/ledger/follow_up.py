@@ -16,10 +16,19 @@ from kallyai_mcp.calls import call_lists
 from kallyai_mcp.calls.call_lists import LONGEST, PASSES, CallList, StopReason
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call
-from kallyai_mcp.calls.ledger.rows import MINE, change, end, find, insert, select, write_audit
+from kallyai_mcp.calls.ledger.rows import (
+    EXPIRED,
+    MINE,
+    change,
+    end,
+    find,
+    insert,
+    select,
+    write_audit,
+)
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, to_row
-from kallyai_mcp.calls.schedule import Attempt, Schedule, next_schedule
+from kallyai_mcp.calls.schedule import Attempt, Schedule, bounded, next_schedule
 from kallyai_mcp.clock import moment
 
 _DUE = "state = 'scheduled' AND not_before <= :now"
@@ -121,13 +130,22 @@ def take_due(
     listed = ", ".join(f":{name}" for name in names) or "NULL"
     of_these = f"(tracking_id IN ({listed}) OR plan_id = session_id AND plan_id IN ({listed}))"
     due = select(tx, account, f"{in_time} AND {of_these} ORDER BY not_before", now=now, there=there, **names)
-    taken = [_take(tx, record, worker) for record in due]
+    latest_clock = moment(max(now, there))
+    taken = [_take(tx, record, worker, latest_clock) for record in due]
     return [record for record in taken if record is not None]
 
 
-def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord | None:
-    """Reserve a scheduled call for `worker`; None if it has expired meanwhile, or ends because a setting refuses it."""
+def _take(tx: Tx, record: CallRecord, worker: str, now: datetime) -> CallRecord | None:
+    """Reserve a scheduled call for `worker`, `now` by the clock that is ahead.
+
+    Returns None if it is not placed: it has expired meanwhile, the callee's night has begun or its
+    appointment is past, or a setting refuses it.
+    """
     scheduled = "state = 'scheduled'"
+    record = replace(record, schedule=_bounded_when_due(tx, record))
+    if _is_too_late(record, now):
+        _give_up(tx, record)
+        return None
     if (refusal := check_policy(tx, record)) is not None:
         if (refused := end(tx, record.tracking_id, scheduled, CallState.REFUSED, refusal)) is not None:
             write_audit(tx, record, None, refused_by=refusal.setting)
@@ -137,6 +155,36 @@ def _take(tx: Tx, record: CallRecord, worker: str) -> CallRecord | None:
     if (reserved := change(tx, record.tracking_id, scheduled, to_row(taken))) is not None:
         write_audit(tx, reserved, None)  # the consent is in the line of the request
     return reserved
+
+
+def _bounded_when_due(tx: Tx, record: CallRecord) -> Schedule:
+    """The schedule of a call that is due, by what is known now: its window was planned before.
+
+    For the next candidate of a list, the user has agreed to the time at which the list was begun.
+    """
+    call_list = _open_list_of(tx, record) if record.is_of_list else None
+    agreed_for = call_list.asked_at if call_list is not None else record.schedule.not_before
+    if agreed_for is None:
+        return record.schedule
+    return bounded(record.schedule, record.submission, record.timezone, agreed_for=agreed_for)
+
+
+def _is_too_late(record: CallRecord, now: datetime) -> bool:
+    """Whether the window of a scheduled call is over."""
+    return record.schedule.place_by is not None and record.schedule.place_by < now
+
+
+def _give_up(tx: Tx, record: CallRecord) -> None:
+    """Let a scheduled call expire for which it is too late; a list calls another candidate."""
+    call_list = _open_list_of(tx, record) if record.is_of_list else None  # with its call, it stops
+    expired = end(tx, record.tracking_id, "state = 'scheduled'", CallState.EXPIRED, EXPIRED)
+    if expired is None:
+        return
+    if call_list is None:
+        follow_up(tx, expired)
+        return
+    change(tx, expired.tracking_id, "TRUE", {"delivered_at": tx.now})  # the list tells it
+    _insert_next(tx, _without_last(tx, call_list))
 
 
 # Lists of candidates
@@ -191,9 +239,10 @@ def _insert_next(tx: Tx, call_list: CallList, worker: str = "", id_: str | None 
 
     Without `worker`, the call is scheduled, due now. With `worker`, it is reserved for that worker, which sends it at
     once, under the tracking id `id_`. A call that may not be placed is inserted as refused. If the same call was asked
-    for alone, that call becomes one of the list.
+    for alone, that call becomes one of the list. A candidate for whom it is too late comes last;
+    if it is too late for all who are left, the list stops.
     """
-    while not call_list.is_calling:
+    while call_list.stop_reason is None and not call_list.is_calling:
         if (reason := call_list.next_stop_reason()) is not None:
             return _stop(tx, call_list, reason)
         now, place = moment(tx.now), len(call_list.records)
@@ -204,6 +253,9 @@ def _insert_next(tx: Tx, call_list: CallList, worker: str = "", id_: str | None 
         if duplicate is not None and duplicate.plan_id is None:
             change(tx, duplicate.tracking_id, "TRUE", {"plan_id": call_list.list_id})
             call_list = replace(call_list, records=(*call_list.records, duplicate))
+            continue
+        if call_list.is_too_late(place, now):
+            call_list = _skip_next(tx, call_list)
             continue
         record = replace(earlier.numbered(), plan_id=call_list.list_id)
         refusal = check_policy(tx, record)
@@ -225,6 +277,13 @@ def _insert_next(tx: Tx, call_list: CallList, worker: str = "", id_: str | None 
             write_audit(tx, record, call_list.consent)
             break
     return call_list
+
+
+def _skip_next(tx: Tx, call_list: CallList) -> CallList:
+    """The list whose next candidate, for whom it is too late, comes last; stopped if none is left."""
+    if call_list.is_too_late_for_all(moment(tx.now)):
+        return _stop(tx, call_list, StopReason.REFUSED)
+    return _written(tx, call_list.with_next_last())
 
 
 def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:

@@ -23,7 +23,10 @@ NOT_PLACED = ("refused", "canceled", "scheduled", "expired")
 MINE = "api = :api AND account = :account"
 """The condition for what belongs to an account; `AccountKey.columns` are its values."""
 
-_EXPIRED = error_to_json(KallyAIError("No program placed the call while it was due.", code="expired"))
+EXPIRED = KallyAIError("No program placed the call while it was due.", code="expired")
+"""Why a call has expired."""
+
+_EXPIRED = error_to_json(EXPIRED)
 
 
 def select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallRecord]:

@@ -26,6 +26,7 @@ _SAY = {
     "found": "{state}: {party}. {doubt}Nobody else is called.",
     "decide": "Decide first: {party}, {state}. {doubt}",
     "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
+    "too_late": "it is past 21:00 for those who were not called, or past the appointment.",
     "no_sign_in": "not signed in to KallyAI; sign_in gives the link.",
     "canceled": (
         "Canceled: nobody else is called; a call in progress can't be hung up. If the user wants the others after all: "
@@ -67,10 +68,20 @@ def call_list(
     if found.stop_reason is None:
         lines.append(_SAY["next"].format(id=found.list_id, wait=reader.wait_seconds))
     elif found.may_go_on and last is not None:
-        is_booked = last.outcome is Outcome.BOOKED_OTHER_TIME
-        key = "go_on_later" if found.was_refused else "go_on_after_other_time" if is_booked else "go_on"
-        lines.append(_SAY[key].format(id=last.call_id or found.records[-1].tracking_id, at=_retry_at(found, reader)))
+        lines.append(_how_to_go_on(found, last, reader))
     return "\n".join(filter(None, lines))
+
+
+def _how_to_go_on(found: CallList, last: CallView, reader: Reader) -> str:
+    """How a list goes on that has stopped after its `last` call."""
+    id_ = last.call_id or found.records[-1].tracking_id
+    if found.next_is_too_late:
+        return _SAY["go_on_later"].format(at="by day, or now if the user agrees", id=id_)
+    if found.was_refused:
+        return _SAY["go_on_later"].format(at=_retry_at(found, reader), id=id_)
+    if last.outcome is Outcome.BOOKED_OTHER_TIME:
+        return _SAY["go_on_after_other_time"].format(id=id_)
+    return _SAY["go_on"].format(id=id_)
 
 
 def listed(found: CallList, reader: Reader) -> str:
@@ -110,6 +121,8 @@ def _why(found: CallList, usage: Statistics | None, reader: Reader) -> str:
     if found.stop_reason is StopReason.NEEDS_SIGN_IN:
         return _SAY["no_sign_in"]
     error = found.records[-1].error if found.was_refused else None
+    if found.next_is_too_late:
+        return _SAY["too_late"]
     if error is None:
         return "the next call was not placed."
     if isinstance(error, QuotaExceededError):

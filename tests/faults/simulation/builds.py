@@ -44,11 +44,16 @@ _RANDOM_KEY = Patch(
     "calls.records", 'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))', "str(uuid.uuid4())"
 )
 
-_IN_LONDON = "+442079460123"
+_IN_LONDON, _ALSO_IN_LONDON = "+442079460123", "+442079460124"
 
 _SENT_AT_ANY_TIME = (
     Patch("calls.ledger.progress", "if not (is_young and is_due):", "if not is_young:"),
     Patch("calls.run", "within = min(within, (place_by - self.record.placed_at).total_seconds())", "pass"),
+)
+_THE_DAY_DOES_NOT_END = Patch(
+    "calls.schedule",
+    "place_by=min(schedule.place_by, latest)",
+    "place_by=schedule.place_by",
 )
 _ACCOUNT_IS_NOT_LOOKED_AT = Patch("calls.run", "await self._context.check_account(self.record.account)", "pass")
 _NOBODY_RUNS = (Event(100, "is killed"), Event(100, "is killed", process=1))
@@ -56,6 +61,12 @@ _NOBODY_RUNS = (Event(100, "is killed"), Event(100, "is killed", process=1))
 
 def _due(seconds: float) -> str:
     return (NOON + timedelta(seconds=seconds)).isoformat()
+
+
+def _for_20_past_10(**more: Any) -> Task:
+    """To ask for an appointment 20 minutes after the begin of the run, by the callee's clock."""
+    at = {"appointment_date": "2026-01-26", "appointment_time": "10:20"}
+    return question("success", **at, **more)
 
 
 def _candidates(*endings: str, until: str = "booked") -> Task:
@@ -473,8 +484,24 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a call is placed again at night",
         Patch("calls.schedule", "if is_ordinary(there):", "if there:"),
+        _THE_DAY_DOES_NOT_END,
         tasks=(question("busy", _IN_LONDON, retries=1),),
         begins=datetime(2026, 1, 26, 20, 50, tzinfo=UTC),
+    ),
+    broken(
+        "a late call is placed at night",
+        _THE_DAY_DOES_NOT_END,
+        tasks=(question("success", _IN_LONDON, not_before="2026-01-26T20:55:00+00:00"),),
+        events=_NOBODY_RUNS,
+        starts=(Start(), Start(at=2400)),  # it is 21:10
+        begins=datetime(2026, 1, 26, 20, 30, tzinfo=UTC),
+    ),
+    broken(
+        "a late call is placed after its appointment",
+        _THE_DAY_DOES_NOT_END,
+        tasks=(_for_20_past_10(not_before=_due(600)),),
+        events=_NOBODY_RUNS,
+        starts=(Start(), Start(at=1500)),  # it is 10:25 for the callee
     ),
     broken(
         "a call is placed again at once",
@@ -582,6 +609,15 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.ledger.follow_up", "call_list.asked_at + LONGEST", "now + LONGEST"),
         tasks=(_candidates("no_answer", BOOKED),),
         events=(Event(10, "is suspended with its machine", seconds=10_800),),
+    ),
+    broken(
+        "a list calls a candidate whose night has begun",
+        Patch("calls.call_lists", "return now > latest_moment(", "return now is latest_moment("),
+        _THE_DAY_DOES_NOT_END,
+        tasks=(candidates({_IN_LONDON: "no_answer", _ALSO_IN_LONDON: "no_answer"}),),
+        asks=(Ask(0, waits=False),),
+        troubles=(Trouble("cut", placed=True, delay=200.0),),  # found only when it is night
+        begins=datetime(2026, 1, 26, 20, 58, tzinfo=UTC),
     ),
     broken(
         "limits don't count in a list",

@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import combinations, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -33,6 +33,11 @@ _REQUEST = timedelta(seconds=5)
 _PAUSES = ("is stopped", "is suspended with its machine")
 """Events in which a process does nothing for a time."""
 
+_EVENING = datetime(2026, 1, 26, 20, 20, tzinfo=UTC)
+"""Forty minutes before the night begins in London."""
+
+_NIGHT = time(21)
+
 _ZONES = {"+14155551234": "America/Los_Angeles", "+442079460123": "Europe/London"}
 """Two numbers: one that is called by day, one that is called until the end of the day."""
 
@@ -46,14 +51,18 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
         return _many_due_plan(seed, is_shared=is_shared)
     rng = random.Random(f"later {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
     number = rng.choice(tuple(_ZONES))
+    begins = rng.choice((NOON, _EVENING))
     due = rng.choice((None, None, 600.0, 1800.0, 3600.0))
-    not_before = {} if due is None else {"not_before": (NOON + timedelta(seconds=due)).isoformat()}
+    not_before = {} if due is None else {"not_before": (begins + timedelta(seconds=due)).isoformat()}
     retries = rng.choice((1, 2, 3)) if due is None else rng.choice((0, 0, 1, 3))
     more = not_before | ({"retries": retries} if retries else {})
     ending = rng.choice(("busy", "no_answer", "busy", "success", "voicemail")) if retries else "success"
-    task = question(ending, number, **more)
     first = due or 0.0
-    again = _next_due(NOON + timedelta(seconds=first), ZoneInfo(_ZONES[number])) - NOON
+    if rng.random() < 0.25:
+        after = timedelta(seconds=first + rng.choice((300.0, 1000.0, 1500.0)))
+        more |= _appointment_at(begins + after, ZoneInfo(_ZONES[number]))
+    task = question(ending, number, **more)
+    again = _next_due(begins + timedelta(seconds=first), ZoneInfo(_ZONES[number])) - begins
     moments = [first, again.total_seconds(), first + 60]
     asks = [
         Ask(0, waits=False, cancels_at=rng.choice((None, None, max(1.0, rng.choice(moments) + rng.uniform(-30, 90)))))
@@ -80,6 +89,7 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
         events,
         seed=seed,
         quirks=Quirks(words_late=words_late),
+        begins=begins,
     )
     return disturbed_around(rng, plan, moments, 40, is_shared=is_shared, back_after=2500.0)
 
@@ -125,10 +135,30 @@ def _appointment(evidence: Evidence) -> datetime | None:
     return at.replace(tzinfo=_zone(evidence))
 
 
+def _appointment_at(moment: datetime, zone: ZoneInfo) -> dict[str, str]:
+    """The arguments for an appointment at that time there."""
+    there = moment.astimezone(zone)
+    return {"appointment_date": f"{there:%Y-%m-%d}", "appointment_time": f"{there:%H:%M}"}
+
+
+def _is_day(there: datetime) -> bool:
+    return 8 <= there.hour < 21
+
+
+def _latest(due: datetime, evidence: Evidence) -> datetime:
+    """Until when a call may be placed that is due then: half an hour, by day, until the appointment."""
+    there, ends = due.astimezone(_zone(evidence)), [due + WINDOW]
+    if _is_day(there):
+        ends.append(datetime.combine(there.date(), _NIGHT, there.tzinfo))
+    if (appointment := _appointment(evidence)) is not None and appointment > due:
+        ends.append(appointment)
+    return min(ends)
+
+
 def _next_due(ended: datetime, zone: ZoneInfo) -> datetime:
     """When a call may be placed again at the earliest: after the pause, between 8:00 and 21:00 there."""
     due = ended + PAUSE
-    while not 8 <= due.astimezone(zone).hour < 21:
+    while not _is_day(due.astimezone(zone)):
         due = (due + timedelta(minutes=1)).replace(second=0, microsecond=0)
     return due
 
@@ -171,7 +201,7 @@ def _is_over(before: PhoneCall, asked: Use, evidence: Evidence) -> bool:
     within = HOUR if has_shown_talk(before, asked.asked_at, evidence) else MINUTE - timedelta(seconds=1)
     if asked.asked_at - before.ends + ahead < within:
         return False
-    if asked.asked_at > _next_due(before.ends, _zone(evidence)) + WINDOW - ahead:
+    if asked.asked_at > _latest(_next_due(before.ends, _zone(evidence)), evidence) - ahead:
         return True
     others = (use for use in evidence.uses if use is not asked and before.account in use.accounts)
     return any(_may_have_told(use, before, asked) for use in others)
@@ -213,16 +243,18 @@ def _times(evidence: Evidence) -> Iterator[Violation]:
         first = calls[0]
         if due is not None and first.started < due - ahead:
             yield Violation(Rule.LATE, f"{first.call_id} was placed at {first.started}, before {due}")
-        if due is not None and first.started > due + WINDOW + behind + _REQUEST:
+        if due is not None and first.started > _latest(due, evidence) + behind + _REQUEST:
             yield Violation(Rule.LATE, f"{first.call_id} was placed at {first.started}, long after {due}")
         for before, call in pairwise(calls):
             earliest = before.ends + PAUSE - ahead if ahead or behind else _next_due(before.ends, zone)
             if call.started < earliest - timedelta(seconds=1):
                 yield Violation(Rule.LATE, f"{call.call_id} came {call.started - before.ends} after the one before it")
             there = call.started.astimezone(zone)
-            if (appointment := _appointment(evidence)) is not None and there > appointment:
+            appointment = _appointment(evidence)
+            if appointment is not None and there > appointment + behind + _REQUEST:
                 yield Violation(Rule.LATE, f"{call.call_id} was placed at {there}, after the appointment")
-            if not (8, 0) <= (there.hour, there.minute) <= (21, 30) and not (ahead or behind):
+            is_day = _is_day(there) or _is_day(there - _REQUEST)
+            if not is_day and not (ahead or behind):
                 yield Violation(Rule.LATE, f"{call.call_id} was placed at {there} there")
 
 
@@ -256,6 +288,6 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
         if use.status != "scheduled" or not data.get("scheduled_for"):
             continue
         behind, _ = evidence.clock_set
-        late = datetime.fromisoformat(data["scheduled_for"]) + WINDOW + behind
+        late = _latest(datetime.fromisoformat(data["scheduled_for"]), evidence) + behind
         if use.asked_at > late:
             yield Violation(Rule.UNTRUE, f"at {use.asked_at} the agent was told: {use.text}")

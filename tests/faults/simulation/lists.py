@@ -3,7 +3,9 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
+from zoneinfo import ZoneInfo
 
 from kallyai_mcp.calls.call_lists import LONGEST
 from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, Rule, Violation, calls_by_account
@@ -11,8 +13,23 @@ from tests.faults.simulation.plan import Ask, GoesOn, Plan, candidates
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import disturbed_around
 from tests.faults.simulation.service import BOOKED, DROPPED, ENDINGS, STATUS_OF, PhoneCall
+from tests.faults.simulation.world import NOON
 
-_NUMBERS = tuple(f"+1415555{number}" for number in range(1301, 1306))
+_NUMBERS = ("+14155551301", "+12025551302", "+14155551303", "+12025551304", "+14155551305")
+
+_ZONES = {
+    "+1202": "America/New_York",
+    "+1415": "America/Los_Angeles",
+    "+4420": "Europe/London",
+}
+"""The zones of all numbers that are called, by how they begin."""
+
+_EVENING = datetime(2026, 1, 27, 1, 57, tzinfo=UTC)
+"""Three minutes before the night begins in New York."""
+
+_REQUEST = timedelta(seconds=5)
+"""How long a request takes at most from the check of its time until it reaches the service."""
+
 _ENDINGS = ("busy", "no_answer", "voicemail", "success", BOOKED, BOOKED, "failed", DROPPED)
 
 
@@ -43,6 +60,7 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
         (),
         seed=seed,
         calls_per_hour=rng.choice((None, None, None, 1, 2)),
+        begins=rng.choice((NOON, NOON, _EVENING)),
     )
     plan = disturbed_around(rng, plan, moments, 10, is_shared=is_shared, back_after=500.0)
     decides_after = rng.choice((0.0, 0.0, 0.0, 5000.0, 40_000.0))
@@ -51,7 +69,7 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
 
 def find_list_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
-    checks = (_after_a_yes, _twice, _late, _untrue, *SHARED)
+    checks = (_after_a_yes, _twice, _late, _at_night, _untrue, *SHARED)
     return [violation for check in checks for violation in check(evidence)]
 
 
@@ -118,9 +136,13 @@ def _twice(evidence: Evidence) -> Iterator[Violation]:
             place = numbers.index(call.submission["respondent_phone"])
             for before in calls[:position]:
                 is_in_turn = numbers.index(before.submission["respondent_phone"]) < place
-                if not is_in_turn and not (
-                    _is_new_list(before, call, evidence) or _asked_long_after(before, call, evidence)
-                ):
+                is_allowed = (
+                    is_in_turn
+                    or _was_skipped(before, call)
+                    or _is_new_list(before, call, evidence)
+                    or _asked_long_after(before, call, evidence)
+                )
+                if not is_allowed:
                     yield Violation(Rule.TWICE, f"{call.call_id} came after {before.call_id}, which is later in turn")
 
 
@@ -138,6 +160,29 @@ def _late(evidence: Evidence) -> Iterator[Violation]:
             yield Violation(
                 Rule.LATE, f"{call.call_id} was placed at {call.started}, long after the list was asked for"
             )
+
+
+def _was_skipped(before: PhoneCall, call: PhoneCall) -> bool:
+    """Whether it was night for the callee of `call` when `before` was placed."""
+    return _is_night(call, before.started)
+
+
+def _is_night(call: PhoneCall, moment: datetime) -> bool:
+    """Whether it is night then for the callee."""
+    zone = ZoneInfo(_ZONES[call.submission["respondent_phone"][:5]])
+    return not 8 <= moment.astimezone(zone).hour < 21
+
+
+def _at_night(evidence: Evidence) -> Iterator[Violation]:
+    """Nobody is called in a night that began after the list was asked for."""
+    if any(evidence.clock_set):
+        return
+    for call in evidence.placed:
+        asked = [use.asked_at for use in _asks(evidence, call.account) if use.asked_at <= call.started]
+        was_day = asked and not any(_is_night(call, moment) for moment in asked)
+        is_late = was_day and call.started > max(asked) + SEND_WITHIN  # else it may be the first call
+        if is_late and _is_night(call, call.started - _REQUEST):
+            yield Violation(Rule.LATE, f"{call.call_id} was placed at {call.started}, at night there")
 
 
 def _untrue(evidence: Evidence) -> Iterator[Violation]:
