@@ -121,6 +121,12 @@ class UnauthorizedError(ServiceError, code="unauthorized"):
     """The token is missing, expired, or not accepted (401: `missing_token`, `token_expired`)."""
 
 
+def needs_sign_in(error: KallyAIError) -> bool:
+    """Whether nothing was sent, or acted on, because the right account is not signed in."""
+    is_signed_out = isinstance(error, NotSignedInError | UnauthorizedError)
+    return is_signed_out or error.code == "account_changed"
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class QuotaExceededError(ServiceError, code="quota_exceeded"):
     """The plan's minutes, calls or credits are used up (402; the reference's "QuotaExceededResponse")."""

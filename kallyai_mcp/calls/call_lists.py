@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
-from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, NumberRefusedError, PolicyError, UnauthorizedError
+from kallyai_mcp.api.errors import KallyAIError, NumberRefusedError, PolicyError, needs_sign_in
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import Consent, RiskFlag
@@ -55,7 +55,7 @@ class CallList:
 
     Attributes:
         submissions: What KallyAI is asked to do for each candidate, in the order of the calls. A
-            candidate for whom it is too late is moved to the end.
+            candidate who may no longer be called is moved to the end.
         until: The result after which it stops.
         accept_other_time: Whether it also stops at a booking for another time.
         timezones: The IANA zone of the times in each submission.
@@ -151,8 +151,8 @@ class CallList:
     def is_too_late(self, place: int, now: datetime) -> bool:
         """Whether the candidate at this place of `submissions` may no longer be called by it.
 
-        Their night has begun, or the appointment is past, since the list was begun or went on. So
-        whoever let it go on has agreed to call those for whom that was so already.
+        Their night has begun, or the appointment is past, since the list was begun or went on. If
+        that was so before, the user has agreed to the call all the same.
         """
         return now > latest_moment(self.submissions[place], self.timezones[place], self.asked_at)
 
@@ -207,13 +207,13 @@ class CallList:
 
 
 def _moved_last(items: tuple[Item, ...], place: int) -> tuple[Item, ...]:
-    """The items, of which the one at this place comes last."""
+    """The items, with the one at this place as the last one."""
     return (*items[:place], *items[place + 1 :], items[place])
 
 
 def _stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
     """Why a list stops after a call was refused with `error`; None when only this candidate can't be called."""
-    if isinstance(error, NotSignedInError | UnauthorizedError) or error.code == "account_changed":
+    if needs_sign_in(error):
         return StopReason.NEEDS_SIGN_IN
     is_of_number = isinstance(error, PolicyError) and error.setting in _ONE_NUMBER
     return None if is_of_number or isinstance(error, NumberRefusedError) else StopReason.REFUSED

@@ -83,12 +83,15 @@ class Wanted:
         it and without `ahead`, the call may be a day older or newer.
         """
         left, early = record.sent_at or record.response_lost_at or record.placed_at, DATED_EARLIER
+        # A call that was put off is sent again up to its whole window after `sent_at`.
+        left_last = max(left, record.placed_at) if record.sent_at is not None else left
         if record.clock_offset is not None:
             ahead, early = timedelta(seconds=record.clock_offset), _DATED_EARLIER_KNOWN_CLOCK
         if ahead is None:
-            return cls(record, left - timedelta(days=1), left + timedelta(days=1))
+            return cls(record, left - timedelta(days=1), left_last + timedelta(days=1))
         left += ahead
-        return cls(record, left - early, left + _DATED_LATER)
+        left_last += ahead
+        return cls(record, left - early, left_last + _DATED_LATER)
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""

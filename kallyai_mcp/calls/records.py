@@ -97,7 +97,7 @@ class CallRecord:
 
     Attributes:
         tracking_id: The id that an agent uses until there is a `call_id`.
-        day: The UTC date of `placed_at`, as YYYY-MM-DD.
+        day: The UTC date of `placed_at` when it got its key, as YYYY-MM-DD.
         generation: How many records have the same account, fingerprint, and day, and came before it.
         placed_at: When it was requested; for a scheduled call that was placed, when a worker took it to place it.
         session_id: What KallyAI is told: the agent's own text, or the `list_id` of the list that made the call.

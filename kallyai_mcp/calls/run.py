@@ -21,6 +21,7 @@ from kallyai_mcp.api.errors import (
     RateLimitedError,
     ResponseLostError,
     UnreadableResponseError,
+    needs_sign_in,
 )
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_search import UncertainError, find, read_findings
@@ -132,7 +133,7 @@ class Run:
             if self.record.response_lost_at is not None and await self._settle_limited(error):
                 return
             if is_last:
-                await self._finish(CallState.REFUSED, error)
+                await self._refuse(error)
                 return
             if (answer := await self._send()) is None:
                 return
@@ -159,13 +160,20 @@ class Run:
         """After 429, look for the call; returns False when it is certain that the service does not list it.
 
         Then the key may be sent again. After any other `error` it may not, and the call may be in progress.
+        A due call that was put off, or is signed out now, waits instead: nothing was sent since the
+        list was looked through, and it is looked through again before the next request.
         """
+        if self._may_wait and needs_sign_in(error):
+            return False
         since_look = Stopwatch(self._clock)
         if isinstance(error, RateLimitedError):
             with suppress(KallyAIError):
                 is_found = await self._look()
                 self._resend_window = since_look, _LISTED_BEFORE
                 return is_found
+            if self._may_wait and self._since_first_sent is None:
+                await self._refuse(error)
+                return True
         # A listed call is unlikely, and many requests may be why the service refuses.
         waits = pauses(self._timing.longest_pause, self._timing.longest_pause)
         await self._search(error, self._timing.search, waits=waits, otherwise=CallState.REFUSED)
@@ -298,6 +306,9 @@ class Run:
                 _log.info("looking for a call: %s", problem.code)
                 state, most = CallState.UNKNOWN, max(seconds, self._timing.search)
                 why = error if isinstance(problem, UncertainError) else problem
+            if elapsed >= most and state is CallState.REFUSED:
+                await self._refuse(why)
+                return
             if elapsed >= most:
                 await self._finish(state, why)
                 return
@@ -317,6 +328,17 @@ class Run:
         """Ask for a call that was placed, and whose id is known, until it ends, at most `Timing.poll_at_most`."""
         error = ResponseLostError("The call was placed, and KallyAI has not said yet how it ended.")
         await self._search(error, self._timing.poll_at_most, waits=pauses(self._timing.pause, longest=5))
+
+    @property
+    def _may_wait(self) -> bool:
+        """Whether it is placed in a window of time, and not by a list."""
+        return self.record.schedule.not_before is not None and not self.record.is_of_list
+
+    async def _refuse(self, error: KallyAIError) -> None:
+        """Write down that no call was placed; one that is due may wait (`progress.refuse`)."""
+        self.end = await self._context.until_written(self.record.account, progress.refuse, self.record, error)
+        if self.end.state is CallState.REFUSED:
+            count("kallyai.calls.refused", code=error.code)
 
     async def _finish(self, state: CallState, error: KallyAIError | None = None, call: Call | None = None) -> None:
         """Write down how the call ended, its outcome and its calendar file in one step; or the `error`."""

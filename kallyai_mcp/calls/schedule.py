@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from kallyai_mcp.api.errors import KallyAIError, RateLimitedError, needs_sign_in
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.numbers import zones_of_number
 from kallyai_mcp.calls.policy import EARLIEST, LATEST, is_ordinary
@@ -20,6 +21,9 @@ RETRY_PAUSE = timedelta(minutes=15)
 
 MOST_AHEAD = timedelta(days=30)
 """How far in the future a call may be scheduled."""
+
+_TRIED_AGAIN = timedelta(seconds=30)
+"""The shortest time after which a due call is tried again that could not be placed."""
 
 _NO_RETRY_AFTER = timedelta(hours=2)
 """No attempt follows one whose end became known later than this after it was placed."""
@@ -105,6 +109,24 @@ def next_schedule(
     return bounded(following, submission, timezone, agreed_for=due)
 
 
+def put_off(schedule: Schedule, error: KallyAIError, now: datetime) -> Schedule | None:
+    """The schedule of a due call that was not placed because of `error`, and may be placed later.
+
+    Without its sign-in, a call waits, and expires when its window ends. After 429, it waits as long
+    as KallyAI says. Returns None if it is refused for good: if its window ends before that, if it
+    has no window, and after any other error.
+    """
+    if schedule.place_by is None:
+        return None
+    if needs_sign_in(error):
+        return replace(schedule, not_before=now + _TRIED_AGAIN)
+    if not isinstance(error, RateLimitedError):
+        return None
+    pause = timedelta(seconds=error.retry_after or 0)
+    due = now + max(pause, _TRIED_AGAIN)
+    return replace(schedule, not_before=due) if due <= schedule.place_by else None
+
+
 def next_attempt(ended_at: datetime, number: str, timezone: str) -> datetime:
     """When the next attempt of a call is due: after `RETRY_PAUSE`, in the day of the callee."""
     return _day_from(ended_at + RETRY_PAUSE, _zones_of(number, timezone))
@@ -125,7 +147,7 @@ def bounded(
 
 
 def latest_moment(submission: Submission, timezone: str, agreed_for: datetime) -> datetime:
-    """Until when a call may be placed to which its user agreed for the time `agreed_for`.
+    """Until when a call may be placed that its user has agreed to for the time `agreed_for`.
 
     Until the callee's night begins, and until the appointment that the call asks for. The user has
     agreed to a night in which `agreed_for` lies, and knows of an appointment that was past then.

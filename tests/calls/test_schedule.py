@@ -5,6 +5,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from kallyai_mcp.api.errors import (
+    KallyAIError,
+    NotConnectedError,
+    NotSignedInError,
+    QuotaExceededError,
+    RateLimitedError,
+    UnauthorizedError,
+)
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.schedule import (
     Attempt,
@@ -13,6 +21,7 @@ from kallyai_mcp.calls.schedule import (
     is_past_appointment,
     latest_moment,
     next_schedule,
+    put_off,
 )
 
 NEW_YORK = "America/New_York"
@@ -145,3 +154,46 @@ def test_a_retry_ends_with_the_day_and_at_the_appointment(
 
     expected = at(place_by) if place_by is not None else None
     assert (found and found.place_by) == expected
+
+
+SIGNED_OUT = NotSignedInError("Not signed in")
+CHANGED = KallyAIError("Another account is signed in", code="account_changed")
+TOKEN_REFUSED = UnauthorizedError("The token has expired", status=401)
+
+
+def limited(retry_after: float | None = None) -> RateLimitedError:
+    return RateLimitedError("Too many requests", status=429, retry_after=retry_after)
+
+
+@pytest.mark.parametrize(
+    ("error", "now", "due"),
+    [
+        (SIGNED_OUT, "12:00:00", "12:00:30"),
+        (CHANGED, "12:00:00", "12:00:30"),
+        (TOKEN_REFUSED, "12:29:50", "12:30:20"),  # it expires before that
+        (SIGNED_OUT, "12:30:00", "12:30:30"),
+        (limited(120), "12:00:00", "12:02:00"),
+        (limited(), "12:00:00", "12:00:30"),
+        (limited(5), "12:00:00", "12:00:30"),
+        (limited(600), "12:20:00", "12:30:00"),
+        (limited(601), "12:20:00", None),
+        (QuotaExceededError("Used up", status=402), "12:00:00", None),
+        (NotConnectedError("No connection"), "12:00:00", None),
+    ],
+)
+def test_a_due_call_waits_for_its_sign_in_and_after_429(
+    error: KallyAIError,
+    now: str,
+    due: str | None,
+) -> None:
+    window = Schedule(at("2026-01-26 12:00"), at("2026-01-26 12:30"), 2)
+
+    found = put_off(window, error, at(f"2026-01-26 {now}"))
+
+    expected = at(f"2026-01-26 {due}") if due is not None else None
+    assert (found and found.not_before) == expected
+    assert found is None or found.place_by == window.place_by
+
+
+def test_a_call_that_is_placed_at_once_does_not_wait() -> None:
+    assert put_off(Schedule(), SIGNED_OUT, at("2026-01-26 12:00")) is None

@@ -151,10 +151,17 @@ def _take(tx: Tx, record: CallRecord, worker: str, now: datetime) -> CallRecord 
             write_audit(tx, record, None, refused_by=refusal.setting)
             follow_up(tx, refused)
         return None
-    taken = replace(SameCalls(tx, record).numbered(), state=CallState.RESERVED, worker=worker)
+    taken = replace(_numbered(tx, record), state=CallState.RESERVED, worker=worker)
     if (reserved := change(tx, record.tracking_id, scheduled, to_row(taken))) is not None:
         write_audit(tx, reserved, None)  # the consent is in the line of the request
     return reserved
+
+
+def _numbered(tx: Tx, record: CallRecord) -> CallRecord:
+    """A scheduled call with the key of its request: a new one, unless 429 has put it off."""
+    if record.response_lost_at is not None:
+        return replace(record, placed_at=moment(tx.now))
+    return SameCalls(tx, record).numbered()
 
 
 def _bounded_when_due(tx: Tx, record: CallRecord) -> Schedule:
@@ -239,8 +246,8 @@ def _insert_next(tx: Tx, call_list: CallList, worker: str = "", id_: str | None 
 
     Without `worker`, the call is scheduled, due now. With `worker`, it is reserved for that worker, which sends it at
     once, under the tracking id `id_`. A call that may not be placed is inserted as refused. If the same call was asked
-    for alone, that call becomes one of the list. A candidate for whom it is too late comes last;
-    if it is too late for all who are left, the list stops.
+    for alone, that call becomes one of the list. A candidate who may no longer be called
+    (`CallList.is_too_late`) comes last; if that is so for all who are left, the list stops.
     """
     while call_list.stop_reason is None and not call_list.is_calling:
         if (reason := call_list.next_stop_reason()) is not None:
@@ -280,7 +287,7 @@ def _insert_next(tx: Tx, call_list: CallList, worker: str = "", id_: str | None 
 
 
 def _skip_next(tx: Tx, call_list: CallList) -> CallList:
-    """The list whose next candidate, for whom it is too late, comes last; stopped if none is left."""
+    """The list with the next candidate, whose time is over, as the last one; stopped if all are so."""
     if call_list.is_too_late_for_all(moment(tx.now)):
         return _stop(tx, call_list, StopReason.REFUSED)
     return _written(tx, call_list.with_next_last())

@@ -16,6 +16,7 @@ from kallyai_mcp.calls.ledger.reservation import offset_at
 from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, NOT_PLACED, change, end, expire, find, readable, select
 from kallyai_mcp.calls.records import ACTIVE as ACTIVE_STATES
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns
+from kallyai_mcp.calls.schedule import put_off
 from kallyai_mcp.clock import moment
 
 _SMALL_JUMP = 1.0
@@ -50,6 +51,27 @@ def mark_not_sent(tx: Tx, record: CallRecord) -> None:
     """Set a `sent` record back to `reserved`, because no request has left or is leaving."""
     columns = {"state": "reserved", "sent_at": None, "clock_offset": None}
     _change(tx, record, columns, "worker = :worker AND state = 'sent' AND response_lost_at IS NULL")
+
+
+def refuse(tx: Tx, record: CallRecord, error: KallyAIError) -> CallRecord:
+    """Write down that a call was not placed because of `error`; a due one may wait (`put_off`).
+
+    One that waits after 429 keeps its key, `sent_at`, and `response_lost_at`: before its next
+    request, KallyAI's list is looked through. A list does not wait for its own calls; it stops.
+
+    Returns the record as it is then.
+    """
+    refused = replace(record, state=CallState.REFUSED, call=None, error=error)
+    own = find(tx, record.account, record.tracking_id)
+    if own is None or own.is_of_list:
+        return finish(tx, refused)
+    waiting = put_off(own.schedule, error, moment(tx.now))
+    if waiting is None:
+        return finish(tx, refused)
+    columns: Row = {"state": "scheduled", "not_before": waiting.columns["not_before"]}
+    if own.response_lost_at is None:
+        columns |= {"sent_at": None, "clock_offset": None}
+    return _change(tx, record, columns, f"worker = :worker AND {ACTIVE}") or own
 
 
 def mark_response_lost(
@@ -156,7 +178,7 @@ def _is_told_already(known: CallRecord | None, ended: CallRecord) -> bool:
 
 
 def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
-    """Cancel a call whose request has not left. If it has left, the attempt in progress is the last one.
+    """Cancel a call whose request has not left. If it has left, no other one is sent.
 
     Returns False when the request has left, or there is no such call.
     """
@@ -165,7 +187,10 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
         follow_up(tx, canceled)  # a list ends with it
         return True
     for record in select(tx, account, "tracking_id = :id AND state = 'sent'", id=tracking_id):
-        change(tx, tracking_id, "state = 'sent'", {"attempts": record.schedule.attempt})
+        last: Row = {"attempts": record.schedule.attempt}
+        if record.schedule.place_by is not None:
+            last["place_by"] = tx.now  # it is not put off
+        change(tx, tracking_id, "state = 'sent'", last)
     return False
 
 

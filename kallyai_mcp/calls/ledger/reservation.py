@@ -172,7 +172,8 @@ class SameCalls:
 
         A scheduled record of the same call, which is too late, expires.
 
-        The key is new, unless the last request of today for the same call was refused by 429: KallyAI may have placed
+        The key is new, unless the last request of today for the same call was refused by 429, also if it was put off
+        and then expired or was canceled: KallyAI may have placed
         that call all the same, and may list it only when it has ended. So the record has the time of that request as
         its `response_lost_at`: the sender looks into the list first. If the call is still in progress, KallyAI
         recognizes the key and places no second one.
@@ -184,7 +185,7 @@ class SameCalls:
         of_day = [row for row in others if row["day"] == self._requested.day]
         last = max(of_day, key=lambda row: row["generation"], default=None)
         new = replace(self._requested, generation=last["generation"] + 1 if last is not None else 0)
-        if last is None or last["state"] != "refused" or last["response_lost_at"] is None:
+        if last is None or last["state"] not in NOT_PLACED or last["response_lost_at"] is None:
             return replace(new, idempotency_key=idempotency_key(new))
         lost_at = last["response_lost_at"]
         if last["sent_at"] is not None:  # a call of an earlier request may have gone on until then

@@ -56,6 +56,7 @@ _THE_DAY_DOES_NOT_END = Patch(
     "place_by=schedule.place_by",
 )
 _ACCOUNT_IS_NOT_LOOKED_AT = Patch("calls.run", "await self._context.check_account(self.record.account)", "pass")
+_UNTIL_IT_EXPIRES = (Ask(0, waits=False, looks_at=2400),)
 _NOBODY_RUNS = (Event(100, "is killed"), Event(100, "is killed", process=1))
 
 
@@ -487,6 +488,44 @@ BROKEN: tuple[Broken, ...] = (
         _THE_DAY_DOES_NOT_END,
         tasks=(question("busy", _IN_LONDON, retries=1),),
         begins=datetime(2026, 1, 26, 20, 50, tzinfo=UTC),
+    ),
+    broken(
+        "a due call does not wait for its sign-in",
+        Patch("calls.schedule", "    if needs_sign_in(error):\n", "    if False:\n"),
+        tasks=(question(not_before=_due(600)),),
+        asks=_UNTIL_IT_EXPIRES,
+        troubles=(Trouble(401),),
+    ),
+    broken(
+        "a due call does not wait after 429",
+        Patch("calls.schedule", "if due <= schedule.place_by else None", "if False else None"),
+        tasks=(question(not_before=_due(600)),),
+        asks=_UNTIL_IT_EXPIRES,
+        troubles=(Trouble(429, retry_after=120),),
+    ),
+    broken(
+        "a call that waited after 429 gets a new key",
+        Patch("calls.ledger.follow_up", "    if record.response_lost_at is not None:\n", "    if False:\n"),
+        _RANDOM_KEY,
+        tasks=(question(not_before=_due(600)),),
+        asks=_UNTIL_IT_EXPIRES,
+        troubles=(Trouble(429, placed=True, retry_after=45),),
+        quirks=Quirks(lists_ended_only=True),
+    ),
+    broken(
+        "a call that waited after 429 is sent again without a look into the list",
+        Patch("calls.run", "            if self.record.response_lost_at is not None and", "            if tries and"),
+        tasks=(question(not_before=_due(600)),),
+        asks=_UNTIL_IT_EXPIRES,
+        troubles=(Trouble(429, placed=True, retry_after=200),),
+        quirks=Quirks(lists_ended_only=True, forgets_keys=True),
+    ),
+    broken(
+        "a call that was put off after it was canceled is placed",
+        Patch("calls.ledger.progress", 'last["place_by"] = tx.now', 'last["place_by"] = tx.now + 1800'),
+        tasks=(question(not_before=_due(600)),),
+        asks=(Ask(0, waits=False, cancels_at=610),),
+        troubles=(Trouble(429, delay=20.0, retry_after=300),),
     ),
     broken(
         "a late call is placed at night",

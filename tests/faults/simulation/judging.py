@@ -165,7 +165,8 @@ def find_placed_after_cancel(evidence: Evidence) -> Iterator[Violation]:
         later = [call for call in mine if use.answered_at < call.started < until]
         in_progress = any(call.started <= use.answered_at <= call.ends for call in mine)
         if use.status == "in_progress" and not in_progress:
-            later = later[1:]  # its request was about to leave
+            was_about_to_leave = [c for c in later[:1] if c.started <= use.answered_at + SEND_WITHIN]
+            later = later[len(was_about_to_leave) :]
         for call in later:
             yield Violation(Rule.UNASKED, f"{call.call_id} was placed after the agent was told: {use.text}")
 

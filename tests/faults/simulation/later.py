@@ -21,7 +21,7 @@ from tests.faults.simulation.judging import (
 from tests.faults.simulation.plan import Ask, Event, Plan, Start, question
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import disturbed_around
-from tests.faults.simulation.service import ENDINGS, TALKED, PhoneCall, Quirks
+from tests.faults.simulation.service import ENDINGS, TALKED, PhoneCall, Quirks, Trouble
 from tests.faults.simulation.world import NOON
 
 WINDOW = timedelta(seconds=1800)
@@ -29,6 +29,9 @@ WINDOW = timedelta(seconds=1800)
 PAUSE = timedelta(minutes=15)
 _REQUEST = timedelta(seconds=5)
 """How long a request takes at most from the check of its time until it reaches the service."""
+
+_TRIED_AGAIN = 60.0
+"""The most seconds until a call that waits is tried again, beside the pause that KallyAI asks for."""
 
 _PAUSES = ("is stopped", "is suspended with its machine")
 """Events in which a process does nothing for a time."""
@@ -45,10 +48,13 @@ _ZONES = {"+14155551234": "America/Los_Angeles", "+442079460123": "Europe/London
 def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
     """The plan of a seed, always the same: one call, due later or placed again, and what happens around its times.
 
-    Every fiftieth has thousands of calls that are due at one moment.
+    Every fiftieth has thousands of calls that are due at one moment; every tenth has one that can't
+    be placed when it is due, and waits.
     """
     if seed % 50 == 49:
         return _many_due_plan(seed, is_shared=is_shared)
+    if seed % 10 == 7:
+        return _waiting_plan(seed, is_shared=is_shared)
     rng = random.Random(f"later {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
     number = rng.choice(tuple(_ZONES))
     begins = rng.choice((NOON, _EVENING))
@@ -91,7 +97,45 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
         quirks=Quirks(words_late=words_late),
         begins=begins,
     )
-    return disturbed_around(rng, plan, moments, 40, is_shared=is_shared, back_after=2500.0)
+    plan = disturbed_around(rng, plan, moments, 40, is_shared=is_shared, back_after=2500.0)
+    if rng.random() < 0.2:
+        at = max(0.1, rng.choice(moments) + rng.choice((-1.0, 0.0, 0.0, 1.0)))
+        back = Event(at + rng.choice((30.0, 600.0, 2500.0)), "the user signs in again")
+        plan = replace(plan, events=(*plan.events, Event(at, "the user signs out"), back))
+    refusals = tuple(_refusal(rng) for _ in range(rng.choice((0, 0, 0, 1, 2))))
+    return replace(plan, troubles=(*refusals, *plan.troubles))
+
+
+def _refusal(rng: random.Random) -> Trouble:
+    """An answer after which a due call waits. With 429, the call may have been placed."""
+    if rng.random() < 0.3:
+        return Trouble(401)
+    return Trouble(
+        429,
+        placed=rng.random() < 0.5,
+        delay=rng.choice((0.0, 10.0)),
+        retry_after=rng.choice((None, 20, 45, 120, 600, 1500)),
+    )
+
+
+def _waiting_plan(seed: int, *, is_shared: bool) -> Plan:
+    """Only what a due call waits for fails, so that it must be placed."""
+    rng = random.Random(f"waiting {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
+    due = rng.choice((60.0, 600.0))
+    task = question(not_before=(NOON + timedelta(seconds=due)).isoformat())
+    events: tuple[Event, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    if rng.random() < 0.4:
+        at = due + rng.choice((-10.0, 0.0))
+        back = at + rng.choice((5.0, 100.0, 900.0))
+        events = (Event(at, "the user signs out"), Event(back, "the user signs in again"))
+    else:
+        answers = (Trouble(401), Trouble(429, retry_after=45), Trouble(429, retry_after=300))
+        troubles = tuple(rng.choice(answers) for _ in range(rng.choice((1, 2, 3))))
+    starts = (Start(), Start()) if is_shared or rng.random() < 0.5 else (Start(),)
+    asks = (Ask(0, waits=False, looks_at=due + WINDOW.total_seconds()),)  # all fails until then
+    title = "a due call waits"
+    return Plan(title, (task,), asks, events, starts, troubles=troubles, seed=seed)
 
 
 def _many_due_plan(seed: int, *, is_shared: bool) -> Plan:
@@ -110,7 +154,7 @@ def find_later_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
     if evidence.plan.has("many calls are due"):
         return [violation for check in (_many_due, *SHARED) for violation in check(evidence)]
-    checks = (_times, _attempts, _untrue, *SHARED)
+    checks = (_times, _waited, _attempts, _untrue, *SHARED)
     return [violation for check in checks for violation in check(evidence)]
 
 
@@ -256,6 +300,28 @@ def _times(evidence: Evidence) -> Iterator[Violation]:
             is_day = _is_day(there) or _is_day(there - _REQUEST)
             if not is_day and not (ahead or behind):
                 yield Violation(Rule.LATE, f"{call.call_id} was placed at {there} there")
+
+
+def _waited(evidence: Evidence) -> Iterator[Violation]:
+    """A call is placed if nothing failed but what it waits for, and that ended in time."""
+    plan, due = evidence.plan, _due(evidence.plan.tasks[0].arguments)
+    if due is None or not _only_lets_wait(plan):
+        return
+    back = [at for at in evidence.times_of("the user signs in again") if at > due]
+    pauses = sum(_TRIED_AGAIN + (trouble.retry_after or 0) for trouble in plan.troubles)
+    until = max([due, *back]) + timedelta(seconds=_TRIED_AGAIN + pauses)
+    if not evidence.placed and until < _latest(due, evidence):
+        yield Violation(Rule.STUCK, f"the call that was due at {due} was not placed")
+
+
+def _only_lets_wait(plan: Plan) -> bool:
+    """Whether nothing happens in a plan but what a due call waits for."""
+    events = {event.what for event in plan.events} - {"the user signs out", "the user signs in again"}
+    refusals = all(one.answer in (401, 429) and not one.placed for one in plan.troubles)
+    is_stopped = any(start.at_step or start.at or start.ahead for start in plan.starts)
+    is_canceled = any(ask.cancels_at is not None for ask in plan.asks)
+    disturbed = bool(events or plan.look_troubles or is_stopped or is_canceled)
+    return refusals and not disturbed
 
 
 def _attempts(evidence: Evidence) -> Iterator[Violation]:

@@ -100,6 +100,7 @@ What = Literal[
     "is suspended with its machine",
     "has its clock set",
     "someone else signs in",
+    "the user signs out",
     "the user signs in again",
     "its ledger fails",
     "its ledger fails to confirm",

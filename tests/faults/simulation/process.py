@@ -38,23 +38,29 @@ _KEY = b"k" * 32
 
 
 class SignIn:
-    """Who is signed in on a machine; a token source, and the tools' `SignInService`. `name` is the account."""
+    """Who is signed in on a machine; a token source, and the tools' `SignInService`.
+
+    `name` is the account, or the last one if nobody `is_signed_in`.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.is_signed_in = True
 
     async def key(self) -> AccountKey:
         """The account as the ledger has it."""
+        if not self.is_signed_in:
+            raise NotSignedInError("Nobody is signed in")
         return AccountKey("http://service", self.name)
 
     async def access_token(self) -> str:
-        return f"token-of-{self.name}"
+        return f"token-of-{(await self.key()).account}"
 
     async def renew(self, rejected: str) -> str:
         raise NotSignedInError(f"{len(rejected)} characters were refused")
 
     async def signed_in(self) -> str | None:
-        return self.name
+        return self.name if self.is_signed_in else None
 
     async def link(self) -> SignInLink | None:
         return None

@@ -223,6 +223,8 @@ class Run:
                 self._change_account(OTHER_ACCOUNT)
             case "the user signs in again":
                 self._change_account(ACCOUNT)
+            case "the user signs out":
+                self._sign_in.is_signed_in = False
             case "its ledger fails" | "its ledger fails to confirm":
                 home.failure = "before" if event.what == "its ledger fails" else "after"
                 await self._world.sleep(event.seconds)
@@ -243,6 +245,7 @@ class Run:
 
     def _change_account(self, account: str) -> None:
         self._sign_in.name = account
+        self._sign_in.is_signed_in = True
         for use in self._evidence.uses:
             if use.answer is None:
                 use.accounts.add(account)
@@ -407,6 +410,7 @@ class Run:
                 await self._start_anew(home)
         accounts = ACCOUNTS if self._plan.has("someone else signs in") else (ACCOUNT,)
         is_later = any({"retries", "not_before"} & task.arguments.keys() for task in self._plan.tasks)
+        self._sign_in.is_signed_in = True
         for account in accounts:
             self._sign_in.name = account
             until = self._world.elapsed + (_LATER_WITHIN if is_later else _SETTLED_WITHIN)
