@@ -18,11 +18,15 @@ from kallyai_mcp.calls.ledger import follow_up, progress, rows, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError, ServiceTime
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.run import Run
+from kallyai_mcp.calls.wake_ups import Countdown, LedgerChanges, Signal
 from kallyai_mcp.clock import Stopwatch
 
 _log = logging.getLogger(__name__)
 
 _DAY = 86400.0
+
+_LOOK_UPS = 10
+"""How many calls before those that are due KallyAI is asked about at once."""
 
 _FIRST_PAUSE = 1.0
 """Seconds until the first work in the background: the client that started the server waits for the list of tools."""
@@ -52,7 +56,12 @@ class Worker:
         self._runs: dict[str, Run] = {}
         self._reserving: set[str] = set()
         self._checked: dict[AccountKey, float] = {}
-        self._wake = anyio.Event()
+        self._wake = Signal()
+        self._abandoned = Signal()
+        self._due = Signal()
+        self._look_ups = anyio.CapacityLimiter(_LOOK_UPS)
+        self._waiting: set[str] = set()
+        """The tracking ids of calls that are due, and wait until those before them are known."""
         self._is_over = False
         self._tasks = anyio.create_task_group()
 
@@ -61,6 +70,10 @@ class Worker:
         self._tasks.start_soon(self._purge)
         if self._works_alone:
             self._tasks.start_soon(self._watch)
+            takes_over = "taking over calls"
+            self._tasks.start_soon(self._whenever, self._abandoned, takes_over, self._take_over_own)
+        if self.places_due:
+            self._tasks.start_soon(self._whenever, self._due, "placing calls", self._place_own)
         return self
 
     async def __aexit__(
@@ -83,7 +96,7 @@ class Worker:
             if self._works_alone:
                 self._wake.set()
             else:
-                self._in_background(partial(self._work, account))
+                self._in_background(partial(self._work_for, account))
         return account
 
     async def leased_name(self, *, checks: bool = True) -> str:
@@ -207,26 +220,76 @@ class Worker:
                 self.start(record, since_reserved)
 
     async def _watch(self) -> None:
-        """Do what is to be done when a request asks for it, when the ledger has changed, or when it is time.
+        """Look for work when a request asks for it, the ledger has changed, or it is time.
 
         Otherwise this wakes once in `Timing.watch_idle` and uses no thread.
         """
-        pause, work_at, version, one_look_ago = _FIRST_PAUSE, 0.0, None, None
+        changes = LedgerChanges()
+        next_look = Countdown(0, self.clock)
+        pause = _FIRST_PAUSE
         while True:
-            with self.clock.move_on_after(pause):
-                await self._wake.wait()
-            is_time = self._wake.is_set() or pause < self.timing.watch_idle or self.clock.now().timestamp() >= work_at
-            pause, self._wake = self.timing.watch_idle, anyio.Event()
+            was_asked = await self._wake.wait_for(pause, self.clock)
+            pause = self.timing.watch_idle
             with logged("looking for work"):
-                # A change counts at two looks, because the version may not show another one at about the same time.
-                two_looks_ago, one_look_ago, version = one_look_ago, version, self.context.ledger.database.version()
-                if version is None:
+                changes.look(self.context.ledger.database.version())
+                if not changes.has_ledger:
                     continue
-                if is_time or version != two_looks_ago:
-                    pause = self.timing.watch_active  # after an error
-                    seconds = await self._work()
-                    work_at = self.clock.now().timestamp() + seconds
-                pause = min(self.timing.watch_idle, work_at - self.clock.now().timestamp())
+                if was_asked or changes.may_have_changed or next_look.is_over:
+                    next_look = Countdown(await self._look_for_work(), self.clock)
+                pause = min(pause, next_look.left)
+
+    async def _look_for_work(self) -> float:
+        """Wake the tasks that have something to do; returns the seconds until the next look."""
+        with logged("looking for work"):
+            work = await self._find_work()
+            if work.is_abandoned:
+                self._abandoned.set()
+            if work.is_due:
+                self._due.set()
+            if work.is_in_progress:
+                return self.timing.watch_active
+            if work.is_abandoned or work.is_due:
+                return min(self.timing.watch_idle, work.due_in)
+            return work.due_in
+        return self.timing.watch_active  # type: ignore[unreachable]  # after an error, which mypy does not see
+
+    async def _find_work(self) -> upkeep.Work:
+        return await self.context.ledger.read(upkeep.find_work, self._name, self._known())
+
+    async def _whenever(
+        self,
+        signal: Signal,
+        task: str,
+        work: Callable[[], Awaitable[bool]],
+    ) -> None:
+        """Do `work` whenever `signal` asks, a part in each `Timing.watch_active` until it is done.
+
+        `work` does a part, and returns whether there may be more.
+        """
+        while True:
+            await signal.wait()
+            while not await self._is_done(task, work):
+                await self.clock.sleep(self.timing.watch_active)
+
+    async def _is_done(self, task: str, work: Callable[[], Awaitable[bool]]) -> bool:
+        """Do a part of `work`; returns whether it was the last one. After an error, it was not."""
+        with logged(task):
+            try:
+                is_more = await work()
+            except NotSignedInError:
+                return True  # until the next look
+            return not is_more
+        return False  # type: ignore[unreachable]  # as above
+
+    async def _work_for(self, account: AccountKey) -> None:
+        """Do the work for the account of a request, where none is done without a request."""
+        work = await self._find_work()
+        if work.is_abandoned:
+            await self._take_over(account)
+        may_be_due = work.is_due or work.is_abandoned  # what is taken over may be due
+        if may_be_due and not self._is_read_only:
+            await self._expire()
+            await self._place_due(account)
 
     async def _purge(self) -> None:
         """Delete old records once in `Timing.purge`, if there is a ledger."""
@@ -240,26 +303,14 @@ class Worker:
                 while ledger.database.version() is not None and await ledger.write(None, upkeep.purge, seconds):
                     await self.clock.sleep(self.timing.purge_pause)
 
-    async def _work(self, account: AccountKey | None = None) -> float:
-        """Take over the account's calls of workers that have died, place those that are due, and end late ones.
+    async def _expire(self) -> None:
+        """End the scheduled calls of all accounts that are too late to be placed."""
+        while await self.context.ledger.write(None, rows.expire):
+            await self.clock.sleep(self.timing.purge_pause)
 
-        None is the account signed in now. Returns the seconds until there may be more to do.
-        """
-        work = await self.context.ledger.read(upkeep.find_work, self._name, self._known())
-        is_due = (work.due_in <= 0 or work.is_abandoned) and not self._is_read_only  # what is taken over may be due
-        is_more = False
-        if work.is_abandoned or is_due:
-            while is_due and await self.context.ledger.write(None, rows.expire):
-                await self.clock.sleep(self.timing.purge_pause)
-            try:
-                account = account or await self.context.account()  # only now: this may ask the system's keyring
-            except NotSignedInError:
-                return self.timing.watch_idle
-            is_more = work.is_abandoned and await self._take_over(account)
-            is_more = (is_due and await self._place_due(account)) or is_more
-        if work.is_in_progress or is_more:
-            return self.timing.watch_active
-        return work.due_in if work.due_in > 0 and not work.is_abandoned else self.timing.watch_idle
+    async def _take_over_own(self) -> bool:
+        """`_take_over` for the account signed in now."""
+        return await self._take_over(await self.context.account())
 
     async def _take_over(self, account: AccountKey) -> bool:
         """Take over up to `BATCH` calls of workers that have died; returns whether there may be more."""
@@ -269,18 +320,51 @@ class Worker:
             for record in taken:
                 if record.is_active and record.tracking_id not in self._known():
                     self.start(record)
+        if any(record.state is CallState.SCHEDULED for record in taken):
+            self._due.set()
         return len(taken) >= BATCH
 
+    async def _place_own(self) -> bool:
+        """`_place_due` for the account signed in now; late calls are ended whoever that is."""
+        await self._expire()
+        return await self._place_due(await self.context.account())
+
     async def _place_due(self, account: AccountKey) -> bool:
-        """Place up to `BATCH` calls that are due; returns whether more may be due."""
+        """Place up to `BATCH` calls that are due; returns whether more may be due.
+
+        A call that follows others is placed by a task of its own (`_place_after`).
+        """
         with suppress(KallyAIError):
             await self.context.learn_time(account)
-        # Somebody may have talked after all in the calls that others are to follow. If that can't be written down,
-        # nothing may be placed; while it is not known, a call waits until it expires.
-        due = await self.context.ledger.read(follow_up.find_due, account)
-        ready = {id_ for id_, before in due.items() if all([await look_again(one, self.context) for one in before])}
-        await self._send_due(account, self.context.time, ready)
-        return bool(ready) and len(due) == BATCH
+        due = await self.context.ledger.read(follow_up.find_due, account, besides=self._waiting)
+        ready = {id_ for id_, before in due.items() if not before}
+        if ready:
+            await self._send_due(account, self.context.time, ready)
+        for id_ in due.keys() - ready:
+            self._waiting.add(id_)
+            self._in_background(partial(self._place_after, account, id_, due[id_]))
+        return len(due) == BATCH
+
+    async def _place_after(
+        self,
+        account: AccountKey,
+        id_: str,
+        before: Collection[CallRecord],
+    ) -> None:
+        """Place a call that is due, once KallyAI has told all about the calls `before` it.
+
+        Somebody may have talked in them after all. If that can't be written down, nothing may be
+        placed. While it is not known, the call waits until the next look, or until it expires.
+        """
+        try:
+            async with self._look_ups:
+                known = [await look_again(one, self.context) for one in before]
+            if all(known):
+                await self._send_due(account, self.context.time, {id_})
+            else:
+                await self.clock.sleep(self.timing.watch_idle)  # before KallyAI is asked again
+        finally:
+            self._waiting.discard(id_)
 
     def _known(self) -> set[str]:
         """The tracking ids of the calls that this worker runs or is about to run."""

@@ -23,6 +23,7 @@ from kallyai_mcp.calls.ledger.rows import (
     end,
     find,
     insert,
+    list_ids,
     select,
     write_audit,
 )
@@ -95,15 +96,23 @@ def stop_next_after(tx: Tx, record: CallRecord) -> None:
         _stop(tx, _without_last(tx, call_list), reason)
 
 
-def find_due(tx: Tx, account: AccountKey) -> dict[str, list[CallRecord]]:
+def find_due(
+    tx: Tx,
+    account: AccountKey,
+    *,
+    besides: Collection[str] = (),
+) -> dict[str, list[CallRecord]]:
     """The first of the account's scheduled calls that are due, by tracking id, each with the calls before it.
 
     They are the earlier attempts of a call that is to be tried again, and the call before in a list, if they reached
-    nobody, as far as is known. A list that asks all of its candidates goes on in any case.
+    nobody, as far as is known. A list that asks all of its candidates goes on in any case. Calls that are due and have
+    an id in `besides` are left out.
     """
     due: dict[str, list[CallRecord]] = {}
     waiting_last = "ORDER BY CASE WHEN earlier IS NULL THEN 0 ELSE 1 END, not_before LIMIT :most"
-    for record in select(tx, account, f"{_DUE} {waiting_last}", now=tx.now, most=BATCH):
+    listed, names = list_ids(besides)
+    first_due = f"{_DUE} AND tracking_id NOT IN ({listed}) {waiting_last}"
+    for record in select(tx, account, first_due, now=tx.now, most=BATCH, **names):
         found: list[CallRecord] = []
         for attempt in record.schedule.earlier:
             found += select(tx, account, "call_id = :id", id=attempt.call_id)
@@ -126,8 +135,7 @@ def take_due(
     if abs(there - now) <= _CLOCKS_AGREE:
         there = now  # a small difference does not let a call wait
     in_time = f"{_DUE} AND not_before <= :there AND place_by >= :now AND place_by >= :there"
-    names = {f"id_{number}": id_ for number, id_ in enumerate(only)}
-    listed = ", ".join(f":{name}" for name in names) or "NULL"
+    listed, names = list_ids(only)
     of_these = f"(tracking_id IN ({listed}) OR plan_id = session_id AND plan_id IN ({listed}))"
     due = select(tx, account, f"{in_time} AND {of_these} ORDER BY not_before", now=now, there=there, **names)
     latest_clock = moment(max(now, there))

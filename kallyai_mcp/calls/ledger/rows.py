@@ -88,10 +88,17 @@ def find(tx: Tx, account: AccountKey, id_: str) -> CallRecord | None:
     return next(iter(select(tx, account, f"{name} = :id", id=id_)), None)
 
 
+def list_ids(ids: Collection[str]) -> tuple[str, dict[str, str]]:
+    """What stands between the parentheses of `IN` for these ids, and its parameters."""
+    if not ids:
+        return "''", {}  # no id is empty; with NULL, `NOT IN` would be true for none
+    names = {f"id_{number}": id_ for number, id_ in enumerate(ids)}
+    return ", ".join(f":{name}" for name in names), names
+
+
 def find_ended(tx: Tx, account: AccountKey, call_ids: Collection[str]) -> dict[str, CallRecord]:
     """The account's records with these `call_id`s that have an outcome, by `call_id`."""
-    names = {f"id_{number}": id_ for number, id_ in enumerate(call_ids)}
-    listed = ", ".join(f":{name}" for name in names) or "NULL"
+    listed, names = list_ids(call_ids)
     found = select(tx, account, f"state = 'ended' AND call_id IN ({listed})", **names)
     return {record.call_id: record for record in found if record.call_id is not None}
 

@@ -17,27 +17,34 @@ _OLD_CALLS = (
 _OLD_LISTS = "ended_at < :before AND ended_at < :waited"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """What the ledger has to do for a worker, in the records of all accounts."""
 
     is_abandoned: bool  # no living process runs some active records
     is_in_progress: bool  # living processes run some
-    due_in: float  # seconds until a scheduled call is due, infinite without one
+    is_due: bool  # a scheduled call is due, or too late to be placed
+    due_in: float  # seconds until the next scheduled call is due, infinite without one
 
 
 def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
-    """What there is to do for `worker`, None for a process without one. It runs the records with the `known` ids."""
-    found = tx.rows(
-        f"SELECT tracking_id, worker, NULL AS due FROM calls WHERE {ACTIVE} "
-        "UNION ALL SELECT NULL, NULL, MIN(not_before) FROM calls WHERE state = 'scheduled'"
-    )
-    active = [row for row in found if row["tracking_id"] is not None]
+    """What there is to do for `worker`, None for a process without one.
+
+    It runs the records with the `known` ids.
+    """
+    active = tx.rows(f"SELECT tracking_id, worker FROM calls WHERE {ACTIVE}")
     mine = {row["tracking_id"] for row in active if row["worker"] == worker}
     others = {row["worker"] for row in active if row["worker"] != worker}
-    dead = [other for other in others if tx.is_abandoned(other)]
-    due_in = min((row["due"] - tx.now for row in found if row["due"] is not None), default=inf)
-    return Work(bool(dead or mine.difference(known)), bool(mine.intersection(known)) or len(dead) < len(others), due_in)
+    dead = {other for other in others if tx.is_abandoned(other)}
+    scheduled = "SELECT MIN(not_before) FROM calls WHERE state = 'scheduled'"
+    first_and_next = f"SELECT ({scheduled}) AS first, ({scheduled} AND not_before > :now) AS next"
+    due = tx.rows(first_and_next, now=tx.now)[0]
+    return Work(
+        is_abandoned=bool(dead or mine.difference(known)),
+        is_in_progress=bool(mine.intersection(known) or others - dead),
+        is_due=due["first"] is not None and due["first"] <= tx.now,
+        due_in=due["next"] - tx.now if due["next"] is not None else inf,
+    )
 
 
 def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) -> list[CallRecord]:

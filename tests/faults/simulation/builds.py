@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.faults.simulation.broken import Broken, Patch
 from tests.faults.simulation.plan import Ask, Event, Foreign, Plan, Start, Task, candidates, question, table
+from tests.faults.simulation.seeds import hanging_plan
 from tests.faults.simulation.service import BOOKED, DROPPED, TALKED, Quirks, Trouble
 from tests.faults.simulation.world import NOON
 
@@ -74,6 +75,10 @@ def _candidates(*endings: str, until: str = "booked") -> Task:
     return candidates({f"+1415555{1301 + place}": ending for place, ending in enumerate(endings)}, until)
 
 
+_READY = "        if ready:\n            await self._send_due(account, self.context.time, ready)\n"
+_PLACE_AFTER = "partial(self._place_after, account, id_, due[id_])"
+
+
 BROKEN: tuple[Broken, ...] = (
     # Calls that are placed at once
     broken(
@@ -138,7 +143,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "nobody takes over the calls of a process that died",
-        Patch("calls.worker", "is_more = work.is_abandoned and await", "is_more = False and await"),
+        Patch("calls.ledger.upkeep", "is_abandoned=bool(", "is_abandoned=False and bool("),
         events=(Event(5, "is killed"),),
         starts=(Start(), Start()),
     ),
@@ -420,7 +425,7 @@ BROKEN: tuple[Broken, ...] = (
         "a call is placed before it is due",
         Patch("calls.ledger.follow_up", "AND not_before <= :now", "AND not_before <= :now + 900"),
         Patch("calls.ledger.follow_up", "AND not_before <= :there ", ""),
-        Patch("calls.ledger.upkeep", 'row["due"] - tx.now', 'row["due"] - tx.now - 900'),
+        Patch("calls.ledger.upkeep", 'due["first"] <= tx.now', 'due["first"] <= tx.now + 900'),
         *_SENT_AT_ANY_TIME,
         tasks=(question(not_before=_due(3600)),),
     ),
@@ -563,6 +568,7 @@ BROKEN: tuple[Broken, ...] = (
         "a due call is placed on the account that is signed in",
         Patch("calls.ledger.follow_up", 'select(tx, account, f"{in_time}', 'select(tx, account, f"FALSE OR {in_time}'),
         Patch("calls.ledger.follow_up", "plan_id = session_id AND plan_id IN ({listed})", "TRUE"),
+        Patch("calls.worker", "        if ready:", "        if True:"),
         _ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(question(not_before=_due(600)),),
         events=(Event(300, "someone else signs in"), Event(1000, "someone else signs in")),
@@ -590,14 +596,44 @@ BROKEN: tuple[Broken, ...] = (
             "IN ('scheduled', 'sent') AND not_before <= :now",
         ),
         Patch("calls.ledger.follow_up", "scheduled = \"state = 'scheduled'\"", 'scheduled = "TRUE"'),
-        Patch("calls.ledger.upkeep", "calls WHERE state = 'scheduled'", "calls WHERE state IN ('scheduled', 'sent')"),
+        Patch("calls.ledger.upkeep", "WHERE state = 'scheduled'", "WHERE state IN ('scheduled', 'sent')"),
         _RANDOM_KEY,
         tasks=(question(not_before=_due(600)),),
     ),
     broken(
         "of thousands of calls that are due, those that one transaction leaves are not placed",
-        Patch("calls.worker", "is_due = (work.due_in <= 0", "is_due = (-10 < work.due_in <= 0"),
+        Patch("calls.ledger.upkeep", 'and due["first"] <=', 'and tx.now - 10 < due["first"] <='),
+        Patch("calls.worker", "return len(due) == BATCH", "return False"),
         events=(Event(60, "many calls are due", number=2000),),
+    ),
+    Broken(
+        "a call that is ready waits for look-ups that hang",
+        hanging_plan(4),
+        (
+            Patch("calls.worker", _READY, ""),
+            Patch(
+                "calls.worker",
+                f"            self._in_background({_PLACE_AFTER})\n",
+                f"            await ({_PLACE_AFTER})()\n{_READY}",
+            ),
+        ),
+    ),
+    Broken(
+        "a call that is found out to be ready waits for look-ups that hang",
+        hanging_plan(14),
+        (Patch("calls.worker", f"self._in_background({_PLACE_AFTER})", f"await ({_PLACE_AFTER})()"),),
+    ),
+    Broken(
+        "taking over waits for look-ups that hang",
+        hanging_plan(24),
+        (
+            Patch(
+                "calls.worker",
+                "        return await self._take_over(await",
+                "        while self._waiting:\n            await self.clock.sleep(1)\n"
+                "        return await self._take_over(await",
+            ),
+        ),
     ),
     # Lists of candidates
     broken(

@@ -16,11 +16,12 @@ from tests.faults.simulation.judging import (
     Rule,
     Violation,
     calls_by_account,
+    ended_row,
     has_shown_talk,
 )
 from tests.faults.simulation.plan import Ask, Event, Plan, Start, question
 from tests.faults.simulation.run import Evidence, Use
-from tests.faults.simulation.seeds import disturbed_around
+from tests.faults.simulation.seeds import disturbed_around, hanging_plan
 from tests.faults.simulation.service import ENDINGS, TALKED, PhoneCall, Quirks, Trouble
 from tests.faults.simulation.world import NOON
 
@@ -32,6 +33,9 @@ _REQUEST = timedelta(seconds=5)
 
 _TRIED_AGAIN = 60.0
 """The most seconds until a call that waits is tried again, beside the pause that KallyAI asks for."""
+
+_LOOKED = timedelta(seconds=30)
+"""At most so long it takes until a process notices what is due, or that another one has died."""
 
 _PAUSES = ("is stopped", "is suspended with its machine")
 """Events in which a process does nothing for a time."""
@@ -49,8 +53,10 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
     """The plan of a seed, always the same: one call, due later or placed again, and what happens around its times.
 
     Every fiftieth has thousands of calls that are due at one moment; every tenth has one that can't
-    be placed when it is due, and waits.
+    be placed when it is due, and waits; and every tenth has look-ups that hang.
     """
+    if seed % 10 == 4:
+        return hanging_plan(seed, is_shared=is_shared)
     if seed % 50 == 49:
         return _many_due_plan(seed, is_shared=is_shared)
     if seed % 10 == 7:
@@ -152,6 +158,8 @@ def _many_due_plan(seed: int, *, is_shared: bool) -> Plan:
 
 def find_later_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
+    if evidence.plan.quirks.hangs_for:
+        return [violation for check in (_held_up, *SHARED) for violation in check(evidence)]
     if evidence.plan.has("many calls are due"):
         return [violation for check in (_many_due, *SHARED) for violation in check(evidence)]
     checks = (_times, _waited, _attempts, _untrue, *SHARED)
@@ -277,6 +285,25 @@ def _many_due(evidence: Evidence) -> Iterator[Violation]:
     for row in evidence.rows:
         if len(evidence.plan.events) == 1 and row["state"] != "ended":
             yield Violation(Rule.STUCK, f"{row['tracking_id']} is {row['state']}")
+
+
+def _held_up(evidence: Evidence) -> Iterator[Violation]:
+    """Look-ups that hang hold up their own calls, which are not placed, and nothing else."""
+    due = datetime.fromisoformat(evidence.plan.tasks[-2].arguments["not_before"])
+    [killed] = evidence.times_of("is killed")
+    plain, dying = (task.arguments["respondent_phone"] for task in evidence.plan.tasks[-2:])
+    called = Counter(call.submission["respondent_phone"] for call in evidence.placed)
+    for number in (plain, dying, *evidence.plan.quirks.hangs_for):
+        if called[number] != 1:
+            yield Violation(Rule.TWICE, f"{number} was called {called[number]} times")
+    for call in evidence.placed:
+        number = call.submission["respondent_phone"]
+        if number == plain and call.started > due + _LOOKED:
+            yield Violation(Rule.LATE, f"{call.call_id} was placed at {call.started}, due at {due}")
+        row = ended_row(call, evidence)
+        known = max(killed, call.ends) + 2 * _LOOKED
+        if number == dying and row is not None and row["ended_at"] > known.timestamp():
+            yield Violation(Rule.LATE, f"{call.call_id} was settled only at {row['ended_at']}")
 
 
 def _times(evidence: Evidence) -> Iterator[Violation]:

@@ -3,11 +3,13 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Literal
 
 from kallyai_mcp.settings import Confirm
-from tests.faults.simulation.plan import Ask, Event, Foreign, Plan, Start, Task, What, table
+from tests.faults.simulation.plan import Ask, Event, Foreign, Plan, Start, Task, What, question, table
 from tests.faults.simulation.service import ENDINGS, STATUS_OF, TALKED, Broken, Quirks, Trouble
+from tests.faults.simulation.world import NOON
 
 STATUSES_AFTER = (408, 409, 425, 499, 500, 502, 503, 504, 520, 301, 302, 303, 307, 308)
 """Statuses that don't prove that no call was placed."""
@@ -288,3 +290,31 @@ def disturbed_around(
     )
     quirks = replace(plan.quirks, answers_at_once=rng.random() < 0.3)
     return replace(plan, events=tuple(events), starts=starts, troubles=troubles, quirks=quirks)
+
+
+def hanging_plan(seed: int, *, is_shared: bool = False) -> Plan:
+    """Nothing comes when KallyAI is asked about calls that are to be placed again.
+
+    The last but one task is due at about that time, and a process dies during the call of the last
+    one.
+    """
+    rng = random.Random(f"hanging {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
+    numbers = [f"+1415555{1401 + place}" for place in range(rng.randint(6, 12))]
+    again = 900.0  # the least seconds until a call is placed again
+    due = rng.uniform(again, again + 60)
+    not_before = (NOON + timedelta(seconds=due)).isoformat()
+    plain = question(number="+14155551501", not_before=not_before)
+    dying = question(number="+14155551502")
+    retried = tuple(question("busy", number, retries=1) for number in numbers)
+    asks = [Ask(0, task=place, waits=False) for place in range(len(retried) + 1)]
+    asks.append(Ask(again - rng.uniform(1, 20), task=len(asks), process=1, waits=False))
+    killed = Event(again + rng.uniform(5, 40), "is killed", process=1)
+    return Plan(
+        "look-ups hang",
+        (*retried, plain, dying),
+        tuple(asks),
+        (killed,),
+        (Start(), Start()),
+        seed=seed,
+        quirks=Quirks(hangs_for=frozenset(numbers)),
+    )

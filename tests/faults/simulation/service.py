@@ -37,6 +37,9 @@ STATUS_OF = {BOOKED: "success", DROPPED: "failed", TALKED: "no_answer"}
 
 _EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 
+_LONG = 600.0
+"""The seconds after which every client has given up."""
+
 _DATE_COUNTS = timedelta(seconds=100)
 """A `Date` that is read so long after its request tells the time; the program allows two minutes."""
 
@@ -57,6 +60,7 @@ class Quirks:
     answers_at_once: bool = False  # it answers when the call begins, with `in_progress`
     details_late: float = 0.0  # a call is found by its id only so long after it began
     words_late: float = 0.0  # the transcript has the words of the callee so long after the end
+    hangs_for: frozenset[str] = frozenset()  # nothing comes when it is asked about calls to these numbers
 
     def repeated(self, submission: Json) -> set[str]:
         """The fields of a submission that it repeats."""
@@ -125,6 +129,7 @@ class SimulatedService:
         self.quirks = quirks
         self._troubles = list(troubles)
         self._look_troubles = list(look_troubles)
+        self._hangs_for = quirks.hangs_for
         self._endings = endings or {}
         self._rng = random.Random(seed)  # noqa: S311 - it has to be repeatable, not secret
         self.calls: list[PhoneCall] = []
@@ -135,6 +140,7 @@ class SimulatedService:
         """Let no more troubles happen."""
         self._troubles.clear()
         self._look_troubles.clear()
+        self._hangs_for = frozenset()
 
     def status_of(self, call: PhoneCall) -> str:
         """The status of a call that has ended, as the service spells it."""
@@ -165,6 +171,7 @@ class SimulatedService:
             await self._break(trouble, request, {}, send)
             return
         if request.method != "POST":
+            await self._hang(request)
             await self._respond(send, *self._look(request))
             return
         call = self._place(request, body["submission"])
@@ -219,6 +226,13 @@ class SimulatedService:
         if call is not None and not part and call.started <= now - timedelta(seconds=self.quirks.details_late):
             return 200, self._shown(call)
         return 404, {"error": {"code": "call_not_found"}}
+
+    async def _hang(self, request: Request) -> None:
+        """Let a client give up that asks about a call to one of the numbers that are named so."""
+        path = request.url.path
+        for call in self.calls:
+            if call.submission["respondent_phone"] in self._hangs_for and call.call_id in path:
+                await self._world.sleep(_LONG)
 
     def _is_visible(self, call: PhoneCall, account: str) -> bool:
         return call.account == account and (not self.quirks.lists_ended_only or self._world.now() >= call.ends)
