@@ -1,6 +1,7 @@
 """What all calls of a process share: KallyAI for one account, the service's clock, the ledger, and the times."""
 
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
@@ -19,6 +20,11 @@ _log = logging.getLogger(__name__)
 
 _TOLERANCE = 5.0
 """Times that differ by less than this many seconds count as equal, because a `Date` is not more exact."""
+
+_JUMP = 120.0
+"""The most seconds by which the wall clock may have been set since this process began, for calls to expire by it."""
+
+_NEVER = -math.inf
 
 _OLDEST = 120.0
 """The most seconds from a request to its response for the `Date` to count: the machine may have been suspended."""
@@ -56,13 +62,16 @@ class CallContext:
         self.account = account
         self.timing = timing
         self.clock = clock
+        self._since_start = Stopwatch(clock)
         self._date: tuple[datetime, Stopwatch] | None = None
         """The newest `Date` that counts, and the time since then."""
 
     @property
     def ledger(self) -> Ledger:
         """The ledger, which is opened when it is first needed."""
-        return self._ledger()
+        ledger = self._ledger()
+        ledger.trusted = self._latest_time
+        return ledger
 
     def time(self) -> datetime | None:
         """The time by the service's clock (aware).
@@ -74,6 +83,18 @@ class CallContext:
             return None
         date, since = self._date
         return None if abs(since.drift()) > _TOLERANCE else date + timedelta(seconds=since.passed())
+
+    def _latest_time(self, now: float) -> float:
+        """The latest time that it certainly is, in seconds since the epoch; `now` is by the ledger's clock.
+
+        A clock that is wrong for seconds must not end a call that is scheduled. So KallyAI's clock has to agree; if
+        that is not known, the machine's may not have been set.
+        """
+        known = self.time()
+        if known is not None:
+            return min(now, known.timestamp())
+        was_set = abs(self._since_start.drift()) > _JUMP
+        return _NEVER if was_set else now
 
     async def until_written(
         self,

@@ -184,7 +184,7 @@ async def test_a_machine_whose_clock_is_wrong_by_hours_does_not_call_at_the_wron
     service = here.answering(clock_offset=3600 * hours)
     placed = await schedule(here)
     await at(here, DUE)
-    await at(here, DUE + timedelta(minutes=31))
+    await at(here, DUE + timedelta(hours=4))  # by both clocks, it is too late
     record = await here.find(placed.tracking_id)
 
     assert service.keys == []
@@ -353,3 +353,18 @@ async def test_each_of_many_calls_that_are_due_at_one_moment_is_placed_once(here
 
     assert ordinary.state is CallState.ENDED
     assert len(service.keys) == len(set(service.keys)) == BATCH + 2
+
+
+async def test_a_clock_that_is_wrong_for_seconds_ends_no_call(here: World) -> None:
+    placed = await schedule(here)
+    await at(here, DUE - timedelta(hours=1))
+    here.clock.set_wall_clock(8 * 3600)
+    await here.run(here.clock.sleep(12))
+    meanwhile = await here.find(placed.tracking_id)
+    here.clock.set_wall_clock(-8 * 3600)
+    await at(here, DUE + timedelta(minutes=5))
+    record = await here.find(placed.tracking_id)
+
+    assert meanwhile.state is CallState.SCHEDULED
+    assert record.state is CallState.ENDED
+    assert here.service.keys == [record.idempotency_key]

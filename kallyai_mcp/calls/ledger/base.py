@@ -82,6 +82,8 @@ class Tx:
         is_abandoned: Whether no living process holds the lease of another worker. True stays true until the transaction
             ends.
         locked: The account whose lock this transaction has; None for a transaction without one.
+        expires_before: A scheduled call whose time ended before this one has expired, in seconds since the epoch. It is
+            earlier than `now` while nobody knows whether the ledger's clock is right.
     """
 
     _execute: Callable[[str, Row], Any]
@@ -89,6 +91,7 @@ class Tx:
     holds_lease: Callable[[str], bool]
     is_abandoned: Callable[[str], bool]
     locked: AccountKey | None = None
+    expires_before: float = field(init=False)
     policy: CallPolicy = field(init=False)
     timing: Timing = field(init=False)
 
@@ -151,12 +154,16 @@ class Ledger:
     The modules of this package have the functions that read and write them; each runs in one transaction here, as in
     `ledger.write(record.account, progress.mark_sent, record)`. Both methods raise `LedgerUnavailableError` when the
     `database` can't be used.
+
+    Attributes:
+        trusted: Returns the latest time that it certainly is (`Tx.expires_before`), for the time by the ledger's clock.
     """
 
     def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
         self.database = database
         self._policy = policy
         self._timing = timing
+        self.trusted: Callable[[float], float] = lambda now: now
         self._turns = WeakValueDictionary[AccountKey | None, _Turn]()
 
     async def read(
@@ -197,6 +204,7 @@ class Ledger:
                 raise
 
     def _configured(self, tx: Tx) -> Tx:
+        tx.expires_before = self.trusted(tx.now)
         tx.policy, tx.timing = self._policy, self._timing
         return tx
 

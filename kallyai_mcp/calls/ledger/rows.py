@@ -69,12 +69,22 @@ def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
     records = []
     for row in rows:
         try:
-            is_late = row["state"] == "scheduled" and row["place_by"] is not None and row["place_by"] < tx.now
-            late: Row = {"state": "expired", "ended_at": row["place_by"], "error": _EXPIRED} if is_late else {}
-            records.append(from_row(row | late))
+            records.append(from_row(_expired(row) if _is_late(tx, row) else row))
         except (ValueError, KeyError, TypeError) as error:
             _note_unreadable(row["tracking_id"], type(error).__name__)
     return records
+
+
+def _is_late(tx: Tx, row: Row) -> bool:
+    """Whether the row is of a scheduled call that is too late to be placed."""
+    if row["state"] != "scheduled" or row["place_by"] is None:
+        return False
+    return bool(row["place_by"] < tx.expires_before)
+
+
+def _expired(row: Row) -> Row:
+    """The row of a late call as `expire` will write it."""
+    return row | {"state": "expired", "ended_at": row["place_by"], "error": _EXPIRED}
 
 
 @lru_cache(maxsize=1000)  # so that each is logged once
@@ -138,11 +148,12 @@ def expire(tx: Tx, only: str | None = None) -> bool:
 
     With a tracking id, `only` that one. A list of candidates stops with its last call.
     """
-    is_late = "state = 'scheduled' AND place_by < :now" + (" AND tracking_id = :only" if only is not None else "")
+    is_late = "state = 'scheduled' AND place_by < :before" + (" AND tracking_id = :only" if only is not None else "")
     late = f"SELECT tracking_id FROM calls WHERE {is_late} ORDER BY place_by LIMIT :most"
     ended = "state = 'expired', ended_at = :now, error = :error"
     changed = f"UPDATE calls SET {ended} WHERE tracking_id IN ({late}) AND {is_late} RETURNING plan_id"
-    expired = tx.rows(changed, now=tx.now, most=BATCH, error=_EXPIRED, only=only)
+    before = tx.expires_before
+    expired = tx.rows(changed, now=tx.now, before=before, most=BATCH, error=_EXPIRED, only=only)
     for row in expired:
         stopped = "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = :plan_id AND why IS NULL"
         of_list = "plan_id = :plan_id AND state IN ('scheduled', 'reserved', 'sent')"

@@ -57,6 +57,11 @@ _THE_DAY_DOES_NOT_END = Patch(
     "place_by=schedule.place_by",
 )
 _ACCOUNT_IS_NOT_LOOKED_AT = Patch("calls.run", "await self._context.check_account(self.record.account)", "pass")
+_EIGHT_HOURS = 8 * 3600.0
+_WRONG_FOR_SECONDS = (
+    Event(1800, "has its clock set", seconds=_EIGHT_HOURS),
+    Event(1830, "has its clock set", seconds=-_EIGHT_HOURS),
+)
 _UNTIL_IT_EXPIRES = (Ask(0, waits=False, looks_at=2400),)
 _NOBODY_RUNS = (Event(100, "is killed"), Event(100, "is killed", process=1))
 
@@ -493,6 +498,14 @@ BROKEN: tuple[Broken, ...] = (
         _THE_DAY_DOES_NOT_END,
         tasks=(question("busy", _IN_LONDON, retries=1),),
         begins=datetime(2026, 1, 26, 20, 50, tzinfo=UTC),
+    ),
+    broken(
+        "a clock that is wrong for seconds ends a call",
+        Patch("calls.context", "return min(now, known.timestamp())", "return now"),
+        Patch("calls.context", "return _NEVER if was_set else now", "return now"),
+        tasks=(question(not_before=_due(3600)),),
+        asks=(Ask(0, waits=False, looks_at=4000),),
+        events=_WRONG_FOR_SECONDS,
     ),
     broken(
         "a due call does not wait for its sign-in",

@@ -162,7 +162,7 @@ def find_later_violations(evidence: Evidence) -> list[Violation]:
         return [violation for check in (_held_up, *SHARED) for violation in check(evidence)]
     if evidence.plan.has("many calls are due"):
         return [violation for check in (_many_due, *SHARED) for violation in check(evidence)]
-    checks = (_times, _waited, _attempts, _untrue, *SHARED)
+    checks = (_times, _waited, _ended_by_the_clock, _attempts, _untrue, *SHARED)
     return [violation for check in checks for violation in check(evidence)]
 
 
@@ -271,6 +271,17 @@ def _may_have_told(use: Use, before: PhoneCall, asked: Use) -> bool:
 
 def _is_end(use: Use) -> bool:
     return use.text.startswith("Not called") or (use.is_outcome and use.status != "scheduled")
+
+
+def _ended_by_the_clock(evidence: Evidence) -> Iterator[Violation]:
+    """A clock that is wrong for a short time, before a call is due, ends no call."""
+    events = evidence.plan.events
+    is_right_again = sum(event.seconds for event in events) == 0
+    if not events or not is_right_again or {event.what for event in events} != {"has its clock set"}:
+        return
+    for row in evidence.rows:
+        if row["state"] == "expired":
+            yield Violation(Rule.STUCK, f"{row['tracking_id']} has expired")
 
 
 def _many_due(evidence: Evidence) -> Iterator[Violation]:
