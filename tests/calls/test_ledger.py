@@ -10,7 +10,7 @@ import pytest
 
 from kallyai_mcp.api.errors import RateLimitedError
 from kallyai_mcp.calls import kept_booking
-from kallyai_mcp.calls.ledger import progress, reservation, rows, upkeep
+from kallyai_mcp.calls.ledger import progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
 from tests.calls.ledgers import (
@@ -204,22 +204,3 @@ async def test_a_call_is_canceled_only_before_it_was_sent(ledger: Ledger) -> Non
     assert await state_of(ledger, waiting) is CallState.CANCELED
     assert await state_of(ledger, left) is CallState.SENT
     assert await is_placed(ledger, another(1, tracking_id="t-3"))
-
-
-async def test_only_what_was_delivered_is_deleted_when_it_is_old(ledger: Ledger, clock: ManualClock) -> None:
-    left = [await reserved(ledger, another(1)), await sent(ledger, another(2)), await sent(ledger, another(3))]
-    await ledger.write(ACCOUNT, progress.finish, replace(left[2], state=CallState.UNKNOWN))
-    left += [await ended(ledger, another(4), delivered=False), await reserved(ledger, another(5))]
-    await ledger.write(ACCOUNT, progress.finish, replace(left[4], state=CallState.REFUSED))
-    gone = [await ended(ledger, another(6)), await reserved(ledger, another(7)), await reserved(ledger, another(8))]
-    await ledger.write(ACCOUNT, progress.finish, replace(gone[1], state=CallState.REFUSED))
-    await ledger.write(None, progress.mark_delivered, [replace(gone[1], state=CallState.REFUSED)], delivered=True)
-    await ledger.write(ACCOUNT, progress.cancel, ACCOUNT, "t-8")
-    clock.advance(90 * 86400 + 1)
-
-    await ledger.write(None, upkeep.purge, 90 * 86400)
-
-    states = [CallState.RESERVED, CallState.SENT, CallState.UNKNOWN, CallState.ENDED, CallState.REFUSED]
-    assert [await state_of(ledger, record) for record in left] == states
-    assert [await state_of(ledger, record) for record in gone] == [None] * 3
-    assert await ledger.read(rows.audit, ACCOUNT, 100) == []

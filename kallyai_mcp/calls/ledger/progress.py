@@ -1,8 +1,9 @@
 """The transactions of one record from its reservation to its end.
 
 Each that writes has locked the record's account (`Ledger.write`), so it may read and decide first. Without that run
-`mark_delivered`, `rows.expire` (of scheduled records), and `upkeep.purge` (of delivered ones): so where a record may be
-scheduled, a change of its state names it in the condition, and `delivered_at` is written only with the end of a call.
+`mark_delivered`, `rows.expire` (of scheduled records), and `upkeep.purge` (of old ones that no living worker runs): so
+where a record may be scheduled, a change of its state names it in the condition, `delivered_at` is written only with
+the end of a call, and a record may be gone.
 """
 
 from collections.abc import Callable, Collection

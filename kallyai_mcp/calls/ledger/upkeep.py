@@ -3,18 +3,23 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 from kallyai_mcp.calls.ledger.base import BATCH, Tx
-from kallyai_mcp.calls.ledger.rows import ACTIVE, change, select
+from kallyai_mcp.calls.ledger.rows import ACTIVE, change, list_ids, select
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 
-_OLD_CALLS = (
-    "placed_at < :before AND state IN ('ended', 'refused', 'canceled', 'expired') AND delivered_at IS NOT NULL "
-    "AND NOT EXISTS (SELECT 1 FROM call_lists WHERE list_id = calls.plan_id)"
-)
-"""The condition for calls that may be deleted (rule 7): not active, unknown, undelivered, or of a list that is kept."""
+_OVER = "state IN ('ended', 'refused', 'canceled', 'expired', 'unknown')"
 
-_OLD_LISTS = "ended_at < :before AND ended_at < :waited"
+_NO_NEWS = (
+    "placed_at < :before AND COALESCE(sent_at, placed_at) < :before "
+    "AND COALESCE(response_lost_at, placed_at) < :before "
+    "AND COALESCE(ended_at, placed_at) < :before"
+)
+"""The condition for calls of which nothing was heard since `:before`."""
+
+_STOPPED_LISTS = "ended_at < :before AND ended_at < :waited"
+"""The condition for old lists that have stopped, and wait no longer for their user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +71,61 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) 
 
 
 def purge(tx: Tx, seconds: float) -> bool:
-    """Delete delivered records and audit entries that are older than `seconds`, and expired shared values.
+    """Delete calls of which nothing was heard for `seconds` (rule 7 of placing a call), and lists.
 
-    It deletes up to `BATCH` calls and lists; returns whether there may be more.
+    Also delete audit entries that are so old, and expired shared values. It deletes up to `BATCH`
+    calls and lists of each kind; returns whether there may be more.
     """
-    now = tx.now
-    values = {"before": now - seconds, "waited": now - tx.timing.wait_for_user, "most": BATCH}
-    lists = tx.rows(f"SELECT list_id FROM call_lists WHERE {_OLD_LISTS} ORDER BY ended_at LIMIT :most", **values)
-    for row in lists:  # in one statement, PostgreSQL would read all lists
-        tx.run(f"DELETE FROM call_lists WHERE list_id = :id AND {_OLD_LISTS}", id=row["list_id"], **values)
-    old = f"SELECT tracking_id FROM calls WHERE {_OLD_CALLS} ORDER BY placed_at LIMIT :most"
-    calls = tx.rows(f"DELETE FROM calls WHERE tracking_id IN ({old}) AND {_OLD_CALLS} RETURNING tracking_id", **values)
-    tx.run("DELETE FROM audit WHERE at < :before", **values)
-    tx.run("DELETE FROM shared_values WHERE expires_at < :now", now=now)
-    return BATCH in (len(lists), len(calls))
+    before = tx.now - seconds
+    is_old, names = _old_calls(tx, before)
+    counts = (
+        _purge_lists(tx, _STOPPED_LISTS, before=before, waited=tx.now - tx.timing.wait_for_user),
+        _purge_lists(tx, _lists_without_news(is_old), before=before, **names),
+        _purge_calls(tx, is_old, before=before, **names),
+    )
+    tx.run("DELETE FROM audit WHERE at < :before", before=before)
+    tx.run("DELETE FROM shared_values WHERE expires_at < :now", now=tx.now)
+    return BATCH in counts
+
+
+def _old_calls(tx: Tx, before: float) -> tuple[str, dict[str, str]]:
+    """The condition for calls that are old, and that no living worker runs; and its parameters.
+
+    That of a worker that has died may have no other one: nobody may be signed in on its account.
+    """
+    of_workers = f"SELECT DISTINCT worker FROM calls WHERE {ACTIVE} AND {_NO_NEWS}"
+    workers = [row["worker"] for row in tx.rows(of_workers, before=before)]
+    dead, names = list_ids([worker for worker in workers if tx.is_abandoned(worker)])
+    return f"{_NO_NEWS} AND ({_OVER} OR {ACTIVE} AND worker IN ({dead}))", names
+
+
+def _lists_without_news(is_old: str) -> str:
+    """The condition for lists that go on, but whose calls are all old: nobody runs them any more."""
+    has_newer = f"SELECT 1 FROM calls WHERE plan_id = call_lists.list_id AND NOT ({is_old})"
+    return f"ended_at IS NULL AND asked_at < :before AND NOT EXISTS ({has_newer})"
+
+
+def _purge_lists(tx: Tx, condition: str, **values: Any) -> int:
+    """Delete up to `BATCH` lists that meet a condition; returns how many. Their calls go after it."""
+    found = tx.rows(
+        f"SELECT list_id FROM call_lists WHERE {condition} ORDER BY ended_at LIMIT :most",
+        most=BATCH,
+        **values,
+    )
+    for row in found:  # in one statement, PostgreSQL would read all lists
+        deleted = f"DELETE FROM call_lists WHERE list_id = :id AND {condition}"
+        tx.run(deleted, id=row["list_id"], **values)
+    return len(found)
+
+
+def _purge_calls(tx: Tx, is_old: str, **values: Any) -> int:
+    """Delete up to `BATCH` old calls, but none of a list that is kept; returns how many."""
+    has_list = "EXISTS (SELECT 1 FROM call_lists WHERE list_id = calls.plan_id)"
+    may_go = f"{is_old} AND NOT {has_list}"
+    oldest = f"SELECT tracking_id FROM calls WHERE {may_go} ORDER BY placed_at LIMIT :most"
+    deleted = tx.rows(
+        f"DELETE FROM calls WHERE tracking_id IN ({oldest}) AND {may_go} RETURNING tracking_id",
+        most=BATCH,
+        **values,
+    )
+    return len(deleted)

@@ -23,6 +23,7 @@ class Rule(StrEnum):
     LATE = "placed too early or too late"
     ACCOUNT = "placed on another account"
     FAILED = "server failed or hung"
+    KEPT = "kept too long"
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,25 @@ def has_shown_talk(call: PhoneCall, at: datetime, evidence: Evidence) -> bool:
     return call.callee_spoke and shown_at <= at
 
 
+def find_kept(evidence: Evidence) -> Iterator[Violation]:
+    """A process that starts deletes what is old by its clock, told or not, unless something happens to it."""
+    plan = evidence.plan
+    if plan.events or any(start.at_step for start in plan.starts):
+        return
+    for start in plan.starts:
+        began = plan.begins.timestamp() + start.at  # what is heard later, it does not delete
+        until = min(began, began + start.ahead - _kept_for(evidence))
+        for row in evidence.rows:
+            heard = [row[name] for name in ("placed_at", "sent_at", "response_lost_at", "ended_at")]
+            newest = max(at for at in heard if at is not None)
+            if row["state"] in _GOES and newest < until:
+                yield Violation(Rule.KEPT, f"{row['tracking_id']} is still {row['state']}")
+
+
+_GOES = ("ended", "refused", "canceled", "expired", "unknown")
+"""The states of calls that are over."""
+
+
 SHARED = (
     find_lost,
     find_stuck,
@@ -187,6 +207,7 @@ SHARED = (
     find_over_limit,
     find_unasked_account,
     find_placed_after_cancel,
+    find_kept,
 )
 """The checks of every run."""
 
@@ -222,11 +243,22 @@ def is_deleted(call: PhoneCall, evidence: Evidence) -> bool:
 
 
 def _may_be_deleted(call: PhoneCall, evidence: Evidence) -> bool:
-    if is_deleted(call, evidence):
-        return True
-    plan = evidence.plan
-    told = {use.answer.data.get("call_id") for use in evidence.uses if use.answer is not None and use.is_outcome}
-    return call.call_id in told and evidence.most_ahead >= max(plan.keep_days, 1) * 86400  # it was deleted as old
+    return is_deleted(call, evidence) or may_be_old(evidence)
+
+
+def may_be_old(evidence: Evidence) -> bool:
+    """Whether by the clock of some process, a record of the run is so old that it is deleted."""
+    return evidence.most_ahead >= _kept_for(evidence)
+
+
+def over_at(call: PhoneCall, evidence: Evidence) -> datetime:
+    """Since when the process that sent a call runs it no more."""
+    return min(call.ends, evidence.ended.get(call.sender, call.ends))
+
+
+def _kept_for(evidence: Evidence) -> float:
+    """The seconds after which a record is deleted."""
+    return max(evidence.plan.keep_days, 1) * 86400
 
 
 def _is_undated(call: PhoneCall, evidence: Evidence) -> bool:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from tests.faults.simulation.judging import (
@@ -15,6 +16,8 @@ from tests.faults.simulation.judging import (
     ended_row,
     has_shown_talk,
     is_deleted,
+    may_be_old,
+    over_at,
 )
 from tests.faults.simulation.plan import Task
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
@@ -76,6 +79,9 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
         allowed += sum(row["state"] == "refused" and row["account"] == account for row in evidence.rows)
     if evidence.service.quirks.forgets_keys or evidence.plan.has("has its clock set"):  # and so it is another day
         allowed += any(is_deleted(call, evidence) for call in calls)  # nobody knows of a call that is in no ledger
+    if may_be_old(evidence):
+        in_order = sorted(calls, key=lambda call: call.started)
+        allowed += sum(over_at(first, evidence) < then.started for first, then in pairwise(in_order))
     for use in (use for use in requests if use.gave_up_silently):
         # For the server, the client was told then.
         ends = (call.ends for call in calls if call.started >= use.asked_at and not call.reached_somebody)
@@ -168,7 +174,7 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
             elif evidence.service.status_of(call) != use.status:
                 yield Violation(Rule.UNTRUE, f"the agent was told {use.status}, but the call is {call.status}")
         elif use.status in ("in_progress", "unknown") and use.answer.data.get("tracking_id") not in recorded:
-            if not evidence.plan.has("its ledger is deleted"):
+            if not evidence.plan.has("its ledger is deleted") and not may_be_old(evidence):
                 yield Violation(Rule.UNTRUE, f"the agent was told {use.text!r}, but no ledger has that record")
         elif use.answer.is_error and use.task is not None and use.text.startswith("Not called"):
             yield from _wrongly_denied(use, use.task, evidence)

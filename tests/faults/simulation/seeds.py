@@ -86,6 +86,14 @@ def _asks_another(rng: random.Random, task: Task, during: float) -> Plan:
     return Plan("gives up and asks another", (task,), asks, starts=starts, keep_days=rng.choice((0, 90)))
 
 
+def _asks_days_later(rng: random.Random, task: Task, during: float) -> Plan:
+    """A process that starts days after the call, by its clock, deletes its record if it is old."""
+    starts = (Start(), Start(at=500, ahead=86400 * 2))
+    asks = (Ask(0, gives_up=during), Ask(600, process=1))
+    keep_days = rng.choice((0, 0, 90))
+    return Plan("gives up and asks days later", (task,), asks, starts=starts, keep_days=keep_days)
+
+
 def _at_once(rng: random.Random, task: Task, _: float) -> Plan:
     """A call, or a redial of one that has ended."""
     at, redial = rng.choice(((0.0, False), (400.0, True)))
@@ -148,6 +156,7 @@ ACTIONS: tuple[Callable[[random.Random, Task, float], Plan], ...] = (
     _waits,
     _gives_up,
     _asks_another,
+    _asks_days_later,
     _at_once,
     _once_more,
     _again_after_nobody,
