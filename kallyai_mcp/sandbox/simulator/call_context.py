@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from kallyai_mcp.sandbox.simulator.open_times import alternative, usual
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
-from kallyai_mcp.sandbox.simulator.request import Request, alternative, usual
+from kallyai_mcp.sandbox.simulator.request import Request
 from kallyai_mcp.sandbox.simulator.scenario import Scenario
 from kallyai_mcp.sandbox.simulator.simulated_call import Dialogue, Event, Slot
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
@@ -31,42 +32,57 @@ class CallContext:
 
     def opening(self) -> list[str]:
         """Return the sentences in which the assistant says that it is an AI, for which user it calls, and why."""
-        request, book = self.request, self.spoken
-        sentences = [book.say("intro.named", name=request.name) if request.name else book.say("intro.unnamed")]
-        if request.kind == "task":
-            if not request.description.endswith("?"):
-                sentences.append(book.say("task", description=book.quote(request.description)))
-            if request.earlier is not None:
-                sentences.append(self.about_earlier(book, "about.booking"))
-            elif request.party is not None:
-                sentences.append(self.people(book))
-            if request.asked is not None:
-                sentences.append(book.say("about.moment", moment=self.new_time(book, request.asked)))
-        elif request.kind == "booking":
-            key, when = ("", self.when(book, request.asked)) if request.asked is not None else (".undated", "")
-            sentences.append(book.say(f"want.booking{key}", thing=self.thing(book), when=when))
-        elif request.earlier is None:
-            sentences.append(book.say(f"want.{request.kind}.unknown"))
-        else:
-            sentences.append(self.about_earlier(book, f"want.{request.kind}"))
-            if request.kind == "move" and request.party != request.earlier.party:
-                sentences.append(self.people(book, "now"))
+        request = self.request
+        book = self.spoken
+        name = request.name
+        sentences = [book.say("intro.named", name=name) if name else book.say("intro.unnamed"), *self._purpose()]
         if request.preference and request.kind != "cancel":
             sentences.append(book.say("preference", preference=book.quote(request.preference)))
         if request.urgent:
             sentences.append(book.say("urgent"))
         return sentences
 
+    def _purpose(self) -> list[str]:
+        """Return why the assistant calls, in sentences; a task that is a question follows the opening."""
+        kind = self.request.kind
+        if kind == "task":
+            return self._task()
+        if kind == "booking":
+            return [self.about_new(self.spoken, "want.booking")]
+        if self.request.earlier is None:
+            return [self.spoken.say(f"want.{kind}.unknown")]
+        sentences = [self.about_earlier(self.spoken, f"want.{kind}")]
+        if kind == "move" and self.request.party != self.request.earlier.party:
+            sentences.append(self.people(self.spoken, "now"))
+        return sentences
+
+    def _task(self) -> list[str]:
+        request = self.request
+        book = self.spoken
+        sentences = []
+        if not request.is_question:
+            sentences.append(book.say("task", description=book.quote(request.description)))
+        if request.earlier is not None:
+            sentences.append(self.about_earlier(book, "about.booking"))
+        elif request.party is not None:
+            sentences.append(self.people(book))
+        if request.asked is not None:
+            sentences.append(book.say("about.moment", moment=self.new_time(book, request.asked)))
+        return sentences
+
     def first_question(self) -> list[str]:
         """Return the question that the call is about, which follows the opening, as a list of one or no sentences."""
-        is_question = self.request.kind == "task" and self.request.description.endswith("?")
-        return [self.spoken.say("question", question=self.request.description)] if is_question else []
+        if not self.request.is_question:
+            return []
+        return [self.spoken.say("question", question=self.request.description)]
 
     def details(self, book: Phrasebook) -> str:
         """Return what the callee is told besides the request: a number to call back, and the wishes."""
+        details = list(map(book.quote, self.request.wishes))
         phone = self.request.phone
-        numbers = [book.say("phone", phone=phone)] if phone else []
-        return "; ".join([*numbers, *map(book.quote, self.request.wishes)])
+        if phone:
+            details.insert(0, book.say("phone", phone=phone))
+        return "; ".join(details)
 
     def to_note(self) -> list[str]:
         """Return the sentence in which the assistant tells them, as a list of one or no sentences."""
@@ -75,8 +91,16 @@ class CallContext:
 
     def people(self, book: Phrasebook, what: str = "about") -> str:
         """Return the number of people as a sentence."""
-        party = self.request.party
-        return book.say(f"{what}.party.one" if party == 1 else f"{what}.party", party=str(party))
+        return _counted(book, f"{what}.party", self.request.party)
+
+    def about_new(self, book: Phrasebook, key: str) -> str:
+        """Return a phrase about the booking that is asked for: that of `KEY.undated` without a day."""
+        thing = self.thing(book)
+        place = self.place(book)
+        asked = self.request.asked
+        if asked is None:
+            return book.say(f"{key}.undated", thing=thing, place=place)
+        return book.say(key, thing=thing, place=place, when=self.when(book, asked))
 
     def about_earlier(self, book: Phrasebook, key: str) -> str:
         """Return a phrase about the booking that is to be moved or canceled."""
@@ -84,8 +108,8 @@ class CallContext:
         assert request.earlier is not None  # noqa: S101 - the callers have checked it
         moment = self.new_time(book, request.asked) if request.asked is not None else ""
         when = self._when(book, request.earlier.slot, request.earlier.departs)
-        thing, under, place = self._thing(book, request.earlier.party), self.under(book), self.place(book)
-        return book.say(key, thing=thing, when=when, under=under, place=place, moment=moment)
+        thing = self._thing(book, request.earlier.party)
+        return book.say(key, thing=thing, when=when, under=self.under(book), place=self.place(book), moment=moment)
 
     def thing(self, book: Phrasebook) -> str:
         """Return what is booked, in words ("a table for 4")."""
@@ -96,9 +120,10 @@ class CallContext:
 
     def _party(self, book: Phrasebook, party: int | None) -> str:
         is_alone_anyway = self.request.category in (TaskCategory.CLINIC, TaskCategory.GENERAL)
-        if party is None or (party == 1 and is_alone_anyway):
+        goes_without_saying = party == 1 and is_alone_anyway
+        if party is None or goes_without_saying:
             return ""
-        return book.say("party.one" if party == 1 else "party", party=str(party))
+        return _counted(book, "party", party)
 
     def place(self, book: Phrasebook) -> str:
         """Return the place in words (" at Italian Bistro"); empty if the business has no name."""
@@ -109,7 +134,7 @@ class CallContext:
         return self._when(book, slot, self.departure(slot))
 
     def _when(self, book: Phrasebook, slot: Slot, departs: date | None) -> str:
-        key = "when.hotel" if self.request.category is TaskCategory.HOTEL else "when"
+        key = "when.hotel" if self.request.is_stay else "when"
         return book.say(key, moment=_stay(book, slot, departs))
 
     def new_time(self, book: Phrasebook, slot: Slot) -> str:
@@ -119,12 +144,14 @@ class CallContext:
     def departure(self, slot: Slot) -> date | None:
         """Return the day of departure after an arrival; None if none was asked for, or it would not be later."""
         departs = self.request.departs
-        return departs if departs is not None and departs > slot.day else None
+        if departs is None or departs <= slot.day:
+            return None
+        return departs
 
     def under(self, book: Phrasebook) -> str:
         """Return in words how the booking is found: by the user's name, else by their number, else by this number."""
-        earlier, name = self.request.earlier, self.request.name
-        if name := (earlier.name if earlier is not None and earlier.name else name):
+        name = self.request.booked_name
+        if name:
             return book.say("under.name", name=name)
         phone = self.request.phone
         return book.say("under.phone", phone=phone) if phone else book.say("under.line")
@@ -136,26 +163,28 @@ class CallContext:
 
     def offer(self) -> Slot | None:
         """Return the day and time that the callee names in place of those asked for; None if it has these."""
-        asked, scenario = self.request.asked, self.scenario
+        scenario = self.scenario
         if scenario.does == "offers_another_time":
             return alternative(self.request, self.now)
-        if scenario.at is not None or scenario.on is not None:
-            like = asked if asked is not None and asked.at is not None else self.usual()
-            free = Slot(scenario.on or like.day, scenario.at or like.at)
-        elif asked is not None and (asked.at is not None or self.request.category is TaskCategory.HOTEL):
-            return None
-        else:
-            free = self.usual()
-        return free if free != asked else None
+        free = self._wanted().changed_to(scenario.on, scenario.at)
+        return None if free == self.request.asked else free
+
+    def _wanted(self) -> Slot:
+        """Return the day and time asked for; the usual ones if the request leaves them open."""
+        asked = self.request.asked
+        if asked is None or self.request.leaves_open(asked):
+            return self.usual()
+        return asked
 
     def event(self, slot: Slot, highlights: str) -> Event:
         """Return the appointment at `slot`: whole days for a room or without a time."""
-        request, book = self.request, self.written
+        request = self.request
+        book = self.written
         summary = book.say(f"event.{request.category}", party=self._party(book, request.party), place=self.place(book))
         notes = [highlights, book.say("event.change", number=request.number)]
         notes.append(book.say("event.call", call_id=self.call_id))
         description = "\n".join(notes)
-        if slot.at is None or request.category is TaskCategory.HOTEL:
+        if slot.at is None or request.is_stay:
             ends = self.departure(slot) or slot.day + timedelta(days=1)
             return Event(summary, slot.day, ends, request.business, description)
         zone = self.now.tzinfo
@@ -167,3 +196,8 @@ class CallContext:
 def _stay(book: Phrasebook, slot: Slot, departs: date | None) -> str:
     arrives = book.moment(slot)
     return arrives if departs is None else book.say("stay", moment=arrives, departs=book.moment(Slot(departs, None)))
+
+
+def _counted(book: Phrasebook, key: str, party: int | None) -> str:
+    """A phrase with a number of people; that of `KEY.one` for one person."""
+    return book.say(f"{key}.one" if party == 1 else key, party=str(party))

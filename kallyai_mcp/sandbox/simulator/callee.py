@@ -18,17 +18,24 @@ class Callee:
 
     def turns(self) -> Iterator[Turn]:
         """Yield the callee's turns; the assistant's reply to each is there before the next one is asked for."""
-        scenario, is_booking = self._context.scenario, self._context.request.kind == "booking"
-        if not (scenario.turns and scenario.turns[0].does == "greets"):
+        scenario = self._context.scenario
+        is_booking = self._context.request.kind == "booking"
+        if not self._begins_with_greeting():
             yield self.greeting()
             if is_booking:
                 yield self._turn("asks", self._say("check"), about="notes").model_copy(update={"seconds": 17.0})
         yield from scenario.turns
         if self._caller.result is None and self._caller.question is None:
-            yield from self._decide(self._say("noted") if is_booking and not scenario.turns else "")
+            notes_first = is_booking and not scenario.turns
+            yield from self._decide(self._say("noted") if notes_first else "")
         while self._caller.question is not None:
             yield self._turn("answers", self._answer(self._caller.question))
         yield self._turn("says_goodbye", self._say("bye.callee"))
+
+    def _begins_with_greeting(self) -> bool:
+        """Whether the scenario has the call from its beginning."""
+        turns = self._context.scenario.turns
+        return bool(turns) and turns[0].does == "greets"
 
     def greeting(self) -> Turn:
         """Return what the callee says when it picks up."""
@@ -36,9 +43,11 @@ class Callee:
         return self._turn("greets", self._say("greet.named", business=business) if business else self._say("greet"))
 
     def _turn(self, does: TurnKind, *sentences: str, about: Detail | None = None, slot: Slot | None = None) -> Turn:
-        text = " ".join(sentence for sentence in sentences if sentence)
-        on, at = slot if slot is not None else (None, None)
-        return Turn(does=does, says=BilingualText(en=text, es=text), about=about, on=on, at=at)
+        text = " ".join(filter(None, sentences))
+        words = BilingualText(en=text, es=text)
+        if slot is None:
+            return Turn(does=does, says=words, about=about)
+        return Turn(does=does, says=words, about=about, on=slot.day, at=slot.at)
 
     def _answer(self, question: str) -> str:
         """Return the reply to a question: the scenario's, or one that names the question and claims nothing."""
@@ -49,15 +58,17 @@ class Callee:
 
     def _decide(self, first: str) -> Iterator[Turn]:
         """Answer the request."""
-        request, does = self._context.request, self._context.scenario.does
+        request = self._context.request
+        does = self._context.scenario.does
         answer = self._context.scenario.answer
+        knows_booking = request.kind in ("booking", "task") or request.earlier is not None
         if answer is not None:
             yield self._turn("answers", answer.in_language(self._context.spoken.language))
         elif does == "needs_no_booking" and request.kind in ("booking", "task"):
             yield self._turn("needs_no_booking", first, self._say("walk_in"))
         elif request.kind == "task":
             yield self._turn("answers", first, self._say("answer.no" if does == "declines" else "answer.task"))
-        elif request.kind != "booking" and request.earlier is None:
+        elif not knows_booking:
             yield self._turn("declines", first, self._say("no_booking"))
         elif does == "declines":
             yield self._turn("declines", first, self._no())
@@ -67,32 +78,35 @@ class Callee:
             yield from self._book(first)
 
     def _no(self) -> str:
-        request, book = self._context.request, self._context.spoken
+        request = self._context.request
+        book = self._context.spoken
         if request.kind != "booking":
             return book.say(f"{request.kind}.no")
-        return (
-            book.say("full.undated") if request.asked is None else book.say("full", moment=book.moment(request.asked))
-        )
+        if request.asked is None:
+            return book.say("full.undated")
+        return book.say("full", moment=book.moment(request.asked))
 
     def _book(self, first: str) -> Iterator[Turn]:
         """Agree to a new time, after an offer if the time asked for is not free."""
-        context, request, book = self._context, self._context.request, self._context.spoken
+        context = self._context
+        request = context.request
+        book = context.spoken
+        moves = request.kind == "move"
         offer = context.offer()
         if offer is not None:
             yield self._turn("offers", first, self._offer(offer), slot=offer)
             if self._caller.refused_offer is not None:
-                stays = request.kind == "move"
-                yield self._turn("declines", self._say("move.stays" if stays else "offer.that_is_all"))
+                yield self._turn("declines", self._say("move.stays" if moves else "offer.that_is_all"))
                 return
             first = ""
         slot = offer or request.asked or context.usual()
-        thing, when, under = context.thing(book), context.when(book, slot), context.under(book)
-        key = "move.done" if request.kind == "move" else "readback"
-        yield self._turn("agrees", first, self._say(key, thing=thing, when=when, under=under), slot=slot)
+        facts = {"thing": context.thing(book), "when": context.when(book, slot), "under": context.under(book)}
+        yield self._turn("agrees", first, self._say("move.done" if moves else "readback", **facts), slot=slot)
 
     def _offer(self, offer: Slot) -> str:
         """Return the sentence with another time: the time asked for is taken, or the request left it open."""
-        asked, book = self._context.request.asked, self._context.spoken
+        asked = self._context.request.asked
+        book = self._context.spoken
         if asked is None:
             return book.say("propose", offer=book.moment(offer))
         if offer.day != asked.day or offer.at is None:

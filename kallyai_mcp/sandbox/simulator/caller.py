@@ -3,9 +3,8 @@
 from typing import Final, Literal
 
 from kallyai_mcp.sandbox.simulator.call_context import CallContext
-from kallyai_mcp.sandbox.simulator.scenario import Turn, TurnKind
+from kallyai_mcp.sandbox.simulator.scenario import Detail, Turn, TurnKind
 from kallyai_mcp.sandbox.simulator.simulated_call import Slot
-from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 
 Result = Literal["agreed", "declined", "needs_no_booking", "answered"]
 """The callee's answer to the request."""
@@ -51,48 +50,76 @@ class Caller:
         if turn.does == "hangs_up":
             self.is_over = True
             return
-        dialogue.say("AI", *self._replies(turn, words))
+        dialogue.say("AI", *self._reply_to(turn, words))
         dialogue.hold(turn.seconds)
         self.is_over = turn.does == "says_goodbye"
 
-    def _replies(self, turn: Turn, words: str) -> list[str]:
+    def _reply_to(self, turn: Turn, words: str) -> list[str]:
+        """What the assistant says, in sentences."""
         if turn.does == "says_goodbye":
             return [self._say("bye")]
         if not self._has_asked:
-            self._has_asked = True
-            first = self._context.first_question()
-            if first:
-                self.question = self.unasked.pop(0)
-            self.has_told_details = self._context.request.kind != "booking"  # there the callee asks for them
-            details = self._context.to_note() if self.has_told_details else []
-            return [*self._context.opening(), *details, *first]
-        books = turn.does == "agrees" and (turn.at is not None or turn.on is not None or self._accepted is not None)
-        if self.question is not None and turn.does in _ANSWERS and not books:
-            self.answers.append((self.question, words))
-            self.question = None
-            self.result = self.result or "answered"
-            return [self._say("thanks"), *self._next_question()]
+            return self._ask()
+        if self.question is not None and self._is_answer(turn):
+            return self._hear_answer(self.question, words)
+        return self._react_to(turn, words)
+
+    def _react_to(self, turn: Turn, words: str) -> list[str]:
+        """What the assistant says to a turn that answers no question of its own."""
         match turn.does:
             case "holds":
                 return [self._say("hold.wait")]
             case "asks":
-                return self._detail(turn)
+                return [self._detail(turn.about)]
             case "orders":
-                self.was_given_orders = True
-                return [self._say("orders.refused")]
+                return self._hear_orders()
             case "offers":
-                return self._offers(self._slot_of(turn))
+                return self._hear_offer(self._slot_of(turn))
             case "agrees":
-                return self._agrees(turn, words)
-            case "declines" | "needs_no_booking":
-                self.result = "declined" if turn.does == "declines" else "needs_no_booking"
-                self.words = words
-                return [self._say("understood"), *self._next_question()]
+                return self._hear_agreement(turn, words)
+            case "declines":
+                return self._end_with("declined", words, "understood")
+            case "needs_no_booking":
+                return self._end_with("needs_no_booking", words, "understood")
             case "answers":
-                self.result, self.words = "answered", words
-                return [self._say("thanks"), *self._next_question()]
+                return self._end_with("answered", words, "thanks")
             case _:
                 return [self._say("go_on")]
+
+    def _ask(self) -> list[str]:
+        """The assistant's first turn. What there is to note waits for a booking until the callee asks for it."""
+        self._has_asked = True
+        sentences = self._context.opening()
+        if self._context.request.kind != "booking":
+            self.has_told_details = True
+            sentences += self._context.to_note()
+        first = self._context.first_question()
+        if first:
+            self.question = self.unasked.pop(0)
+        return [*sentences, *first]
+
+    def _is_answer(self, turn: Turn) -> bool:
+        """Whether a turn answers a question; agreement to a day or time is about the request, whatever was asked."""
+        has_slot = turn.names_slot or self._accepted is not None
+        books = turn.does == "agrees" and has_slot
+        return turn.does in _ANSWERS and not books
+
+    def _hear_answer(self, question: str, words: str) -> list[str]:
+        self.answers.append((question, words))
+        self.question = None
+        if self.result is None:
+            self.result = "answered"
+        return self._then_ask("thanks")
+
+    def _end_with(self, result: Result, words: str, key: str) -> list[str]:
+        """Take the callee's words as the answer to the request."""
+        self.result = result
+        self.words = words
+        return self._then_ask(key)
+
+    def _then_ask(self, key: str, **facts: str) -> list[str]:
+        """A sentence, and the next question after it."""
+        return [self._say(key, **facts), *self._next_question()]
 
     def _next_question(self) -> list[str]:
         if not self.unasked or self.question is not None:
@@ -101,68 +128,78 @@ class Caller:
         self.question = self.unasked.pop(0)
         return [self._say(key, question=self.question)]
 
-    def _detail(self, turn: Turn) -> list[str]:
-        request, book = self._context.request, self._context.spoken
-        match turn.about:
+    def _hear_orders(self) -> list[str]:
+        self.was_given_orders = True
+        return [self._say("orders.refused")]
+
+    def _detail(self, about: Detail | None) -> str:
+        """What the callee wants to know, or that the assistant does not know it."""
+        context = self._context
+        request = context.request
+        book = context.spoken
+        match about:
             case "name":
-                return [self._say("name", under=self._context.under(book))]
+                return self._say("name", under=context.under(book))
             case "phone" if request.phone:
-                return [self._say("phone.given", phone=request.phone)]
+                return self._say("phone.given", phone=request.phone)
             case "party" if request.party is not None:
-                return [self._context.people(book)]
+                return context.people(book)
             case "time" if request.asked is not None:
-                return [self._say("about.moment", moment=book.moment(request.asked))]
+                return self._say("about.moment", moment=book.moment(request.asked))
             case "notes":
-                self.has_told_details = True
-                return [self._say("notes", description=book.quote(request.description)), *self._context.to_note()]
+                return self._notes()
             case _:
-                return [self._say("unknown")]
+                return self._say("unknown")
 
-    def _offers(self, slot: Slot) -> list[str]:
-        if not self._may_accept(slot):
-            self.refused_offer = slot
-            return [self._say("offer.refused")]
+    def _notes(self) -> str:
+        self.has_told_details = True
+        context = self._context
+        notes = self._say("notes", description=context.spoken.quote(context.request.description))
+        return " ".join([notes, *context.to_note()])
+
+    def _hear_offer(self, slot: Slot) -> list[str]:
+        if not self._context.request.allows(slot):
+            return self._refuse(slot)
         self._accepted = slot
-        asked, book = self._context.request.asked, self._context.spoken
-        is_same_day = asked is not None and asked.day == slot.day
-        offer = book.time(slot.at) if is_same_day and slot.at is not None else book.moment(slot)
-        return [self._say("offer.accepted", offer=offer)]
+        return [self._say("offer.accepted", offer=self._offered(slot))]
 
-    def _agrees(self, turn: Turn, words: str) -> list[str]:
-        request = self._context.request
+    def _refuse(self, slot: Slot) -> list[str]:
+        self.refused_offer = slot
+        return [self._say("offer.refused")]
+
+    def _offered(self, slot: Slot) -> str:
+        """An offer in words; its time is enough on the day asked for."""
+        book = self._context.spoken
+        asked = self._context.request.asked
+        is_same_day = asked is not None and asked.day == slot.day
+        if slot.at is None or not is_same_day:
+            return book.moment(slot)
+        return book.time(slot.at)
+
+    def _hear_agreement(self, turn: Turn, words: str) -> list[str]:
         self.words = words
+        request = self._context.request
         if request.kind == "cancel":
-            self.result = "agreed"
-            return [self._say("confirm"), *self._next_question()]
-        if turn.at is not None or turn.on is not None:
+            return self._end_with("agreed", words, "confirm")
+        if turn.names_slot:
             slot = self._slot_of(turn)
-            if slot != self._accepted and not self._may_accept(slot):
-                self.refused_offer = slot
-                return [self._say("offer.refused")]
+            if slot != self._accepted and not request.allows(slot):
+                return self._refuse(slot)
             self._accepted = slot
-        elif request.kind == "task" and self._accepted is None:
-            self.result = "answered"
-            return [self._say("thanks"), *self._next_question()]
-        self.result, self.slot = "agreed", self._accepted or request.asked
-        if self.slot is None or (self.slot.at is None and request.category is not TaskCategory.HOTEL):
-            self.slot = self._context.usual()  # nobody has named the time, so the assistant does
-            moment = self._context.spoken.moment(self.slot)
-            return [self._say("offer.accepted", offer=moment), *self._next_question()]
-        return [self._say("confirm"), *self._next_question()]
+        if request.kind == "task" and self._accepted is None:
+            return self._end_with("answered", words, "thanks")
+        return self._book(self._accepted or request.asked)
+
+    def _book(self, agreed: Slot | None) -> list[str]:
+        """Settle the day and time. If nobody has named the time, the assistant does."""
+        self.result = "agreed"
+        if agreed is not None and not self._context.request.leaves_open(agreed):
+            self.slot = agreed
+            return self._then_ask("confirm")
+        self.slot = self._context.usual()
+        return self._then_ask("offer.accepted", offer=self._context.spoken.moment(self.slot))
 
     def _slot_of(self, turn: Turn) -> Slot:
         """Return the day and time that a turn names; what it leaves out is as asked for."""
         like = self._accepted or self._context.request.asked or self._context.usual()
-        return Slot(turn.on or like.day, turn.at or like.at)
-
-    def _may_accept(self, slot: Slot) -> bool:
-        """Whether the assistant may agree to this time: it was asked for, was left open, or others are allowed."""
-        request = self._context.request
-        fits_day = request.asked is None or slot.day == request.asked.day
-        fits_time = request.at is None or slot.at == request.at or request.category is TaskCategory.HOTEL
-        times = f"{slot.at:%H:%M}" if slot.at is not None else ""
-        if fits_day and any(first <= times <= last for first, last in request.other_times):
-            return True
-        if request.kind == "move" and slot != request.asked:
-            return not request.keeps_time
-        return (fits_day and fits_time) or not request.keeps_time
+        return like.changed_to(turn.on, turn.at)

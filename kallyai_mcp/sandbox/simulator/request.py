@@ -1,67 +1,24 @@
-"""What a call is for. The fields of a submission decide it, and some forms of its instructions; nothing else does.
+"""What a call is for. The fields of a submission decide it, and its `instructions`; nothing else does.
 
-- An instruction that ends with a question mark is a question. So is a `task_description` that does, which comes first.
-  Each is asked in a turn of its own, in order, and the callee's next turn is the answer.
-- One that names the `call_id` of an earlier call, anywhere in the text, refers to the booking that this call left: a
-  date or time moves it. Without either, a task or a wish that says "cancel" cancels it, and any other leaves it as it
-  is. What is not given, such as the number of people, stays as it was.
-- `Departure: 2026-11-30.` or `Salida: 2026-11-30.` is when the guests of a hotel leave. The calendar event ends then.
-- `KEEPS_TIME` says that no other day or time may be agreed to. Without it, the assistant agrees to the one that the
-  callee offers. `ONLY_ASKS` says that nothing may be agreed to.
-- `If that time is taken, agree to one of these: 10:00-12:00, 15:00` (`Si esa hora no está libre, acepta una de estas:`)
-  allows these times on the day asked for, and no others.
-- Every other one is a wish that the callee is told, unless it begins as a limit does: "Do not", "Never", "Only", "If".
+- A task or an instruction that ends with a question mark is asked in a turn of its own, the task first, and the
+  callee's next turn is the answer.
+- An instruction that names an earlier call refers to the booking that this call left: a date or time moves it. Without
+  either, a task or a wish that says "cancel" cancels it, and any other leaves it as it is. What is not given, such as
+  the number of people, stays as it was.
+- The assistant agrees to another time that the callee offers, unless an instruction forbids it.
 """
 
-import re
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from typing import Final, Literal
+from datetime import date, time
+from typing import Literal, NamedTuple
 
+from kallyai_mcp.sandbox.simulator.instructions import Instructions, Span, is_question, one_line, says_cancel
 from kallyai_mcp.sandbox.simulator.phrasebook import phone_in_words
 from kallyai_mcp.sandbox.simulator.simulated_call import Booking, Slot
 from kallyai_mcp.sandbox.simulator.submission import Submission, TaskCategory
 
 Kind = Literal["booking", "move", "cancel", "task"]
 """A new booking, a change or a cancellation of an earlier one, or anything else, which books nothing."""
-
-KEEPS_TIME: Final = frozenset(
-    {
-        "Do not agree to a day or time other than the one asked for.",
-        "No aceptes un día ni una hora distintos de los pedidos.",
-    }
-)
-"""The instruction that forbids another day or time. Without it, the assistant agrees to the closest one."""
-
-ONLY_ASKS: Final = frozenset(
-    {
-        "Only ask. Do not book, order, or agree to anything.",
-        "Solo pregunta. No reserves, no pidas y no aceptes nada.",
-    }
-)
-"""The instruction that forbids every agreement."""
-
-_DEPARTURE: Final = re.compile(r"(?:Departure|Salida): (\d{4}-\d\d-\d\d)\.?", re.ASCII)
-_OTHER_TIMES: Final = re.compile(r"(?:If that time is taken, agree to|Si esa hora no está libre, acepta) [^:]+: (.+)")
-_SPAN: Final = re.compile(r"([0-2]?\d:[0-5]\d)(?: ?[-\u2013] ?([0-2]?\d:[0-5]\d))?", re.ASCII)
-_LIMIT: Final = re.compile(r"(?:do not|don't|never|nunca|no (?:aceptes|reserves)|only|solo|if|si)\b", re.IGNORECASE)
-_PART_OF_SENTENCE: Final = re.compile(r"[.,;:!?]")
-_CANCELS: Final = re.compile(
-    r"\b(?:cancel(?:s|ing)?|call(?:s|ing)? off|cancel(?:a|ar|e|es)|anul(?:a|ar|e|es))\b", re.IGNORECASE
-)
-_NOT: Final = re.compile(r"\b(?:not|never|no|nunca|sin|without)\b|n['\u2019]t\b", re.IGNORECASE)
-_CALL_ID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
-_USUAL: Final = {
-    TaskCategory.RESTAURANT: time(20, 0),
-    TaskCategory.CLINIC: time(9, 40),
-    TaskCategory.GENERAL: time(11, 0),
-}
-_CLOCK: Final = re.compile(r"\b(\d{1,2})(?:[:.](\d\d))? ?(am|pm)?\b", re.IGNORECASE)
-_PARTS_OF_DAY: Final = (
-    (re.compile(r"\b(?:evening|night|noche)\b", re.IGNORECASE), time(20, 30)),
-    (re.compile(r"\b(?:afternoon|tarde)\b", re.IGNORECASE), time(16, 0)),
-    (re.compile(r"\b(?:morning|mañana)\b", re.IGNORECASE), time(10, 30)),
-)
 
 
 @dataclass(frozen=True)
@@ -85,133 +42,167 @@ class Request:
     asked: Slot | None
     at: time | None
     departs: date | None
-    other_times: tuple[tuple[str, str], ...]
+    other_times: tuple[Span, ...]
     preference: str | None
     urgent: bool
     earlier: Booking | None
     keeps_time: bool
 
+    @property
+    def is_question(self) -> bool:
+        """Whether the call is about one question, its task."""
+        return self.kind == "task" and is_question(self.description)
+
+    @property
+    def is_stay(self) -> bool:
+        """Whether it is about a room, where only the days count."""
+        return self.category is TaskCategory.HOTEL
+
+    @property
+    def booked_name(self) -> str | None:
+        """The name under which the callee finds the booking; that of the earlier one, if it has one."""
+        earlier = self.earlier.name if self.earlier is not None else None
+        return earlier or self.name
+
+    def leaves_open(self, slot: Slot) -> bool:
+        """Whether a day still needs a time."""
+        return slot.at is None and not self.is_stay
+
+    def allows(self, slot: Slot) -> bool:
+        """Whether the assistant may agree to a day and time: it was asked for, was left open, or others are allowed."""
+        return not self.keeps_time or self._is_as_asked(slot) or self._is_other_time(slot)
+
+    def _is_as_asked(self, slot: Slot) -> bool:
+        if self.kind == "move":
+            return slot == self.asked
+        fits_time = self.at is None or self.is_stay or slot.at == self.at
+        return fits_time and self._fits_day(slot)
+
+    def _is_other_time(self, slot: Slot) -> bool:
+        at = slot.at
+        if at is None or not self._fits_day(slot):
+            return False
+        return any(span.has(at) for span in self.other_times)
+
+    def _fits_day(self, slot: Slot) -> bool:
+        return self.asked is None or slot.day == self.asked.day
+
+
+class _Booked(NamedTuple):
+    """What is booked: as the submission says, and otherwise as it was."""
+
+    category: TaskCategory
+    name: str | None
+    party: int | None
+
 
 def parse_request(
     submission: Submission, bookings: tuple[Booking, ...], *, ignores_instructions: bool, is_booked: bool
 ) -> Request:
-    """Return what the call is for; `validation.check` has accepted the submission."""
-    description = (one_line(submission.task_description) or "").rstrip(".") or submission.task_description
-    instructions = [text for each in submission.additional_instructions or () if (text := one_line(each))]
-    questions = [text for text in instructions if text.endswith("?")]
-    ids = [id_ for text in instructions if text not in questions for id_ in _CALL_ID.findall(text.lower())]
-    earlier = _booking_of(ids, bookings)
-    day = submission.appointment_date
-    at = time.fromisoformat(submission.appointment_time) if submission.appointment_time is not None else None
-    only_asks = not ignores_instructions and not ONLY_ASKS.isdisjoint(instructions)
-    kind: Kind = "task"
-    if ids and not only_asks:
-        kind = _kind_about_booking(submission, [description, *filter(_is_wish, instructions)])
-    elif not only_asks and (day or is_booked) and not description.endswith("?"):
-        kind = "booking"
-    if kind == "task" and description.endswith("?"):
-        questions.insert(0, description)
-    asked = Slot(day, at) if day is not None else None
-    if kind == "move" and earlier is not None:
-        asked = Slot(day or earlier.slot.day, at or earlier.slot.at)
-    category = submission.task_category if earlier is None else earlier.category
-    departs = _departure(instructions) if category is TaskCategory.HOTEL else None
-    if departs is None and earlier is not None and earlier.departs is not None and asked is not None:
-        departs = asked.day + (earlier.departs - earlier.slot.day)
-    phone, other_times = one_line(submission.user_phone), _other_times(instructions)
+    """Return what the call is for; `validation.check` has accepted the submission.
+
+    `ignores_instructions`: the assistant agrees to what is forbidden. `is_booked`: the callee will name a day or time.
+    """
+    instructions = Instructions.read(submission.additional_instructions or ())
+    description = _description(submission.task_description)
+    earlier = _booking_of(instructions.call_ids, bookings)
+    if instructions.only_asks and not ignores_instructions:
+        kind: Kind = "task"
+    elif instructions.call_ids:
+        kind = _kind_about_booking(submission, [description, *instructions.wishes])
+    else:
+        kind = _kind_without_booking(submission, description, is_booked=is_booked)
+    asked = _asked(kind, submission, earlier)
+    what = _booked(submission, earlier)
     return Request(
         kind=kind,
-        category=category,
+        category=what.category,
         number=phone_in_words(submission.respondent_phone or ""),
         description=description,
-        questions=tuple(questions),
-        wishes=tuple(text.rstrip(".") for text in instructions if _is_wish(text)),
+        questions=_questions(kind, description, instructions),
+        wishes=instructions.wishes,
         business=one_line(submission.business_name),
-        name=one_line(submission.user_name) or (earlier.name if earlier is not None else None),
-        phone=phone and phone_in_words(phone),
-        party=submission.party_size or (earlier.party if earlier is not None else None),
+        name=what.name,
+        phone=_callback_number(submission),
+        party=what.party,
         asked=asked,
-        at=at,
-        departs=departs,
-        other_times=other_times,
+        at=_time_of(submission),
+        departs=_departure(what.category, instructions, earlier, asked),
+        other_times=instructions.other_times,
         preference=one_line(submission.time_preference_text),
         urgent=bool(submission.is_urgent),
         earlier=earlier,
-        keeps_time=not ignores_instructions and (not KEEPS_TIME.isdisjoint(instructions) or bool(other_times)),
+        keeps_time=instructions.keeps_time and not ignores_instructions,
     )
 
 
-def _kind_about_booking(submission: Submission, texts: list[str]) -> Kind:
-    """Return what a call about an earlier booking is for; `texts` are its task and the wishes."""
+def _description(task: str) -> str:
+    """The task on one line, without its last period; a task of nothing but periods stays as it is."""
+    return " ".join(task.split()).rstrip(".") or task
+
+
+def _kind_about_booking(submission: Submission, told: list[str]) -> Kind:
+    """What a call about an earlier booking is for; `told` are its task and the wishes."""
     if submission.appointment_date or submission.appointment_time:
         return "move"
-    return "cancel" if any(map(_says_cancel, texts)) else "task"
+    return "cancel" if any(map(says_cancel, told)) else "task"
 
 
-def _says_cancel(text: str) -> bool:
-    """Whether a text tells the assistant to cancel something: a part of the sentence does, without a "not"."""
-    parts = _PART_OF_SENTENCE.split(text)
-    return any(_CANCELS.search(part) is not None and _NOT.search(part) is None for part in parts)
+def _kind_without_booking(submission: Submission, description: str, *, is_booked: bool) -> Kind:
+    if is_question(description):
+        return "task"
+    has_day = submission.appointment_date is not None or is_booked
+    return "booking" if has_day else "task"
 
 
-def _is_wish(text: str) -> bool:
-    is_form = text.endswith("?") or _CALL_ID.search(text) or _DEPARTURE.fullmatch(text) or _LIMIT.match(text)
-    return not is_form
+def _questions(kind: Kind, description: str, instructions: Instructions) -> tuple[str, ...]:
+    """Every question of the call, in order; a task that is one comes first."""
+    asks_task = kind == "task" and is_question(description)
+    first = [description] if asks_task else []
+    return (*first, *instructions.questions)
 
 
-def _booking_of(ids: list[str], bookings: tuple[Booking, ...]) -> Booking | None:
+def _booking_of(call_ids: tuple[str, ...], bookings: tuple[Booking, ...]) -> Booking | None:
     """Return the newest state of the booking of one of these calls; None if there is none or it was canceled."""
-    booking_id = next((each.booking_id for each in bookings if each.call_id in ids), None)
+    booking_id = next((each.booking_id for each in bookings if each.call_id in call_ids), None)
     newest = next((each for each in reversed(bookings) if each.booking_id == booking_id), None)
-    return newest if newest is not None and not newest.is_canceled else None
+    if newest is None or newest.is_canceled:
+        return None
+    return newest
 
 
-def usual(request: Request, day: date, now: datetime) -> Slot:
-    """Return what the callee proposes for a day without a time; the next day if it is too late on this one."""
-    if request.category is TaskCategory.HOTEL:
-        return Slot(day, None)
-    at = request.at or _preferred(request.preference) or _USUAL[request.category]
-    earliest = now.replace(tzinfo=None) + timedelta(hours=1)
-    return Slot(day if datetime.combine(day, at) >= earliest else day + timedelta(days=1), at)
+def _booked(submission: Submission, earlier: Booking | None) -> _Booked:
+    given = _Booked(submission.task_category, one_line(submission.user_name), submission.party_size)
+    if earlier is None:
+        return given
+    return _Booked(earlier.category, given.name or earlier.name, given.party or earlier.party)
 
 
-def alternative(request: Request, now: datetime) -> Slot:
-    """Return what the callee offers in place of the time asked for: an hour and a half later, else the next day."""
-    if request.asked is None:
-        return usual(request, now.date() + timedelta(days=1), now)
-    day, at = request.asked
-    if at is None or request.category is TaskCategory.HOTEL:
-        return usual(request, day + timedelta(days=1), now)
-    later = datetime.combine(day, at) + timedelta(minutes=90)
-    return Slot(day, later.time()) if later.date() == day else Slot(later.date(), at)
+def _asked(kind: Kind, submission: Submission, earlier: Booking | None) -> Slot | None:
+    """The day and time asked for; a move keeps the one that is not given."""
+    day = submission.appointment_date
+    if kind == "move" and earlier is not None:
+        return earlier.slot.changed_to(day, _time_of(submission))
+    return None if day is None else Slot(day, _time_of(submission))
 
 
-def one_line(text: str | None) -> str | None:
-    """Return `text` with single spaces; None if nothing is left."""
-    return " ".join(text.split()) or None if text is not None else None
+def _time_of(submission: Submission) -> time | None:
+    at = submission.appointment_time
+    return None if at is None else time.fromisoformat(at)
 
 
-def _other_times(instructions: list[str]) -> tuple[tuple[str, str], ...]:
-    """Return the other times that may be agreed to, each as the first and the last one, in the form HH:MM."""
-    found = [_OTHER_TIMES.fullmatch(text) for text in instructions]
-    spans = [span for each in found if each for span in _SPAN.findall(each[1])]
-    return tuple((first.zfill(5), (last or first).zfill(5)) for first, last in spans)
+def _departure(
+    category: TaskCategory, instructions: Instructions, earlier: Booking | None, asked: Slot | None
+) -> date | None:
+    """The day on which guests leave: as an instruction says, else after as many nights as before."""
+    if category is TaskCategory.HOTEL and instructions.departure is not None:
+        return instructions.departure
+    stay = earlier.stay if earlier is not None else None
+    if stay is None or asked is None:
+        return None
+    return asked.day + stay
 
 
-def _departure(instructions: list[str]) -> date | None:
-    """Return the day of departure; None if no instruction names one, or names a day that does not exist."""
-    for text in instructions:
-        if found := _DEPARTURE.fullmatch(text):
-            try:
-                return date.fromisoformat(found[1])
-            except ValueError:
-                return None
-    return None
-
-
-def _preferred(preference: str | None) -> time | None:
-    """Return the time that a preference names, such as "after 5pm" or "morning"; None for other words."""
-    if (clock := _CLOCK.search(preference or "")) and int(clock[1]) < 24 and int(clock[2] or 0) < 60:
-        afternoon = 12 if (clock[3] or "").lower() == "pm" and int(clock[1]) < 12 else 0
-        return time(int(clock[1]) + afternoon, int(clock[2] or 0))
-    return next((at for words, at in _PARTS_OF_DAY if words.search(preference or "")), None)
+def _callback_number(submission: Submission) -> str | None:
+    phone = one_line(submission.user_phone)
+    return None if phone is None else phone_in_words(phone)

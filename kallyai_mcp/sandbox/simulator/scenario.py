@@ -45,6 +45,9 @@ TurnKind = Literal[
 Detail = Literal["name", "phone", "party", "time", "notes"]
 """What a callee asks for: the user's name, a number to call back, how many people, the time, or anything to note."""
 
+_KEYS_OF_PLAYED = {"does", "seconds", "refusal", "loses_the_answer"}
+"""What a line can have on which somebody plays the callee."""
+
 HH_MM = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 E164 = r"^\+[1-9][0-9]{4,14}$"
 """The pattern of a number with a country code."""
@@ -114,9 +117,8 @@ class Turn(_Strict):
     @classmethod
     def _words_alone(cls, value: Any) -> Any:
         """Take a text, or a text in both languages, as a turn of words."""
-        is_text = isinstance(value, str | BilingualText) or (
-            isinstance(value, Mapping) and value.keys() == {"en", "es"}
-        )
+        has_both_languages = isinstance(value, Mapping) and value.keys() == {"en", "es"}
+        is_text = isinstance(value, str | BilingualText) or has_both_languages
         return {"says": value} if is_text else value
 
     @model_validator(mode="after")
@@ -125,9 +127,14 @@ class Turn(_Strict):
             raise ValueError("`says` is missing: only `hangs_up` needs no words")
         if self.about is not None and self.does != "asks":
             raise ValueError("`about` needs `does` to be `asks`")
-        if (self.at is not None or self.on is not None) and self.does not in ("offers", "agrees"):
+        if self.names_slot and self.does not in ("offers", "agrees"):
             raise ValueError("`at` and `on` need `does` to be `offers` or `agrees`")
         return self
+
+    @property
+    def names_slot(self) -> bool:
+        """Whether the callee names a day or a time."""
+        return self.at is not None or self.on is not None
 
     def words(self, language: str) -> str:
         """What the callee says in `language`; empty if nothing."""
@@ -172,12 +179,19 @@ class Scenario(_Strict):
     def _fits(self) -> Self:
         if self.does == "answers" and self.answer is None:
             raise ValueError("`answers` needs `answer`, the words of the answer")
-        if (self.at is not None or self.on is not None) and self.does != "agrees":
+        if self.names_slot and self.does != "agrees":
             raise ValueError("`at` and `on` need `does` to be `agrees`")
-        set_keys = {name for name, key in Scenario.model_fields.items() if getattr(self, name) != key.default}
-        if self.does == "is_played" and set_keys - {"does", "seconds", "refusal", "loses_the_answer"}:
+        if self.does == "is_played" and self._set_keys() - _KEYS_OF_PLAYED:
             raise ValueError("`is_played` can have only `seconds`, `refusal`, and `loses_the_answer`")
         return self
+
+    def _set_keys(self) -> set[str]:
+        return {name for name, key in Scenario.model_fields.items() if getattr(self, name) != key.default}
+
+    @property
+    def names_slot(self) -> bool:
+        """Whether only one day or time is free."""
+        return self.at is not None or self.on is not None
 
 
 class LineScript(Scenario):

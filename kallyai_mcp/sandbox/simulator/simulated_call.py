@@ -1,7 +1,7 @@
 """What a simulation takes and returns: what was said, bookings, appointments, and how a call ended."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
@@ -65,6 +65,10 @@ class Slot(NamedTuple):
     day: date
     at: time | None
 
+    def changed_to(self, day: date | None, at: time | None) -> "Slot":
+        """This slot with another day or time; None keeps the one that it has."""
+        return Slot(day or self.day, at or self.at)
+
 
 @dataclass(frozen=True)
 class Booking:
@@ -78,6 +82,11 @@ class Booking:
     slot: Slot
     departs: date | None = None
     is_canceled: bool = False
+
+    @property
+    def stay(self) -> timedelta | None:
+        """How long the guests stay; None without a departure."""
+        return None if self.departs is None else self.departs - self.slot.day
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from kallyai_mcp.sandbox.simulator.caller import Caller
 from kallyai_mcp.sandbox.simulator.endings import ending_of, incomplete
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
 from kallyai_mcp.sandbox.simulator.request import parse_request
-from kallyai_mcp.sandbox.simulator.scenario import Scenario, Turn
+from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Scenario, Turn
 from kallyai_mcp.sandbox.simulator.simulated_call import Booking, Dialogue, Ending, SimulatedCall
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
@@ -71,9 +71,10 @@ def _context(facts: CallFacts, scenario: Scenario) -> CallContext:
         submission,
         facts.bookings,
         ignores_instructions=scenario.ignores_instructions,
-        is_booked=scenario.at is not None or scenario.on is not None,
+        is_booked=scenario.names_slot,
     )
-    number, today = submission.respondent_phone or "", local.date()
+    number = submission.respondent_phone or ""
+    today = local.date()
     return CallContext(
         request=request,
         scenario=scenario,
@@ -86,19 +87,23 @@ def _context(facts: CallFacts, scenario: Scenario) -> CallContext:
 
 
 def _finished(context: CallContext, ending: Ending) -> SimulatedCall:
-    scenario, language = context.scenario, context.written.language
-    highlights, next_steps = ending.highlights, ending.next_steps
-    if scenario.highlights is not None:
-        highlights = scenario.highlights.in_language(language)
-    if scenario.next_steps is not None:
-        next_steps = scenario.next_steps.in_language(language)
-    has_event = ending.slot is not None and scenario.has_event
+    scenario = context.scenario
+    language = context.written.language
+    highlights = _in_place_of(ending.highlights, scenario.highlights, language)
+    event = None
+    if ending.slot is not None and scenario.has_event:
+        event = context.event(ending.slot, highlights)
     return SimulatedCall(
         status=ending.status,
         highlights=highlights,
-        next_steps=next_steps,
-        event=context.event(ending.slot, highlights) if has_event and ending.slot is not None else None,
+        next_steps=_in_place_of(ending.next_steps, scenario.next_steps, language),
+        event=event,
         booking=ending.booking,
         duration_seconds=context.dialogue.duration_seconds,
         entries=context.dialogue.entries if scenario.has_transcript else (),
     )
+
+
+def _in_place_of(text: str, given: BilingualText | None, language: str) -> str:
+    """The sandbox's own text, or the one that a scenario gives in its place."""
+    return text if given is None else given.in_language(language)
