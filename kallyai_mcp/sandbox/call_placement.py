@@ -17,6 +17,8 @@ from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.call_table import Call, outcome_of, remember
 from kallyai_mcp.sandbox.errors import ApiError, refusal
 from kallyai_mcp.sandbox.schemas import CallCreateRequest
+from kallyai_mcp.sandbox.simulator.scenario import Scenario
+from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
 from kallyai_mcp.sandbox.simulator.simulation import CallFacts, simulate
 from kallyai_mcp.sandbox.state import Sandbox
 
@@ -62,53 +64,66 @@ def _place(
     client_id: str | None,
 ) -> Placed:
     fingerprint = _fingerprint(request)
+    now = sandbox.clock.now()
     is_generated = key is None and client_id is not None
     if is_generated:
         key = uuid.uuid5(_KEY_NAMESPACE, f"{client_id} {fingerprint}")
-    now = sandbox.clock.now()
     known = call_table.by_key(db, account.id, str(key)) if key is not None else None
-    if known is not None and is_generated and now >= known.ends_at + _GENERATED_KEY_LIFETIME:
+    if known is not None:
+        if not is_generated or now < known.ends_at + _GENERATED_KEY_LIFETIME:
+            return _placed_before(known, fingerprint)
         call_table.forget_key(db, known)
-    elif known is not None:
-        if known.fingerprint != fingerprint:
-            raise ApiError(
-                409,
-                "idempotency_key_reused",
-                "This Idempotency-Key was used with another request",
-                f"It placed call {known.call_id}; use a new key for a new call",
-            )
-        return Placed(known)
     number = validation.check(request.submission, account, ZoneInfo(request.timezone), now)
     scenario = sandbox.lines.take(db, number)
-    usage = quota.usage(db, account, now)
+    _check_allowed(scenario, number, quota.usage(db, account, now))
+    call_id = str(uuid.uuid4())
+    bookings = call_table.bookings_with(db, number)
+    facts = CallFacts(request.submission, now, request.timezone, call_id, bookings)
+    result = simulate(facts, scenario)
+    call = Call(
+        call_id=call_id,
+        account_id=account.id,
+        idempotency_key=None if key is None else str(key),
+        fingerprint=fingerprint,
+        started_at=now,
+        ends_at=now + timedelta(seconds=_seconds(result, scenario, sandbox.speed)),
+        submission=request.submission.model_dump(mode="json", exclude_none=True),
+        **outcome_of(result, facts),
+    )
+    call_table.add(db, call)
+    if scenario.does == "is_played":
+        played = (call_id, number, request.timezone)
+        db.execute("INSERT INTO played_calls (call_id, number, timezone) VALUES (?, ?, ?)", played)
+    remember(db, number, result)
+    return Placed(call, loses_answer=scenario.loses_the_answer)
+
+
+def _placed_before(known: Call, fingerprint: str) -> Placed:
+    """The call that a request with its Idempotency-Key asks for again."""
+    if known.fingerprint != fingerprint:
+        raise ApiError(
+            409,
+            "idempotency_key_reused",
+            "This Idempotency-Key was used with another request",
+            f"It placed call {known.call_id}; use a new key for a new call",
+        )
+    return Placed(known)
+
+
+def _check_allowed(scenario: Scenario, number: str, usage: quota.Usage) -> None:
+    """Raise the error of a call that its line refuses, or that the plan does not cover."""
     if scenario.refusal == "quota_exceeded":
         raise usage.exceeded()
     if scenario.refusal is not None:
         raise refusal(scenario.refusal, f"This is what the sandbox's scenario for {number} says")
     usage.check_left()
-    call_id = str(uuid.uuid4())
-    bookings = call_table.bookings_with(db, number)
-    facts = CallFacts(request.submission, now, request.timezone, call_id, bookings)
-    result = simulate(facts, scenario)
-    is_played = scenario.does == "is_played"
-    speed = 1 if is_played else sandbox.speed
-    lasts = result.duration_seconds / speed if scenario.seconds is None else scenario.seconds
-    call = Call(
-        call_id=call_id,
-        account_id=account.id,
-        idempotency_key=str(key) if key is not None else None,
-        fingerprint=fingerprint,
-        started_at=now,
-        ends_at=now + timedelta(seconds=lasts),
-        submission=request.submission.model_dump(mode="json", exclude_none=True),
-        **outcome_of(result, facts),
-    )
-    call_table.add(db, call)
-    if is_played:
-        played = (call_id, number, request.timezone)
-        db.execute("INSERT INTO played_calls (call_id, number, timezone) VALUES (?, ?, ?)", played)
-    remember(db, number, result)
-    return Placed(call, loses_answer=scenario.loses_the_answer)
+
+
+def _seconds(result: SimulatedCall, scenario: Scenario, speed: float) -> float:
+    """How long a call lasts by the clock. A person who plays the callee has real time to pick up."""
+    if scenario.seconds is not None:
+        return scenario.seconds
+    return result.duration_seconds if scenario.does == "is_played" else result.duration_seconds / speed
 
 
 def _fingerprint(request: CallCreateRequest) -> str:

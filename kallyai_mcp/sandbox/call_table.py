@@ -3,9 +3,10 @@
 import json
 import math
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from kallyai_mcp.sandbox.schemas import RefusedCall
 from kallyai_mcp.sandbox.simulator.calendar import ics
@@ -15,6 +16,9 @@ from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 
 IN_PROGRESS = "in_progress"
 """The status of a call that has not ended. The reference lists final statuses only."""
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,6 +58,11 @@ class Call:
         return vars(self) | {"status": IN_PROGRESS} | dict.fromkeys(outcome)
 
 
+def _if_there(make: Callable[[_Given], _Made], value: _Given | None) -> _Made | None:
+    """What a function makes of a value; None of None, which is NULL in the database."""
+    return None if value is None else make(value)
+
+
 def _micros(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
@@ -61,7 +70,7 @@ def _micros(moment: datetime) -> int:
 def _row(call: Call) -> dict[str, Any]:
     """The row of a call by column, in the order of the table; the reverse of `read`."""
     times = {name: _micros(getattr(call, name)) for name in ("started_at", "ends_at")}
-    transcript = json.dumps(call.transcript) if call.transcript is not None else None
+    transcript = _if_there(json.dumps, call.transcript)
     return {**vars(call), **times, "transcript": transcript, "submission": json.dumps(call.submission)}
 
 
@@ -71,7 +80,7 @@ def read(row: sqlite3.Row | dict[str, Any]) -> Call:
     for name in ("started_at", "ends_at"):
         values[name] = _EPOCH + timedelta(microseconds=values[name])
     for name in ("transcript", "submission"):
-        values[name] = None if values[name] is None else json.loads(values[name])
+        values[name] = _if_there(json.loads, values[name])
     return Call(**values)
 
 
@@ -94,13 +103,13 @@ def change_outcome(db: sqlite3.Connection, call: Call) -> None:
 def by_id(db: sqlite3.Connection, account_id: str, call_id: str) -> Call | None:
     """Return the account's call with this id, or None; calls of other accounts are not found."""
     row = db.execute("SELECT * FROM calls WHERE account_id = ? AND call_id = ?", (account_id, call_id)).fetchone()
-    return read(row) if row else None
+    return _if_there(read, row)
 
 
 def by_key(db: sqlite3.Connection, account_id: str, key: str) -> Call | None:
     """Return the account's call that was placed with this Idempotency-Key, or None."""
     row = db.execute("SELECT * FROM calls WHERE account_id = ? AND idempotency_key = ?", (account_id, key)).fetchone()
-    return read(row) if row else None
+    return _if_there(read, row)
 
 
 def forget_key(db: sqlite3.Connection, call: Call) -> None:
@@ -118,7 +127,6 @@ def all_calls(db: sqlite3.Connection) -> list[Call]:
 
 def outcome_of(result: SimulatedCall, facts: CallFacts) -> dict[str, Any]:
     """Return the fields of `Call` that follow from a simulation."""
-    event = result.event
     entries = [
         {"speaker": entry.speaker, "content": entry.content, "timestamp": timestamp(entry.at_seconds)}
         for entry in result.entries
@@ -130,7 +138,7 @@ def outcome_of(result: SimulatedCall, facts: CallFacts) -> dict[str, Any]:
         "duration_seconds": result.duration_seconds,
         "tenths": math.ceil(round(result.duration_seconds / 6, 6)),
         "transcript": entries or None,
-        "calendar": ics(event, call_id=facts.call_id, now=facts.now) if event is not None else None,
+        "calendar": _if_there(lambda event: ics(event, call_id=facts.call_id, now=facts.now), result.event),
     }
 
 
@@ -138,9 +146,9 @@ def bookings_with(db: sqlite3.Connection, number: str) -> tuple[Booking, ...]:
     """Return what calls to a number (E.164) have booked, moved, or canceled, of all accounts, oldest first."""
     found = []
     for row in db.execute("SELECT * FROM bookings WHERE number = ? ORDER BY rowid", (number,)):
-        slot = Slot(date.fromisoformat(row["day"]), time.fromisoformat(row["at"]) if row["at"] is not None else None)
+        slot = Slot(date.fromisoformat(row["day"]), _if_there(time.fromisoformat, row["at"]))
         who = (row["call_id"], row["booking_id"], row["name"], TaskCategory(row["category"]), row["party"])
-        departs = date.fromisoformat(row["departs"]) if row["departs"] is not None else None
+        departs = _if_there(date.fromisoformat, row["departs"])
         found.append(Booking(*who, slot, departs, bool(row["is_canceled"])))
     return tuple(found)
 
@@ -149,9 +157,9 @@ def remember(db: sqlite3.Connection, number: str, result: SimulatedCall) -> None
     """Store what the callee of a number (E.164) remembers of a call: a booking that was made, moved, or canceled."""
     if (made := result.booking) is None:
         return
-    at = made.slot.at.isoformat() if made.slot.at is not None else None
+    at = _if_there(time.isoformat, made.slot.at)
     who = (made.call_id, number, made.booking_id, made.name, made.category, made.party)
-    departs = made.departs.isoformat() if made.departs is not None else None
+    departs = _if_there(date.isoformat, made.departs)
     values = (*who, made.slot.day.isoformat(), at, made.is_canceled, departs)
     db.execute("INSERT INTO bookings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 

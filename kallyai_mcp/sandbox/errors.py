@@ -50,7 +50,8 @@ _REFUSAL_RESPONSES: dict[RefusalCode, tuple[int, str, str]] = {
 def refusal(code: RefusalCode, reason: str | None = None) -> ApiError:
     """Return the error with which a call is refused, for every code except `quota_exceeded`."""
     status, message, why = _REFUSAL_RESPONSES[code]
-    return ApiError(status, code, message, reason or why, {"Retry-After": "1"} if status == 429 else None)
+    headers = {"Retry-After": "1"} if status == 429 else None
+    return ApiError(status, code, message, reason or why, headers)
 
 
 class QuotaExceededError(ApiError):
@@ -77,7 +78,7 @@ def _respond(error: ApiError) -> JSONResponse:
 
 def validation_reason(error: RequestValidationError) -> str:
     """Return the `details.reason` of a request that is not valid: its fields, and what is wrong with each."""
-    reasons = (f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors())
+    reasons = [f"{'.'.join(map(str, each['loc'][1:])) or 'body'}: {each['msg']}" for each in error.errors()]
     # A field name in JSON may contain a lone surrogate, which can't be encoded as UTF-8.
     return "; ".join(reasons).encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -97,7 +98,8 @@ def install_error_handlers(app: FastAPI) -> None:
     async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 400:  # FastAPI could not decode the body
             return _respond(ApiError(400, "validation_error", "The request is not valid", str(error.detail)))
-        phrase, headers = HTTPStatus(error.status_code).phrase, dict(error.headers or {})
+        phrase = HTTPStatus(error.status_code).phrase
+        headers = dict(error.headers or {})
         reason = f"There is nothing at {request.url.path}"
         if error.status_code == 405:
             allowed = _methods(app, request)

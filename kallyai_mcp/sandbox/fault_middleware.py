@@ -143,7 +143,9 @@ async def notify_placed(scope: Scope, *, loses_answer: bool) -> None:
 
     `loses_answer`: the line's scenario says that the answer to this request is lost.
     """
-    end = scope.get(_PLACED) or (scope.get(_LOST) if loses_answer else None)
+    end = scope.get(_PLACED)
+    if end is None and loses_answer:
+        end = scope.get(_LOST)
     if end is not None:
         end()
         await anyio.sleep_forever()

@@ -99,13 +99,15 @@ def replace(db: sqlite3.Connection, plan: FaultPlan) -> None:
 
 def take(db: sqlite3.Connection, method: str, path: str) -> tuple[int, Fault] | None:
     """Return the fault for a new request, with one of its times used, and its id; None if no fault matches."""
-    paths = (path, "*" if not path.startswith(CONTROL_PREFIX) else path)
+    wildcard = path if path.startswith(CONTROL_PREFIX) else "*"
     row = db.execute(
         "UPDATE faults SET times_left = times_left - 1 WHERE id = (SELECT id FROM faults"
         " WHERE method = ? AND path IN (?, ?) AND times_left > 0 ORDER BY id LIMIT 1) RETURNING id, fault",
-        (method, *paths),
+        (method, path, wildcard),
     ).fetchone()
-    return (row["id"], Fault.model_validate_json(row["fault"])) if row else None
+    if row is None:
+        return None
+    return row["id"], Fault.model_validate_json(row["fault"])
 
 
 def settle(db: sqlite3.Connection, fault_id: int, *, happened: bool) -> None:
@@ -116,9 +118,11 @@ def settle(db: sqlite3.Connection, fault_id: int, *, happened: bool) -> None:
 
 def state(db: sqlite3.Connection) -> FaultState:
     """Return the faults that are left, and a count for every kind that was set, also if it is 0."""
-    left, happened = [], dict[Kind, int]()
+    left = []
+    happened: dict[Kind, int] = {}
     for row in db.execute("SELECT * FROM faults ORDER BY id"):
         fault = Fault.model_validate_json(row["fault"])
         happened[fault.kind] = happened.get(fault.kind, 0) + row["happened"]
-        left += [fault.model_copy(update={"times": row["times_left"]})] if row["times_left"] else []
+        if row["times_left"]:
+            left.append(fault.model_copy(update={"times": row["times_left"]}))
     return FaultState(faults=left, happened=happened)

@@ -21,8 +21,9 @@ class Lines:
         """Whether somebody may play the callee on one of the lines."""
         with self._store.transaction() as db:
             rows = db.execute("SELECT script FROM lines WHERE script IS NOT NULL").fetchall()
-        scripts = [self._default, *self._initial.values(), *(LineScript.model_validate_json(row[0]) for row in rows)]
-        return any(each.does == "is_played" for script in scripts for each in (script, *script.then))
+        set_by_tests = [LineScript.model_validate_json(row["script"]) for row in rows]
+        scripts = [self._default, *self._initial.values(), *set_by_tests]
+        return any(script.can_be_played for script in scripts)
 
     def of(self, number: str) -> LineScript:
         """Return what happens on the line with this number (E.164)."""
@@ -31,7 +32,9 @@ class Lines:
 
     def _of(self, db: sqlite3.Connection, number: str) -> LineScript:
         row = db.execute("SELECT script FROM lines WHERE number = ? AND script IS NOT NULL", (number,)).fetchone()
-        return LineScript.model_validate_json(row[0]) if row else self._initial.get(number, self._default)
+        if row is None:
+            return self._initial.get(number, self._default)
+        return LineScript.model_validate_json(row["script"])
 
     def set(self, number: str, script: LineScript | None) -> None:
         """Set what happens on a line, None: as the sandbox started. The next call to it is its first."""

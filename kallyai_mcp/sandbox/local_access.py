@@ -19,8 +19,9 @@ def _is_this_machine(host: str) -> bool:
         address = ip_address(host)
     except ValueError:
         return False
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped.is_loopback
+    return address.is_loopback
 
 
 async def only_from_this_machine(request: Request) -> None:
@@ -30,5 +31,6 @@ async def only_from_this_machine(request: Request) -> None:
         raise ApiError(403, "forbidden", message, "The client is not on it")
     host = request.url.hostname or ""
     # DNS rebinding: a web page's own name resolves to this machine. No name server resolves these (RFC 6761).
-    if not (_is_this_machine(host) or host.rpartition(".")[2] in ("localhost", "test", "invalid")):
+    is_reserved = host.rpartition(".")[2] in ("localhost", "test", "invalid")
+    if not is_reserved and not _is_this_machine(host):
         raise ApiError(403, "forbidden", message, "Use a name of it, such as localhost")

@@ -35,6 +35,9 @@ router = APIRouter(
 )
 
 
+State = Literal["incoming", "in_progress", "ended"]
+
+
 class CallToPlay(BaseModel):
     """A call, with the facts that its callee would know."""
 
@@ -43,9 +46,7 @@ class CallToPlay(BaseModel):
     formatted_number: str = Field(description="The same in the format of its country")
     business_name: str | None
     language: Literal["en", "es"] = Field(description="The language of the conversation")
-    state: Literal["incoming", "in_progress", "ended"] = Field(
-        description="Nobody has picked up; somebody has; the call has ended"
-    )
+    state: State = Field(description="Nobody has picked up; somebody has; the call has ended")
     seconds_left: float = Field(
         description="`incoming`: for how long somebody can pick up; `in_progress`: after how long the call ends if the"
         " callee says nothing more; `ended`: 0"
@@ -77,20 +78,25 @@ class _Played:
         submission = Submission.model_validate(self.call.submission)
         self.facts = CallFacts(submission, self.call.started_at, timezone, self.call.call_id)
 
+    def state(self, now: datetime) -> State:
+        if self.call.has_ended(now):
+            return "ended"
+        return "in_progress" if self.turns else "incoming"
+
     def view(self, now: datetime) -> CallToPlay:
         call = self.call
-        has_ended = call.has_ended(now)
-        in_progress = bool(self.turns) and not has_ended
+        state = self.state(now)
+        has_ended = state == "ended"
         return CallToPlay(
             call_id=call.call_id,
             number=self.number,
             formatted_number=phone_in_words(self.number),
             business_name=call.submission.get("business_name"),
             language="es" if self.facts.submission.spoken_language == "es" else "en",
-            state="ended" if has_ended else "in_progress" if in_progress else "incoming",
+            state=state,
             seconds_left=max(0, (call.ends_at - now).total_seconds()),
             said=[TranscriptEntry.model_validate(entry) for entry in call.transcript or ()],
-            expects=play(self.facts, self.turns)[1].expects if in_progress else None,
+            expects=play(self.facts, self.turns)[1].expects if state == "in_progress" else None,
             status=call.status if has_ended else None,
             highlights=call.highlights if has_ended else None,
         )
@@ -99,7 +105,8 @@ class _Played:
         """Add a turn of the callee, and write the call with its new outcome and its new end."""
         self.turns.append(turn)
         if self.turns[0].does == "hangs_up":
-            result, is_over = simulate(self.facts, Scenario(does="is_busy")), True
+            result = simulate(self.facts, Scenario(does="is_busy"))
+            is_over = True
         else:
             db.execute("DELETE FROM bookings WHERE call_id = ?", (self.call.call_id,))  # what this call did so far
             facts = replace(self.facts, bookings=call_table.bookings_with(db, self.number))
@@ -121,13 +128,21 @@ def _step(sandbox: Sandbox, call_id: str, turn: Turn | None) -> CallToPlay:
         if row is None:
             raise ApiError(404, "not_found", "There is no such call", "Nobody plays the callee in a call with this id")
         played = _Played(row)
-        state, needed = played.view(now).state, "incoming" if turn is None else "in_progress"
-        declines = state == "incoming" and turn is not None and turn.does == "hangs_up"
-        if state != needed and not declines:
+        state = played.state(now)
+        needed = _needed_state(turn, state)
+        if state != needed:
             raise ApiError(409, "conflict", "The call is in another state", f"It is {state}, not {needed}")
         played.add(db, turn or greeting(played.facts), now)
     sandbox.wake()
     return played.view(now)
+
+
+def _needed_state(turn: Turn | None, state: State) -> State:
+    """The state in which a call can take a step; one that nobody has picked up can be declined, too."""
+    if turn is None:
+        return "incoming"
+    declines = turn.does == "hangs_up" and state == "incoming"
+    return "incoming" if declines else "in_progress"
 
 
 @router.get("", summary="Get Calls to Play", response_description="The calls")

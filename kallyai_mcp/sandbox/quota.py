@@ -53,7 +53,8 @@ class Usage:
 
     def statistics(self) -> Statistics:
         """Return the reference's "Get Statistics" payload."""
-        plan, allocated = self.account, self.account.minutes_allocated * 10
+        plan = self.account
+        allocated = plan.minutes_allocated * 10
         return Statistics(
             plan_type=plan.plan_type,
             minutes_allocated=plan.minutes_allocated,

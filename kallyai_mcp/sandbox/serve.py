@@ -38,8 +38,11 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, *, sandbox: Sandbox, signals: bool) -> None:
         super().__init__(config)
-        self._sandbox, self._signals = sandbox, signals
-        self.up, self.down, self._end = anyio.Event(), anyio.Event(), anyio.Event()
+        self._sandbox = sandbox
+        self._signals = signals
+        self.up = anyio.Event()
+        self.down = anyio.Event()
+        self._end = anyio.Event()
 
     def end(self) -> None:
         """Shut the server down at once. uvicorn alone would notice it only at its next tick, so tests would wait."""

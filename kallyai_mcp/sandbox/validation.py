@@ -91,8 +91,9 @@ def _parse(phone: str) -> phonenumbers.PhoneNumber | None:
         number = phonenumbers.parse(phone)
     except phonenumbers.NumberParseException:
         return None
-    possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
-    return number if possible else None
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None
+    return number
 
 
 def _is_emergency_number(phone: str) -> bool:
@@ -107,17 +108,17 @@ def _is_emergency_number(phone: str) -> bool:
 
 
 def _is_emergency_number_in(digits: str, regions: Iterable[str]) -> bool:
-    return 0 < len(digits) <= _LONGEST_EMERGENCY_NUMBER and any(
-        digits in MORE_EMERGENCY_NUMBERS.get(region, ()) or shortnumberinfo.is_emergency_number(digits, region)
-        for region in regions
-    )
+    if not 0 < len(digits) <= _LONGEST_EMERGENCY_NUMBER:
+        return False
+    if any(digits in MORE_EMERGENCY_NUMBERS.get(region, ()) for region in regions):
+        return True
+    return any(shortnumberinfo.is_emergency_number(digits, region) for region in regions)
 
 
 def _check_country(number: phonenumbers.PhoneNumber, account: Account) -> None:
     # A number without a region of its own belongs to the main region of its country code.
-    country = phonenumbers.region_code_for_number(number) or phonenumbers.region_code_for_country_code(
-        number.country_code or 0
-    )
+    main_region = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    country = phonenumbers.region_code_for_number(number) or main_region
     if country not in SUPPORTED_COUNTRIES:
         raise refusal("unsupported_country", f"Country: {country}")
     if account.regions is not None and country not in account.regions:
@@ -143,9 +144,9 @@ def _check_time(day: date | None, at: str | None, here: datetime) -> None:
 
 
 def _check_content(submission: Submission) -> None:
-    given = submission.model_dump(exclude_none=True).values()
-    texts = [
-        text for value in given for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)
-    ]
-    if found := _UNSAFE.search("\n".join(texts)):
+    given = submission.model_dump(exclude_none=True)
+    instructions = given.pop("additional_instructions", [])
+    texts = [value for value in given.values() if isinstance(value, str)]
+    found = _UNSAFE.search("\n".join([*texts, *instructions]))
+    if found is not None:
         raise refusal("safety_violation", f"Not allowed: {found[0]!r}")

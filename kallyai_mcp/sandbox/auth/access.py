@@ -54,10 +54,10 @@ def require(scope: str) -> Callable[..., Account]:
         again = "Sign in again, or refresh the token"
         if credentials is None:
             if "authorization" not in request.headers:
-                message, reason = "Sign in first", "There is no Authorization header"
-                raise auth_error(401, "missing_token", message, reason, challenge=_CHALLENGE)
-            message, reason = "The Authorization header is not a bearer token", "Send Authorization: Bearer <token>"
-            raise bad_token("invalid_token", message, reason)
+                reason = "There is no Authorization header"
+                raise auth_error(401, "missing_token", "Sign in first", reason, challenge=_CHALLENGE)
+            message = "The Authorization header is not a bearer token"
+            raise bad_token("invalid_token", message, "Send Authorization: Bearer <token>")
         claims = sandbox.tokens.verify("access", ISSUER, credentials.credentials)
         if claims is None:
             raise bad_token("invalid_token", "The access token is not valid", "This sandbox has not issued it")
@@ -68,8 +68,8 @@ def require(scope: str) -> Callable[..., Account]:
             raise bad_token("invalid_token", "The access token was revoked", again)
         if scope not in claims["scope"].split():
             challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
-            message, reason = "The access token does not allow this", f"missing scope: {scope}"
-            raise auth_error(403, "forbidden", message, reason, challenge=challenge)
+            message = "The access token does not allow this"
+            raise auth_error(403, "forbidden", message, f"missing scope: {scope}", challenge=challenge)
         request.state.client_id = claims.get("client_id")
         return account
 

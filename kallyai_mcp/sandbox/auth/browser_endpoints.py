@@ -48,8 +48,11 @@ class AuthorizationRequest:
 
     def redirect(self, **parameters: str | int) -> Response:
         """Return a redirect to the program with `parameters` and the state (if there is one) in its query."""
-        query = urlencode(parameters | ({} if self.state is None else {"state": self.state}), quote_via=quote)
-        url = f"{self.redirect_uri}{'&' if '?' in self.redirect_uri else '?'}{query}"
+        if self.state is not None:
+            parameters["state"] = self.state
+        query = urlencode(parameters, quote_via=quote)
+        separator = "&" if "?" in self.redirect_uri else "?"
+        url = f"{self.redirect_uri}{separator}{query}"
         return RedirectResponse(url, 303, NO_STORE | {"Referrer-Policy": "no-referrer"})
 
     def encode(self, sandbox: Sandbox, browser: str) -> str:
@@ -60,7 +63,9 @@ class AuthorizationRequest:
 def _decode(sandbox: Sandbox, token: str, browser: str | None) -> AuthorizationRequest | None:
     """Return the request of a token; None if the token is not valid, has expired, or is for another browser."""
     claims = sandbox.tokens.verify("pages", _ISSUER, token)
-    if claims is None or sandbox.tokens.has_expired(claims) or claims["browser"] != digest(browser or "").hex():
+    if claims is None or sandbox.tokens.has_expired(claims):
+        return None
+    if claims["browser"] != digest(browser or "").hex():
         return None
     given = {name: claims[name] for name in ("redirect_uri", "state", "client_id", "account_id")}
     return AuthorizationRequest(**given, scopes=tuple(claims["scopes"]))
@@ -139,8 +144,9 @@ def authorize(
         return back.redirect(error="invalid_request", error_description="response_type is missing")
     if response_type != "code":
         return back.redirect(error="unsupported_response_type", error_description="response_type must be code")
-    scopes = tuple(dict.fromkeys(scope.split())) if scope and scope.strip() else tuple(SCOPES)
-    if any(one not in SCOPES for one in scopes):
+    named = dict.fromkeys((scope or "").split())
+    scopes = tuple(named or SCOPES)
+    if not set(scopes) <= set(SCOPES):
         return back.redirect(error="invalid_scope", error_description=f"the scopes are {' '.join(SCOPES)}")
     return _sign_in_page(request, sandbox, replace(back, scopes=scopes), browser)
 
@@ -186,7 +192,8 @@ def consent_page(request: Request, sandbox: SandboxDep, token: RequestToken, bro
         return _expired(request)
     described = scopes_in(pages.preferred_language(request))
     scopes = {scope: described[scope] for scope in asked.scopes}
-    client, email = CLIENTS[asked.client_id].name, ACCOUNTS[asked.account_id].email
+    client = CLIENTS[asked.client_id].name
+    email = ACCOUNTS[asked.account_id].email
     return _page(request, "consent.html", asked, request_token=token, client=client, email=email, scopes=scopes)
 
 
@@ -214,8 +221,11 @@ def consent(
 
 def _sign_in_page(request: Request, sandbox: Sandbox, asked: AuthorizationRequest, cookie: str | None) -> Response:
     # The present cookie, so that sign-ins in two tabs both work, or a new one.
-    browser = cookie if cookie and _COOKIE_VALUE.fullmatch(cookie) else secrets.token_urlsafe(32)
-    token, client = asked.encode(sandbox, browser), CLIENTS[asked.client_id].name if asked.client_id else None
+    browser = cookie or ""
+    if not _COOKIE_VALUE.fullmatch(browser):
+        browser = secrets.token_urlsafe(32)
+    token = asked.encode(sandbox, browser)
+    client = CLIENTS[asked.client_id].name if asked.client_id else None
     response = _page(request, "sign_in.html", asked, request_token=token, providers=_PROVIDERS, client=client)
     # Lax, since a sign-in may start from a link on another site. All forms are on the sandbox's own pages.
     response.set_cookie(BROWSER_COOKIE, browser, httponly=True, samesite="lax")
@@ -226,8 +236,7 @@ def _page(
     request: Request, template: str, asked: AuthorizationRequest | None, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
     """Return a page in the browser's language, whose headers forbid scripts, resources, referrers, and framing."""
-    parts = urlsplit(asked.redirect_uri) if asked is not None else None
-    back_to = f"{parts.scheme}://{parts.netloc}" if parts is not None else None
+    back_to = _origin(asked.redirect_uri) if asked is not None else None
     # Chromium checks form-action for redirects after a form, too, so it must contain the origin of the redirect_uri.
     forms = f"'self' {back_to}" if back_to else "'none'"
     headers = {
@@ -238,6 +247,11 @@ def _page(
     return pages.render(
         f"sign_in/{template}", language=language, status=status, headers=headers, back_to=back_to, **values
     )
+
+
+def _origin(uri: str) -> str:
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _error(request: Request, code: str, message: str, reason: str) -> HTMLResponse:

@@ -26,7 +26,9 @@ class OAuthClient:
 
     def may_redirect_to(self, uri: str) -> bool:
         """Whether `uri` is registered."""
-        return uri in self.redirect_uris or (self.any_loopback and _matches(_LOOPBACK, uri))
+        if uri in self.redirect_uris:
+            return True
+        return self.any_loopback and _matches(_LOOPBACK, uri)
 
 
 CLIENTS: dict[str, OAuthClient] = {
@@ -44,7 +46,10 @@ CLIENTS: dict[str, OAuthClient] = {
 def authenticate(client_id: str, client_secret: str) -> OAuthClient | None:
     """Return the client with this id and secret, or None."""
     client = CLIENTS.get(client_id)
-    return client if client and hmac.compare_digest(digest(client.secret), digest(client_secret)) else None
+    if client is None:
+        return None
+    is_its_secret = hmac.compare_digest(digest(client.secret), digest(client_secret))
+    return client if is_its_secret else None
 
 
 def is_cli_redirect(uri: str) -> bool:
@@ -54,4 +59,7 @@ def is_cli_redirect(uri: str) -> bool:
 
 def _matches(pattern: re.Pattern[str], uri: str) -> bool:
     match = pattern.fullmatch(uri)
-    return match is not None and 0 < int(match["port"] or 80) < 65536
+    if match is None:
+        return False
+    port = int(match["port"] or 80)
+    return 0 < port < 65536

@@ -21,8 +21,8 @@ def _client(client_id: FormField = None, client_secret: FormField = None) -> OAu
     client = authenticate(client_id or "", client_secret or "")
     if client is None:
         message = "The client's id or secret is wrong" if client_id else "The client's id and secret are missing"
-        reason, challenge = "Send client_id and client_secret in the form", 'Basic realm="kallyai-sandbox"'
-        raise auth_error(401, "invalid_client", message, reason, challenge=challenge)
+        reason = "Send client_id and client_secret in the form"
+        raise auth_error(401, "invalid_client", message, reason, challenge='Basic realm="kallyai-sandbox"')
     return client
 
 

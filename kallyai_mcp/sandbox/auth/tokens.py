@@ -128,7 +128,8 @@ class Tokens:
 
     def issue_code(self, *, client_id: str, redirect_uri: str, account_id: str, scopes: Iterable[str]) -> str:
         """Create a code for the scopes that the user has allowed: valid once, for `CODE_SECONDS`, for one client."""
-        code, now = secrets.token_urlsafe(32), self._now()
+        code = secrets.token_urlsafe(32)
+        now = self._now()
         with self._store.transaction() as db:
             db.execute("DELETE FROM auth_codes WHERE expires_at <= ?", (now - _CODE_RETENTION_SECONDS,))
             db.execute(

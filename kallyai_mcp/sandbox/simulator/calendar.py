@@ -17,10 +17,11 @@ def ics(event: Event, *, call_id: str, now: datetime) -> str:
     calendar.add("VERSION", "2.0")
     calendar.add("CALSCALE", "GREGORIAN")
 
-    start, end = event.start, event.end
-    # In RFC 5545 a local time that occurs twice means the first occurrence; the second needs UTC.
-    if isinstance(start, datetime) and isinstance(end, datetime) and (start.fold or end.fold):
-        start, end = start.astimezone(UTC), end.astimezone(UTC)
+    start = event.start
+    end = event.end
+    if _needs_utc(start) or _needs_utc(end):
+        start = _in_utc(start)
+        end = _in_utc(end)
 
     vevent = icalendar.Event()
     vevent.add("UID", f"{call_id}@sandbox.kallyai.test")
@@ -37,3 +38,12 @@ def ics(event: Event, *, call_id: str, now: datetime) -> str:
     calendar.add_missing_timezones(date(start.year, 1, 1), date(end.year + 1, 1, 1))
     content: bytes = calendar.to_ical()
     return content.decode("utf-8")
+
+
+def _needs_utc(moment: datetime | date) -> bool:
+    """Whether a local time is the second of two equal ones: in RFC 5545 such a time means the first occurrence."""
+    return isinstance(moment, datetime) and moment.fold == 1
+
+
+def _in_utc(moment: datetime | date) -> datetime | date:
+    return moment.astimezone(UTC) if isinstance(moment, datetime) else moment

@@ -54,11 +54,17 @@ class Phrasebook:
         """Return a time as it is in a sentence ("7:00 PM", "las 7:00 p. m.", "las 19:00")."""
         text = f"{at.hour}:{at.minute:02}"
         if self._has_twelve_hours:
-            half = "ap"[at.hour >= 12]
-            text = f"{at.hour % 12 or 12}:{at.minute:02} " + (
-                f"{half}. m." if self.language == "es" else f"{half}m".upper()
-            )
+            text = _with_half_of_day(at, self.language)
         return self.say("time.one" if text.startswith("1:") else "time", time=text)
+
+
+def _with_half_of_day(at: time, language: str) -> str:
+    """A time with twelve hours ("7:00 PM", "7:00 p. m.")."""
+    hours = f"{at.hour % 12 or 12}:{at.minute:02}"
+    is_afternoon = at.hour >= 12
+    if language == "es":
+        return f"{hours} {'p. m.' if is_afternoon else 'a. m.'}"
+    return f"{hours} {'PM' if is_afternoon else 'AM'}"
 
 
 def phone_in_words(phone: str) -> str:

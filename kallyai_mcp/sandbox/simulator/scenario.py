@@ -201,6 +201,11 @@ class LineScript(Scenario):
         (), max_length=100, description="What happens in the calls after the first one; the last one is for all others"
     )
 
+    @property
+    def can_be_played(self) -> bool:
+        """Whether somebody plays the callee in one of the calls."""
+        return any(each.does == "is_played" for each in (self, *self.then))
+
     def in_call(self, index: int) -> Scenario:
         """What happens in the call number `index`, from 0."""
         calls = (self, *self.then)

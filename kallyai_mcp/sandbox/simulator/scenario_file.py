@@ -1,6 +1,7 @@
 """Reads scenario files: TOML with one `[[line]]` for each number."""
 
 import tomllib
+from collections import Counter
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -32,22 +33,36 @@ def read_scenarios(text: str) -> tuple[Line, ...]:
     except tomllib.TOMLDecodeError as error:
         raise ScenarioFileError(f"not valid TOML: {error}") from None
     except ValidationError as invalid:
-        problems = [(_place(content, each["loc"]), expected(each["type"], each["msg"])) for each in invalid.errors()]
-        raise ScenarioFileError("\n".join(f"{place}: {what}" for place, what in problems)) from None
-    numbers = [line.number for line in lines]
-    if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
+        problems = [
+            f"{_place(content, each['loc'])}: {expected(each['type'], each['msg'])}" for each in invalid.errors()
+        ]
+        raise ScenarioFileError("\n".join(problems)) from None
+    counted = Counter(line.number for line in lines)
+    twice = sorted(number for number, count in counted.items() if count > 1)
+    if twice:
         raise ScenarioFileError(f"more than one [[line]] has the number {', '.join(twice)}")
     return lines
 
 
 def _place(content: dict[str, Any], location: tuple[int | str, ...]) -> str:
     """Return where a problem is: the line by its number, then the keys; items of lists count from 1."""
-    if len(location) < 2 or location[0] != "line" or not isinstance(location[1], int):
-        return ".".join(str(part) for part in location)
-    entry = content["line"][location[1]]
+    match location:
+        case ("line", int(index), *rest):
+            number = _number(content["line"][index])
+            keys = ".".join(map(_key, rest))
+            return " ".join(filter(None, ["line", _key(index), number, keys]))
+        case _:
+            return ".".join(map(str, location))
+
+
+def _number(entry: object) -> str:
+    """The number of a line, in parentheses; empty if it has none."""
     number = entry.get("number") if isinstance(entry, dict) else None
-    keys = ".".join(f"{part + 1}" if isinstance(part, int) else part for part in location[2:])
-    return " ".join(["line", str(location[1] + 1), *([f"({number})"] if number else []), *([keys] if keys else [])])
+    return f"({number})" if number else ""
+
+
+def _key(part: int | str) -> str:
+    return str(part + 1) if isinstance(part, int) else part
 
 
 def expected(kind: str, message: str) -> str:
