@@ -247,7 +247,8 @@ class KallyAI:
                 if before_write is not None:
                     before_write()
 
-            request.headers["Authorization"], request.secrets = f"Bearer {token}", (token,)
+            request.headers["Authorization"] = f"Bearer {token}"
+            request.secrets = (token,)
             if before_send is None:
                 return await self._transport.send(request)
             await before_send()

@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,34 +44,52 @@ def error_from(request: ApiRequest, response: ApiResponse) -> KallyAIError:
     It is `ResponseLostError` if KallyAI may have acted on a POST: after 303, whose response is at another URL (RFC
     9110, section 15.4.4), and if the body has the id of a call.
     """
-    body = _read_body(response.body)
-    names_call = body.fields.get("call_id")
-    if 300 <= response.status < 400:
-        body = _redirected(response)
-    elif response.is_web_page:
-        body = _ErrorBody("bot_check" if response.status == HTTPStatus.FORBIDDEN else None)
+    given = _read_body(response.body)
+    body = _usable(given, response)
     kind: type[KallyAIError] = error_class(body.code, response.status)
-    code, more = body.code, {}
-    if request.method == "POST" and (response.status == HTTPStatus.SEE_OTHER or names_call):
+    default_code = f"http_{response.status}"
+    quota: dict[str, Any] = {}
+    if _may_have_acted(request, response, given):
         kind = ResponseLostError
     elif kind is QuotaExceededError:
-        code, more = code or kind.default_code, QuotaExceededBody.model_validate(body.fields).model_dump()
-
-    def clean(text: str | None) -> str | None:
-        for secret in request.secrets:
-            if text and len(secret) >= _SHORTEST_SECRET:
-                text = text.replace(secret, "[token]")
-        return text
-
+        default_code = kind.default_code
+        quota = QuotaExceededBody.model_validate(body.fields).model_dump()
+    clean = partial(_cleaned, secrets=request.secrets)
     return kind(
         clean(body.message) or _status_line(response),
-        code=clean(code) or f"http_{response.status}",
+        code=clean(body.code) or default_code,
         status=response.status,
         reason=clean(body.reason),
         correlation_id=clean(body.correlation_id or response.correlation_id),
         retry_after=None if kind is ResponseLostError else retry_after(response.headers),
-        **more,
+        **quota,
     )
+
+
+def _usable(given: _ErrorBody, response: ApiResponse) -> _ErrorBody:
+    """The body, or what this program says in place of one that is not KallyAI's."""
+    if 300 <= response.status < 400:
+        return _redirected(response)
+    if response.is_web_page:
+        return _ErrorBody("bot_check" if response.status == HTTPStatus.FORBIDDEN else None)
+    return given
+
+
+def _may_have_acted(request: ApiRequest, response: ApiResponse, body: _ErrorBody) -> bool:
+    """Whether KallyAI may have done what a request asks for, although the response is not a success."""
+    names_call = bool(body.fields.get("call_id"))
+    is_elsewhere = response.status == HTTPStatus.SEE_OTHER
+    return request.method == "POST" and (is_elsewhere or names_call)
+
+
+def _cleaned(text: str | None, secrets: Sequence[str]) -> str | None:
+    """A text without the secrets of its request."""
+    if text is None:
+        return None
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "[token]")
+    return text
 
 
 def _status_line(response: ApiResponse) -> str:
@@ -99,19 +118,29 @@ def _read_body(content: bytes) -> _ErrorBody:
     error = body.get("error", detail)
     details = _object(error).get("details", body.get("details"))
     levels = (_object(details), _object(error), body)
-
-    def first(name: str) -> str | None:
-        return next((text for level in levels if (text := _sentence(level.get(name)))), None)
-
-    code = first("code") or _sentence(error)
+    code = _first(levels, "code") or _sentence(error)
     if code is not None and not _CODE.fullmatch(code):
         code = None
-    texts = [_sentence(level.get("message")) for level in levels]
-    texts += [_sentence(text) for text in (body.get("error_description"), details, detail, error)]
-    message, reason, *_ = [*dict.fromkeys(text for text in texts if text and text != code), None, None]
+    given = [*_each(levels, "message"), body.get("error_description"), details, detail, error]
+    texts = dict.fromkeys(filter(None, map(_sentence, given)))
+    words = (text for text in texts if text != code)
     return _ErrorBody(
-        code, message, first("reason") or reason, first("correlation_id"), {**body, **levels[1], **levels[0]}
+        code,
+        message=next(words, None),
+        reason=_first(levels, "reason") or next(words, None),
+        correlation_id=_first(levels, "correlation_id"),
+        fields={**body, **_object(error), **_object(details)},
     )
+
+
+def _each(levels: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
+    """A field of each level, None where it is missing."""
+    return [level.get(name) for level in levels]
+
+
+def _first(levels: Iterable[Mapping[str, Any]], name: str) -> str | None:
+    """The text in the first of the levels that has one."""
+    return next(filter(None, map(_sentence, _each(levels, name))), None)
 
 
 def _object(value: Any) -> Mapping[str, Any]:
@@ -123,13 +152,18 @@ def _sentence(value: Any) -> str | None:
     if isinstance(value, list):
         # `sanitize` would cut the rest.
         value = "; ".join(filter(None, map(_entry, value[:10])))
-    return value.strip() or None if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    return value.strip() or None
 
 
 def _entry(value: Any) -> str | None:
-    if not isinstance(value, Mapping):
-        return value if isinstance(value, str) else None
-    message, where = _sentence(value.get("msg")) or _sentence(value.get("message")), value.get("loc")
-    if message and isinstance(where, list):
-        return f"{'.'.join(str(part) for part in where if part != 'body') or 'body'}: {message}"
-    return message
+    if isinstance(value, str):
+        return value
+    fields = _object(value)
+    message = _sentence(fields.get("msg")) or _sentence(fields.get("message"))
+    where = fields.get("loc")
+    if message is None or not isinstance(where, list):
+        return message
+    path = ".".join(str(part) for part in where if part != "body")
+    return f"{path or 'body'}: {message}"

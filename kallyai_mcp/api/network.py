@@ -51,10 +51,12 @@ class Network:
             raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing readable") from None
         if self._tls is not None:
             self._tls.set_alpn_protocols(["http/1.1"])
-        self._server, self._login = server_of(base_url), ""
-        self.proxy: httpcore2.Origin | None = None
-        if (proxy := _proxy_for(base_url)) is not None:
-            self.proxy, self._login = server_of(proxy), f"{proxy.username}:{proxy.password}" if proxy.username else ""
+        self._server = server_of(base_url)
+        proxy = _proxy_for(base_url)
+        self.proxy = None if proxy is None else server_of(proxy)
+        self._login = ""
+        if proxy is not None and proxy.username:
+            self._login = f"{proxy.username}:{proxy.password}"
 
     async def open(self) -> httpcore2.AsyncHTTP11Connection:
         """A connection over which nothing was sent to the server."""
@@ -101,10 +103,7 @@ def url_of(server: httpcore2.Origin, target: bytes | str) -> httpcore2.URL:
 
 
 def _proxy_for(base_url: httpx2.URL) -> httpx2.URL | None:
-    if base_url.scheme != "https" or is_loopback(base_url.host) or proxy_bypass(base_url.host):
-        return None
-    proxies = getproxies()
-    address = proxies.get("https") or proxies.get("all")
+    address = _proxy_address(base_url)
     if address is None:
         return None
     try:
@@ -116,11 +115,21 @@ def _proxy_for(base_url: httpx2.URL) -> httpx2.URL | None:
     return url
 
 
+def _proxy_address(base_url: httpx2.URL) -> str | None:
+    """The proxy of the environment or the system, unless the server is reached without it."""
+    is_direct = base_url.scheme != "https" or is_loopback(base_url.host)
+    if is_direct or proxy_bypass(base_url.host):
+        return None
+    proxies = getproxies()
+    return proxies.get("https") or proxies.get("all")
+
+
 class _Stream(httpcore2.AsyncNetworkStream):
     """A connection over TCP or TLS. Unlike httpcore2's own, it has no time limit for each read and write."""
 
     def __init__(self, stream: ByteStream, opened: socket.socket) -> None:
-        self._stream, self._socket = stream, opened
+        self._stream = stream
+        self._socket = opened
 
     async def read(self, max_bytes: int, *_: Any, **__: Any) -> bytes:
         try:
@@ -164,7 +173,8 @@ class InProcess:
 
     async def handle_async_request(self, request: httpcore2.Request) -> httpcore2.Response:
         """The complete response of the app."""
-        url, body = bytes(request.url).decode("ascii"), cast("httpx2.ByteStream", request.stream)
+        url = bytes(request.url).decode("ascii")
+        body = cast("httpx2.ByteStream", request.stream)
         asked = httpx2.Request(request.method.decode("ascii"), url, headers=request.headers, stream=body)
         try:
             response = await self._transport.handle_async_request(asked)

@@ -31,7 +31,8 @@ class ApiResponse:
     def is_web_page(self) -> bool:
         """Whether the body is HTML."""
         start = self.body[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-        return "html" in self.headers.get("content-type", "").lower() or start.startswith((b"<!doctype html", b"<html"))
+        begins_as_html = start.startswith((b"<!doctype html", b"<html"))
+        return begins_as_html or "html" in self.headers.get("content-type", "").lower()
 
     @property
     def correlation_id(self) -> str | None:
@@ -47,10 +48,10 @@ def read_model(model: type[Model], response: ApiResponse) -> Model:
         return model.model_validate(json.loads(response.body))
     except ValidationError as error:
         # `from None`, here and below, because the causes quote the body, which may contain a token.
-        where = {".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False, include_url=False)}
-        raise _unreadable(
-            response, f"without a usable {' and '.join(sorted(filter(None, where))) or 'object'}"
-        ) from None
+        problems = error.errors(include_input=False, include_url=False)
+        where = {".".join(map(str, problem["loc"])) for problem in problems}
+        named = " and ".join(sorted(filter(None, where)))
+        raise _unreadable(response, f"without a usable {named or 'object'}") from None
     except (ValueError, RecursionError):
         raise _unreadable(response, "that is not JSON" if response.body else "that is empty") from None
 
@@ -62,11 +63,17 @@ def read_call(response: ApiResponse, *, id_: str | None = None, number: str | No
     (E.164) are None if they are not known. The response may have no number, or a part.
     """
     call = read_model(Call, response)
-    repeated = re.sub(r"[\s().-]", "", call.submission.respondent_phone or "")
-    is_to_another = number is not None and repeated != number and re.fullmatch(r"\+[1-9][0-9]{6,14}", repeated)
-    if is_to_another or (id_ is not None and call.call_id.casefold() != id_.casefold()):
+    has_another_id = id_ is not None and call.call_id.casefold() != id_.casefold()
+    if has_another_id or _is_to_another(call, number):
         raise _unreadable(response, "about another call")
     return call
+
+
+def _is_to_another(call: Call, number: str | None) -> bool:
+    """Whether a call has a whole number, and it is not `number`."""
+    repeated = re.sub(r"[\s().-]", "", call.submission.respondent_phone or "")
+    is_whole = re.fullmatch(r"\+[1-9][0-9]{6,14}", repeated) is not None
+    return number is not None and is_whole and repeated != number
 
 
 def _unreadable(response: ApiResponse, what: str) -> UnreadableResponseError:

@@ -89,7 +89,8 @@ class Transport:
             self._url = httpx2.URL(base_url)
         except httpx2.InvalidURL:
             raise ValueError("not a web address; it should look like https://api.kallyai.com") from None
-        self._host, self._path = self._url.netloc.decode("ascii"), self._url.raw_path.decode("ascii").rstrip("/")
+        self._host = self._url.netloc.decode("ascii")
+        self._path = self._url.raw_path.decode("ascii").rstrip("/")
         self._server = server_of(self._url)
         self._network = Network(self._url) if app is None else InProcess(app)
         self._backoff = backoff
@@ -118,19 +119,19 @@ class Transport:
         retries = RETRIES if request.method == "GET" else 0
         while True:
             result = await self._exchange(request, last_check)
-            if isinstance(result, ApiResponse) and result.status not in _STATUSES_THAT_MAY_PASS:
+            if retries == 0 or not _may_pass(result):
                 break
-            pause = retry_after(result.headers) if isinstance(result, ApiResponse) else None
+            pause = _pause_of(result)
             if pause is None:
                 pause = random.uniform(0, self._backoff * 2 ** (RETRIES + 1 - retries))  # noqa: S311
-            if retries == 0 or anyio.current_time() + pause > until:
+            if anyio.current_time() + pause > until:
                 break
             retries -= 1
             await anyio.sleep(pause)
-        status = result.status if isinstance(result, ApiResponse) else result.code
-        count("kallyai.api.requests", method=request.method, status=status)
         if isinstance(result, KallyAIError):
+            count("kallyai.api.requests", method=request.method, status=result.code)
             raise result
+        count("kallyai.api.requests", method=request.method, status=result.status)
         _log.info("%s %s%s: %d", request.method, self._url, request.target, result.status)
         return result
 
@@ -172,18 +173,30 @@ class Transport:
         headers = [("Host", self._host), *request.headers.items()]
         if request.method == "POST":
             headers.append(("Content-Length", str(len(request.body))))
-        url, content = url_of(self._server, self._path + request.target), httpx2.ByteStream(request.body)
+        url = url_of(self._server, self._path + request.target)
+        content = httpx2.ByteStream(request.body)
         return httpcore2.Request(request.method, url, headers=headers, content=content)
 
     def _error(self, error: BaseException, *, is_sent: bool) -> KallyAIError:
         """The error for a failed connection, without the message of `error`, which may quote a header."""
-        host, reason = self._host, _reason(error, is_sent=is_sent)
+        host = self._host
+        reason = _reason(error, is_sent=is_sent)
         if is_sent:
             return ResponseLostError(
                 f"No complete answer came from KallyAI at {host}: {reason}; it may have acted on the request"
             )
         through = " through the proxy" if self._network.proxy else ""
         return NotConnectedError(f"KallyAI at {host} can't be reached{through}: {reason}; nothing was sent")
+
+
+def _may_pass(result: ApiResponse | KallyAIError) -> bool:
+    """Whether the same GET may succeed a moment later."""
+    return isinstance(result, KallyAIError) or result.status in _STATUSES_THAT_MAY_PASS
+
+
+def _pause_of(result: ApiResponse | KallyAIError) -> float | None:
+    """The seconds that KallyAI asks a client to wait; None if it does not say."""
+    return retry_after(result.headers) if isinstance(result, ApiResponse) else None
 
 
 async def _read(response: httpcore2.Response) -> ApiResponse:
