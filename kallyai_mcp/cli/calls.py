@@ -283,23 +283,28 @@ async def call(app_context: AppContext, *, yes: bool, **arguments: Any) -> Shown
     return Shown(text, answer, code)
 
 
-def _read(arguments: Mapping[str, Any], app_context: AppContext) -> CallRequest:
-    """The request that the command's arguments make."""
+def _read(options: Mapping[str, Any], app_context: AppContext) -> CallRequest:
+    """The request that the command's options make."""
     from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
-    from kallyai_mcp.tools.catalog import tools
+    from kallyai_mcp.tools.call_arguments import CallArguments
     from kallyai_mcp.tools.submissions import request_of
 
-    model = next(tool for tool in tools() if tool.name == "make_call").fn_metadata.arg_model
+    arrived = Stopwatch(app_context.calls.clock)
     try:
-        values = validate(model, "make_call", without_blanks(arguments), app_context.now()).model_dump_one_level()
-        return request_of(values, Stopwatch(app_context.calls.clock), app_context)
+        arguments = validate(CallArguments, "make_call", without_blanks(options), app_context.now())
+        return request_of(arguments, arrived, app_context)
     except InvalidArgumentsError as error:
-        typed = {
-            parameter.name: parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
-            for parameter in click.get_current_context().command.params
-        }
-        lines = [f"{typed.get(one.argument, one.argument)}: {one.text}" for one in error.problems]
+        lines = [f"{_as_typed(one.argument)}: {one.text}" for one in error.problems]
         raise click.UsageError("\n".join(["Not called.", *lines])) from None
+
+
+def _as_typed(argument: str) -> str:
+    """The name of an argument as the user of the command knows it, such as --party; itself, if it has no other."""
+    for parameter in click.get_current_context().command.params:
+        if parameter.name == argument:
+            is_option = isinstance(parameter, click.Option)
+            return parameter.opts[0] if is_option else parameter.human_readable_name
+    return argument
 
 
 async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> Any:

@@ -1,22 +1,23 @@
 """The tool call_around: calls candidates one after another, until one of them is booked or answers."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger import follow_up
 from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.tools.argument_types import PhoneNumber, Text, json_list
+from kallyai_mcp.tools.argument_types import Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem, schema_of_arguments
+from kallyai_mcp.tools.call_arguments import CallArguments, InList, marked
 from kallyai_mcp.tools.call_results import candidates_of
-from kallyai_mcp.tools.calls import make_call, wait_and_answer
+from kallyai_mcp.tools.calls import wait_and_answer
 from kallyai_mcp.tools.confirmations import digest
 from kallyai_mcp.tools.consent import Question, ask_user
 from kallyai_mcp.tools.context import AppContext
@@ -25,10 +26,6 @@ from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.tasks import Task
 from kallyai_mcp.tools.text.consent import list_preview
 from kallyai_mcp.tools.text.plain import Reader
-
-_OF_ONE_CALL = ("respondent_phone", "business_name", "changes_call_id", "session_id", "not_before", "retries", "redial")
-SHARED = tuple(name for name in signature(make_call).parameters if name not in (*_OF_ONE_CALL, "ctx"))
-"""The arguments that call_around has in common with make_call."""
 
 _ASK_ONLY = {
     "en": "Only ask. Do not book, order, or agree to anything.",
@@ -43,80 +40,115 @@ _NO_PART_OF_A_LIST = frozenset(
 _NO_LIST = "no list with these other arguments has this call; take the call_id of its last call"
 
 
-class Candidate(BaseModel):
-    """A person or business that call_around may call."""
+Candidate = create_model(
+    "Candidate",
+    __config__=ConfigDict(str_strip_whitespace=True, extra="forbid"),
+    __doc__="A person or business that call_around may call.",
+    **marked(InList.ONE_CALL),
+)
 
-    model_config = ConfigDict(str_strip_whitespace=True, extra="forbid")
 
-    respondent_phone: Annotated[PhoneNumber, Field(description="E.164: +14155551234")]
-    business_name: str | None = None
+def _schema_of_candidate() -> dict[str, Any]:
+    """The schema of a candidate; the description of the list has the names, so few words are left."""
+    schema = schema_of_arguments(Candidate)
+    for name in schema["properties"].keys() - schema["required"]:
+        del schema["properties"][name]["description"]
+    return schema
 
 
-async def call_around(
-    *,
+class ListArguments(BaseModel, defer_build=True):
+    """The arguments that call_around alone has. `ArgumentsOfList` has those of all calls, too."""
+
     candidates: Annotated[
         list[Candidate],
         BeforeValidator(json_list),
-        Field(min_length=2, max_length=10, description="2 to 10 {respondent_phone, business_name}; for one: make_call"),
-        WithJsonSchema({"type": "array", "items": schema_of_arguments(Candidate), "minItems": 2, "maxItems": 10}),
-    ],
-    until: Annotated[Literal["booked", "answered", "all"], Field(description="What ends the list")],
-    if_answered: Annotated[
-        Literal["stop", "continue"], Field(description="After an answer without a booking; default: stop")
-    ] = "stop",
-    continue_after: Annotated[Text | None, Field(description="The call_id after which the list goes on")] = None,
-    ctx: Context[AppContext, Any],
-    **call_arguments: Any,
+        Field(
+            min_length=2,
+            max_length=10,
+            description="2 to 10 {respondent_phone, business_name}; for one: make_call",
+        ),
+        WithJsonSchema({"type": "array", "items": _schema_of_candidate(), "minItems": 2, "maxItems": 10}),
+    ]
+    until: Literal["booked", "answered", "all"] = Field(description="What ends the list")
+    if_answered: Literal["stop", "continue"] = Field(
+        "stop", description="After an answer without a booking; default: stop"
+    )
+    continue_after: Text | None = Field(None, description="The call_id after which the list goes on")
+
+    def calls(self) -> list[CallArguments]:
+        """The arguments of the call to each candidate, in their order."""
+        shared = {name: getattr(self, name) for name in marked(InList.ALL_CALLS)}
+        return [CallArguments.model_construct(**shared, **dict(candidate)) for candidate in self.candidates]
+
+
+ArgumentsOfList = create_model("ArgumentsOfList", __base__=ListArguments, **marked(InList.ALL_CALLS))
+"""What call_around takes: its own arguments, and those of all calls."""
+
+
+async def call_around(
+    arguments: ListArguments, *, ctx: Context[AppContext, Any]
 ) -> Annotated[CallToolResult | Task, CallAnswer]:
     """Call candidates one after another until one is booked, one answered, or all were asked."""
-    app_context = ctx.request_context.lifespan_context.for_user_in(call_arguments["timezone"])
-    numbers = [candidate.respondent_phone for candidate in candidates]
-    if len(set(numbers)) < len(numbers):
-        raise InvalidArgumentsError([Problem("candidates", "names a number twice")])
-    submissions = [submission_of(call_arguments | candidate.model_dump()) for candidate in candidates]
-    zones = (callee_zone(call_arguments["timezone"], number, app_context) for number in numbers)
-    wanted_list = CallList(
-        await app_context.calls.account_of_request(),
-        tuple(map(_ask_only, submissions) if until == "all" else submissions),
-        until,
-        accept_other_time=call_arguments["accept_other_time"],
-        timezones=tuple(zones),
-        asked_at=app_context.now(),
-        goes_on_if_answered=if_answered == "continue",
-    )
-    ledger = app_context.calls.context.ledger
-    if continue_after is None:
-        known = await ledger.read(follow_up.find_same_list, wanted_list)
-        goes_on = False
-    else:
-        known = await ledger.read(follow_up.find_list_of, wanted_list, continue_after)
-        if known is None:
-            raise InvalidArgumentsError([Problem("continue_after", _NO_LIST)])
-        goes_on = known.may_go_on and continue_after in (known.records[-1].call_id, known.records[-1].tracking_id)
-    if known is not None and not goes_on:
-        return await wait_and_answer(app_context, known, call_arguments["wait_seconds"], ctx, placed_now=False)
-    to_place = replace(known or wanted_list, goes_on_if_answered=wanted_list.goes_on_if_answered)
-    agreed = await _consent(to_place, call_arguments["confirmation"], app_context.reader(), ctx)
+    calls = arguments.calls()
+    shared = calls[0]  # for what all calls have in common
+    app_context = ctx.request_context.lifespan_context.for_user_in(shared.timezone)
+    wanted = await _wanted_list(arguments, calls, app_context)
+    known = await _known_list(wanted, arguments.continue_after, app_context)
+    if known is not None and not _is_to_go_on(known, arguments.continue_after):
+        return await wait_and_answer(app_context, known, shared.wait_seconds, ctx, placed_now=False)
+    to_place = replace(known or wanted, goes_on_if_answered=wanted.goes_on_if_answered)
+    agreed = await _consent(to_place, shared.confirmation, app_context.reader(), ctx)
     if isinstance(agreed, CallToolResult):
         return agreed
     placed, is_new = await app_context.calls.place_list(to_place, agreed)
-    return await wait_and_answer(app_context, placed, call_arguments["wait_seconds"], ctx, placed_now=is_new)
+    return await wait_and_answer(app_context, placed, shared.wait_seconds, ctx, placed_now=is_new)
+
+
+async def _wanted_list(arguments: ListArguments, calls: Sequence[CallArguments], app_context: AppContext) -> CallList:
+    """The list that the arguments ask for; `calls` are those of its calls."""
+    numbers = [call.respondent_phone for call in calls]
+    if len(set(numbers)) < len(numbers):
+        raise InvalidArgumentsError([Problem("candidates", "names a number twice")])
+    submissions = tuple(submission_of(call) for call in calls)
+    if arguments.until == "all":
+        submissions = tuple(_ask_only(submission) for submission in submissions)
+    return CallList(
+        await app_context.calls.account_of_request(),
+        submissions,
+        arguments.until,
+        accept_other_time=calls[0].accept_other_time,
+        timezones=tuple(callee_zone(call.timezone, call.respondent_phone, app_context) for call in calls),
+        asked_at=app_context.now(),
+        goes_on_if_answered=arguments.if_answered == "continue",
+    )
+
+
+async def _known_list(wanted: CallList, continue_after: str | None, app_context: AppContext) -> CallList | None:
+    """The list in the ledger that the request is about; None if it is a new one."""
+    ledger = app_context.calls.context.ledger
+    if continue_after is None:
+        return await ledger.read(follow_up.find_same_list, wanted)
+    known = await ledger.read(follow_up.find_list_of, wanted, continue_after)
+    if known is None:
+        raise InvalidArgumentsError([Problem("continue_after", _NO_LIST)])
+    return known
+
+
+def _is_to_go_on(known: CallList, continue_after: str | None) -> bool:
+    """Whether a list waits for its user after the call with this id, which is the last one."""
+    if continue_after is None or not known.may_go_on:
+        return False
+    last = known.records[-1]
+    return continue_after in (last.call_id, last.tracking_id)
 
 
 def _ask_only(submission: Submission) -> Submission:
     """`submission` with the instruction to ask, and not to agree to anything, for a list `until` all were asked."""
-    instructions = (*(submission.additional_instructions or ()), _ASK_ONLY[spoken_language(submission)])
+    instructions = (
+        *(submission.additional_instructions or ()),
+        _ASK_ONLY[spoken_language(submission)],
+    )
     return submission.model_copy(update={"additional_instructions": instructions})
-
-
-def _with_shared_arguments() -> Signature:
-    """The signature of call_around with the arguments that it shares with make_call, as make_call declares them."""
-    own, shared = signature(call_around), signature(make_call).parameters
-    named = {name: parameter for name, parameter in own.parameters.items() if parameter.kind is Parameter.KEYWORD_ONLY}
-    return own.replace(parameters=[*named.values(), *(shared[name] for name in SHARED)])
-
-
-call_around.__signature__ = _with_shared_arguments()  # type: ignore[attr-defined]  # the SDK makes the schema of it
 
 
 async def _consent(
@@ -135,6 +167,9 @@ async def _consent(
         lambda flags, usage, words: list_preview(
             wanted_list.to_come, flags, usage, wanted_list.until, reader, words, goes_on=goes_on
         ),
-        CallAnswer(until=wanted_list.until, not_called=candidates_of(wanted_list.to_come) if goes_on else None),
+        CallAnswer(
+            until=wanted_list.until,
+            not_called=candidates_of(wanted_list.to_come) if goes_on else None,
+        ),
     )
     return await ask_user(question, confirmation=confirmation, ctx=ctx)

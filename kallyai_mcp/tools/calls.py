@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
@@ -14,33 +14,23 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
 from kallyai_mcp.calls.policy import RiskFlag
-from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools import consent, past_calls
 from kallyai_mcp.tools.argument_types import (
-    AppointmentDate,
     CalledNumber,
     CallId,
     Limit,
-    NotBefore,
     Offset,
-    PartySize,
-    PhoneNumber,
-    QuestionTexts,
-    Retries,
     Since,
-    SpokenLanguage,
     Status,
-    TaskDescription,
     Text,
-    Texts,
-    Time,
-    TimeZoneName,
     UserZone,
     WaitSeconds,
 )
+from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.call_results import result_of
-from kallyai_mcp.tools.call_view import find_any, related_to
+from kallyai_mcp.tools.call_view import CallView, find_any, related_to
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import (
     CallAnswer,
@@ -58,44 +48,7 @@ from kallyai_mcp.tools.text.plain import zone_of
 
 
 async def make_call(
-    *,
-    task_category: Annotated[Literal["restaurant", "clinic", "hotel", "general"], Field(description="Kind of callee")],
-    task_description: TaskDescription,
-    respondent_phone: Annotated[PhoneNumber, Field(description="E.164: +14155551234")],
-    business_name: Annotated[Text | None, Field(description="Who is called")] = None,
-    user_name: Annotated[Text | None, Field(description="For the booking")] = None,
-    user_phone: Annotated[PhoneNumber | None, Field(description="To call back, E.164")] = None,
-    appointment_date: Annotated[
-        AppointmentDate | None,
-        Field(description="YYYY-MM-DD; only for a new booking or changes_call_id"),
-    ] = None,
-    appointment_time: Annotated[Time | None, Field(description="HH:MM, 24-hour, at the callee")] = None,
-    other_times: Annotated[Text | None, Field(description='Also fine: "10:00-12:00, 15:00"')] = None,
-    departure_date: Annotated[AppointmentDate | None, Field(description="Hotel, YYYY-MM-DD")] = None,
-    time_preference_text: Annotated[Text | None, Field(description='In words: "after 5pm"')] = None,
-    party_size: Annotated[
-        PartySize | None, Field(description="People; a restaurant or a hotel needs it for a booking")
-    ] = None,
-    language: Annotated[SpokenLanguage | None, Field(description="Of the summary and the user's forms")] = None,
-    call_language: Annotated[SpokenLanguage | None, Field(description="Spoken in the call")] = None,
-    is_urgent: Annotated[bool | None, Field(description="To be called with priority; the user is asked")] = None,
-    additional_instructions: Annotated[Texts | None, Field(description="Wishes and limits")] = None,
-    questions: Annotated[QuestionTexts | None, Field(description="Up to 10; each answer is quoted")] = None,
-    accept_other_time: Annotated[bool, Field(description="May agree to another day or time")] = False,
-    timezone: Annotated[
-        TimeZoneName | None,
-        Field(description="Where the user is, IANA; results tell times there, too. Not that of the appointment"),
-    ] = None,
-    changes_call_id: Annotated[CallId | None, Field(description="Booking to change or cancel")] = None,
-    session_id: Annotated[Text | None, Field(description="Passed on to KallyAI")] = None,
-    wait_seconds: WaitSeconds | None = None,
-    not_before: Annotated[
-        NotBefore | None, Field(description="To call later: ISO 8601; without offset: in `timezone`, else the callee's")
-    ] = None,
-    retries: Annotated[Retries, Field(description="More attempts, if busy or no answer")] = 0,
-    redial: Annotated[bool, Field(description="Call again on purpose")] = False,
-    confirmation: Annotated[Text | None, Field(description="From a result, after the user's yes")] = None,
-    ctx: Context[AppContext, Any],
+    arguments: CallArguments, *, ctx: Context[AppContext, Any]
 ) -> Annotated[CallToolResult | Task, CallAnswer]:
     """Have KallyAI phone somebody to book, ask, change, or cancel something.
 
@@ -103,29 +56,44 @@ async def make_call(
     all details: KallyAI knows nothing else. If the result is in_progress, follow it with get_call; never place it
     again. Report only the outcome that the result states.
     """
-    arguments = locals()
-    app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
+    app_context = ctx.request_context.lifespan_context.for_user_in(arguments.timezone)
     arrived = Stopwatch(app_context.calls.clock)
+    facts = ""
     risks: tuple[RiskFlag, ...] = ()
-    if changes_call_id is not None:
-        earlier = await past_calls.appointment(app_context, changes_call_id)
-        arguments["changes"] = past_calls.booking_facts(earlier)
-        is_other = earlier.submission.respondent_phone not in (None, respondent_phone)
-        risks = (RiskFlag.OTHER_NUMBER,) if is_other else ()
-    request = request_of(arguments, arrived, app_context)
+    if arguments.changes_call_id is not None:
+        earlier = await past_calls.appointment(app_context, arguments.changes_call_id)
+        facts = past_calls.booking_facts(earlier)
+        risks = _risks_of_change(earlier, arguments.respondent_phone)
+    request = request_of(arguments, arrived, app_context, changes=facts)
 
-    agreed = await consent.if_not_called_before(request, risks=risks, ctx=ctx) if confirmation is None else None
     placed = None
-    if agreed is not None:
-        with suppress(ConsentOutdatedError):
-            placed = await app_context.calls.place(request, consent=agreed)
+    if arguments.confirmation is None:
+        placed = await _placed_unasked(request, risks, ctx)
     if placed is None:
-        reader = app_context.reader()
+        reader, confirmation = app_context.reader(), arguments.confirmation
         checked = await consent.check(request, risks=risks, confirmation=confirmation, reader=reader, ctx=ctx)
         if isinstance(checked, CallToolResult):
             return checked
         placed = await app_context.calls.place(request, consent=checked)
-    return await wait_and_answer(app_context, placed, wait_seconds, ctx, placed_now=placed.is_new)
+    return await wait_and_answer(app_context, placed, arguments.wait_seconds, ctx, placed_now=placed.is_new)
+
+
+def _risks_of_change(earlier: CallView, number: str) -> tuple[RiskFlag, ...]:
+    """The risks that only a call about an earlier booking has; `number` (E.164) is called."""
+    booked_at = earlier.submission.respondent_phone
+    return (RiskFlag.OTHER_NUMBER,) if booked_at not in (None, number) else ()
+
+
+async def _placed_unasked(
+    request: CallRequest, risks: tuple[RiskFlag, ...], ctx: Context[AppContext, Any]
+) -> CallRecord | None:
+    """Place a call that is no reason to ask the user; None if the user may have to be asked."""
+    agreed = await consent.if_not_called_before(request, risks=risks, ctx=ctx)
+    if agreed is None:
+        return None
+    with suppress(ConsentOutdatedError):
+        return await ctx.request_context.lifespan_context.calls.place(request, consent=agreed)
+    return None
 
 
 async def get_call(
@@ -187,7 +155,9 @@ async def get_calendar_event(
 
 
 async def cancel_call(
-    *, call_id: Annotated[CallId, Field(description="Or tracking_id")], ctx: Context[AppContext, Any]
+    *,
+    call_id: Annotated[CallId, Field(description="Or tracking_id")],
+    ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CancelAnswer]:
     """Cancel a scheduled call, retry, or list for good."""
     return (await past_calls.cancel(ctx.request_context.lifespan_context, call_id)).for_client()
@@ -208,17 +178,30 @@ async def wait_and_answer(
     """
     request = ctx.request_context
     is_task = placed_now is not None and accepts_tasks(request)
-    is_there = isinstance(found, Call) or not (found.is_open and _leaves_unnoticed(request))
+    may_be_gone = _is_open(found) and _leaves_unnoticed(request)
     seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
-    if is_task:
-        seconds = 0
-    if isinstance(found, CallList):
-        found = await app_context.calls.wait_for_list(found, seconds)
-    elif isinstance(found, CallRecord):
-        found = await app_context.calls.wait(found, seconds)
-    if is_task and not isinstance(found, Call) and status_of(found) == "working":
-        return task_of(app_context, found, is_new=True, is_duplicate=placed_now is False)
-    return await result_of(app_context, found, placed_now=placed_now, client_is_there=is_there)
+    known = await _waited_for(app_context, found, 0 if is_task else seconds)
+    if is_task and not isinstance(known, Call) and status_of(known) == "working":
+        return task_of(app_context, known, is_new=True, is_duplicate=placed_now is False)
+    return await result_of(app_context, known, placed_now=placed_now, client_is_there=not may_be_gone)
+
+
+def _is_open(found: CallRecord | CallList | Call) -> bool:
+    """Whether the ledger has it as not ended."""
+    return not isinstance(found, Call) and found.is_open
+
+
+async def _waited_for(
+    app_context: AppContext, found: CallRecord | CallList | Call, seconds: float
+) -> CallRecord | CallList | Call:
+    """The same after the wait. A call that only KallyAI knows is not waited for."""
+    match found:
+        case CallList():
+            return await app_context.calls.wait_for_list(found, seconds)
+        case CallRecord():
+            return await app_context.calls.wait(found, seconds)
+        case _:
+            return found
 
 
 def _leaves_unnoticed(request: ServerRequestContext[AppContext, Any]) -> bool:

@@ -9,13 +9,14 @@ from typing import Any, get_args
 import anyio
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
-from mcp.server.mcpserver.utilities.func_metadata import func_metadata
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata, func_metadata
 from mcp.types import ToolAnnotations
-from pydantic import Field
+from pydantic import BaseModel, Field, create_model
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.tools import account, around, calls
 from kallyai_mcp.tools.arguments import Problem, read, schema_of, schema_of_arguments, validate
+from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError, ask_missing, lacking_details
 from kallyai_mcp.tools.text.plain import zone_of
@@ -29,6 +30,14 @@ PROGRESS_EVERY = 3.0
 
 The first one comes at once. Each restarts a client's time-out. The shortest one of a known client is 5 seconds.
 """
+
+
+class _TakenWhole(ArgModelBase):
+    """Arguments that the function of a tool takes as one object."""
+
+    def model_dump_one_level(self) -> dict[str, Any]:
+        """The keyword arguments of the function."""
+        return {"arguments": self}
 
 
 class CallTool(Tool):
@@ -115,8 +124,8 @@ def _described() -> tuple[CallTool, ...]:
     both = _READS, _WRITES  # make_call also reads whether the same call was placed before
     around_title = "Call several, one after another"
     return (
-        _tool(calls.make_call, "Make a phone call", *both, places_calls=True, card=CALL_CARD),
-        _tool(around.call_around, around_title, *both, places_calls=True, card=CALL_CARD),
+        _tool(calls.make_call, "Make a phone call", *both, takes=CallArguments, places_calls=True, card=CALL_CARD),
+        _tool(around.call_around, around_title, *both, takes=around.ArgumentsOfList, places_calls=True, card=CALL_CARD),
         _tool(calls.get_call, "Get a call's outcome", _READS, card=CALL_CARD),
         _tool(calls.cancel_call, "Cancel a scheduled call", *both, read_only=False),
         _tool(calls.list_calls, "List calls", _READS),
@@ -131,13 +140,16 @@ def _tool(
     fn: Callable[..., Any],
     title: str,
     *scopes: str,
+    takes: type[BaseModel] | None = None,
     read_only: bool = True,
     places_calls: bool = False,
     card: str | None = None,
 ) -> CallTool:
-    """Make `fn` a tool: the agent reads its name and docstring, and its parameters are the input schema."""
-    # Without the schemas of results, because to make all of them takes 5 % of a start.
-    metadata = func_metadata(fn, skip_names=["ctx"], structured_output=False)
+    """Make `fn` a tool: the agent reads its name and docstring.
+
+    The input schema is that of the model that `fn` takes, or else that of its parameters.
+    """
+    metadata = _metadata_of(fn) if takes is None else _metadata_with(takes)
     return CallTool(
         fn=fn,
         name=fn.__name__,
@@ -158,3 +170,12 @@ def _tool(
         places_calls=places_calls,
         meta=None if card is None else {"ui": {"resourceUri": card}},
     )
+
+
+def _metadata_of(fn: Callable[..., Any]) -> FuncMetadata:
+    # Without the schemas of results, because to make all of them takes 5 % of a start.
+    return func_metadata(fn, skip_names=["ctx"], structured_output=False)
+
+
+def _metadata_with(model: type[BaseModel]) -> FuncMetadata:
+    return FuncMetadata(arg_model=create_model(model.__name__, __base__=(_TakenWhole, model)))

@@ -1,4 +1,4 @@
-"""The submission for KallyAI, and when it is due, from the arguments of make_call, of call_around, or of a command.
+"""The submission for KallyAI, and when it is due, from the arguments of a call.
 
 What the reference has no fields for is passed as instructions: questions, other times, an earlier booking. They are
 read back from the submission, so a call needs no record of its own for them.
@@ -7,7 +7,6 @@ read back from the submission, so a call needs no record of its own for them.
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
@@ -18,6 +17,7 @@ from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import AT_ONCE, MOST_AHEAD, Schedule, is_past_appointment
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
+from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.plain import zone_of
 
@@ -26,24 +26,36 @@ _OTHER_TIMES = {
     "en": "If that time is taken, agree to one of these: ",
     "es": "Si esa hora no está libre, acepta una de estas: ",
 }
-CHANGES = {"en": "This call is about the booking of call ", "es": "Esta llamada trata de la reserva de la llamada "}
+CHANGES = {
+    "en": "This call is about the booking of call ",
+    "es": "Esta llamada trata de la reserva de la llamada ",
+}
 _TIME = r"([01]?\d|2[0-3]):([0-5]\d)"
 _SPAN = re.compile(rf"{_TIME}(?:\s?[-\u2013]\s?{_TIME})?")
 
 
-def submission_of(arguments: Mapping[str, Any]) -> Submission:
-    """The submission from validated arguments; arguments that are no field of a submission are ignored."""
+def submission_of(arguments: CallArguments, *, changes: str = "") -> Submission:
+    """The submission of a call.
+
+    `changes` are the facts of the booking that the call is about, which begin with a `call_id`.
+    """
+    _check_days_of_stay(arguments)
+    if arguments.other_times and not are_times(arguments.other_times):
+        raise InvalidArgumentsError([Problem("other_times", 'expected times such as "10:00-12:00, 15:00"')])
     # Empty and false values are left out: with and without them, it must be the same call (the same fingerprint).
-    fields = {name: arguments[name] or None for name in Submission.model_fields if name in arguments}
-    arrival, departure = arguments["appointment_date"], arguments["departure_date"]
+    fields = {name: getattr(arguments, name) or None for name in Submission.model_fields}
+    fields["additional_instructions"] = _instructions_of(arguments, changes) or None
+    submission = Submission(**fields)
+    if arguments.other_times:  # which say what KallyAI may agree to
+        return submission
+    return with_other_time(submission, accept=arguments.accept_other_time)
+
+
+def _check_days_of_stay(arguments: CallArguments) -> None:
+    arrival = arguments.appointment_date
+    departure = arguments.departure_date
     if arrival is not None and departure is not None and departure <= arrival:
         raise InvalidArgumentsError([Problem("departure_date", f'"{departure}" is not after the day of arrival')])
-    if (times := arguments["other_times"]) and not are_times(times):
-        raise InvalidArgumentsError([Problem("other_times", 'expected times such as "10:00-12:00, 15:00"')])
-    submission = Submission(**fields | {"additional_instructions": _instructions_of(arguments) or None})
-    if times:  # which says what KallyAI may agree to
-        return submission
-    return with_other_time(submission, accept=arguments["accept_other_time"])
 
 
 def callee_zone(given: str | None, number: str, app_context: AppContext) -> str:
@@ -54,13 +66,15 @@ def callee_zone(given: str | None, number: str, app_context: AppContext) -> str:
     return zone_of_number(number) or given or app_context.timezone
 
 
-def request_of(arguments: Mapping[str, Any], arrived: Stopwatch, app_context: AppContext) -> CallRequest:
-    """The request from validated arguments of make_call."""
-    submission = submission_of(arguments)
-    zone = callee_zone(arguments["timezone"], submission.respondent_phone, app_context)
-    not_before = _moment_in(arguments["timezone"] or zone, arguments["not_before"])
-    schedule = _schedule(not_before, arguments["retries"], submission, zone, app_context)
-    return CallRequest(submission, zone, arrived, schedule, arguments["redial"], arguments["session_id"])
+def request_of(
+    arguments: CallArguments, arrived: Stopwatch, app_context: AppContext, *, changes: str = ""
+) -> CallRequest:
+    """The request for a call, which `arrived` at that moment; `changes` as in `submission_of`."""
+    submission = submission_of(arguments, changes=changes)
+    zone = callee_zone(arguments.timezone, submission.respondent_phone, app_context)
+    not_before = _moment_in(arguments.timezone or zone, arguments.not_before)
+    schedule = _schedule(not_before, arguments.retries, submission, zone, app_context)
+    return CallRequest(submission, zone, arrived, schedule, arguments.redial, arguments.session_id)
 
 
 def _moment_in(timezone: str, moment: datetime | None) -> datetime | None:
@@ -71,7 +85,11 @@ def _moment_in(timezone: str, moment: datetime | None) -> datetime | None:
 
 
 def _schedule(
-    not_before: datetime | None, retries: int, submission: Submission, timezone: str, app_context: AppContext
+    not_before: datetime | None,
+    retries: int,
+    submission: Submission,
+    timezone: str,
+    app_context: AppContext,
 ) -> Schedule:
     """When a call is due, and how often it may be placed; `timezone` (IANA) is that of its day and time."""
     if not_before is None and not retries:
@@ -80,37 +98,45 @@ def _schedule(
         raise KallyAIError("This server can't place calls later.", code="cannot_schedule")
     if not_before is None:
         return app_context.calls.scheduled(None, retries)
-    due, now, wrong = not_before, app_context.now(), None
-    if due - now > MOST_AHEAD:
-        wrong = f"is more than {MOST_AHEAD.days} days away; call or schedule later"
-    elif now - due > timedelta(seconds=app_context.calls.timing.place_within):
-        wrong = f"is past; it is {now.astimezone(due.tzinfo):%Y-%m-%d %H:%M} in {due.tzinfo}"
-    elif is_past_appointment(submission, due, timezone):
+    now = app_context.now()
+    wrong = _why_never_due(not_before, now, app_context.calls.timing.place_within)
+    if wrong is None and is_past_appointment(submission, not_before, timezone):
         wrong = "is after the appointment that the call asks for"
     if wrong is not None:
-        raise InvalidArgumentsError([Problem("not_before", f'"{due:%Y-%m-%d %H:%M}" {wrong}')])
-    return app_context.calls.scheduled(due if due > now else None, retries)
+        raise InvalidArgumentsError([Problem("not_before", f'"{not_before:%Y-%m-%d %H:%M}" {wrong}')])
+    is_to_come = not_before > now
+    return app_context.calls.scheduled(not_before if is_to_come else None, retries)
 
 
-def _instructions_of(arguments: Mapping[str, Any]) -> list[str]:
-    """The instructions from validated arguments of make_call: the agent's own, and those of this module.
+def _why_never_due(due: datetime, now: datetime, place_within: float) -> str | None:
+    """What is wrong with the time of a call; None if it can be placed then, within so many seconds."""
+    if due - now > MOST_AHEAD:
+        return f"is more than {MOST_AHEAD.days} days away; call or schedule later"
+    if now - due > timedelta(seconds=place_within):
+        return f"is past; it is {now.astimezone(due.tzinfo):%Y-%m-%d %H:%M} in {due.tzinfo}"
+    return None
 
-    `changes` are the `call_id` of the booking that the call is about, and its facts.
-    """
-    language = arguments["call_language"] or arguments["language"] or "en"
-    found = [*(arguments["additional_instructions"] or ())]
-    found += [f"{text.rstrip(' .?!')}?" for text in arguments["questions"] or ()]
-    for name, beginnings in (("departure_date", _DEPARTURE), ("other_times", _OTHER_TIMES), ("changes", CHANGES)):
-        if given := arguments.get(name):
-            found.append(f"{beginnings[language]}{given}")
-    if arguments.get("changes") and not _names_new_time(arguments):
+
+def _instructions_of(arguments: CallArguments, changes: str) -> list[str]:
+    """The instructions of a call: the agent's own, and those of this module; `changes` as in `submission_of`."""
+    language = arguments.call_language or arguments.language or "en"
+    own = arguments.additional_instructions or ()
+    questions = arguments.questions or ()
+    found = [*own, *(f"{text.rstrip(' .?!')}?" for text in questions)]
+    if arguments.departure_date is not None:
+        found.append(f"{_DEPARTURE[language]}{arguments.departure_date}")
+    if arguments.other_times:
+        found.append(f"{_OTHER_TIMES[language]}{arguments.other_times}")
+    if changes:
+        found.append(f"{CHANGES[language]}{changes}")
+    if changes and not _names_new_time(arguments):
         found.append(kept_booking.INSTRUCTION[language])
     return found
 
 
-def _names_new_time(arguments: Mapping[str, Any]) -> bool:
+def _names_new_time(arguments: CallArguments) -> bool:
     """Whether a call about a booking is to move it."""
-    return any(arguments[name] for name in ("appointment_date", "appointment_time", "departure_date"))
+    return any((arguments.appointment_date, arguments.appointment_time, arguments.departure_date))
 
 
 def changes_in(submission: Submission | SubmissionEcho) -> str | None:
