@@ -65,11 +65,14 @@ def _e164(number: str) -> str:
 def _wrong_number(problem: NumberProblem) -> str:
     """What is wrong with a phone number, and what may be meant, as it follows the number, without a period."""
     wrong = _NUMBERS[problem.kind]
-    places = ((number, place_of(number)) for number in problem.meant)
-    meant = " or ".join(f"{number} ({place})" if place else number for number, place in places)
-    if meant:
-        return f"{wrong}; it may be {meant}"
+    if problem.meant:
+        return f"{wrong}; it may be {' or '.join(map(_with_place, problem.meant))}"
     return f"{wrong}; E.164 looks like +14155551234" if problem.kind == "no_country" else wrong
+
+
+def _with_place(number: str) -> str:
+    place = place_of(number)
+    return f"{number} ({place})" if place else number
 
 
 def _once_called(number: str) -> str:
@@ -113,15 +116,24 @@ def _no_bool(value: Any) -> Any:
 def json_list(value: Any) -> Any:
     """A list that was sent as JSON text, or as its only item; without items that stand for no value."""
     if isinstance(value, str):
-        try:
-            read = json.loads(value)
-        except (ValueError, RecursionError):  # not JSON, or a number too long or a list too deep for Python's parser
-            read = None
-        value = read if isinstance(read, list) else [value]
+        value = _list_in(value)
     if not isinstance(value, list):
         return value
     items = [item.strip() if isinstance(item, str) else item for item in value]
-    return [item for item in items if not isinstance(item, str) or item.casefold() not in ABSENT]
+    return [item for item in items if not _is_absent(item)]
+
+
+def _list_in(text: str) -> list[Any]:
+    """The list that a text is in JSON, or else a list of the text alone."""
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):  # not JSON, or a number too long or a list too deep for Python's parser
+        return [text]
+    return read if isinstance(read, list) else [text]
+
+
+def _is_absent(item: Any) -> bool:
+    return isinstance(item, str) and item.casefold() in ABSENT
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import ErrorDetails, core_schema
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.tools.argument_types import ABSENT, NOT_AVAILABLE
@@ -63,15 +63,17 @@ def read(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, A
     wrong number.
     """
     properties, given = schema["properties"], without_blanks(arguments)
-    if len(properties) <= _FEW or properties.keys() - arguments.keys():
+    fills_in_all = len(properties) > _FEW and arguments.keys() >= properties.keys()
+    if not fills_in_all:
         return given
-    has_day = not _is_zero(given.get("appointment_date", 0))  # without a day, 00:00 does not mean midnight
-    kept = {"party_size", *schema.get("required", ()), *(["appointment_time"] if has_day else [])}
-    return {
-        name: value
-        for name, value in given.items()
-        if name in kept or not (_is_one_of(value, ABSENT) or _is_zero(value))
-    }
+    kept = {"party_size", *schema.get("required", ())}
+    if not _is_zero(given.get("appointment_date", 0)):  # without a day, 00:00 does not mean midnight
+        kept.add("appointment_time")
+    return {name: value for name, value in given.items() if name in kept or not _is_no_value(value)}
+
+
+def _is_no_value(value: Any) -> bool:
+    return _is_one_of(value, ABSENT) or _is_zero(value)
 
 
 def _is_one_of(value: Any, texts: Collection[str]) -> bool:
@@ -109,28 +111,37 @@ def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> I
     takes = f"; it takes {', '.join(properties) or 'none'}"
     for entry in error.errors(include_url=False):
         name, *within = entry["loc"]
-        if name not in properties:
+        if name in properties:
+            yield Problem(f"{name}{_path(within)}", _what_is_wrong(entry, properties[name]))
+        else:
             yield Problem(one_line(str(name), 40) or '""', f"{tool} has no such argument{takes}")
             takes = ""
-            continue
-        # A field of an object in a list is named like this: candidates[1].respondent_phone
-        path = "".join(f"[{part}]" if isinstance(part, int) else f".{one_line(part, 40)}" for part in within)
-        given, why = _quoted(entry["input"]), entry.get("ctx", {}).get("error", "")
-        expected = _expected(properties[name])
-        if kind := _KIND.match(entry["msg"]):
-            expected = f"{kind[1]}: {expected}" if expected != kind[1] else expected
-        match entry["type"]:
-            case "value_error":  # of one of our types
-                text = f"{given} {why}"
-            case "missing":
-                text = f"missing; expected {expected}"
-            case "extra_forbidden":
-                text = f"there is no such key; expected {expected}"
-            case "string_unicode":
-                text = f"{given} has half of a surrogate pair, which is no character"
-            case _:
-                text = f"expected {expected}; got {given}{f': {why}' if why else ''}"
-        yield Problem(f"{name}{path}", text)
+
+
+def _path(within: Sequence[int | str]) -> str:
+    """Where in an argument a wrong value is: "[1].respondent_phone"."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{one_line(part, 40)}" for part in within)
+
+
+def _what_is_wrong(entry: ErrorDetails, schema: Mapping[str, Any]) -> str:
+    """What pydantic found, as it follows the name of the argument with this schema."""
+    given = _quoted(entry["input"])
+    why = entry.get("ctx", {}).get("error", "")
+    expected = _expected(schema)
+    kind = _KIND.match(entry["msg"])
+    if kind is not None and kind[1] != expected:
+        expected = f"{kind[1]}: {expected}"
+    match entry["type"]:
+        case "value_error":  # of one of our types
+            return f"{given} {why}"
+        case "missing":
+            return f"missing; expected {expected}"
+        case "extra_forbidden":
+            return f"there is no such key; expected {expected}"
+        case "string_unicode":
+            return f"{given} has half of a surrogate pair, which is no character"
+        case _:
+            return f"expected {expected}; got {given}{f': {why}' if why else ''}"
 
 
 def _expected(schema: Mapping[str, Any]) -> str:
@@ -203,9 +214,15 @@ def schema_of_arguments(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _quoted(value: Any) -> str:
-    if isinstance(value, list | dict):
-        return f"a list of {len(value)}" if isinstance(value, list) else "an object"
-    return f'"{one_line(value, 60)}"' if isinstance(value, str) else one_line(json.dumps(value), 30)
+    match value:
+        case list():
+            return f"a list of {len(value)}"
+        case dict():
+            return "an object"
+        case str():
+            return f'"{one_line(value, 60)}"'
+        case _:
+            return one_line(json.dumps(value), 30)
 
 
 def wrong_arguments(problems: Sequence[Problem], *, places_calls: bool) -> str:
@@ -213,8 +230,13 @@ def wrong_arguments(problems: Sequence[Problem], *, places_calls: bool) -> str:
 
     With `places_calls`, the text begins by saying that nobody was called.
     """
-    lines = [f"- {problem.argument}: {problem.text}{'' if problem.text[-1] in '.?' else '.'}" for problem in problems]
+    lines = [f"- {problem.argument}: {_with_period(problem.text)}" for problem in problems]
     if len(lines) > MAX_NAMED:
         lines[MAX_NAMED:] = [f"- and {len(problems) - MAX_NAMED} more."]
-    heading = f"{'Not called. ' if places_calls else ''}Fix {len(problems)} argument{'s' if len(problems) > 1 else ''}:"
-    return "\n".join([heading, *lines])
+    not_called = "Not called. " if places_calls else ""
+    several = "s" if len(problems) > 1 else ""
+    return "\n".join([f"{not_called}Fix {len(problems)} argument{several}:", *lines])
+
+
+def _with_period(text: str) -> str:
+    return text if text[-1] in ".?" else f"{text}."

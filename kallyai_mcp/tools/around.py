@@ -8,7 +8,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
-from kallyai_mcp.api.models import Submission
+from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger import follow_up
 from kallyai_mcp.calls.other_time import spoken_language
@@ -19,12 +19,12 @@ from kallyai_mcp.tools.call_arguments import CallArguments, InList, marked
 from kallyai_mcp.tools.call_results import candidates_of
 from kallyai_mcp.tools.calls import wait_and_answer
 from kallyai_mcp.tools.confirmations import digest
-from kallyai_mcp.tools.consent import Question, ask_user
+from kallyai_mcp.tools.consent import Flags, Question, ask_user
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.results import CallAnswer
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.tasks import Task
-from kallyai_mcp.tools.text.consent import list_preview
+from kallyai_mcp.tools.text.consent import Words, list_preview
 from kallyai_mcp.tools.text.plain import Reader
 
 _ASK_ONLY = {
@@ -155,21 +155,24 @@ async def _consent(
     wanted_list: CallList, confirmation: str | None, reader: Reader, ctx: Context[AppContext, Any]
 ) -> Consent | CallToolResult:
     """Get the consent to start a list or to let one go on, or the result that tells the agent to ask the user."""
-    app_context, goes_on = ctx.request_context.lifespan_context, bool(wanted_list.records)
-    last_calls = await app_context.calls.context.ledger.read(follow_up.last_calls, wanted_list)
+    goes_on = bool(wanted_list.records)
+    last_calls = await ctx.request_context.lifespan_context.calls.context.ledger.read(follow_up.last_calls, wanted_list)
     about = digest(wanted_list.account.account, wanted_list, apart_from=_NO_PART_OF_A_LIST)
+    to_come = wanted_list.to_come
+    structure = CallAnswer(until=wanted_list.until)
     if goes_on:  # from where it stands now, and no second time
         about = f"{about} {wanted_list.list_id} {len(wanted_list.records)}"
+        structure.not_called = candidates_of(to_come)
+
+    def preview(flags: Sequence[Flags], usage: Statistics | None, words: Words) -> str:
+        return list_preview(to_come, flags, usage, wanted_list.until, reader, words, goes_on=goes_on)
+
     question = Question(
-        about,
-        last_calls,
-        wanted_list.to_come,
-        lambda flags, usage, words: list_preview(
-            wanted_list.to_come, flags, usage, wanted_list.until, reader, words, goes_on=goes_on
-        ),
-        CallAnswer(
-            until=wanted_list.until,
-            not_called=candidates_of(wanted_list.to_come) if goes_on else None,
-        ),
+        tool="call_around",
+        about=about,
+        last_calls=last_calls,
+        submissions=to_come,
+        preview=preview,
+        structure=structure,
     )
     return await ask_user(question, confirmation=confirmation, ctx=ctx)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from enum import Enum
+from typing import Any, Literal
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
@@ -14,9 +15,9 @@ from kallyai_mcp.calls.numbers import local_time, local_times
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule, next_attempt
-from kallyai_mcp.tools.confirmations import digest
+from kallyai_mcp.tools.confirmations import Confirmations, digest
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.elicitation import Elicitation, form
+from kallyai_mcp.tools.elicitation import Elicitation, Reply, form
 from kallyai_mcp.tools.results import CallAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.consent import Words
@@ -39,6 +40,7 @@ class Question:
     no call can be placed later.
     """
 
+    tool: Literal["make_call", "call_around"]
     about: str
     last_calls: tuple[datetime | None, ...]
     submissions: Sequence[Submission]
@@ -48,22 +50,30 @@ class Question:
     risks: tuple[RiskFlag, ...] = ()
     timezone: str | None = None
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """What a confirmation and a reply are valid for."""
+        return (self.about, *map(str, self.last_calls))
+
 
 async def if_not_called_before(
     request: CallRequest, *, risks: tuple[RiskFlag, ...], ctx: Context[AppContext, Any]
 ) -> Consent | None:
-    """The consent for a call that is no reason to ask if its number was never called; None if there is a reason.
+    """The consent for a call that is no reason to ask if its number was never called.
 
-    It needs no look into the ledger: the transaction that reserves the call refuses it if the number was called before.
+    None if there is a reason. It needs no look into the ledger: the transaction that reserves the
+    call refuses it if the number was called before.
     """
-    app_context, due = ctx.request_context.lifespan_context, request.schedule.not_before
+    app_context = ctx.request_context.lifespan_context
     agreed = Consent(_client_name(ctx), "not_needed", last_calls=(None,))
     if app_context.confirm == "never":
         return replace(agreed, how="never_asks")
-    if risks or app_context.confirm == "always" or ctx.request_state:  # the user was asked, and may have said no
+    was_asked = bool(ctx.request_state)  # and may have said no
+    if risks or was_asked or app_context.confirm == "always":
         return None
     usage = await app_context.usage()
-    flags = risk_flags(request.submission, usage, now=due or app_context.now(), last_call=None)
+    due = request.schedule.not_before or app_context.now()
+    flags = risk_flags(request.submission, usage, now=due, last_call=None)
     return agreed if not flags else None
 
 
@@ -75,86 +85,196 @@ async def check(
     reader: Reader,
     ctx: Context[AppContext, Any],
 ) -> Consent | CallToolResult:
-    """Get the consent for a call, or the result that tells the agent to ask the user. It reads the ledger.
+    """Get the consent for a call, or the result that tells the agent to ask the user.
 
-    The arguments are those of `ask_user` and of its question, whose `reader` is the user.
+    It reads the ledger. The arguments are those of `ask_user` and of its question, whose `reader`
+    is the user.
     """
-    app_context, submission, schedule = ctx.request_context.lifespan_context, request.submission, request.schedule
+    app_context = ctx.request_context.lifespan_context
     asked_by = _client_name(ctx)
     found = await app_context.calls.precheck(request, asked_by=asked_by)
     if not found.is_new:
         return Consent(asked_by, "not_needed", joins=True)
     account = (await app_context.calls.account_of_request()).account
+    submission = request.submission
     there = local_times(submission.respondent_phone, reader.now)
+
+    def preview(flags: Sequence[Flags], usage: Statistics | None, words: Words) -> str:
+        return texts.preview(submission, flags[0], usage, request.schedule, reader, words)
+
     question = Question(
-        digest_of_call(account, request),
-        (found.last_call,),
-        [submission],
-        lambda flags, usage, words: texts.preview(submission, flags[0], usage, schedule, reader, words),
-        CallAnswer(local_times=[moment.isoformat(timespec="minutes") for moment in there]),
-        schedule,
-        risks,
-        request.timezone,
+        tool="make_call",
+        about=digest_of_call(account, request),
+        last_calls=(found.last_call,),
+        submissions=[submission],
+        preview=preview,
+        structure=CallAnswer(local_times=[moment.isoformat(timespec="minutes") for moment in there]),
+        schedule=request.schedule,
+        risks=risks,
+        timezone=request.timezone,
     )
     return await ask_user(question, confirmation=confirmation, ctx=ctx)
+
+
+@dataclass(frozen=True)
+class Risks:
+    """The reasons to ask the user, as they are `now`.
+
+    Attributes:
+        usage: The account's statistics; None when they are not known.
+        of_each: The reasons of each call.
+    """
+
+    now: datetime
+    usage: Statistics | None
+    of_each: Sequence[Flags]
+
+    @property
+    def of_any(self) -> Flags:
+        """The reasons of all calls, each once, in the order of `RiskFlag`."""
+        found = {flag for flags in self.of_each for flag in flags}
+        return tuple(flag for flag in RiskFlag if flag in found)
+
+
+class Decision(Enum):
+    """Whether the calls of a question may be placed."""
+
+    NOT_NEEDED = "placed, and nobody is asked"
+    CONFIRMED = "placed, because the user has agreed"
+    REFUSED = "not placed, because the user has not agreed"
+    ASK = "the user has to be asked"
+
+
+def decide(confirm: Literal["auto", "always"], flags: Flags, *, is_confirmed: bool, said_no: bool) -> Decision:
+    """Decide about calls with these risks.
+
+    A no counts also if its reason has passed meanwhile. While there is a reason, the reply is read
+    where the user is asked.
+    """
+    if not flags and confirm == "auto":
+        return Decision.REFUSED if said_no else Decision.NOT_NEEDED
+    return Decision.CONFIRMED if is_confirmed else Decision.ASK
 
 
 async def ask_user(
     question: Question, *, confirmation: str | None, ctx: Context[AppContext, Any]
 ) -> Consent | CallToolResult:
-    """Get the consent, or the result that tells the agent to ask the user; raises `KallyAIError` after a no.
+    """Get the consent, or the result that tells the agent to ask the user.
 
-    The user is asked if a call is risky, or always, unless the agent sent a `confirmation` that is valid for this
-    question.
+    The user is asked if a call is risky, or always, unless the agent sent a `confirmation` that is
+    valid for this question. It raises `KallyAIError` after a no.
     """
-    app_context, first = ctx.request_context.lifespan_context, question.submissions[0]
-    agreed = Consent(_client_name(ctx), "form", last_calls=question.last_calls)
+    app_context = ctx.request_context.lifespan_context
+    unasked = Consent(_client_name(ctx), "never_asks", last_calls=question.last_calls)
     if app_context.confirm == "never":
-        return replace(agreed, how="never_asks")
-    now, usage = app_context.now(), await app_context.usage()
-    due = question.schedule.not_before
-    flags: list[Flags] = [
-        (*risk_flags(submission, usage, now=due or now, last_call=last), *question.risks)
-        for submission, last in zip(question.submissions, question.last_calls, strict=True)
-    ]
-    every = tuple(flag for flag in RiskFlag if any(flag in each for each in flags))
-    elicitation = Elicitation(ctx, first.language)
-    if not every and app_context.confirm == "auto":
-        if elicitation.lacks_yes("consent", "call_now"):  # a no counts, also if its reason has passed meanwhile
+        return unasked
+    risks = await _risks_of(question, app_context)
+    elicitation = Elicitation(ctx, question.submissions[0].language)
+    confirmation_id = _id_of(confirmation, question, risks.now, app_context)
+    decision = decide(
+        app_context.confirm,
+        risks.of_any,
+        is_confirmed=confirmation_id is not None,
+        said_no=elicitation.lacks_yes("consent", "call_now"),
+    )
+    agreed = replace(unasked, risk_flags=tuple(risks.of_any))
+    match decision:
+        case Decision.NOT_NEEDED:
+            return replace(agreed, how="not_needed")
+        case Decision.CONFIRMED:
+            return replace(agreed, how="confirmation", confirmation_id=confirmation_id)
+        case Decision.REFUSED:
             raise _not_agreed()
-        return replace(agreed, how="not_needed")
-    agreed = replace(agreed, risk_flags=every)
-    about = (question.about, *map(str, question.last_calls))
-    id_ = app_context.confirmations.verify(confirmation, now, *about) if confirmation is not None else None
-    if id_ is not None:
-        return replace(agreed, how="confirmation", confirmation_id=id_)
-    later, zone = None, question.timezone
-    if RiskFlag.LOCAL_HOUR in every and due is None and zone is not None and app_context.calls.places_due:
-        later = next_attempt(now, first.respondent_phone, zone).astimezone(zone_of(zone))
-    structure = question.structure.model_copy(update={"status": "needs_confirmation", "placed_now": False})
-    structure.minutes_remaining = usage.minutes_remaining if usage is not None else None
-    reply = None
-    if elicitation.shows_forms:
-        preview = question.preview(flags, usage, elicitation.words)
-        asked = form(preview, _fields(question, later, elicitation.words), required=["call_now"])
-        reply = await elicitation.ask("consent", asked, about=" ".join((*about, *every)))
+
+    later = _ordinary_hour(question, risks, app_context)
+    reply = await _shown_form(question, risks, later, elicitation)
     if reply is None:
-        structure.confirmation = app_context.confirmations.issue(now, *about)
-        structure.reasons = [str(flag) for flag in every]
-        text = texts.to_be_confirmed(
-            question.preview(flags, usage, Words()),
-            structure.confirmation,
-            wrong=confirmation is not None,
-            tool="make_call" if structure.until is None else "call_around",
-            later=later,
-        )
-        return ToolResult(text, structure).for_client()
-    if reply.content.get("call_now") is True:
+        is_wrong = confirmation is not None
+        return _to_be_confirmed(question, risks, later, app_context.confirmations, is_wrong=is_wrong)
+    if reply.says_yes("call_now"):
         return replace(agreed, how="form", confirmation_id=reply.id)
-    if later is not None and reply.content.get("call_later") is True:
-        text = f"Not called yet: the user wants the call later. Next: {texts.call_at(later)}."
-        return ToolResult(text, structure).for_client()
+    if later is not None and reply.says_yes("call_later"):
+        return _put_off(question, risks, later)
     raise _not_agreed()
+
+
+async def _risks_of(question: Question, app_context: AppContext) -> Risks:
+    now = app_context.now()
+    due = question.schedule.not_before or now
+    usage = await app_context.usage()
+    return Risks(
+        now,
+        usage,
+        [
+            (*risk_flags(submission, usage, now=due, last_call=last), *question.risks)
+            for submission, last in zip(question.submissions, question.last_calls, strict=True)
+        ],
+    )
+
+
+def _id_of(confirmation: str | None, question: Question, now: datetime, app_context: AppContext) -> str | None:
+    """The id of a confirmation; None if there is none, or it is not valid for this question."""
+    if confirmation is None:
+        return None
+    return app_context.confirmations.verify(confirmation, now, *question.terms)
+
+
+def _ordinary_hour(question: Question, risks: Risks, app_context: AppContext) -> datetime | None:
+    """The next ordinary hour of a callee who would be called at night; None if none is offered."""
+    is_for_now = question.schedule.not_before is None
+    if not is_for_now or RiskFlag.LOCAL_HOUR not in risks.of_any:
+        return None
+    if question.timezone is None or not app_context.calls.places_due:
+        return None
+    number = question.submissions[0].respondent_phone
+    due = next_attempt(risks.now, number, question.timezone)
+    return due.astimezone(zone_of(question.timezone))
+
+
+async def _shown_form(
+    question: Question, risks: Risks, later: datetime | None, elicitation: Elicitation
+) -> Reply | None:
+    """Show the user the calls; None if the client can't."""
+    if not elicitation.shows_forms:
+        return None
+    preview = question.preview(risks.of_each, risks.usage, elicitation.words)
+    fields = _fields(question, later, elicitation.words)
+    about = " ".join((*question.terms, *risks.of_any))
+    return await elicitation.ask("consent", form(preview, fields, required=["call_now"]), about=about)
+
+
+def _to_be_confirmed(
+    question: Question,
+    risks: Risks,
+    later: datetime | None,
+    confirmations: Confirmations,
+    *,
+    is_wrong: bool,
+) -> CallToolResult:
+    """The result for an agent that has to ask; `is_wrong`: its confirmation was not valid."""
+    confirmation = confirmations.issue(risks.now, *question.terms)
+    text = texts.to_be_confirmed(
+        question.preview(risks.of_each, risks.usage, Words()),
+        confirmation,
+        wrong=is_wrong,
+        tool=question.tool,
+        later=later,
+    )
+    structure = _not_placed(question, risks)
+    structure.confirmation = confirmation
+    structure.reasons = [str(flag) for flag in risks.of_any]
+    return ToolResult(text, structure).for_client()
+
+
+def _put_off(question: Question, risks: Risks, later: datetime) -> CallToolResult:
+    text = f"Not called yet: the user wants the call later. Next: {texts.call_at(later)}."
+    return ToolResult(text, _not_placed(question, risks)).for_client()
+
+
+def _not_placed(question: Question, risks: Risks) -> CallAnswer:
+    left = risks.usage.minutes_remaining if risks.usage is not None else None
+    state = {"status": "needs_confirmation", "placed_now": False, "minutes_remaining": left}
+    return question.structure.model_copy(update=state)
 
 
 def digest_of_call(account: str, request: CallRequest) -> str:

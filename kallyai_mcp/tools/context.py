@@ -83,7 +83,12 @@ class AppContext:
 
     def reader(self) -> Reader:
         """The reader of a text that is written now."""
-        now = self.now().astimezone(zone_of(self.timezone))
-        zone = self.timezone, now, self.wait_seconds, self.zone_is_known
-        search = self.calls.context.timing.search
-        return Reader(*zone, self.calls.places_due, zone_is_named=self.zone_is_named, search_seconds=search)
+        return Reader(
+            self.timezone,
+            now=self.now().astimezone(zone_of(self.timezone)),
+            wait_seconds=self.wait_seconds,
+            zone_is_known=self.zone_is_known,
+            schedules=self.calls.places_due,
+            zone_is_named=self.zone_is_named,
+            search_seconds=self.calls.context.timing.search,
+        )

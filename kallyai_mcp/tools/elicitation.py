@@ -58,6 +58,14 @@ class Reply(BaseModel, defer_build=True):
         content = result.content if result.action == "accept" else None
         return self.model_copy(update={"action": result.action, "content": content or {}})
 
+    def answers(self, about: str) -> bool:
+        """Whether the user has replied to a question that was `about` the same."""
+        return self.action is not None and self.about == about
+
+    def says_yes(self, field: str) -> bool:
+        """Whether the user has agreed to this field of the form."""
+        return self.content.get(field) is True
+
 
 def language_of(ctx: Context[Any, Any], named: object = None) -> Language:
     """The language of what the user reads: the one that the call names, else the client's, else English.
@@ -68,6 +76,26 @@ def language_of(ctx: Context[Any, Any], named: object = None) -> Language:
         return named
     accepted = (ctx.request_context.meta or {}).get("openai/locale") or (ctx.headers or {}).get("accept-language")
     return preferred_language(accepted) if isinstance(accepted, str) else "en"
+
+
+def _modes_of(ctx: Context[AppContext, Any]) -> frozenset[str]:
+    """The ways in which the client can ask its user: "form", "url" (it opens a link)."""
+    capabilities = ctx.client_capabilities
+    if capabilities is None or capabilities.elicitation is None:
+        return frozenset()
+    modes = capabilities.elicitation
+    named = {mode for mode in ("form", "url") if getattr(modes, mode) is not None}
+    return frozenset(named or {"form"})  # earlier versions of the protocol had no other mode
+
+
+def _replies_to(ctx: Context[AppContext, Any]) -> dict[str, Reply]:
+    """The questions of earlier runs of the tool by name, with the replies that came now."""
+    asked = json.loads(ctx.request_state or "{}")
+    replies = {name: Reply(**question) for name, question in asked.items()}
+    for name, result in (ctx.input_responses or {}).items():
+        if name in replies and isinstance(result, ElicitResult):
+            replies[name] = replies[name].with_result(result)
+    return replies
 
 
 class Elicitation:
@@ -82,21 +110,17 @@ class Elicitation:
     def __init__(self, ctx: Context[AppContext, Any], language: object = None) -> None:
         self._ctx = ctx
         self.words = Words(language_of(ctx, language))
-        capabilities = ctx.client_capabilities
-        elicitation = capabilities.elicitation if capabilities is not None else None
-        # A client that names no mode shows forms: earlier versions of the protocol had no other mode.
-        self.shows_forms = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
-        self.opens_links = elicitation is not None and elicitation.url is not None
-        asked = json.loads(ctx.request_state or "{}")
-        self._replies = {name: Reply(**question) for name, question in asked.items()}
-        for name, result in (ctx.input_responses or {}).items():
-            if name in self._replies and isinstance(result, ElicitResult):
-                self._replies[name] = self._replies[name].with_result(result)
+        modes = _modes_of(ctx)
+        self.shows_forms = "form" in modes
+        self.opens_links = "url" in modes
+        self._replies = _replies_to(ctx)
 
     def lacks_yes(self, name: str, field: str) -> bool:
         """Whether the user has replied to the form of this `name`, and not with a yes in this field."""
         reply = self._replies.get(name)
-        return reply is not None and reply.action is not None and reply.content.get(field) is not True
+        if reply is None or reply.action is None:
+            return False
+        return not reply.says_yes(field)
 
     async def ask(
         self,
@@ -105,26 +129,37 @@ class Elicitation:
         *,
         about: str = "",
     ) -> Reply | None:
-        """Show the user a form, or have the client open a link; returns None if the client could not be asked.
+        """Show the user a form, or have the client open a link; None if it could not be asked.
 
-        `name` is unique within the tool call. A reply is not accepted if the question was `about` something else,
-        because the number was called since; the SDK takes it only with the same arguments. To accept a link means to
-        agree to open it, and not that the user did anything on the page.
+        `name` is unique within the tool call. A reply is not accepted if the question was `about`
+        something else, because the number was called since; the SDK takes it only with the same
+        arguments. To accept a link means to agree to open it, and not that the user did anything on
+        the page.
         """
-        question, request = Reply(about=about), ElicitRequest(params=params)
+        question = Reply(about=about)
+        request = ElicitRequest(params=params)
         if self._ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            during = ServerMessageMetadata(related_request_id=self._ctx.request_id)
-            try:
-                result = await self._ctx.session.send_request(request, ElicitResult, metadata=during)
-            except (MCPError, ValidationError):  # the client refused, can't be sent anything, or its reply is not valid
-                return None
-            return question.with_result(result)
+            return await self._reply_to(question, request)
         reply = self._replies.get(name)
-        if reply is not None and reply.action is not None and reply.about == about:
+        if reply is not None and reply.answers(about):
             return reply
+        raise InputRequiredError(self._result_with(name, question, request))
+
+    async def _reply_to(self, question: Reply, request: ElicitRequest) -> Reply | None:
+        """Wait for the reply of a client of 2025-11-25."""
+        during = ServerMessageMetadata(related_request_id=self._ctx.request_id)
+        try:
+            result = await self._ctx.session.send_request(request, ElicitResult, metadata=during)
+        except (MCPError, ValidationError):  # it refused, can't be reached, or its reply is not valid
+            return None
+        return question.with_result(result)
+
+    def _result_with(self, name: str, question: Reply, request: ElicitRequest) -> InputRequiredResult:
+        """The result that asks a client of 2026-07-28."""
         # The server encrypts the state (RequestStateSecurity): the client can neither read nor change it.
-        state = json.dumps({key: asked.model_dump() for key, asked in (self._replies | {name: question}).items()})
-        raise InputRequiredError(InputRequiredResult(input_requests={name: request}, request_state=state))
+        questions = self._replies | {name: question}
+        state = json.dumps({key: asked.model_dump() for key, asked in questions.items()})
+        return InputRequiredResult(input_requests={name: request}, request_state=state)
 
 
 def form(
@@ -140,8 +175,10 @@ _DAY_AND_SIZE = _DAY | {"party_size": "for how many people?"}
 _NEEDED = {"restaurant": _DAY_AND_SIZE, "clinic": _DAY, "hotel": _DAY_AND_SIZE}
 """What a booking needs, by the reference's `task_category`, and what to ask the user for it."""
 
+_NUMBER = "respondent_phone"
+
 _FIELDS: dict[str, dict[str, Any]] = {
-    "respondent_phone": {"type": "string"},
+    _NUMBER: {"type": "string"},
     "user_name": {"type": "string"},
     "appointment_date": {"type": "string", "format": "date"},
     "party_size": {"type": "integer", "minimum": 1, "maximum": 50},
@@ -157,7 +194,8 @@ _NO_BOOKING = (
 
 def lacking_details(given: Mapping[str, Any]) -> list[Problem]:
     """The arguments without which a booking can't be made. Without a day and a time, a call only asks."""
-    asks_only = given.get("until") == "all" or not given.keys() & {"appointment_date", "appointment_time"}
+    names_time = bool(given.keys() & {"appointment_date", "appointment_time"})
+    asks_only = not names_time or given.get("until") == "all"
     if asks_only or "changes_call_id" in given:
         return []
     needed = _NEEDED.get(str(given.get("task_category")), {})
@@ -167,24 +205,36 @@ def lacking_details(given: Mapping[str, Any]) -> list[Problem]:
 async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Mapping[str, Any]:
     """Ask the user in one form for the arguments of make_call or call_around that are missing.
 
-    If the client can't show forms, nothing is asked, and validation names what is missing. Returns `given` with the
-    user's answers.
+    If the client can't show forms, nothing is asked, and validation names what is missing. Returns
+    `given` with the user's answers.
     """
-    details = lacking_details(given)
-    wanted = [] if given.keys() & {"candidates", "until"} else ["respondent_phone"]
-    wanted += ["user_name", *(one.argument for one in details)] if details else []
-    missing = [name for name in wanted if name not in given]
+    missing = _missing_in(given)
     if not missing or not elicitation.shows_forms:
         return given
-    words, callee = elicitation.words, given.get("business_name")
-    message = words.say("details_needed")
-    if isinstance(callee, str):
-        message = words.say("details_needed_for", callee=one_line(callee))
-    fields = {name: words.field(name) | _FIELDS[name] for name in missing}
-    required = [name for name in missing if name == "respondent_phone"]
-    reply = await elicitation.ask("details", form(message, fields, required=required))
+    asked = _form_for(missing, given.get("business_name"), elicitation.words)
+    reply = await elicitation.ask("details", asked)
     if reply is None:
         return given
     if reply.action != "accept":
-        raise KallyAIError("the user was asked for the missing details and did not give them", code="details_not_given")
+        text = "the user was asked for the missing details and did not give them"
+        raise KallyAIError(text, code="details_not_given")
     return {**given, **without_blanks({name: reply.content.get(name) for name in missing})}
+
+
+def _missing_in(given: Mapping[str, Any]) -> list[str]:
+    """The arguments that the user can be asked for: the number, and what a booking needs."""
+    is_list = bool(given.keys() & {"candidates", "until"})
+    wanted = [] if is_list else [_NUMBER]
+    if details := lacking_details(given):
+        wanted += ["user_name", *(one.argument for one in details)]
+    return [name for name in wanted if name not in given]
+
+
+def _form_for(missing: Sequence[str], callee: object, words: Words) -> ElicitRequestFormParams:
+    """The form that asks for missing arguments. A client demands a value for the number alone."""
+    if isinstance(callee, str):
+        message = words.say("details_needed_for", callee=one_line(callee))
+    else:
+        message = words.say("details_needed")
+    fields = {name: words.field(name) | _FIELDS[name] for name in missing}
+    return form(message, fields, required=[name for name in missing if name == _NUMBER])

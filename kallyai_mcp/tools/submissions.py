@@ -5,7 +5,7 @@ read back from the submission, so a call needs no record of its own for them.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -16,6 +16,7 @@ from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import AT_ONCE, MOST_AHEAD, Schedule, is_past_appointment
 from kallyai_mcp.clock import Stopwatch
+from kallyai_mcp.tools.argument_types import SpokenLanguage
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.context import AppContext
@@ -119,19 +120,22 @@ def _why_never_due(due: datetime, now: datetime, place_within: float) -> str | N
 
 def _instructions_of(arguments: CallArguments, changes: str) -> list[str]:
     """The instructions of a call: the agent's own, and those of this module; `changes` as in `submission_of`."""
+    own = arguments.additional_instructions or []
+    questions = [f"{text.rstrip(' .?!')}?" for text in arguments.questions or ()]
     language = arguments.call_language or arguments.language or "en"
-    own = arguments.additional_instructions or ()
-    questions = arguments.questions or ()
-    found = [*own, *(f"{text.rstrip(' .?!')}?" for text in questions)]
+    return [*own, *questions, *_facts_of(arguments, changes, language)]
+
+
+def _facts_of(arguments: CallArguments, changes: str, language: SpokenLanguage) -> Iterator[str]:
+    """What the reference has no fields for, as sentences that this module reads back."""
     if arguments.departure_date is not None:
-        found.append(f"{_DEPARTURE[language]}{arguments.departure_date}")
+        yield f"{_DEPARTURE[language]}{arguments.departure_date}"
     if arguments.other_times:
-        found.append(f"{_OTHER_TIMES[language]}{arguments.other_times}")
+        yield f"{_OTHER_TIMES[language]}{arguments.other_times}"
     if changes:
-        found.append(f"{CHANGES[language]}{changes}")
+        yield f"{CHANGES[language]}{changes}"
     if changes and not _names_new_time(arguments):
-        found.append(kept_booking.INSTRUCTION[language])
-    return found
+        yield kept_booking.INSTRUCTION[language]
 
 
 def _names_new_time(arguments: CallArguments) -> bool:

@@ -2,13 +2,15 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from mcp.types import CallToolResult, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
+from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.consent import Decision, Flags, decide
 from tests.agent import BISTRO, Answer, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
@@ -27,6 +29,32 @@ def clock() -> ManualClock:
 @pytest.fixture
 def auto_confirm(tmp_path: Path) -> Settings:
     return settings_in(tmp_path, CONFIRM="auto")
+
+
+RISKY = (RiskFlag.URGENT,)
+
+DECISIONS: list[tuple[Literal["auto", "always"], Flags, bool, bool, Decision]] = [
+    ("auto", (), False, False, Decision.NOT_NEEDED),
+    ("auto", (), True, False, Decision.NOT_NEEDED),
+    ("auto", (), False, True, Decision.REFUSED),
+    ("auto", RISKY, False, False, Decision.ASK),
+    ("auto", RISKY, False, True, Decision.ASK),
+    ("auto", RISKY, True, False, Decision.CONFIRMED),
+    ("always", (), False, False, Decision.ASK),
+    ("always", (), False, True, Decision.ASK),
+    ("always", (), True, False, Decision.CONFIRMED),
+]
+
+
+@pytest.mark.parametrize(("confirm", "flags", "is_confirmed", "said_no", "decision"), DECISIONS)
+def test_risks_and_what_was_said_decide(
+    confirm: Literal["auto", "always"],
+    flags: Flags,
+    is_confirmed: bool,
+    said_no: bool,
+    decision: Decision,
+) -> None:
+    assert decide(confirm, flags, is_confirmed=is_confirmed, said_no=said_no) is decision
 
 
 async def test_a_call_at_night_is_placed_after_the_user_has_agreed(
