@@ -175,7 +175,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a refusal that names a call is taken for a proof",
-        Patch("api.error_responses", " or names_call):", "):"),
+        Patch("api.error_responses", "(is_elsewhere or names_call)", "is_elsewhere"),
         tasks=(table("failed"),),
         asks=(Ask(0), Ask(150)),
         troubles=(Trouble(422, placed=True, names_call=True),),
