@@ -147,9 +147,12 @@ def _take(tx: Tx, record: CallRecord, worker: str, now: datetime) -> CallRecord 
     """Reserve a scheduled call for `worker`, `now` by the clock that is ahead.
 
     Returns None if it is not placed: it has expired meanwhile, the callee's night has begun or its
-    appointment is past, or a setting refuses it.
+    appointment is past, its list has stopped, or a setting refuses it.
     """
     scheduled = "state = 'scheduled'"
+    if _has_stopped_without(tx, record):
+        end(tx, record.tracking_id, scheduled, CallState.CANCELED)
+        return None
     record = replace(record, schedule=_bounded_when_due(tx, record))
     if _is_too_late(record, now):
         _give_up(tx, record)
@@ -200,6 +203,15 @@ def _give_up(tx: Tx, record: CallRecord) -> None:
         return
     change(tx, expired.tracking_id, "TRUE", {"delivered_at": tx.now})  # the list tells it
     _insert_next(tx, _without_last(tx, call_list))
+
+
+def _has_stopped_without(tx: Tx, record: CallRecord) -> bool:
+    """Whether a list has made this call, and has stopped without ending it.
+
+    What stops a list ends its next call, too. If that went wrong, the user was told all the same
+    that nobody else is called.
+    """
+    return record.is_of_list and _open_list_of(tx, record) is None
 
 
 # Lists of candidates
