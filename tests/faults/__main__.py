@@ -7,8 +7,8 @@
     uv run python -m tests.faults --prove
 
 The simulation runs in one process with a simulated clock, with the ledger in SQLite, or in PostgreSQL for two workers;
-also for calls that are due later, and for lists of candidates. `--prove` runs builds that are broken on purpose, and
-shows that each is detected.
+also for calls that are due later, and for lists of candidates. The transactions of two workers overlap there, statement
+by statement. `--prove` runs builds that are broken on purpose, and shows that each is detected.
 
 Exits with 1 when a rule was violated; for each such run it prints a report.
 """
@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--prove", action="store_true", help="show that each broken build is detected")
     parser.add_argument("--jobs", type=int, default=2, help="how many at once (default: 2)")
     options = parser.parse_args()
-    if options.workers and not has_server():
+    if (options.workers or options.prove) and not has_server():
         parser.error(NO_SERVER)
     if options.prove:
         return max(prove.main(), stdio_broken.prove())

@@ -4,12 +4,14 @@
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.faults.simulation.builds import BROKEN
-from tests.faults.simulation.many import KINDS, run_plan
+from tests.faults.simulation.many import KINDS, evidence_of, run_plan
+from tests.faults.simulation.plan import Ask, Plan, Start, table
 from tests.faults.simulation.seeds import simulated_plan
 from tests.faults.stdio_broken import BUILDS as STDIO_BUILDS
 
@@ -35,6 +37,19 @@ def test_a_simulated_run_breaks_no_rule(kind: str) -> None:
     sums = run_plan(KINDS[kind][0](FIRST))
 
     assert not sums.reports, sums.reports[0]
+
+
+def test_transactions_overlap_the_same_way_each_time(database_url: str) -> None:
+    tasks = tuple(table(task_description=f"Ask question {number}") for number in range(4))
+    asks = tuple(Ask(0, task=number, process=number % 2) for number in range(4))
+    plan = Plan("overlap", tasks, asks, starts=(Start(), Start()), statement_seconds=0.3)
+
+    first, again = (evidence_of(plan, database_url) for _ in range(2))
+
+    assert [call.started for call in first.placed] == [call.started for call in again.placed]
+    assert [use.answered_at for use in first.uses] == [use.answered_at for use in again.uses]
+    other = evidence_of(replace(plan, seed=1), database_url)
+    assert [use.answered_at for use in other.uses] != [use.answered_at for use in first.uses]
 
 
 def test_a_simulated_run_of_two_workers_breaks_no_rule(database_url: str) -> None:

@@ -9,7 +9,7 @@ import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -50,11 +50,20 @@ class Patch:
 
 @dataclass(frozen=True)
 class Broken:
-    """A broken build: what is broken, the run that shows it, and the changes, without which that breaks no rule."""
+    """A broken build: what is broken, the run that shows it, and the changes, without which that breaks no rule.
+
+    With `shared_runs`, two workers share a PostgreSQL database, and so many runs of other seeds show it together.
+    """
 
     name: str
     plan: Plan
     patches: tuple[Patch, ...]
+    shared_runs: int = 0
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plan of each run."""
+        return tuple(replace(self.plan, seed=self.plan.seed + number) for number in range(max(1, self.shared_runs)))
 
 
 def break_program(broken: Broken) -> None:

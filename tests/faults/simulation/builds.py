@@ -12,11 +12,18 @@ from tests.faults.simulation.world import NOON
 
 
 def broken(
-    name: str, *patches: Patch, tasks: tuple[Task, ...] = (table(),), asks: tuple[Ask, ...] = (), **plan: Any
+    name: str,
+    *patches: Patch,
+    tasks: tuple[Task, ...] = (table(),),
+    asks: tuple[Ask, ...] = (),
+    shared_runs: int = 0,
+    **plan: Any,
 ) -> Broken:
-    """A broken build, and the plan of the run that shows it."""
+    """A broken build, and the plan of the run that shows it, or of so many runs with a shared database."""
     made = Plan(name, tasks, (), **plan)
-    return Broken(name, replace(made, asks=asks or (Ask(0, waits=made.kind == "calls"),)), patches)
+    if shared_runs:
+        made = replace(made, starts=(Start(), Start()), statement_seconds=0.3)
+    return Broken(name, replace(made, asks=asks or (Ask(0, waits=made.kind == "calls"),)), patches, shared_runs)
 
 
 _LOST = tuple(Trouble("cut", placed=True) for _ in range(12))
@@ -63,6 +70,16 @@ _WRONG_FOR_SECONDS = (
     Event(1830, "has its clock set", seconds=-_EIGHT_HOURS),
 )
 _UNTIL_IT_EXPIRES = (Ask(0, waits=False, looks_at=2400),)
+_NO_LOCK = (
+    Patch(
+        "calls.ledger.postgres",
+        'connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _lock_of(account))',
+        "pass",
+    ),
+    Patch("calls.ledger.postgres", '_check_lock(account, row["locks"])', "pass"),
+)
+_STOPPED_LIST_GOES_ON = Patch("calls.ledger.follow_up", "if _has_stopped_without(tx, record):", "if False:")
+_CANCELED_BY_THE_OTHER = Ask(0, waits=False, cancels_at=0.2, cancels_at_end_of=1, canceled_by=1)
 _NOBODY_RUNS = (Event(100, "is killed"), Event(100, "is killed", process=1))
 
 
@@ -443,6 +460,21 @@ BROKEN: tuple[Broken, ...] = (
         quirks=Quirks(words_late=40),
     ),
     broken(
+        "a limit is counted without the account's lock",
+        *_NO_LOCK,
+        tasks=tuple(table(task_description=f"Ask question {number}") for number in range(4)),
+        asks=tuple(Ask(0, task=number, process=number % 2) for number in range(4)),
+        calls_per_hour=1,
+        shared_runs=4,
+    ),
+    broken(
+        "a call is canceled without the account's lock while its retry is planned",
+        *_NO_LOCK,
+        tasks=(question("busy", retries=2),),
+        asks=(_CANCELED_BY_THE_OTHER,),
+        shared_runs=12,
+    ),
+    broken(
         "a call is placed before it is due",
         Patch("calls.ledger.follow_up", "AND not_before <= :now", "AND not_before <= :now + 900"),
         Patch("calls.ledger.follow_up", "AND not_before <= :there ", ""),
@@ -707,6 +739,22 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.ledger.follow_up", "found is not None and found.stop_reason is None", "found is not None"),
         tasks=(_candidates("no_answer", BOOKED),),
         asks=(Ask(0, waits=False, cancels_at=10),),
+    ),
+    broken(
+        "a list is canceled without the account's lock while its next call is planned",
+        *_NO_LOCK,
+        _STOPPED_LIST_GOES_ON,
+        tasks=(_candidates("no_answer", BOOKED),),
+        asks=(_CANCELED_BY_THE_OTHER,),
+        shared_runs=12,
+    ),
+    broken(
+        "a due call of a canceled list is placed",
+        Patch("calls.ledger.follow_up", "        _cancel_next(tx, call_list)\n\n", "\n"),
+        _STOPPED_LIST_GOES_ON,
+        tasks=(_candidates("no_answer", BOOKED),),
+        asks=(Ask(0, waits=False, cancels_at=40),),
+        look_troubles=(Trouble(500),) * 8,
     ),
     broken(
         "a list goes on hours after it was asked for",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from tests.faults.simulation.ledgers import Row
-from tests.faults.simulation.run import ACTIVE, Evidence
+from tests.faults.simulation.run import ACTIVE, Evidence, Use
 from tests.faults.simulation.service import PhoneCall, plain
 
 
@@ -160,6 +160,8 @@ def find_placed_after_cancel(evidence: Evidence) -> Iterator[Violation]:
     for use in evidence.uses:
         if use.tool != "cancel_call" or use.answered_at is None or use.status is None:
             continue
+        if _has_newer_request(use, evidence):
+            continue
         mine = [call for call in evidence.placed if call.account == use.account]
         asked = [one.asked_at for one in evidence.uses if one.tool in PLACING and one.asked_at >= use.asked_at]
         until = min(asked, default=datetime.max.replace(tzinfo=UTC))
@@ -197,6 +199,18 @@ def find_kept(evidence: Evidence) -> Iterator[Violation]:
 
 _GOES = ("ended", "refused", "canceled", "expired", "unknown")
 """The states of calls that are over."""
+
+
+def _has_newer_request(cancel: Use, evidence: Evidence) -> bool:
+    """Whether the agent had asked for a call anew, after the end of the one that it cancels."""
+    return any(
+        one.tool in PLACING
+        and one.asked < cancel.asked
+        and one.answer is not None
+        and one.status in ("in_progress", "scheduled")
+        and one.answer.data["tracking_id"] != cancel.arguments["call_id"]
+        for one in evidence.uses
+    )
 
 
 SHARED = (

@@ -21,7 +21,7 @@ from tests.faults.simulation.judging import (
 )
 from tests.faults.simulation.plan import Ask, Event, Plan, Start, question
 from tests.faults.simulation.run import Evidence, Use
-from tests.faults.simulation.seeds import disturbed_around, hanging_plan
+from tests.faults.simulation.seeds import disturbed_around, hanging_plan, sometimes_canceled
 from tests.faults.simulation.service import ENDINGS, TALKED, PhoneCall, Quirks, Trouble
 from tests.faults.simulation.world import NOON
 
@@ -76,9 +76,10 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
     task = question(ending, number, **more)
     again = _next_due(begins + timedelta(seconds=first), ZoneInfo(_ZONES[number])) - begins
     moments = [first, again.total_seconds(), first + 60]
-    asks = [
-        Ask(0, waits=False, cancels_at=rng.choice((None, None, max(1.0, rng.choice(moments) + rng.uniform(-30, 90)))))
-    ]
+    asks = [sometimes_canceled(rng, Ask(0, waits=False), calls=1 + min(retries, 1), is_shared=is_shared)]
+    if due is not None and rng.random() < 0.3:
+        at = max(1.0, due + rng.uniform(-30, 90))
+        asks = [Ask(0, waits=False, cancels_at=at, canceled_by=rng.randrange(2) if is_shared else None)]
     if rng.random() < 0.5:  # the same again, before and after
         asks.append(Ask(rng.uniform(1, 3000), process=rng.randrange(2), waits=False, retyped=rng.random() < 0.5))
     events: tuple[Event, ...] = ()

@@ -1,5 +1,6 @@
 """The ledgers of a simulated run: real databases, which can fail, and whose processes can be killed."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import aclosing, closing, suppress
@@ -7,14 +8,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import anyio
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.ledger.base import Tx
+from kallyai_mcp.calls.ledger.postgres import _CONNECTIONS as MOST_CONNECTIONS
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.records import AccountKey, CallRecord, to_row
 from kallyai_mcp.calls.schedule import Schedule
+from tests.faults.simulation.world import REAL_SECONDS, World
 from tests.many_records import add_rows
 
 Row = dict[str, Any]
@@ -23,6 +29,11 @@ _NEWER = "t-newer"
 
 _OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 """The connections of this run; another one may use another database of the server."""
+
+_BLOCKED = f"SELECT count(*) AS number {_OTHERS} AND cardinality(pg_blocking_pids(pid)) > 0"
+
+_PATIENT = " -c lock_timeout=120000 -c statement_timeout=120000"
+"""Options of connections: real seconds pass while a transaction waits for its turn, and simulated ones do not."""
 
 Result = TypeVar("Result")
 Failure = Literal["before", "after"]
@@ -44,7 +55,34 @@ class KillableSqlite(SqliteDatabase):
 
 
 class KillablePostgres(PostgresDatabase):
-    """The PostgreSQL driver of a process that can be killed."""
+    """The PostgreSQL driver of a process that can be killed.
+
+    Its transactions overlap with those of the other processes, statement by statement: each statement waits for its
+    turn, also the first one, which locks the account, and `COMMIT`.
+    """
+
+    def __init__(self, url: str, world: World) -> None:
+        super().__init__(url, now=world.now, seconds=REAL_SECONDS)
+        options = conninfo_to_dict(self._conninfo)["options"]
+        self._conninfo = self._pool.conninfo = make_conninfo(self._conninfo, options=f"{options}{_PATIENT}")
+        self._world = world
+        self._free_connections = anyio.CapacityLimiter(MOST_CONNECTIONS)
+
+    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
+        """See `Database.write`; within `World.working`."""
+        number, loop = self._world.new_transaction(), asyncio.get_running_loop()
+
+        def wait_for_turn() -> None:
+            if not self._world.runs_alone(number):
+                asyncio.run_coroutine_threadsafe(self._world.turn(number), loop).result()
+
+        with self._world.waiting():
+            await self._free_connections.acquire_on_behalf_of(number)
+        try:
+            await self._world.turn(number)
+            return await super().write(lambda tx: _in_turns(tx, work, wait_for_turn), account)
+        finally:
+            self._free_connections.release_on_behalf_of(number)
 
     def kill(self) -> None:
         """What the system does when a process is killed: its connections end."""
@@ -52,22 +90,43 @@ class KillablePostgres(PostgresDatabase):
             self._lease.close()
 
 
+def _in_turns(tx: Tx, work: Callable[[Tx], Result], wait_for_turn: Callable[[], None]) -> Result:
+    """Do `work`, and wait before each statement, and before the end of the transaction, also after an error."""
+    run_statement = tx._execute  # noqa: SLF001 - a test looks in between
+
+    def execute(statement: str, values: Row) -> Any:
+        wait_for_turn()
+        cursor = run_statement(statement, values)
+        with cursor.connection.pipeline():  # sends what would be sent later, so that the server has run it now
+            return cursor
+
+    tx._execute = execute  # noqa: SLF001
+    try:
+        return work(tx)
+    finally:
+        wait_for_turn()
+
+
 Killable = KillableSqlite | KillablePostgres
 
 
 class LedgerPlace:
-    """Where some processes have their ledger: a file, or the URL of a PostgreSQL database with the clock `now`.
+    """Where some processes of a `world` have their ledger: a file, or the URL of a PostgreSQL database.
 
     `failure` is how it fails now; `clock_set` is how many seconds the clock of its machine has been set forward;
     `changes` counts what may have changed it.
     """
 
-    def __init__(self, place: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, place: str, world: World) -> None:
         self.clock_set = 0.0
         self.changes = 0
         self._place = place
-        self._now = now
+        self._world = world
+        self._now = world.now
         self.failure: Failure | None = None
+        self._looking: psycopg.Connection[Row] | None = None
+        if not self.is_file:
+            world.count_blocked = self._count_blocked
 
     @property
     def is_file(self) -> bool:
@@ -78,7 +137,7 @@ class LedgerPlace:
         """A database for one more process, which has the clock `now`."""
         if self.is_file:
             return KillableSqlite(Path(self._place), now=now)
-        return KillablePostgres(self._place, now=self._now)
+        return KillablePostgres(self._place, self._world)
 
     def version(self) -> object:
         """See `Database.version`; exact, because all of a run happens within milliseconds."""
@@ -144,6 +203,21 @@ class LedgerPlace:
             if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchall():
                 return []
             return [dict(row) for row in db.execute(statement)]
+
+    def _count_blocked(self) -> int:
+        """How many transactions wait for a lock."""
+        if self._looking is None or self._looking.closed:
+            self._looking = self._connected()
+        try:
+            return int(self._looking.execute(_BLOCKED).fetchall()[0]["number"])
+        except psycopg.OperationalError:  # its connection was ended with all others
+            self._looking.close()
+            return self._count_blocked()
+
+    def close(self) -> None:
+        """Close what this uses itself."""
+        if self._looking is not None:
+            self._looking.close()
 
     def _connected(self) -> psycopg.Connection[Row]:
         return psycopg.connect(self._place, autocommit=True, row_factory=dict_row)

@@ -1,17 +1,17 @@
 """Simulated runs of lists of candidates that are called one after another, with an oracle of their own."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.calls.call_lists import LONGEST
 from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, Rule, Violation, calls_by_account
 from tests.faults.simulation.plan import Ask, GoesOn, Plan, candidates
 from tests.faults.simulation.run import Evidence, Use
-from tests.faults.simulation.seeds import disturbed_around
+from tests.faults.simulation.seeds import disturbed_around, sometimes_canceled
 from tests.faults.simulation.service import BOOKED, DROPPED, ENDINGS, STATUS_OF, PhoneCall
 from tests.faults.simulation.world import NOON
 
@@ -30,6 +30,7 @@ _EVENING = datetime(2026, 1, 27, 1, 57, tzinfo=UTC)
 _REQUEST = timedelta(seconds=5)
 """How long a request takes at most from the check of its time until it reaches the service."""
 
+_REACH_NOBODY = ("busy", "no_answer", "voicemail", "failed")
 _ENDINGS = ("busy", "no_answer", "voicemail", "success", BOOKED, BOOKED, "failed", DROPPED)
 
 
@@ -42,8 +43,8 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
     moments = [0.0, *ends]  # between two calls, if nothing fails
     choices: tuple[GoesOn, ...] = ("never", "after a decision", "after a decision", "always")
     goes_on = rng.choice(choices)
-    cancels_at = max(1.0, rng.choice(moments) + rng.uniform(-5, 40)) if rng.random() < 0.3 else None
-    asks = [Ask(0, waits=False, goes_on=goes_on, cancels_at=cancels_at)]
+    first = Ask(0, waits=False, goes_on=goes_on)
+    asks = [sometimes_canceled(rng, first, calls=_calls_that_others_follow(endings), is_shared=is_shared)]
     asks += [  # the same again
         Ask(
             rng.choice((0.0, rng.uniform(0, 400), rng.uniform(0, 3000))),
@@ -65,6 +66,12 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
     plan = disturbed_around(rng, plan, moments, 10, is_shared=is_shared, back_after=500.0)
     decides_after = rng.choice((0.0, 0.0, 0.0, 5000.0, 40_000.0))
     return replace(plan, asks=tuple(replace(ask, decides_after=decides_after) for ask in asks))
+
+
+def _calls_that_others_follow(endings: Mapping[str, str]) -> int:
+    """How many calls, at least one, reach nobody before one does, so that a list goes on after each."""
+    reach_nobody = list(takewhile(lambda ending: ending in _REACH_NOBODY, endings.values()))
+    return max(1, len(reach_nobody))
 
 
 def find_list_violations(evidence: Evidence) -> list[Violation]:

@@ -16,7 +16,7 @@ from tests.faults.simulation.later import find_later_violations, later_plan
 from tests.faults.simulation.lists import find_list_violations, list_plan
 from tests.faults.simulation.oracle import find_violations
 from tests.faults.simulation.plan import Kind, Plan
-from tests.faults.simulation.run import Run, run_places
+from tests.faults.simulation.run import Evidence, Run, run_places
 from tests.faults.simulation.seeds import simulated_plan
 from tests.postgres_server import PostgresServer
 
@@ -90,16 +90,21 @@ def _chunk(task: tuple[int, int, str | None, Kind]) -> Sums:
     return sums
 
 
-def run_plan(plan: Plan, url: str | None = None) -> Sums:
-    """Carry out one run, with the ledger in a file of its own, or in the database at `url`, which is emptied."""
-    began = time.monotonic()
+def evidence_of(plan: Plan, url: str | None) -> Evidence:
+    """What is known after a run with the ledger in a file of its own, or in the database at `url`, which is emptied."""
     if url is not None:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("DROP SCHEMA public CASCADE")
             connection.execute("CREATE SCHEMA public")
     with tempfile.TemporaryDirectory(prefix="faults-", dir=fast_folder()) as folder:
         places = [url] if url is not None else run_places(Path(folder), plan)
-        evidence = anyio.run(Run(plan, places).evidence)
+        return anyio.run(Run(plan, places).evidence)
+
+
+def run_plan(plan: Plan, url: str | None = None) -> Sums:
+    """Carry out one run, as `evidence_of` does, and judge it."""
+    began = time.monotonic()
+    evidence = evidence_of(plan, url)
     violations = KINDS[plan.kind][1](evidence)
     sums = Sums(1, len(evidence.placed), unknown_calls(evidence))
     sums.violated.update({violation.rule for violation in violations})

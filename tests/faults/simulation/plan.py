@@ -88,6 +88,8 @@ class Ask:
     confirms: bool = False  # it first asks for a confirmation, and sends that with all requests
     until_told: bool = False  # it asks again and again until it is told an outcome (or that nothing was placed)
     cancels_at: float | None = None  # it cancels the call or the list then, if that is still to come
+    cancels_at_end_of: int | None = None  # of so many calls; `cancels_at` is then the length after the end of that one
+    canceled_by: int | None = None  # the process that is told to cancel; otherwise the same one
     looks_at: float | None = None  # it asks for the newest call then, by KallyAI's id
     goes_on: GoesOn = "never"  # when it lets a list go on that has stopped
     decides_after: float = 0.0  # the length that it takes for that
@@ -165,6 +167,7 @@ class Plan:
     calls_per_hour: int | None = None
     seed: int = 0
     begins: datetime = NOON
+    statement_seconds: float = 0.0  # of a shared database: a statement takes up to so long, so transactions overlap
 
     @property
     def is_faultless(self) -> bool:

@@ -4,15 +4,11 @@ uv run python -m tests.faults --prove
 """
 
 import logging
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-
-import anyio
 
 from tests.faults.machine import fast_folder, processes
-from tests.faults.simulation.broken import Broken, break_program
+from tests.faults.simulation.broken import break_program
 from tests.faults.simulation.builds import BROKEN
+from tests.postgres_server import PostgresServer
 
 _JOBS = 2
 
@@ -24,55 +20,53 @@ _UNBROKEN = [
 """What every build imports, unbroken: most of the time that a run takes."""
 
 
-def prove() -> Iterator[tuple[Broken, list[str]]]:
-    """Run each broken build in a process of its own; yields the rules that it broke."""
-    with processes(_UNBROKEN).Pool(_JOBS, maxtasksperchild=1) as pool:
-        yield from zip(BROKEN, pool.imap(_run, [broken.name for broken in BROKEN], chunksize=1), strict=True)
-
-
 def main() -> int:
     """Print a line for each broken build; returns 1 if one was not detected, or if the real one broke a rule."""
     _log_nothing()
     failed = False
-    for broken, rules in prove():
-        failed = failed or not rules
-        print(f"{broken.name:70} {', '.join(rules) or 'NOT SEEN'}", flush=True)
-    with processes(_UNBROKEN).Pool(_JOBS, _log_nothing) as pool:
-        for reports in filter(None, pool.imap(real_reports, BROKEN)):
-            failed = True
-            print(f"The real build: {reports}", flush=True)
+    with PostgresServer(folder=fast_folder()) as server:
+        tasks = [(broken.name, server.create_database() if broken.shared_runs else None) for broken in BROKEN]
+        with processes(_UNBROKEN).Pool(_JOBS, maxtasksperchild=1) as pool:
+            for (name, _), rules in zip(tasks, pool.imap(_run, tasks, chunksize=1), strict=True):
+                failed = failed or not rules
+                print(f"{name:70} {', '.join(rules) or 'NOT SEEN'}", flush=True)
+        with processes(_UNBROKEN).Pool(_JOBS, _log_nothing) as pool:
+            for reports in filter(None, pool.imap(_real_reports, tasks)):
+                failed = True
+                print(f"The real build: {reports}", flush=True)
     print(
         f"{len(BROKEN)} broken builds, {'FAILED' if failed else 'each of them seen, and the real one breaks no rule'}"
     )
     return int(failed)
 
 
-def real_reports(broken: Broken) -> str:
-    """The report of the run of `broken` in this process; empty if no rule was broken."""
-    return _judged(broken)[1]
+def _real_reports(task: tuple[str, str | None]) -> str:
+    """The reports of the runs of a broken build in this process; empty if no rule was broken."""
+    return _judged(*task)[1]
 
 
-def _judged(broken: Broken) -> tuple[list[str], str]:
-    """The rules that were broken in the run of `broken` in this process, and the report."""
+def _judged(name: str, url: str | None) -> tuple[list[str], str]:
+    """The rules that were broken in the runs of a broken build in this process, and the reports."""
     # Imported late: the process that runs a broken build must not import the real one before.
     from tests.faults.simulation.judging import report
-    from tests.faults.simulation.many import KINDS
-    from tests.faults.simulation.run import Run, run_places
+    from tests.faults.simulation.many import KINDS, evidence_of
 
-    plan = broken.plan
-    with tempfile.TemporaryDirectory(prefix="faults-", dir=fast_folder()) as folder:
-        evidence = anyio.run(Run(plan, run_places(Path(folder), plan)).evidence)
-    violations = KINDS[plan.kind][1](evidence)
-    rules = sorted({violation.rule.value for violation in violations})
-    return rules, report(evidence, violations, f"the run of: {broken.name}") if violations else ""
-
-
-def _run(name: str) -> list[str]:
-    """The rules that a build breaks; this process must not have imported the program before."""
     [broken] = [each for each in BROKEN if each.name == name]
+    rules, reports = set[str](), ""
+    for plan in broken.plans:
+        evidence = evidence_of(plan, url)
+        if violations := KINDS[plan.kind][1](evidence):
+            rules |= {violation.rule.value for violation in violations}
+            reports += report(evidence, violations, f"the run of: {name}")
+    return sorted(rules), reports
+
+
+def _run(task: tuple[str, str | None]) -> list[str]:
+    """The rules that a build breaks; this process must not have imported the program before."""
+    [broken] = [each for each in BROKEN if each.name == task[0]]
     break_program(broken)
     _log_nothing()
-    return _judged(broken)[0]
+    return _judged(*task)[0]
 
 
 def _log_nothing() -> None:

@@ -32,6 +32,9 @@ _SETTLED_WITHIN, _LATER_WITHIN = 3 * 3600.0, 16 * 3600.0
 
 _LOOKS_AT_LIST = 60
 
+_CALLED_WITHIN = 7200.0
+"""Simulated seconds after which an agent no longer waits for a call that it means to cancel."""
+
 _LOGGERS = ("kallyai_mcp", "mcp")
 """Whose errors are errors of the program: the SDK logs what a tool raises unexpectedly."""
 
@@ -128,13 +131,13 @@ class Run:
 
     def __init__(self, plan: Plan, places: Sequence[str]) -> None:
         self._plan = plan
-        self._world = World(plan.begins)
+        self._world = World(plan.begins, seed=plan.seed, statement_seconds=plan.statement_seconds)
         endings = {plain(task.description): task.ending for task in plan.tasks}
         endings |= {number: ending for task in plan.tasks for number, ending in task.endings.items()}
         self._service = SimulatedService(
             self._world, plan.quirks, plan.troubles, plan.look_troubles, endings, plan.seed
         )
-        self._homes = [LedgerPlace(place, self._world.now) for place in places]
+        self._homes = [LedgerPlace(place, self._world) for place in places]
         self._sign_in = SignIn(ACCOUNT)
         self._processes: dict[int, Process] = {}
         self._evidence = Evidence(plan, self._service)
@@ -169,6 +172,7 @@ class Run:
         for home in self._homes:
             self._evidence.rows += home.rows(ACCOUNTS)
             self._evidence.lists += home.lists(ACCOUNTS)
+            home.close()
         return self._evidence
 
     def _note(self, line: str) -> None:
@@ -293,6 +297,13 @@ class Run:
             await self._use(await self._living(ask.process), "get_call", {"call_id": placed[-1].call_id})
 
     async def _cancel(self, at: float, ask: Ask) -> None:
+        if ask.cancels_at_end_of is not None:
+            while len(self._evidence.placed) < ask.cancels_at_end_of:
+                if self._world.elapsed > _CALLED_WITHIN:
+                    return
+                await self._world.sleep(0.5)
+            ends = self._evidence.placed[ask.cancels_at_end_of - 1].ends
+            at += (ends - self._plan.begins).total_seconds()
         await self._world.sleep(at - self._world.elapsed)
         known = [
             use.answer.data.get("tracking_id") or use.answer.data.get("call_id")
@@ -300,7 +311,7 @@ class Run:
             if use.answer is not None
         ]
         if id_ := next((id_ for id_ in known if id_), None):
-            process = await self._living(ask.process)
+            process = await self._living(ask.process if ask.canceled_by is None else ask.canceled_by)
             await self._use(process, "cancel_call", {"call_id": id_}, ask.task)
 
     async def _living(self, number: int) -> Process:

@@ -45,6 +45,9 @@ _SHORT = (0.5, 5.0, 60.0)
 _STEPS = 24
 """So many steps a process takes from a request until its call is answered, with some looks for it."""
 
+_CANCELED, _CANCELED_WHERE_SHARED = 1 / 3, 2 / 3
+"""How often a call or a list is canceled, of all runs in which it may be; also of those with two workers."""
+
 _LATE = 45.0
 """After so many seconds a refusal no longer proves that no call was placed."""
 
@@ -57,9 +60,12 @@ def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
     plan = replace(plan, seed=seed, quirks=_quirks(rng, plan))
     plan = _with_troubles(rng, plan)
     if is_shared:
+        plan = with_slow_statements(rng, plan)
         starts = plan.starts if len(plan.starts) > 1 else (*plan.starts, Start())
         asks = (replace(ask, process=rng.randrange(2)) if ask.reads else ask for ask in plan.asks)
         plan = replace(plan, starts=tuple(replace(start, home=0, ahead=0) for start in starts), asks=tuple(asks))
+        if len(plan.tasks) > 1:
+            plan = replace(plan, calls_per_hour=rng.choice((None, 1, 2)))
     for _ in range(rng.choice((0, 1, 1, 1, 2))):
         plan = _stopped_at_a_step(rng, plan) if rng.random() < 0.3 else _disturbed(rng, plan, is_shared=is_shared)
     return _with_limit(rng, plan)
@@ -298,7 +304,25 @@ def disturbed_around(
         for _ in range(rng.choice((0, 0, 1, 2)))
     )
     quirks = replace(plan.quirks, answers_at_once=rng.random() < 0.3)
-    return replace(plan, events=tuple(events), starts=starts, troubles=troubles, quirks=quirks)
+    plan = replace(plan, events=tuple(events), starts=starts, troubles=troubles, quirks=quirks)
+    return with_slow_statements(rng, plan) if is_shared else plan
+
+
+def with_slow_statements(rng: random.Random, plan: Plan) -> Plan:
+    """`plan` with a database whose statements may take time, so that transactions of two workers often overlap."""
+    return replace(plan, statement_seconds=rng.choice((0.0, 0.05, 0.3, 0.3)))
+
+
+def sometimes_canceled(rng: random.Random, ask: Ask, *, calls: int, is_shared: bool) -> Ask:
+    """`ask`, or `ask` with a cancellation, mostly just as one of the first `calls` ends.
+
+    With two workers, mostly the other one is told, because one process writes one thing after another.
+    """
+    if rng.random() > (_CANCELED_WHERE_SHARED if is_shared else _CANCELED):
+        return ask
+    after = rng.choice((*(rng.uniform(-0.2, 0.8) for _ in range(3)), rng.uniform(-3, 3), rng.uniform(-30, 90)))
+    other = rng.choice((1, 1, 1, 0)) if is_shared else None
+    return replace(ask, cancels_at=after, cancels_at_end_of=rng.randint(1, calls), canceled_by=other)
 
 
 def hanging_plan(seed: int, *, is_shared: bool = False) -> Plan:

@@ -11,9 +11,9 @@ import phonenumbers
 import pytest
 
 from kallyai_mcp.sandbox.accounts import SCOPES, SCOPES_ES
+from kallyai_mcp.sandbox.simulator.instructions import ONLY_ASKS
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.sandbox.simulator.phrasebook import phrases
-from kallyai_mcp.sandbox.simulator.instructions import ONLY_ASKS
 from kallyai_mcp.sandbox.simulator.scenario import Does, Line, Turn
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall, Slot, timestamp
 from kallyai_mcp.sandbox.simulator.simulation import play, simulate
