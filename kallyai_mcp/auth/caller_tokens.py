@@ -101,7 +101,8 @@ class CallerVerifier:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._send = send
-        self._good, self._refused = _Remembered(clock), _Remembered(clock)
+        self._good = _Remembered(clock)
+        self._refused = _Remembered(clock)
         self._locks: WeakValueDictionary[bytes, anyio.Lock] = WeakValueDictionary()
 
     async def __call__(self, bearer: str) -> AccessToken | None:

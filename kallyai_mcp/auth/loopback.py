@@ -54,11 +54,14 @@ class LoopbackSignIn:
         linger: float = _LINGER_SECONDS,
         place: Origin = "chat",
     ) -> None:
-        self._auth_url, self._timeout, self._linger = auth_url, timeout, linger
+        self._auth_url = auth_url
+        self._timeout = timeout
+        self._linger = linger
         self._place: Origin = place
         self._state = secrets.token_urlsafe(32)
         self._answer: TokenGrant | NotSignedInError | None = None
-        self._answered, self._shown = anyio.Event(), anyio.Event()
+        self._answered = anyio.Event()
+        self._shown = anyio.Event()
         self._page: Kind | None = None
         self._open = AsyncExitStack()
 
@@ -130,22 +133,23 @@ class LoopbackSignIn:
             self._shown.set()
 
     def _reply(self, request: Request) -> Response:
-        def show(status: int, kind: Kind) -> Response:
-            who = Tokens.from_grant(self._answer, 0).who if isinstance(self._answer, TokenGrant) else None
-            body = loopback_page(kind, request.headers.get("accept-language", ""), place=self._place, who=who)
-            return HTMLResponse(body, status, headers=page_headers())
-
         # Against DNS rebinding: a web site can resolve its own name to 127.0.0.1, but the Host header has that name.
-        if [host.lower() for host in request.headers.getlist("host")] not in self._hosts:
-            return show(421, "wrong")
+        if list(map(str.lower, request.headers.getlist("host"))) not in self._hosts:
+            return self._show(request, 421, "wrong")
         if self._page is not None and request.url.path == f"/{self._page}":
-            return show(200, self._page)
+            return self._show(request, 200, self._page)
         if request.method != "GET" or request.url.path != "/":
-            return show(404, "wrong")
-        if (problem := self._take(request.url.query)) is not None:
-            return show(400 if problem == "wrong" else 410, problem)
+            return self._show(request, 404, "wrong")
+        problem = self._take(request.url.query)
+        if problem is not None:
+            return self._show(request, 400 if problem == "wrong" else 410, problem)
         self._page = "failed" if isinstance(self._answer, NotSignedInError) else "done"
         return Response(None, 303, {**page_headers(), "Location": f"/{self._page}"})
+
+    def _show(self, request: Request, status: int, kind: Kind) -> Response:
+        who = Tokens.from_grant(self._answer, 0).who if isinstance(self._answer, TokenGrant) else None
+        body = loopback_page(kind, request.headers.get("accept-language", ""), place=self._place, who=who)
+        return HTMLResponse(body, status, headers=page_headers())
 
 
 def _parse(fields: Mapping[str, str]) -> TokenGrant | NotSignedInError:

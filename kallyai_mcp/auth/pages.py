@@ -73,12 +73,20 @@ def fill(
     A template may contain texts; those whose names a request decides are `chosen`, by the name that stands in the
     template. Values are escaped, unless their name begins with `html_`. A missing name stands for nothing.
     """
-    words = texts(package, page, language)
-    safe = defaultdict(str, {name: text if name.startswith("html_") else escape(text) for name, text in values.items()})
-    filled = defaultdict(str, {name: text.format_map(safe) for name, text in words.items() if "<" not in text})
+    safe = defaultdict(str, {name: _as_html(name, text) for name, text in values.items()})
+    filled = defaultdict(str)
+    templates = {}
+    for name, text in texts(package, page, language).items():
+        if "<" in text:
+            templates[name] = text
+        else:
+            filled[name] = text.format_map(safe)
     filled |= {name: filled[text] for name, text in (chosen or {}).items()}
-    templates = {name: text.format_map(filled | safe) for name, text in words.items() if "<" in text}
-    return filled | templates
+    return filled | {name: text.format_map(filled | safe) for name, text in templates.items()}
+
+
+def _as_html(name: str, value: str) -> str:
+    return value if name.startswith("html_") else escape(value)
 
 
 _DISC = '<circle cx="34" cy="34" r="34" fill="currentColor"/>'
@@ -95,6 +103,7 @@ def loopback_page(kind: Kind, accepted: str, *, place: Origin = "chat", who: str
     language = preferred_language(accepted)
     places = texts("kallyai_mcp.auth", place, language)
     words = fill("kallyai_mcp.auth", kind, language, places)
-    sign = f'<svg class="sign {kind}" viewBox="0 0 68 68" aria-hidden="true">{_TICK if kind == "done" else _NOTE}</svg>'
-    name = f'<p class="who"><bdi>{escape(who)}</bdi></p>' if who and kind == "done" else ""
+    is_done = kind == "done"
+    sign = f'<svg class="sign {kind}" viewBox="0 0 68 68" aria-hidden="true">{_TICK if is_done else _NOTE}</svg>'
+    name = f'<p class="who"><bdi>{escape(who)}</bdi></p>' if who and is_done else ""
     return document(language, words["heading"], f"{name}<p>{words['text']}</p>", above=sign).encode()

@@ -58,8 +58,11 @@ class Session:
         lock_path: Path,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store, self._refresh, self._clock = store, refresh, clock
-        self._lock_path, self._change_file = lock_path, lock_path.with_suffix(".changed")
+        self._store = store
+        self._refresh = refresh
+        self._clock = clock
+        self._lock_path = lock_path
+        self._change_file = lock_path.with_suffix(".changed")
         self._lock = anyio.Lock()  # between the tasks of this process, also where no lock file can be made
         self._renewal: asyncio.Task[Tokens] | None = None
         self._last_read: asyncio.Task[Tokens | None] | None = None

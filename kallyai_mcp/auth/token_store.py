@@ -27,7 +27,8 @@ LIVE_ORIGIN = "https://api.kallyai.com"
 """The origin of the only API that gets the vendor's tokens."""
 
 _POSIX = os.name == "posix"
-_TRIES, _PAUSE = 20, 0.025
+_TRIES = 20
+_PAUSE = 0.025
 _TO_FILE = "set KALLYAI_TOKEN_STORE to file, to keep the sign-in in a file that only you can read"
 
 
@@ -55,7 +56,8 @@ class TokenStore:
     """
 
     def __init__(self, choice: Literal["auto", "keyring", "file"], home: Path, api_url: str) -> None:
-        self._choice, self._origin = choice, origin_of(api_url)
+        self._choice = choice
+        self._origin = origin_of(api_url)
         name = re.sub(r"[^a-z0-9.-]", "_", self._origin.removeprefix("https://"))
         self.path = home / "sign-in" / f"{name}.json"
         self._signed_out = home / "sign-in" / "vendor-signed-out"

@@ -7,7 +7,7 @@ import importlib.util
 import multiprocessing
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ from kallyai_mcp.cli.output import CommandError, SetupError, say
 from kallyai_mcp.cli.sandbox import cannot_listen
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
-from kallyai_mcp.settings import MAKE_KEY, Settings, SettingsError
+from kallyai_mcp.settings import MAKE_KEY, PREFIX, Settings, SettingsError
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessPolicy, metadata_routes
@@ -46,6 +46,18 @@ if TYPE_CHECKING:
 
 _DO_NOT_RESTART = 3
 """The exit code of a worker that tells uvicorn not to start it again."""
+
+_AUTHS_OF_USERS = ("caller", "oauth")
+"""The kinds of access where each user has a token of KallyAI, or one that stands for it."""
+
+_FOR_OTHERS = ("KALLYAI_PUBLIC_URL", "KALLYAI_ALLOWED_HOSTS", "KALLYAI_ALLOWED_ORIGINS")
+"""Settings that are only useful if others reach the server."""
+
+_NEEDED = {
+    "secret": ("KALLYAI_MCP_TOKEN",),
+    "oauth": ("KALLYAI_CLIENT_ID", "KALLYAI_CLIENT_SECRET", "KALLYAI_SECRET_KEYS", "KALLYAI_PUBLIC_URL"),
+}
+"""What each kind of access needs."""
 
 _LOOPBACK_HOSTS = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 _LOOPBACK_ORIGINS = tuple(f"http://{host}" for host in _LOOPBACK_HOSTS)
@@ -112,7 +124,8 @@ def build_app(
     if is_worker and not settings.secret_keys:
         raise SetupError(f"KALLYAI_SECRET_KEYS is needed, the same for all workers; `{MAKE_KEY}` makes one.")
     check_access(settings, host)
-    is_local, callers = is_loopback(host), settings.auth in ("caller", "oauth")
+    is_local = is_loopback(host)
+    callers = settings.auth in _AUTHS_OF_USERS
     connection = Connection(settings, speed=speed, callers=callers)
     provider: Provider | None = None
     routes: Sequence[Route] = ()
@@ -120,9 +133,7 @@ def build_app(
     if settings.auth == "oauth":
         provider, routes, middleware = create_oauth_server(settings, connection, clock, fetch)
     if callers and settings.public_url is not None:
-        issuer = provider.issuer if provider is not None else settings.api_url
-        scopes = provider.default_scopes if provider is not None else ()
-        routes = [*routes, *metadata_routes(settings.public_url, issuer, scopes)]
+        routes = [*routes, *_metadata_routes(settings.public_url, provider, settings.api_url)]
     opened: list[AppContext] = []
 
     @asynccontextmanager
@@ -158,15 +169,29 @@ def build_app(
     )
 
 
+def _metadata_routes(public_url: str, provider: "Provider | None", api_url: str) -> Sequence[Route]:
+    """The metadata of the server: its tokens come from its own sign-in, or from KallyAI."""
+    if provider is None:
+        return metadata_routes(public_url, api_url, ())
+    return metadata_routes(public_url, provider.issuer, provider.default_scopes)
+
+
 def _policy_of(settings: Settings, provider: "Provider | None", *, local: bool) -> AccessPolicy:
-    own_pages = (provider.issuer,) if provider is not None else ()
-    own_host = (urlsplit(settings.public_url).netloc,) if settings.public_url is not None else ()
-    hosts = (*(_LOOPBACK_HOSTS if local else ()), *own_host, *settings.allowed_hosts)
+    hosts = list(settings.allowed_hosts)
+    origins = list(settings.allowed_origins)
+    has_known_hosts = local or bool(hosts)
+    if local:
+        hosts += _LOOPBACK_HOSTS
+        origins += _LOOPBACK_ORIGINS
+    if settings.public_url is not None:
+        hosts.append(urlsplit(settings.public_url).netloc)
+    if provider is not None:
+        origins.append(provider.issuer)
     return AccessPolicy(
-        hosts=hosts if local or settings.allowed_hosts else None,
-        origins=(*(_LOOPBACK_ORIGINS if local else ()), *own_pages, *settings.allowed_origins),
+        hosts=tuple(hosts) if has_known_hosts else None,
+        origins=tuple(origins),
         bearers=choose_bearers(settings, provider),
-        metadata_at=settings.public_url if settings.auth in ("caller", "oauth") else None,
+        metadata_at=settings.public_url if settings.auth in _AUTHS_OF_USERS else None,
         rate_limit=settings.rate_limit,
         trusted_proxies=settings.trusted_proxies,
     )
@@ -174,26 +199,34 @@ def _policy_of(settings: Settings, provider: "Provider | None", *, local: bool) 
 
 def check_access(settings: Settings, host: str | None) -> None:
     """Check that the settings neither open the server to everyone nor make it impossible to use; `host` as above."""
-    flag, auth = "KALLYAI_AUTH=" if host is None else "--auth ", settings.auth
-    public = [] if is_loopback(host) else [host or "Its address"]
-    if settings.mcp_token is None:
-        names = ("public_url", "allowed_hosts", "allowed_origins")
-        public += [f"KALLYAI_{name.upper()}" for name in names if getattr(settings, name)]
+    auth = settings.auth
+    flag = "KALLYAI_AUTH=" if host is None else "--auth "
+    public = _what_lets_others_in(settings, host)
     if auth == "none" and public:
         raise SetupError(
             f"{public[0]} lets others reach this server, so say who may use it: {flag}secret (clients with "
             f"KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token), or {flag}oauth (users who sign "
             "in)."
         )
-    if auth in ("caller", "oauth") and settings.sandbox:
+    if auth in _AUTHS_OF_USERS and settings.sandbox:
         raise SetupError(f"{flag}{auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it.")
-    needed = {
-        "secret": ("mcp_token",),
-        "oauth": ("client_id", "client_secret", "secret_keys", "public_url"),
-    }
-    missing = [f"KALLYAI_{name.upper()}" for name in needed.get(auth, ()) if not getattr(settings, name)]
+    needed = _NEEDED.get(auth, ())
+    missing = [variable for variable in needed if variable not in _set_variables(settings, needed)]
     if missing:
         raise SetupError(f"{flag}{auth} needs {', '.join(missing)} (docs/hosting.md).")
+
+
+def _what_lets_others_in(settings: Settings, host: str | None) -> list[str]:
+    """The address and the settings by which others than programs on this machine reach the server."""
+    address = [] if is_loopback(host) else [host or "Its address"]
+    if settings.mcp_token is not None:
+        return address
+    return [*address, *_set_variables(settings, _FOR_OTHERS)]
+
+
+def _set_variables(settings: Settings, variables: Iterable[str]) -> list[str]:
+    """Those of some environment variables whose settings have a value."""
+    return [name for name in variables if getattr(settings, name.removeprefix(PREFIX).lower())]
 
 
 def create_oauth_server(
@@ -204,15 +237,17 @@ def create_oauth_server(
 ) -> tuple["Provider", Sequence[Route], Sequence[Middleware]]:
     """The provider of `--auth oauth`, its routes, and the middleware that checks the scopes of its tokens."""
     from kallyai_mcp.auth.oauth_server.clients import DocumentFetcher
-    from kallyai_mcp.auth.oauth_server.provider import Provider, SealedTokens
+    from kallyai_mcp.auth.oauth_server.provider import Provider
     from kallyai_mcp.auth.oauth_server.routes import oauth_routes
     from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, ScopeMiddleware
+    from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
     from kallyai_mcp.auth.oauth_server.stored import Stored
 
     issuer = settings.public_url or ""
     parts = urlsplit(issuer)
+    is_safe = parts.scheme == "https" or is_loopback(parts.hostname)
     # With a path, RFC 8414, section 2, would have other addresses for the metadata.
-    if parts.path or (parts.scheme != "https" and not is_loopback(parts.hostname)):
+    if parts.path or not is_safe:
         raise SetupError(
             "KALLYAI_PUBLIC_URL: it must be https and a host, without a path, as https://phone.example.com"
         )

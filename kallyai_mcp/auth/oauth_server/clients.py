@@ -17,7 +17,10 @@ from mcp.shared.auth import OAuthClientInformationFull as Client
 
 from kallyai_mcp.urls import https_host, is_loopback, server_of
 
-_MAX_URIS, _MAX_NAME = 2_000, 64
+_MAX_URIS = 2_000
+"""The most characters of a client's redirect URIs together."""
+
+_MAX_NAME = 64
 _IN_URIS = frozenset(map(chr, range(ord("!"), ord("~") + 1))).difference('"#<>\\^`{|}')
 """The characters of a URI without a fragment (RFC 3986)."""
 
@@ -47,12 +50,21 @@ def check_client(client: Client, issuer: str) -> None:
 
     The name is then one line without control and format characters, and not too long.
     """
-    uris = [str(uri) for uri in client.redirect_uris or ()]
-    if not 0 < sum(map(len, uris)) <= _MAX_URIS or not all(is_redirect_uri(uri, issuer) for uri in uris):
+    uris = _redirect_uris(client)
+    is_short = 0 < sum(map(len, uris)) <= _MAX_URIS
+    if not is_short or not all(is_redirect_uri(uri, issuer) for uri in uris):
         raise ClientError("use redirect addresses with https, http to the own machine, or an own scheme")
-    shown = (" " if unicodedata.category(char)[0] in "CZ" else char for char in client.client_name or "")
-    name = " ".join("".join(shown).split())
-    client.client_name = (name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…") or None
+    client.client_name = _clean_name(client.client_name or "") or None
+
+
+def _clean_name(name: str) -> str:
+    visible = (" " if unicodedata.category(char)[0] in "CZ" else char for char in name)
+    line = " ".join("".join(visible).split())
+    return line if len(line) <= _MAX_NAME else f"{line[: _MAX_NAME - 1]}…"
+
+
+def _redirect_uris(client: Client) -> list[str]:
+    return list(map(str, client.redirect_uris or ()))
 
 
 def only_redirect_uri(client: Client) -> str:
@@ -60,8 +72,8 @@ def only_redirect_uri(client: Client) -> str:
 
     RFC 6749, section 3.1.2.3.
     """
-    uris = client.redirect_uris or ()
-    return str(uris[0]) if len(uris) == 1 else ""
+    uris = _redirect_uris(client)
+    return uris[0] if len(uris) == 1 else ""
 
 
 def has_redirect_uri(client: Client, uri: str, issuer: str) -> bool:
@@ -70,7 +82,7 @@ def has_redirect_uri(client: Client, uri: str, issuer: str) -> bool:
     On a loopback address the port may be another, because a program learns its port only when it starts (RFC 8252,
     section 7.3).
     """
-    registered = (_without_port(str(known)) for known in client.redirect_uris or ())
+    registered = map(_without_port, _redirect_uris(client))
     return is_redirect_uri(uri, issuer) and _without_port(uri) in registered
 
 
@@ -81,10 +93,13 @@ def is_redirect_uri(uri: str, issuer: str) -> bool:
         is_ours = server_of(uri) == server_of(issuer)
     except ValueError:
         return False
-    if is_ours or "@" in parts.netloc or not _IN_URIS.issuperset(uri):
+    has_odd_characters = "@" in parts.netloc or not _IN_URIS.issuperset(uri)
+    if is_ours or has_odd_characters:
         return False
-    if parts.scheme in ("http", "https"):
-        return bool(parts.hostname) and (parts.scheme == "https" or is_loopback(parts.hostname))
+    if parts.scheme == "https":
+        return bool(parts.hostname)
+    if parts.scheme == "http":
+        return is_loopback(parts.hostname)
     return _is_scheme_of_an_app(parts.scheme) and uri.startswith(f"{parts.scheme}:/")
 
 
@@ -96,7 +111,9 @@ def _is_scheme_of_an_app(scheme: str) -> bool:
 
 def _without_port(uri: str) -> tuple[str | None, str, str] | str:
     parts = urlsplit(uri)
-    return (parts.hostname, parts.path or "/", parts.query) if parts.scheme == "http" else uri
+    if parts.scheme != "http":
+        return uri
+    return parts.hostname, parts.path or "/", parts.query
 
 
 async def read_client(fetch: Callable[[str], Awaitable[bytes]], client_id: str, issuer: str) -> Client:
@@ -113,12 +130,19 @@ async def read_client(fetch: Callable[[str], Awaitable[bytes]], client_id: str, 
     return client
 
 
+def _names_document(url: str) -> bool:
+    """Whether a valid URL has a path, and no part of it is a dot or two."""
+    has_path = urlsplit(url).path not in ("", "/")
+    return has_path and {".", ".."}.isdisjoint(url.split("/"))
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is public, and embeds no other address (as IPv4-mapped, 6to4, and Teredo addresses do)."""
     ip = ip_address(address)
     if ip.version == 6 and ip not in ip_network("2000::/3"):  # others are not public, or embed an address of IPv4
         return False
-    return ip.is_global and not ip.is_multicast and not any(ip in ip_network(network) for network in _SPECIAL)
+    is_special = any(ip in network for network in map(ip_network, _SPECIAL))
+    return ip.is_global and not ip.is_multicast and not is_special
 
 
 class DocumentFetcher:
@@ -127,7 +151,9 @@ class DocumentFetcher:
     It connects to the address that it has checked, so that a name can't resolve to another one after the check.
     """
 
-    port, seconds, trust = 443, 5.0, True
+    port = 443
+    seconds = 5.0
+    trust = True
     may_connect = staticmethod(is_public)
 
     def __init__(self, user_agent: str) -> None:
@@ -143,7 +169,7 @@ class DocumentFetcher:
     async def fetch(self, url: str) -> bytes:
         """The document at `url`; raises `ClientError`."""
         host = https_host(url)
-        if host is None or urlsplit(url).path in ("", "/") or {".", ".."} & {*url.split("/")}:
+        if host is None or not _names_document(url):
             raise ClientError("the app's id is not the address of one")
         try:
             with anyio.fail_after(self.seconds):
@@ -155,7 +181,9 @@ class DocumentFetcher:
             raise ClientError(_NOT_REACHED) from None
 
     async def _get(self, url: httpx2.URL, host: str, address: str) -> bytes:
-        where, name, body = url.copy_with(host=address, port=self.port), {"sni_hostname": host}, b""
+        where = url.copy_with(host=address, port=self.port)
+        name = {"sni_hostname": host}
+        body = b""
         async with self._http.stream("GET", where, headers={"Host": host}, extensions=name) as response:
             if response.status_code != httpx2.codes.OK:
                 raise ClientError(f"its server answered {response.status_code} (redirects are not followed)")

@@ -74,15 +74,11 @@ class Consent:
             return self._problem(request, "elsewhere")
         flow = asked | {"family": secrets.token_urlsafe(16), "generation": 0}
         may = fill(_HERE, "scopes", _language(request), {})
-        parts = urlsplit(flow["redirect_uri"])
-        is_app = parts.scheme not in ("http", "https")
-        destination = f"{parts.scheme}:" if is_app else parts.netloc.lower()
-        kind = "app" if is_app else "here" if is_loopback(parts.hostname) else "web"
-        origin = "published" if flow["publisher"] else "unchecked" if flow["name"] else ""
+        kind, destination = _destination(flow["redirect_uri"])
         values = {name: flow[name] or destination for name in ("family", "name", "publisher", "redirect_uri")}
-        scopes = "".join(f"<li>{may[scope]}</li>" for scope in may if scope in flow["scopes"])
+        scopes = "".join(f"<li>{text}</li>" for scope, text in may.items() if scope in flow["scopes"])
         shown = values | {"destination": destination, "html_scopes": scopes}
-        response = self._page(request, "consent", shown, {"origin": origin, "sent": f"sent_{kind}"})
+        response = self._page(request, "consent", shown, {"origin": _origin(flow), "sent": f"sent_{kind}"})
         browser = self._browser(request)
         browser.keep_flow(response, flow)
         browser.stay(response)
@@ -100,8 +96,9 @@ class Consent:
 
     async def callback(self, request: Request) -> Response:
         """`GET /oauth/callback`: gets the browser from KallyAI, and sends it to the client with our code."""
-        state, code, error = (request.query_params.get(name, "") for name in ("state", "code", "error"))
-        flow = self._browser(request).flow(state)
+        code = request.query_params.get("code", "")
+        error = request.query_params.get("error", "")
+        flow = self._browser(request).flow(request.query_params.get("state", ""))
         if flow is None:
             return self._problem(request, "elsewhere")
         if code and not error:
@@ -137,9 +134,11 @@ class Consent:
 
     def _back(self, request: Request, flow: Mapping[str, Any], **answer: str) -> Response:
         """The page that goes back to the client, and ends the flow."""
-        uri, state = flow["redirect_uri"], {} if flow["state"] is None else {"state": flow["state"]}
+        uri = flow["redirect_uri"]
+        state = {} if flow["state"] is None else {"state": flow["state"]}
         query = urlencode(answer | state | {"iss": self.provider.issuer})  # with our issuer URL (RFC 9207)
-        response = self._forward(request, "to_client", f"{uri}{'&' if '?' in uri else '?'}{query}")
+        separator = "&" if "?" in uri else "?"
+        response = self._forward(request, "to_client", f"{uri}{separator}{query}")
         self._browser(request).end_flow(response, flow["family"])
         return response
 
@@ -156,13 +155,29 @@ class Consent:
 
     def _page(self, request: Request, page: str, values: Mapping[str, str], words: Mapping[str, str]) -> Response:
         """A page with `values`, and with the texts that are named by `words`."""
-        language, host = _language(request), urlsplit(self.provider.api().base_url).netloc
+        language = _language(request)
+        host = urlsplit(self.provider.api().base_url).netloc
         filled = fill(_HERE, page, language, {**values, "host": host}, words)
         parts = {name: filled[name] for name in ("heading", "head", "footer")}
         brand = urlsplit(self.provider.issuer).netloc
         html = document(language, brand=brand, body=filled["html"], **parts)
         status = 400 if page == "problem" else 200
         return HTMLResponse(html, status, headers=page_headers(forms="<form" in html))
+
+
+def _destination(redirect_uri: str) -> tuple[str, str]:
+    """Where a redirect URI leads: `app`, `here`, or `web`, and the scheme or the host that a user sees."""
+    parts = urlsplit(redirect_uri)
+    if parts.scheme not in ("http", "https"):
+        return "app", f"{parts.scheme}:"
+    return "here" if is_loopback(parts.hostname) else "web", parts.netloc.lower()
+
+
+def _origin(flow: Mapping[str, Any]) -> str:
+    """What is known of a client's name: a web site publishes it, nobody has checked it, or there is none."""
+    if flow["publisher"]:
+        return "published"
+    return "unchecked" if flow["name"] else ""
 
 
 def _language(request: Request) -> Language:

@@ -12,23 +12,17 @@ used until the next is issued. If one is used again, two parties have it, so the
 4.1.3 and 4.3.1).
 """
 
-import hmac
-import json
 import logging
 import math
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partialmethod
 from hashlib import sha256
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mcp.server.auth import provider as sdk
-from mcp.server.mcpserver import AESGCMRequestStateCodec, InvalidRequestState
 from mcp.shared.auth import OAuthClientInformationFull as Client
 from mcp.shared.auth import OAuthToken
-from pydantic import AnyUrl
+from pydantic import AnyUrl, Field
 
 from kallyai_mcp.api.errors import ServiceError
 from kallyai_mcp.auth.oauth_server.clients import (
@@ -39,6 +33,7 @@ from kallyai_mcp.auth.oauth_server.clients import (
     read_client,
 )
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
+from kallyai_mcp.auth.oauth_server.sealed_tokens import Purpose, SealedTokens
 from kallyai_mcp.auth.oauth_server.stored import REFRESH_SECONDS, Stored
 from kallyai_mcp.auth.tokens import SIGN_IN_CLAIM, Tokens
 from kallyai_mcp.urls import https_host
@@ -73,45 +68,21 @@ _MAX_REQUEST = 3_800
 _OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"})
 """KallyAI's errors that are about this server's configuration, and not about the user's sign-in."""
 
-Purpose = Literal["client", "request", "flow", "browser", "code", "access", "refresh"]
+
+class Code(sdk.AuthorizationCode):
+    """A code with its sealed `content`. The SDK checks the verifier and the redirect URI."""
+
+    content: dict[str, Any] = Field(repr=False)
 
 
-class SealedTokens:
-    """Encrypts and authenticates JSON types that a client or a browser keeps for us.
+class RefreshToken(sdk.RefreshToken):
+    """A refresh token with its sealed `content`; for a revocation, also an access token."""
 
-    It seals with the first of the secret keys (`Settings.secret_keys`), and opens with any of them. What is sealed for
-    one issuer and purpose can't be opened for another.
-    """
-
-    def __init__(self, keys: Sequence[bytes], issuer: str, clock: Callable[[], float] = time.time) -> None:
-        of_issuer = [hmac.digest(key, f"kallyai-mcp {issuer}".encode(), "sha256") for key in keys]
-        self._codec = AESGCMRequestStateCodec(of_issuer)
-        self._of_newest_key = AESGCMRequestStateCodec(of_issuer[:1])
-        self._clock = clock
-
-    def seal(self, purpose: Purpose, content: Mapping[str, Any], seconds: float = math.inf) -> str:
-        """Seal content that may be opened for `seconds`."""
-        return self._codec.seal(json.dumps([purpose, self._clock() + seconds, content]).encode())
-
-    def open(self, sealed: str | None, *purposes: Purpose, even_expired: bool = False) -> dict[str, Any] | None:
-        """The content; None if it was sealed for none of these purposes, or may not be opened any more."""
-        try:
-            purpose, end, content = json.loads(self._codec.unseal(sealed or ""))
-        except InvalidRequestState:
-            return None
-        return content if purpose in purposes and (even_expired or end > self._clock()) else None
-
-    def is_of_newest_key(self, sealed: str) -> bool:
-        """Whether a text was sealed with the key that seals now."""
-        try:
-            self._of_newest_key.unseal(sealed)
-        except InvalidRequestState:
-            return False
-        return True
+    content: dict[str, Any] = Field(repr=False)
 
 
 @dataclass(frozen=True, repr=False)
-class Provider:
+class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.AccessToken]):
     """The provider for the SDK's handlers. What is stored, or asks KallyAI, raises `KallyAIError`.
 
     `fetch` fetches a client's metadata document; `client_id` and `client_secret` are ours at KallyAI.
@@ -127,26 +98,24 @@ class Provider:
     default_scopes: Sequence[str]
     """The scopes of a client that asks for none."""
 
-    async def of_request(self, query: Mapping[str, str]) -> Any:
+    async def of_request(self, query: Mapping[str, str]) -> "ProviderOfRequest":
         """The provider for one authorization request, which knows the client of it; raises `ClientError`.
 
         The client has the redirect URI and the scopes of the request alone: the SDK compares normalized URIs, and would
         refuse another port of a loopback address, and scopes that we leave out.
         """
         client_id = query.get("client_id", "")
-        is_document = client_id.startswith("https:")
-        client = await (read_client(self.fetch, client_id, self.issuer) if is_document else self.get_client(client_id))
+        if client_id.startswith("https:"):
+            client: Client | None = await read_client(self.fetch, client_id, self.issuer)
+        else:
+            client = await self.get_client(client_id)
         if client is None:
             raise ClientError("it is not registered here, and can register again")
         redirect_uri = query.get("redirect_uri", only_redirect_uri(client))
         if not has_redirect_uri(client, redirect_uri, self.issuer):
             raise ClientError("it wants to send you to an address that is not its own")
         known = client.model_copy(update={"redirect_uris": [AnyUrl(redirect_uri)], "scope": query.get("scope")})
-
-        async def get_client(_: str) -> Client:
-            return known
-
-        return SimpleNamespace(get_client=get_client, authorize=self.authorize)
+        return ProviderOfRequest(**vars(self), known=known)
 
     async def get_client(self, client_id: str) -> Client | None:
         """The client; reads no document, so that a token request never waits for somebody else's server."""
@@ -184,7 +153,8 @@ class Provider:
     async def authorize(self, client: Client, params: sdk.AuthorizationParams) -> str:
         """The consent page for a client's request, which is sealed in its URL; raises `AuthorizeError`."""
         wanted = " ".join(params.scopes or ()).split() or self.default_scopes
-        if not (scopes := sorted(SCOPES.intersection(wanted))):
+        scopes = sorted(SCOPES.intersection(wanted))
+        if not scopes:
             raise sdk.AuthorizeError("invalid_scope", f"The scopes are {' '.join(sorted(SCOPES))}.")
         resource = (params.resource or self.issuer).rstrip("/").lower()
         if resource not in self._resources:
@@ -217,42 +187,72 @@ class Provider:
             return None
         return None if await self.stored.is_revoked(content["family"]) else content
 
-    async def _load(self, purposes: Sequence[Purpose], client: Client, sealed: str) -> SimpleNamespace | None:
-        """A code or token that is the client's. The SDK then checks a code's verifier and redirect URI."""
+    async def _open_of(self, client: Client, purposes: Sequence[Purpose], sealed: str) -> dict[str, Any] | None:
+        """The content of a code or token that is the client's."""
         content = await self._open(purposes, sealed)
         if content is None or content["client_id"] != key_of(client):
             return None
-        more = {"client_id": client.client_id, "expires_at": math.inf, "redirect_uri_provided_explicitly": True}
-        return SimpleNamespace(**content | more, content=content)
+        return content
 
-    load_authorization_code = partialmethod(_load, ("code",))
-    load_refresh_token = partialmethod(_load, ("refresh",))
-    load_revocable = partialmethod(_load, ("access", "refresh"))
+    async def load_authorization_code(self, client: Client, authorization_code: str) -> Code | None:
+        """The code, if it is the client's."""
+        content = await self._open_of(client, ("code",), authorization_code)
+        if content is None:
+            return None
+        return Code(
+            code=authorization_code,
+            client_id=client.client_id,
+            scopes=content["scopes"],
+            expires_at=math.inf,  # what has expired can't be opened
+            code_challenge=content["code_challenge"],
+            redirect_uri=content["redirect_uri"],
+            redirect_uri_provided_explicitly=True,
+            content=content,
+        )
 
-    async def exchange_authorization_code(self, client: Client, code: SimpleNamespace) -> OAuthToken:
+    async def load_refresh_token(self, client: Client, refresh_token: str) -> RefreshToken | None:
+        """The refresh token, if it is the client's."""
+        return await self._load_token(client, ("refresh",), refresh_token)
+
+    async def _load_token(self, client: Client, purposes: Sequence[Purpose], token: str) -> RefreshToken | None:
+        content = await self._open_of(client, purposes, token)
+        if content is None:
+            return None
+        return RefreshToken(token=token, client_id=client.client_id, scopes=content["scopes"], content=content)
+
+    async def exchange_authorization_code(self, client: Client, authorization_code: Code) -> OAuthToken:
         """Tokens for a code."""
-        asked = self.api().exchange_code(code.content["token"], self._callback, self.client_id, self.client_secret)
-        used = code.content | {"token": None}
-        return await self._exchange(client, used, used["scopes"], asked)
+        used = authorization_code.content
+        asked = self.api().exchange_code(used["token"], self._callback, self.client_id, self.client_secret)
+        return await self._exchange(client, used | {"token": None}, used["scopes"], asked)
 
-    async def exchange_refresh_token(self, client: Client, used: SimpleNamespace, scopes: Sequence[str]) -> OAuthToken:
+    async def exchange_refresh_token(
+        self, client: Client, refresh_token: RefreshToken, scopes: Sequence[str]
+    ) -> OAuthToken:
         """New tokens for a refresh token.
 
         `scopes` are those of the access token. The new refresh token has those of the one before
         (RFC 6749, section 6).
         """
-        asked = self.api().refresh_code(used.content["token"], self.client_id, self.client_secret)
-        return await self._exchange(client, used.content, scopes, asked)
+        used = refresh_token.content
+        asked = self.api().refresh_code(used["token"], self.client_id, self.client_secret)
+        return await self._exchange(client, used, scopes, asked)
 
     async def load_access_token(self, token: str) -> sdk.AccessToken | None:
         """The content of our token: KallyAI's token, and the account as `subject`; None if it is not valid here."""
-        if (content := await self._open(("access",), token)) is None:
+        content = await self._open(("access",), token)
+        if content is None:
             return None
         return sdk.AccessToken.model_validate(content | {"claims": {SIGN_IN_CLAIM: content["family"]}})
 
     def is_known(self, bearer: str) -> bool:
         """Whether a token was issued here, even if it has expired or was revoked; asks no other server."""
         return self.sealed_tokens.open(bearer, "access", even_expired=True) is not None
+
+    async def revoke_token(self, token: sdk.AccessToken | RefreshToken) -> None:
+        """Revoke the sign-in of a token that was loaded with its client."""
+        if isinstance(token, RefreshToken):
+            await self.end_sign_in(token.content)
 
     async def end_sign_in(self, used: Mapping[str, Any]) -> None:
         """Revoke the sign-in of a code or token, whose content is `used`."""
@@ -333,6 +333,25 @@ class Provider:
             return None
         more = {"token": of_kallyai, "generation": used["generation"] + 1}
         return self.sealed_tokens.seal("refresh", {**content, **more}, REFRESH_SECONDS)
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class ProviderOfRequest(Provider):
+    """The provider for one authorization request, whose client is known."""
+
+    known: Client
+
+    async def get_client(self, client_id: str) -> Client:  # noqa: ARG002 - as the SDK calls it
+        """The client of the request, whatever its id."""
+        return self.known
+
+
+class RevocationProvider(Provider):
+    """The provider for revocation, which finds both kinds of tokens with their client."""
+
+    async def load_refresh_token(self, client: Client, refresh_token: str) -> RefreshToken | None:
+        """The access or refresh token, if it is the client's."""
+        return await self._load_token(client, ("access", "refresh"), refresh_token)
 
 
 def _granted(scopes: Sequence[str], grant: "TokenGrant") -> Sequence[str]:

@@ -24,8 +24,6 @@ import math
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
 from urllib.parse import urlencode
 
 from mcp.server.auth.handlers.metadata import MetadataHandler
@@ -45,7 +43,7 @@ from starlette.types import Message
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server.consent import Consent
 from kallyai_mcp.auth.oauth_server.forms import MEDIA_TYPE, Form, form_of
-from kallyai_mcp.auth.oauth_server.provider import Provider
+from kallyai_mcp.auth.oauth_server.provider import Provider, RevocationProvider
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
 from kallyai_mcp.urls import network_of
 
@@ -84,11 +82,10 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
     allowed.
     """
     consent = Consent(provider)
-    of_sdk: Any = provider  # the SDK's types ask for `revoke_token`, too, which revocation has
-    clients = ClientAuthenticator(of_sdk)
-    register = RegistrationHandler(of_sdk, ClientRegistrationOptions()).handle
-    token = TokenHandler(of_sdk, clients).handle
-    revoke = RevocationHandler(_of_revocation(provider), clients).handle
+    clients = ClientAuthenticator(provider)
+    register = RegistrationHandler(provider, ClientRegistrationOptions()).handle
+    token = TokenHandler(provider, clients).handle
+    revoke = RevocationHandler(RevocationProvider(**vars(provider)), clients).handle
     metadata = MetadataHandler(_metadata(provider)).handle
 
     def with_redirect_uri(form: Form) -> Form:
@@ -125,7 +122,8 @@ def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _:
 
 def _metadata(provider: Provider) -> OAuthMetadata:
     """The metadata of the server (RFC 8414)."""
-    base, methods = AnyHttpUrl(f"{provider.issuer}/oauth"), ["none", "client_secret_post"]
+    base = AnyHttpUrl(f"{provider.issuer}/oauth")
+    methods = ["none", "client_secret_post"]
     registration = ClientRegistrationOptions(enabled=True, valid_scopes=sorted(SCOPES))
     of_paths = build_metadata(base, None, registration, RevocationOptions(enabled=True))
     ours = {
@@ -136,15 +134,6 @@ def _metadata(provider: Provider) -> OAuthMetadata:
         "client_id_metadata_document_supported": True,
     }
     return OAuthMetadata.model_validate(of_paths.model_dump() | ours)
-
-
-def _of_revocation(provider: Provider) -> Any:
-    """The provider for revocation. Both kinds of tokens are found with their client."""
-    return SimpleNamespace(
-        load_access_token=provider.load_access_token,
-        load_refresh_token=provider.load_revocable,
-        revoke_token=lambda token: provider.end_sign_in(token.content),
-    )
 
 
 def _of_form(handle: Handler, complete: Callable[[Form], Form], checks: Sequence[_Check] = ()) -> Handler:

@@ -27,7 +27,9 @@ class ScopeMiddleware:
     """
 
     def __init__(self, app: ASGIApp, issuer: str, tool_scopes: Mapping[str, Collection[str]]) -> None:
-        self._app, self._issuer, self._tool_scopes = app, issuer, tool_scopes
+        self._app = app
+        self._issuer = issuer
+        self._tool_scopes = tool_scopes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -50,7 +52,8 @@ class ScopeMiddleware:
         if not isinstance(message, dict):
             return PlainTextResponse("The body is no JSON object", 400)
         needed = self._needed(message)
-        if not (missing := sorted(set(needed).difference(scope["user"].scopes))):
+        missing = sorted(set(needed).difference(scope["user"].scopes))
+        if not missing:
             return None
         path = "sse" if scope["path"].startswith("/messages") else "mcp"
         answer = {
@@ -67,19 +70,27 @@ class ScopeMiddleware:
 
         A name that is not in the scopes of tools is no tool, so the MCP server refuses it.
         """
-        method, params = str(message.get("method")), message.get("params")
-        if not isinstance(params, dict):
-            params = {}
+        method = str(message.get("method"))
+        params = _object(message.get("params"))
         if method == "tools/call":
-            arguments = params.get("arguments")
-            more = BILLING_LINK if isinstance(arguments, dict) and arguments.get("billing_link") else ()
+            wants_link = _object(params.get("arguments")).get("billing_link")
+            more = BILLING_LINK if wants_link else ()
             return {*self._tool_scopes.get(str(params.get("name")), ()), *more}
         if method == "resources/read":
-            # What a parser could take for a transcript's URI counts as one, and any unknown URI as a call's.
-            uri = unquote(str(params.get("uri"))).casefold()
-            if uri.startswith(("ui://", "skill://")):  # cards and skills, which have no data of an account
-                return ()
-            return ("transcripts:read",) if "transcript" in uri else ("calls:read",)
+            return _needed_for_resource(str(params.get("uri")))
         if method == "tasks/cancel":  # MCP's tasks are calls and call lists
             return ("calls:read", "calls:write")
         return ("calls:read",) if method.startswith(("tasks/", "subscriptions/")) else ()
+
+
+def _needed_for_resource(uri: str) -> Collection[str]:
+    """What a parser could take for a transcript's URI counts as one, and any unknown URI as a call's."""
+    plain = unquote(uri).casefold()
+    if plain.startswith(("ui://", "skill://")):  # cards and skills, which have no data of an account
+        return ()
+    return ("transcripts:read",) if "transcript" in plain else ("calls:read",)
+
+
+def _object(value: object) -> Mapping[str, object]:
+    """A JSON object; an empty one in place of any other value."""
+    return value if isinstance(value, dict) else {}

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 import httpx2
 from starlette.requests import Request
 
-from kallyai_mcp.auth.oauth_server.provider import SealedTokens
+from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.cli.serve_http import build_app
 from tests.processes import free_port
 from tests.sandbox.auth.browser_client import submission

@@ -7,8 +7,9 @@ import httpx2
 from starlette.applications import Starlette
 
 from kallyai_mcp.api.client import KallyAI
-from kallyai_mcp.auth.oauth_server.provider import Provider, SealedTokens
+from kallyai_mcp.auth.oauth_server.provider import Provider
 from kallyai_mcp.auth.oauth_server.routes import oauth_routes
+from kallyai_mcp.auth.oauth_server.sealed_tokens import SealedTokens
 from kallyai_mcp.auth.oauth_server.stored import Stored
 from tests.auth.oauth_server.deployment import flow_in
 

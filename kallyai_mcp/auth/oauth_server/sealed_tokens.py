@@ -1,0 +1,47 @@
+"""What clients and browsers keep for us: JSON that is encrypted and authenticated, with a purpose and an end."""
+
+import hmac
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from mcp.server.mcpserver import AESGCMRequestStateCodec, InvalidRequestState
+
+Purpose = Literal["client", "request", "flow", "browser", "code", "access", "refresh"]
+
+
+class SealedTokens:
+    """Encrypts and authenticates JSON types that a client or a browser keeps for us.
+
+    It seals with the first of the secret keys (`Settings.secret_keys`), and opens with any of them. What is sealed for
+    one issuer and purpose can't be opened for another.
+    """
+
+    def __init__(self, keys: Sequence[bytes], issuer: str, clock: Callable[[], float] = time.time) -> None:
+        of_issuer = [hmac.digest(key, f"kallyai-mcp {issuer}".encode(), "sha256") for key in keys]
+        self._codec = AESGCMRequestStateCodec(of_issuer)
+        self._of_newest_key = AESGCMRequestStateCodec(of_issuer[:1])
+        self._clock = clock
+
+    def seal(self, purpose: Purpose, content: Mapping[str, Any], seconds: float = math.inf) -> str:
+        """Seal content that may be opened for `seconds`."""
+        return self._codec.seal(json.dumps([purpose, self._clock() + seconds, content]).encode())
+
+    def open(self, sealed: str | None, *purposes: Purpose, even_expired: bool = False) -> dict[str, Any] | None:
+        """The content; None if it was sealed for none of these purposes, or may not be opened any more."""
+        try:
+            purpose, end, content = json.loads(self._codec.unseal(sealed or ""))
+        except InvalidRequestState:
+            return None
+        is_open = even_expired or end > self._clock()
+        return content if is_open and purpose in purposes else None
+
+    def is_of_newest_key(self, sealed: str) -> bool:
+        """Whether a text was sealed with the key that seals now."""
+        try:
+            self._of_newest_key.unseal(sealed)
+        except InvalidRequestState:
+            return False
+        return True
