@@ -16,6 +16,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.cli.connection import SIGN_IN_SECONDS, Connection
+from kallyai_mcp.settings import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext, SignInLink
 
@@ -37,7 +38,12 @@ async def open_app_context(
     `timezone` is the user's (IANA), None for the machine's. With `links`, the user is at this machine, so tools give
     out sign-in links for its browser.
     """
-    settings, zone = connection.settings, timezone or _local_timezone()
+    settings = connection.settings
+    zone = timezone or _local_timezone()
+    # A server for several users is not where they are, and the clock of a container is UTC.
+    may_be_elsewhere = connection.callers or zone.rpartition("/")[2] in _UTC
+    # The embedded sandbox calls nobody, and a test number should do the same at every hour.
+    usual_confirm: Confirm = "never" if settings.sandbox else "auto"
     context = CallContext(
         connection.api, connection.account_key, connection.ledger, timing=connection.timing, clock=connection.clock
     )
@@ -48,13 +54,11 @@ async def open_app_context(
                 calls=calls,
                 sign_in=BrowserSignIn(connection, tasks, links=links),
                 timezone=zone,
-                # A server for several users is not where they are, and the clock of a container is UTC.
-                zone_is_known=timezone is not None or not (connection.callers or zone.rpartition("/")[2] in _UTC),
+                zone_is_known=timezone is not None or not may_be_elsewhere,
                 wait_seconds=settings.wait_seconds,
                 now=connection.clock.now,
                 confirmations=Confirmations(settings.secret_keys),
-                # The embedded sandbox calls nobody, and a test number should do the same at every hour.
-                confirm=settings.confirm or ("never" if settings.sandbox else "auto"),
+                confirm=settings.confirm or usual_confirm,
                 embedded=settings.sandbox,
             )
         tasks.cancel_scope.cancel()
@@ -103,7 +107,9 @@ class BrowserSignIn:
         from kallyai_mcp.auth.loopback import LoopbackSignIn  # late: a user who is signed in needs no listener
 
         async with LoopbackSignIn(self._connection.api().cli_auth_url, SIGN_IN_SECONDS) as flow:
-            self._flow, self._ended, self._is_signed_in = flow, anyio.Event(), False
+            self._flow = flow
+            self._ended = anyio.Event()
+            self._is_signed_in = False
             task_status.started(flow)
             try:
                 await session.sign_in(await flow.grant())

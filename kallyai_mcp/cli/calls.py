@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
+from itertools import chain
 from typing import Any, NamedTuple
 
 import anyio
@@ -45,6 +46,9 @@ _SETTLE_SECONDS = 3.0
 
 _SEARCHED = 200
 """How many of the newest calls are searched for the beginning of an id."""
+
+_ID_LENGTH = len("00000000-0000-0000-0000-000000000000")
+"""The length of a whole id."""
 
 _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_progress": 4}
 """The exit code for an outcome; 0 for the others, which say that the phone conversation took place."""
@@ -205,20 +209,30 @@ async def calendar(app_context: AppContext, *, id_: str | None) -> Shown:
 
 async def whole_id(app_context: AppContext, beginning: str | None) -> str:
     """The id of the call whose `call_id` or `tracking_id` begins so; that of the last call for None."""
-    if beginning is not None and len(beginning) >= len("00000000-0000-0000-0000-000000000000"):
-        return beginning
-    limit = _SEARCHED if beginning is not None else 1
-    page = (await past_calls.list_page(app_context, limit=limit, offset=0)).structure
-    known = [id_ for one in page.calls for id_ in (one.call_id, one.tracking_id) if id_]
-    known += [one.tracking_id for one in page.lists or () if one.tracking_id]
     if beginning is None:
-        if not known:
-            raise CommandError("No calls yet. `kallyai-mcp call` places one.")
-        return known[0]
+        return await _last_id(app_context)
+    if len(beginning) >= _ID_LENGTH:
+        return beginning
+    known = await _known_ids(app_context, _SEARCHED)
     found = sorted({id_ for id_ in known if id_.startswith(beginning)})
     if len(found) > 1:
         raise CommandError(f"Several calls have an id that begins with {beginning}: {', '.join(found)}")
     return found[0] if found else beginning
+
+
+async def _last_id(app_context: AppContext) -> str:
+    known = await _known_ids(app_context, 1)
+    if not known:
+        raise CommandError("No calls yet. `kallyai-mcp call` places one.")
+    return known[0]
+
+
+async def _known_ids(app_context: AppContext, limit: int) -> list[str]:
+    """Every id of the newest calls, newest first, and then those of the lists beside them."""
+    page = (await past_calls.list_page(app_context, limit=limit, offset=0)).structure
+    of_calls = chain.from_iterable((one.call_id, one.tracking_id) for one in page.calls)
+    of_lists = (one.tracking_id for one in page.lists or ())
+    return list(filter(None, chain(of_calls, of_lists)))
 
 
 @click.command()

@@ -52,16 +52,14 @@ class Client:
         """An entry as the file has it, for the user to paste. A value as JSON is TOML and YAML, too."""
         if self.format == "json":
             return json.dumps({self.table: {name: entry}}, indent=2, ensure_ascii=False)
-        values = {key: json.dumps(value) for key, value in entry.items()}
         if self.format == "toml":
-            return "\n".join([f"[{self.table}.{name}]", *(f"{key} = {value}" for key, value in values.items())])
-        return "\n".join([f"{self.table}:", f"  {name}:", *(f"    {key}: {value}" for key, value in values.items())])
+            return "\n".join([f"[{self.table}.{name}]", *_pairs(entry, "{} = {}")])
+        return "\n".join([f"{self.table}:", f"  {name}:", *_pairs(entry, "    {}: {}")])
 
     def servers(self) -> dict[str, Any] | None:
         """The entries in the client's file, by name; None if this program can't read them."""
         try:
-            text = self.path().read_text(encoding="utf-8-sig")
-            document = tomllib.loads(text) if self.format == "toml" else json.loads(text or "{}")
+            document = self._parsed(self.path().read_text(encoding="utf-8-sig"))
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError, RecursionError):
@@ -69,14 +67,32 @@ class Client:
         servers = document.get(self.table, {}) if isinstance(document, dict) else None
         return servers if isinstance(servers, dict) else None
 
+    def entries(self) -> dict[str, Any]:
+        """The entries that this program can read, by name."""
+        return self.servers() or {}
+
+    def _parsed(self, text: str) -> object:
+        return tomllib.loads(text) if self.format == "toml" else json.loads(text or "{}")
+
+
+def _pairs(entry: Entry, form: str) -> list[str]:
+    return [form.format(key, json.dumps(value)) for key, value in entry.items()]
+
 
 def command_of(entry: object) -> list[str] | None:
     """The command and the arguments of an entry that starts this program; None if it starts another one."""
     if not isinstance(entry, dict):
         return None
-    values = [entry.get("command", entry.get("cmd")), entry.get("args")]
-    words = [str(word) for value in values for word in (value if isinstance(value, list) else [value] if value else [])]
-    return words if any(re.search(r"kallyai[-_]mcp", word) for word in words) else None
+    words = [*_words(entry.get("command", entry.get("cmd"))), *_words(entry.get("args"))]
+    names_us = any(re.search(r"kallyai[-_]mcp", word) for word in words)
+    return words if names_us else None
+
+
+def _words(value: object) -> list[str]:
+    """The words in a value of an entry: a list of them, one, or none."""
+    if isinstance(value, list):
+        return list(map(str, value))
+    return [str(value)] if value else []
 
 
 def server_command(*, sandbox: bool) -> tuple[str, list[str]]:
@@ -104,15 +120,20 @@ def _settings() -> Path:
     """The folder in which desktop programs keep the user's settings."""
     if platform.system() == "Windows":
         return _folder("APPDATA", "AppData", "Roaming")
-    return Path.home() / "Library" / "Application Support" if platform.system() == "Darwin" else _config()
+    if platform.system() == "Darwin":
+        return Path.home() / "Library" / "Application Support"
+    return _config()
 
 
 def _claude_desktop() -> Path:
     name = Path("Claude") / "claude_desktop_config.json"
     # Since 2026, Claude Desktop is an MSIX package on Windows, which sees this folder in place of %APPDATA%\Claude.
-    packages = _folder("LOCALAPPDATA", "AppData", "Local") / "Packages"
-    folders = packages.glob("Claude_*/LocalCache/Roaming") if platform.system() == "Windows" else ()
-    return next((folder / name for folder in sorted(folders)), _settings() / name)
+    if platform.system() == "Windows":
+        packages = _folder("LOCALAPPDATA", "AppData", "Local") / "Packages"
+        folders = sorted(packages.glob("Claude_*/LocalCache/Roaming"))
+        if folders:
+            return folders[0] / name
+    return _settings() / name
 
 
 def _own_folder(on_windows: str, elsewhere: str) -> Path:

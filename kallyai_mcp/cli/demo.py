@@ -27,7 +27,8 @@ from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import day_and_hour
 
-_BUSY, _DO_NOT_CALL = "+12025550103", "+12025550121"
+_BUSY = "+12025550103"
+_DO_NOT_CALL = "+12025550121"
 """Test numbers of the sandbox."""
 
 

@@ -3,6 +3,7 @@
 import platform
 import shutil
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -52,11 +53,14 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
         say_json({"ok": not bad, "checks": [finding._asdict() for finding in found]})
         raise SystemExit(len(bad) > 0)
     for each in found:
-        fix = f". To fix it: {each.fix}" if each.fix else ""
-        message = each.message.rstrip(".")
-        say(f"{_SIGNS[each.status]} {each.check:<8} {message}{fix}", fg="red" if each.status == "bad" else None)
-    say("All is well." if not bad else f"{len(bad)} to fix. First: {bad[0].check}.", bold=True)
+        say(_line_of(each), fg="red" if each.status == "bad" else None)
+    say(f"{len(bad)} to fix. First: {bad[0].check}." if bad else "All is well.", bold=True)
     raise SystemExit(len(bad) > 0)
+
+
+def _line_of(finding: Finding) -> str:
+    fix = f". To fix it: {finding.fix}" if finding.fix else ""
+    return f"{_SIGNS[finding.status]} {finding.check:<8} {finding.message.rstrip('.')}{fix}"
 
 
 async def _findings(settings: Settings | SettingsError) -> list[Finding]:
@@ -70,30 +74,39 @@ async def _findings(settings: Settings | SettingsError) -> list[Finding]:
     except (SettingsError, CommandError) as error:
         return [*found, Finding("settings", "bad", str(error), "set it as it says, or remove it"), *_clients()]
     async with opened as connection:
-        for check in (_sign_in, _api, _ledger, *((_serve,) if settings.auth != "none" else ())):
-            name = check.__name__.strip("_")
-            try:
-                with anyio.fail_after(_SECONDS):
-                    found.append(await check(connection))
-            except TimeoutError:
-                found.append(Finding(name, "bad", f"no answer within {_SECONDS:g} s", "try again in a minute"))
-            except (KallyAIError, SetupError) as error:
-                what = "database" if name == "ledger" and settings.database_url is not None else name
-                found.append(Finding(name, "bad", str(error), _FIXES.get(what)))
+        checks = [_sign_in, _api, _ledger]
+        if settings.auth != "none":
+            checks.append(_serve)
+        found += [await _found_by(check, connection) for check in checks]
     return [*found, *_clients()]
+
+
+async def _found_by(check: Callable[[Connection], Awaitable[Finding]], connection: Connection) -> Finding:
+    """What a check finds; a bad finding if it fails, or takes too long."""
+    name = check.__name__.strip("_")
+    try:
+        with anyio.fail_after(_SECONDS):
+            return await check(connection)
+    except TimeoutError:
+        return Finding(name, "bad", f"no answer within {_SECONDS:g} s", "try again in a minute")
+    except (KallyAIError, SetupError) as error:
+        has_database = name == "ledger" and connection.settings.database_url is not None
+        return Finding(name, "bad", str(error), _FIXES.get("database" if has_database else name))
 
 
 async def _sign_in(connection: Connection) -> Finding:
     settings = connection.settings
-    if settings.sandbox or settings.auth in ("caller", "oauth"):
-        why = "the embedded sandbox" if settings.sandbox else f"KALLYAI_AUTH={settings.auth}"
-        return Finding("sign_in", "skipped", f"not needed with {why}")
+    if settings.sandbox:
+        return Finding("sign_in", "skipped", "not needed with the embedded sandbox")
+    if settings.auth in ("caller", "oauth"):
+        return Finding("sign_in", "skipped", f"not needed with KALLYAI_AUTH={settings.auth}")
     if connection.session is not None:
         await connection.session.check()
     tokens = await connection.tokens.current()
     if tokens is None:
         return Finding("sign_in", "skipped", "nobody is signed in; the first call asks, or `kallyai-mcp login` does it")
-    if tokens.expires_at <= time.time() and tokens.refresh_token is None:
+    has_expired = tokens.expires_at <= time.time()
+    if has_expired and tokens.refresh_token is None:
         return Finding("sign_in", "bad", "the sign-in has ended and can't be renewed", "`kallyai-mcp login`")
     return Finding("sign_in", "ok", f"signed in as {one_line(tokens.who)}" if tokens.who else "signed in")
 
@@ -102,7 +115,8 @@ async def _api(connection: Connection) -> Finding:
     url = connection.settings.api_url
     if connection.settings.sandbox:
         return Finding("api", "skipped", "not needed with the embedded sandbox")
-    api, before = connection.api(), time.time()
+    api = connection.api()
+    before = time.time()
     if not await api.check_reachable():
         page = f"{url} answers with a web page: a bot check or a network's page"
         return Finding("api", "bad", page, _FIXES["api"])
@@ -133,12 +147,15 @@ def _clients() -> list[Finding]:
     """A finding for each entry of a client that starts this program."""
     found = []
     for client in CLIENTS.values():
-        for name, entry in (client.servers() or {}).items():
-            if (words := command_of(entry)) is None:
-                continue
-            if shutil.which(words[0]) is None:
-                fix = f"add the entry again with `kallyai-mcp install`, for {client.title}"
-                found.append(Finding("client", "bad", f"{client.title} starts {words[0]}, which is not there", fix))
-            else:
-                found.append(Finding("client", "ok", f"{client.title} has the entry {name}"))
+        for name, entry in client.entries().items():
+            words = command_of(entry)
+            if words is not None:
+                found.append(_of_entry(client.title, name, words[0]))
     return found or [Finding("client", "skipped", "no client has an entry; `kallyai-mcp install` adds one")]
+
+
+def _of_entry(title: str, name: str, program: str) -> Finding:
+    if shutil.which(program) is not None:
+        return Finding("client", "ok", f"{title} has the entry {name}")
+    fix = f"add the entry again with `kallyai-mcp install`, for {title}"
+    return Finding("client", "bad", f"{title} starts {program}, which is not there", fix)

@@ -46,13 +46,17 @@ def install(*, client: str | None, name: str, sandbox: bool, only_print: bool) -
     if sandbox:
         need_sandbox()
     if client is None:
-        here = {key: known for key, known in CLIENTS.items() if known.is_here()}
-        for key, known in here.items():
-            say(f"  {key:<16} {'has the entry' if name in (known.servers() or {}) else 'no entry'}")
-        say("To add it: kallyai-mcp install CLIENT" if here else f"No client was found here. {_EPILOG}")
+        _list_clients(name)
         return
     _install(CLIENTS[client], name, sandbox=sandbox, only_print=only_print)
     compileall.compile_dir(Path(__file__).parents[1], quiet=2)  # so that the first start is as fast as the others
+
+
+def _list_clients(name: str) -> None:
+    here = {key: known for key, known in CLIENTS.items() if known.is_here()}
+    for key, known in here.items():
+        say(f"  {key:<16} {'has the entry' if name in known.entries() else 'no entry'}")
+    say("To add it: kallyai-mcp install CLIENT" if here else f"No client was found here. {_EPILOG}")
 
 
 @click.command(epilog=_EPILOG)
@@ -61,12 +65,13 @@ def install(*, client: str | None, name: str, sandbox: bool, only_print: bool) -
 def uninstall(*, client: str, name: str) -> None:
     """Remove this server from CLIENT."""
     known = CLIENTS[client]
-    (path, text), servers = _read(known), known.servers()
+    path, text = _read(known)
+    servers = known.servers()
     if servers is not None and name not in servers:
         say(f'{known.title} has no entry "{name}" in {path}; nothing was changed.')
         return
     if known.removes is None or not _ran(known, known.removes(name)):
-        new = _edited(text, known.table, name, None) if known.format == "json" else None
+        new = _edited(known, text, name, None)
         if new is None:
             raise CommandError(f'Remove the entry "{name}" under "{known.table}" in {path} yourself: {_WHY_NOT}')
         _replace(path, new, known)
@@ -75,36 +80,72 @@ def uninstall(*, client: str, name: str) -> None:
 
 def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> None:
     """Add the entry by the client's own program, else in its file; else print it, and raise `CommandError`."""
-    (path, before), entry = _read(client), client.entry(name, *server_command(sandbox=sandbox))
-    old = (client.servers() or {}).get(name)
-    if isinstance(old, dict) and {"command", "cmd"} & set(old):
-        entry = old | entry  # a user may have set `env` there
+    path, before = _read(client)
+    old = client.entries().get(name)
+    entry = _entry_to_add(client, name, old, sandbox=sandbox)
     if only_print:
         say(client.to_paste(name, entry))
         say(f"It goes into {path}; nothing was changed.", err=True)
         return
-    if isinstance(old, dict) and entry in (old, {"args": []} | old):  # Codex leaves an empty list out
+    if _is_there(old, entry):
         say(f'{client.title} has the entry "{name}" already, in {path}; nothing was changed.')
         return
-    is_new = old is None or client.format != "json"  # what the user added to an entry stays only in the file
-    if is_new and client.adds and _ran(client, client.adds(name, entry)):
+    # What the user added to an entry stays only in the file.
+    loses_nothing = old is None or client.format != "json"
+    if loses_nothing and _added_by_program(client, name, entry):
         say(f'{client.title} has the entry "{name}" now.')
-    elif client.format == "json" and (new := _edited(before, client.table, name, entry)) is not None:
-        _replace(path, new, client)
-        say(f'{client.title} has the entry "{name}" now, in {path}.')
     else:
+        _add_to_file(client, name, entry, path, before)
+        say(f'{client.title} has the entry "{name}" now, in {path}.')
+    _say_next(client, name, replaces_real=_makes_real_calls(old), sandbox=sandbox)
+
+
+def _entry_to_add(client: Client, name: str, old: object, *, sandbox: bool) -> Entry:
+    """The entry that starts this program, with what a user may have set in the old one, such as `env`."""
+    entry = client.entry(name, *server_command(sandbox=sandbox))
+    if isinstance(old, dict) and not old.keys().isdisjoint({"command", "cmd"}):
+        return old | entry
+    return entry
+
+
+def _is_there(old: object, entry: Entry) -> bool:
+    """Whether the client has this entry. Codex leaves an empty list of arguments out."""
+    if not isinstance(old, dict):
+        return False
+    return entry in (old, {"args": []} | old)
+
+
+def _makes_real_calls(entry: object) -> bool:
+    """Whether an entry starts this program, and not on the embedded sandbox."""
+    command = command_of(entry)
+    return command is not None and "--sandbox" not in command
+
+
+def _added_by_program(client: Client, name: str, entry: Entry) -> bool:
+    """Whether the client's own program has added an entry."""
+    return client.adds is not None and _ran(client, client.adds(name, entry))
+
+
+def _add_to_file(client: Client, name: str, entry: Entry, path: Path, before: str) -> None:
+    new = _edited(client, before, name, entry)
+    if new is None:
         say(client.to_paste(name, entry))
         raise CommandError(f"Paste the entry above into {path} yourself: {_WHY_NOT}")
+    _replace(path, new, client)
+
+
+def _say_next(client: Client, name: str, *, replaces_real: bool, sandbox: bool) -> None:
+    """Say what the user does next, and which settings of this shell the client may not have."""
     say(f'Next: quit {client.title}, start it again, and see in its list of MCP servers that "{name}" is on.')
     if sandbox:
-        is_real = "--sandbox" not in (command_of(old) or ["--sandbox"])
-        replaced = "It replaced the entry that makes real calls. " if is_real else ""
+        replaced = "It replaced the entry that makes real calls. " if replaces_real else ""
         say(f'{replaced}The sandbox calls nobody. Ask, for example: "Call +12025550100 and ask when they close."')
     else:
         say('Then ask it, for example: "Call +1… and ask when they close today."')
         say("Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.")
-    if names := sorted(each for each in os.environ if each.startswith("KALLYAI_") and os.environ[each].strip()):
-        say(f"Note: {client.title} may start the server without {', '.join(names)}. Put those into the entry's env.")
+    settings = sorted(name for name, value in os.environ.items() if name.startswith("KALLYAI_") and value.strip())
+    if settings:
+        say(f"Note: {client.title} may start the server without {', '.join(settings)}. Put those into the entry's env.")
 
 
 def _ran(client: Client, arguments: list[str]) -> bool:
@@ -144,19 +185,27 @@ def _replace(path: Path, text: str, client: Client) -> None:
             shutil.copymode(backup, path)
     except OSError as error:
         raise CommandError(f"{path} can't be written: {error.strerror}. It was left as it is.") from None
-    seen, real = str(path).lower(), os.path.realpath(path).lower()
-    if sys.platform == "win32" and "localcache" in real and "localcache" not in seen:
+    if sys.platform == "win32" and _is_private_copy(path):
         raise CommandError(
             f"This program sees a private copy of {path}, which {client.title} does not read: Python or the shell came "
             "from the Microsoft Store. Run this from another terminal, with Python from python.org or uv."
         )
 
 
-def _edited(text: str, table: str, name: str, entry: Entry | None) -> str | None:
+def _is_private_copy(path: Path) -> bool:
+    """Whether Windows gives this program a copy of a file, in a folder of the package that it came in."""
+    is_named = "localcache" in str(path).lower()
+    return not is_named and "localcache" in os.path.realpath(path).lower()
+
+
+def _edited(client: Client, text: str, name: str, entry: Entry | None) -> str | None:
     """A JSON text with this entry first in the table, or without it for None. All other characters stay as they are.
 
-    None if that is not simple: the text has comments or a name twice, or the table is something else.
+    None if that is not simple: the file is no JSON, it has comments or a name twice, or the table is something else.
     """
+    if client.format != "json":
+        return None
+    table = client.table
     text = text if text.strip() else "{\n}\n"
     with suppress(ValueError, RecursionError, AttributeError, TypeError):
         wanted = json.loads(text)
@@ -186,8 +235,10 @@ def _without(text: str, at: int, name: str) -> str:
 
 def _with(text: str, at: int, depth: int, name: str, value: object) -> str:
     """The text with a new member at `at`, where an object begins that is `depth` deep, indented like the others."""
-    has_lines, newline = "\n" in text.strip(), "\r\n" if "\r\n" in text else "\n"
-    unit = found[1] if (found := re.search(r'\n([ \t]+)"', text)) else "  "
+    has_lines = "\n" in text.strip()
+    newline = "\r\n" if "\r\n" in text else "\n"
+    found = re.search(r'\n([ \t]+)"', text)
+    unit = "  " if found is None else found[1]
     member = json.dumps({name: value}, indent=unit if has_lines else None, ensure_ascii=False)[1:-1]
     member = member.replace("\n", newline + unit * (depth - 1))
     rest = text[at:]

@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -43,31 +44,50 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios:
 
     lines = _read_scenarios(scenarios) if scenarios is not None else ()
 
+    useful = [each for each in TEST_NUMBERS if each.number in _USEFUL]
+
     def ready(url: str) -> None:
-        say(f"KallyAI sandbox at {url} (all test numbers and accounts: {url})")
-        for line in lines or [each for each in TEST_NUMBERS if each.number in _USEFUL]:
-            say(f"  {line.number}  {one_line(line.description.in_language('en'))}")
-        if play:
-            say(f"Calls to other numbers wait to be picked up at {url}/_sandbox/play")
+        _say_what_runs(url, lines or useful, play=play)
         say(f"State is in {data}." if data else "State is in memory, gone when it stops.")
         say(f"Calls run at {speed:.10g} times real speed. Ctrl-C stops it. To use it, in another terminal:")
-        for name, value in (("KALLYAI_API_URL", url), ("KALLYAI_CONFIRM", "never")):
-            say(f"  set {name}={value}" if os.name == "nt" else f"  export {name}={value}")
-        say("  kallyai-mcp login")
+        _say_how_to_use(url)
         say("Each call is shown here: a line when it begins, one when it ends.")
 
-    def report(line: str) -> None:
-        with suppress(OSError):  # a call does not fail because the reader of this list has left
-            say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line)}")
-
     try:
-        anyio.run(partial(serve, host, port, data, speed, lines, plays=play, ready=ready, report=report))
-    except (OSError, sqlite3.Error) as error:
-        if isinstance(error, OSError) and is_of_the_output(error):
+        anyio.run(partial(serve, host, port, data, speed, lines, plays=play, ready=ready, report=_report))
+    except OSError as error:
+        if is_of_the_output(error):
             raise
-        if isinstance(error, OSError) and error.filename is None:  # that of a busy address has none
+        if error.filename is None:  # that of a busy address has none
             raise CommandError(cannot_listen(host, port, error)) from None
-        raise CommandError(f"{data} can't be used as the sandbox's data: {error}.") from None
+        raise _unusable(data, error) from None
+    except sqlite3.Error as error:
+        raise _unusable(data, error) from None
+
+
+def _say_what_runs(url: str, lines: "Sequence[Line]", *, play: bool) -> None:
+    say(f"KallyAI sandbox at {url} (all test numbers and accounts: {url})")
+    for line in lines:
+        say(f"  {line.number}  {one_line(line.description.in_language('en'))}")
+    if play:
+        say(f"Calls to other numbers wait to be picked up at {url}/_sandbox/play")
+
+
+def _say_how_to_use(url: str) -> None:
+    """Print the commands that sign in at the sandbox."""
+    command = "set" if os.name == "nt" else "export"
+    say(f"  {command} KALLYAI_API_URL={url}")
+    say(f"  {command} KALLYAI_CONFIRM=never")
+    say("  kallyai-mcp login")
+
+
+def _report(line: str) -> None:
+    with suppress(OSError):  # a call does not fail because the reader of this list has left
+        say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line)}")
+
+
+def _unusable(data: Path | None, error: Exception) -> CommandError:
+    return CommandError(f"{data} can't be used as the sandbox's data: {error}.")
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> str:

@@ -22,13 +22,19 @@ _STDIO: tuple[list[str], ...] = ([], ["serve"], ["serve", "--transport", "stdio"
 def main() -> None:
     """Run the command line."""
     open_closed_streams()
-    completes = "_KALLYAI_MCP_COMPLETE" in os.environ  # a shell asks click for completions
-    if sys.argv[1:] in _STDIO and not completes and (settings := plain_settings()) is not None:
-        _serve(settings)
-        return
+    if _is_for_stdio():
+        settings = plain_settings()
+        if settings is not None:
+            _serve(settings)
+            return
     from kallyai_mcp.cli.main import main as run
 
     run()
+
+
+def _is_for_stdio() -> bool:
+    """Whether a client starts a server over stdio, and no shell asks click for completions."""
+    return sys.argv[1:] in _STDIO and "_KALLYAI_MCP_COMPLETE" not in os.environ
 
 
 def _serve(settings: Settings) -> None:
@@ -51,7 +57,12 @@ def plain_settings() -> Settings | None:
         settings = Settings.from_env()
     except SettingsError:
         return None
-    traced = any(name.startswith("OTEL_") for name in os.environ)
-    logged = settings.log_level in ("DEBUG", "INFO")
-    waits = not settings.fast_start or settings.sandbox or settings.database_url is not None
-    return None if traced or logged or waits or settings.read_only else settings
+    has_effect = (
+        any(name.startswith("OTEL_") for name in os.environ),
+        settings.log_level in ("DEBUG", "INFO"),
+        not settings.fast_start,
+        settings.sandbox,
+        settings.database_url is not None,
+        settings.read_only,
+    )
+    return None if any(has_effect) else settings

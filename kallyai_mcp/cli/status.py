@@ -1,5 +1,8 @@
 """`kallyai-mcp status`: the account, its quota, its calls in progress, and the last calls; and the audit trail."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from kallyai_mcp.calls.ledger import rows
@@ -45,11 +48,18 @@ async def _audit(app_context: AppContext) -> Shown:
     """The account's 100 newest entries of the audit trail, the newest first, with whole phone numbers."""
     calls = app_context.calls
     entries = await calls.context.ledger.read(rows.audit, await calls.account_of_request(), 100)
-    lines = [] if entries else ["The audit trail is empty: no call was asked for."]
-    for entry in entries:
-        who = f"asked by {one_line(entry['asked_by'])}" if entry["asked_by"] else ""
-        parts = f"{entry['at']:%Y-%m-%d %H:%M}Z", entry["number"], one_line(entry["outcome"]), who, entry["how"]
-        flags = f"risk: {', '.join(entry['risk_flags'])}" if entry["risk_flags"] else ""
-        lines.append("  ".join(filter(None, (*parts, flags, entry["tracking_id"]))))
+    lines = [_line_of(entry) for entry in entries] or ["The audit trail is empty: no call was asked for."]
     as_facts = [entry | {"at": entry["at"].isoformat(timespec="seconds")} for entry in entries]
     return Shown("\n".join(lines), {"audit": as_facts})
+
+
+def _line_of(entry: Mapping[str, Any]) -> str:
+    """One entry of the audit trail: when, which number, how it ended, who asked, how the user agreed, and the rest."""
+    parts = [f"{entry['at']:%Y-%m-%d %H:%M}Z", entry["number"], one_line(entry["outcome"])]
+    if entry["asked_by"]:
+        parts.append(f"asked by {one_line(entry['asked_by'])}")
+    parts.append(entry["how"])
+    if entry["risk_flags"]:
+        parts.append(f"risk: {', '.join(entry['risk_flags'])}")
+    parts.append(entry["tracking_id"])
+    return "  ".join(filter(None, parts))
