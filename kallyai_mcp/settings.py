@@ -227,24 +227,35 @@ class Settings:
 
         An empty variable counts as not set. An unknown variable is ignored, unless its name is similar to a setting's.
         """
-        source = os.environ if environ is None else environ
         known = {f"{PREFIX}{each.name.upper()}": each for each in fields(cls)}
         read = {}
-        for name, value in sorted((name, source[name].strip()) for name in source if name.startswith(PREFIX)):
-            if not value or value.startswith("${user_config."):  # which some clients pass for an option without a value
-                continue
-            if name not in known:
+        for name, text in _given(os.environ if environ is None else environ).items():
+            if name in known:
+                read[known[name].name] = _value(name, text, get_args(known[name].type)[1])
+            else:
                 _check_spelling(name, known)
-                continue
-            reader: Callable[[str], Any] = get_args(known[name].type)[1]
-            try:
-                read[known[name].name] = reader(value)
-            except ValueError as error:
-                raise SettingsError(f"{name}: {error}") from None
         if "database_url" in read and "secret_keys" not in read:
             needs = "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers"
             raise SettingsError(f"{needs}; `{MAKE_KEY}` makes one.")
         return cls(**read)
+
+
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of this program that are set, in the order of their names."""
+    texts = {name: environ[name].strip() for name in sorted(environ) if name.startswith(PREFIX)}
+    return {name: text for name, text in texts.items() if not _is_left_out(text)}
+
+
+def _is_left_out(text: str) -> bool:
+    """Whether a variable counts as not set. Some clients pass the name of an option that has no value."""
+    return not text or text.startswith("${user_config.")
+
+
+def _value(name: str, text: str, read: Callable[[str], Any]) -> Any:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from None
 
 
 def _check_spelling(name: str, known: Iterable[str]) -> None:

@@ -34,13 +34,7 @@ def quota_card() -> str:
 
 def _document(name: Literal["call", "quota"], *scripts: str, **constants: object) -> str:
     style = f"\n{TOKENS}{_without_comments(_read('style.css') + _read(f'{name}.css'))}"
-    first, second = (texts(language, "shared", "errors", name) for language in LANGUAGES)
-    pairs = {key: (text, second[key]) for key, text in first.items()}
-    errors: dict[tuple[str, str], list[str]] = {}
-    for code, sentences in error_sentences().items():
-        errors.setdefault(sentences, ["error"]).append(code)
-    pairs |= {" ".join(codes): sentences for sentences, codes in errors.items()}
-    values = {"VERSION": __version__, "TEXTS": pairs, **constants}
+    values = {"VERSION": __version__, "TEXTS": _pairs(name), **constants}
     dump = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
     body = "".join(f"const {key} = {dump(value)};\n" for key, value in values.items())
     body += "".join(_without_comments(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js"))
@@ -59,6 +53,16 @@ def _document(name: Literal["call", "quota"], *scripts: str, **constants: object
     for place, part in parts.items():
         document = document.replace(f"<!-- {place} -->", part)
     return document
+
+
+def _pairs(name: Literal["call", "quota"]) -> dict[str, tuple[str, str]]:
+    """The texts of a card in both languages, by key; those of errors by their codes after the word `error`."""
+    first, second = (texts(language, "shared", "errors", name) for language in LANGUAGES)
+    pairs = {key: (text, second[key]) for key, text in first.items()}
+    errors: dict[tuple[str, str], list[str]] = {}
+    for code, sentences in error_sentences().items():
+        errors.setdefault(sentences, ["error"]).append(code)
+    return pairs | {" ".join(codes): sentences for sentences, codes in errors.items()}
 
 
 def _without_comments(source: str) -> str:

@@ -22,7 +22,10 @@ def _catalog() -> dict[str, dict[str, Any]]:
 
 def texts(language: Language, *parts: Part) -> dict[str, str]:
     """The texts of these parts by their keys; names in braces are placeholders."""
-    return {key: text for part in parts for key, text in _catalog()[part][language].items()}
+    shown: dict[str, str] = {}
+    for part in parts:
+        shown |= _catalog()[part][language]
+    return shown
 
 
 def explained(code: str) -> tuple[str, str] | None:
@@ -33,13 +36,20 @@ def explained(code: str) -> tuple[str, str] | None:
 
 def error_sentences() -> dict[str, tuple[str, str]]:
     """What a person reads about an error, in English and in Spanish, by the error's code."""
+    sentences = {}
     codes = _catalog()["codes"]
-    shown = {code: codes[entry.get("like", code)] for code, entry in codes.items()}
-    return {code: (entry["en"], entry["es"]) for code, entry in shown.items()}
+    for code, entry in codes.items():
+        shown = codes[entry.get("like", code)]
+        sentences[code] = (shown["en"], shown["es"])
+    return sentences
 
 
 def preferred_language(accepted: str) -> Language:
     """The preferred one of the two languages in an Accept-Language header, or in one language tag; else English."""
     tags = re.findall(r"([a-z]+)[^,;]*(?:;\s*q=(\d(?:\.\d+)?))?[^,]*", accepted.lower())
     tags.sort(key=lambda tag: -float(tag[1] or 1))
-    return next((language for tag, _ in tags for language in LANGUAGES if tag == language), "en")
+    for tag, _ in tags:
+        for language in LANGUAGES:
+            if tag == language:
+                return language
+    return "en"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -97,7 +98,7 @@ class Line:
         calls += [{}] * (self._index + 1 - len(calls))
         call = calls[self._index]
         if "does" in fields:  # it replaces what was set for this call, and for those after it
-            call = {key: value for key, value in call.items() if key in _KEPT}
+            call = {key: call[key] for key in call.keys() & _KEPT}
             del calls[self._index + 1 :]
         calls[self._index] = call | fields
         first, *others = calls
@@ -161,17 +162,20 @@ class KallyAISandbox:
         with self._sandbox.store.transaction() as db:
             return [PlacedCall.of(call.seen_at(now)) for call in call_table.all_calls(db)]
 
+    def _calls_to(self, number: str) -> list[PlacedCall]:
+        return [call for call in self.calls if call.number == number]
+
     def assert_called_once(self, number: str) -> PlacedCall:
         """Check that exactly one call was placed to this number (E.164), and return it."""
-        found = [call for call in self.calls if call.number == number]
+        found = self._calls_to(number)
         if len(found) != 1:
             self._fail(f"1 call to {number} was expected, but {len(found)} were placed to it.")
         return found[0]
 
     def assert_not_called(self, number: str | None = None) -> None:
         """Check that no call was placed; with `number` (E.164), that none was placed to it."""
-        wanted = None if number is None else _checked(number)
-        if found := [call for call in self.calls if wanted in (None, call.number)]:
+        found = self.calls if number is None else self._calls_to(_checked(number))
+        if found:
             self._fail(f"No call to {number or 'anybody'} was expected, but {len(found)} were placed.")
 
     def assert_consented(self) -> None:
@@ -180,7 +184,8 @@ class KallyAISandbox:
         The audit trail of kallyai-mcp shows it. So the server must have run with `env`, and must have asked the user:
         with `KALLYAI_CONFIRM=always`.
         """
-        calls, agreed = self.calls, _agreed_keys(self.env)
+        calls = self.calls
+        agreed = _agreed_keys(self.env)
         without = [call for call in calls if call.idempotency_key not in agreed]
         if without or not calls:
             self._fail(
@@ -190,13 +195,17 @@ class KallyAISandbox:
 
     def _fail(self, what: str) -> NoReturn:
         """Raise an `AssertionError` that tells every call that was asked for, in order, with its outcome."""
-        ended = [(each.started_at, each.submission, f"{each.status}: {each.highlights}") for each in self.calls]
-        refused = [(each.at, each.submission, f"{each.code}: {each.reason}") for each in self._sandbox.refused_calls()]
-        lines = [
-            f"  {submission.get('respondent_phone')}, “{submission.get('task_description')}”: {outcome}"
-            for _, submission, outcome in sorted([*ended, *refused], key=lambda each: each[0])
+        placed = [(each.started_at, _line_of(each.submission, each.status, each.highlights)) for each in self.calls]
+        refused = [
+            (each.at, _line_of(each.submission, each.code, each.reason)) for each in self._sandbox.refused_calls()
         ]
-        raise AssertionError("\n".join([what, "The agent asked for:", *(lines or ["  no call"])]))
+        in_order = sorted([*placed, *refused], key=itemgetter(0))
+        lines = list(map(itemgetter(1), in_order)) or ["  no call"]
+        raise AssertionError("\n".join([what, "The agent asked for:", *lines]))
+
+
+def _line_of(submission: Mapping[str, Any], status: str, words: str | None) -> str:
+    return f"  {submission.get('respondent_phone')}, “{submission.get('task_description')}”: {status}: {words}"
 
 
 def _checked(number: str) -> str:
@@ -213,11 +222,15 @@ def _agreed_keys(env: Mapping[str, str]) -> set[str | None]:
 
     async def read() -> set[str | None]:
         async with Connection(Settings.from_env(env)) as connection:
-            account, ledger = await connection.account_key(), connection.ledger()
-            entries = await ledger.read(rows.audit, account, _MOST_CALLS)
-            agreed = [entry["tracking_id"] or "" for entry in entries if entry["how"] in ("form", "confirmation")]
-            records = [await ledger.read(rows.find, account, id_) for id_ in agreed]
-            return {record.idempotency_key for record in records if record is not None}
+            account = await connection.account_key()
+            ledger = connection.ledger()
+            keys: set[str | None] = set()
+            for entry in await ledger.read(rows.audit, account, _MOST_CALLS):
+                if entry["how"] in ("form", "confirmation"):
+                    record = await ledger.read(rows.find, account, entry["tracking_id"] or "")
+                    if record is not None:
+                        keys.add(record.idempotency_key)
+            return keys
 
     with start_blocking_portal() as portal:  # in this thread, the test may have an event loop of its own
         return portal.call(read)
