@@ -83,7 +83,8 @@ def build_server(
 
 def _cards(*, read_only: bool) -> Apps:
     """The MCP Apps extension with the cards. A card is built when it is first read."""
-    apps, meta = Apps(), {"ui": {"prefersBorder": True}}
+    apps = Apps()
+    meta = {"ui": {"prefersBorder": True}}
     for uri, name, title, description, page in (
         (CALL_CARD, "call_card", "Call card", "Shows a person their call", partial(call_card, read_only=read_only)),
         (QUOTA_CARD, "quota_card", "Quota card", "Shows a person what is left", quota_card),

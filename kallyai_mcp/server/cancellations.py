@@ -34,7 +34,8 @@ class Cancellations:
 
     async def __call__(self, ctx: ServerRequestContext[AppContext, Any], call_next: CallNext) -> HandlerResult:
         """Handle a message."""
-        delivery, client = ctx.lifespan_context.calls.delivery, _client_of(ctx)
+        delivery = ctx.lifespan_context.calls.delivery
+        client = _client_of(ctx)
         if ctx.method == "notifications/cancelled":
             key = client, (ctx.params or {}).get("requestId")
             if (scope := self._open.get(key)) is not None:

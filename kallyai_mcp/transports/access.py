@@ -73,8 +73,9 @@ class AccessPolicy:
 
 
 def _matches(value: str, allowed: Sequence[str]) -> bool:
-    value, names = value.lower(), {name.lower() for name in allowed}
-    return value in names or f"{re.sub(':[0-9]{1,5}$', '', value)}:*" in names
+    value = value.lower()
+    with_any_port = f"{re.sub(':[0-9]{1,5}$', '', value)}:*"
+    return not {value, with_any_port}.isdisjoint(map(str.lower, allowed))
 
 
 class _Answer:
@@ -137,9 +138,11 @@ class AccessMiddleware:
             caller = await self._find_caller(scope, bearer)
             if isinstance(caller, Response):
                 refusal = caller
-            elif _is_stream(scope, headers) and (refusal := self._check_streams(caller)) is None:
-                await self._serve_stream(scope, receive, answer, caller=caller, bearer=bearer)
-                return
+            elif _is_stream(scope, headers):
+                refusal = self._check_streams(caller)
+                if refusal is None:
+                    await self._serve_stream(scope, receive, answer, caller=caller, bearer=bearer)
+                    return
         await (refusal or self._app)(scope, receive, answer.send)
 
     def _check_headers(self, scope: Scope, headers: Headers) -> Response | None:
@@ -149,9 +152,11 @@ class AccessMiddleware:
             return PlainTextResponse("The headers are too long", 431)
         if scope["path"] in _STATUS_PATHS:
             return None
-        if self._policy.hosts is not None and not _matches(headers.get("host", ""), self._policy.hosts):
+        hosts = self._policy.hosts
+        if hosts is not None and not _matches(headers.get("host", ""), hosts):
             return PlainTextResponse("This server is not known by that name", 421)
-        if (origin := headers.get("origin")) is not None and not _matches(origin, self._policy.origins):
+        origin = headers.get("origin")
+        if origin is not None and not _matches(origin, self._policy.origins):
             return PlainTextResponse("That web page may not use this server", 403)
         return None
 
@@ -164,7 +169,8 @@ class AccessMiddleware:
                 return self._unauthorized(scope, is_wrong=bearer is not None)
             if isinstance(token, Response):
                 return token
-            scope["user"], scope["auth"] = AuthenticatedUser(token), AuthCredentials(token.scopes)
+            scope["user"] = AuthenticatedUser(token)
+            scope["auth"] = AuthCredentials(token.scopes)
             caller = token.subject or token.client_id
         wait = self._rate_limit.acquire(caller)
         return _retry_later(429, "Too many requests", wait) if wait > 0 else caller

@@ -36,7 +36,8 @@ class FirstAnswers:
     """
 
     def __init__(self, stdin: int, stdout: int) -> None:
-        self.stdin, self.stdout = stdin, stdout
+        self.stdin = stdin
+        self.stdout = stdout
         self.handshake: list[bytes] = []
         self.answered_id: int | str | None = None
         self.received = bytearray()
@@ -104,7 +105,8 @@ class FirstAnswers:
             return None
         if method == "initialize":
             self.handshake.append(line)
-            self.answered_id, self._version = id_, version
+            self.answered_id = id_
+            self._version = version
         result = self._texts[self._versions[version][method]]
         return f'{{"jsonrpc":"2.0","id":{json.dumps(id_)},"result":{result}}}\n'.encode()
 

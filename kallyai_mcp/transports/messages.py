@@ -55,7 +55,9 @@ class MessageMiddleware:
 
 
 def _has_message(scope: Scope) -> bool:
-    return scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/mcp")
+    if scope["type"] != "http" or scope["method"] != "POST":
+        return False
+    return bool(scope["path"] == "/mcp")
 
 
 def _in_lower_case(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -74,6 +76,4 @@ def _has_odd_id(body: bytes) -> bool:
         return False
     if not isinstance(message, dict):
         return False
-    id_ = message.get("id")
-    is_number = isinstance(id_, int) and not isinstance(id_, bool)
-    return not (id_ is None or isinstance(id_, str) or is_number)
+    return type(message.get("id")) not in (int, str, type(None))

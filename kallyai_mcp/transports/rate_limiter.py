@@ -16,7 +16,9 @@ class RateLimiter:
 
     def __init__(self, rate: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         most, _, unit = rate.partition("/")
-        self._most, self._window, self._clock = int(most), _SECONDS[unit], clock
+        self._most = int(most)
+        self._window = _SECONDS[unit]
+        self._clock = clock
         self._uses: OrderedDict[str, deque[float]] = OrderedDict()
         """The times of each caller's newest uses, at most as many as are allowed. The newest caller is the last."""
 
@@ -34,4 +36,6 @@ class RateLimiter:
         while self._uses and next(iter(self._uses.values()))[-1] <= now - self._window:
             self._uses.popitem(last=False)
         uses = self._uses.get(caller)
-        return 0.0 if uses is None or len(uses) < self._most else max(0.0, uses[0] + self._window - now)
+        if uses is None or len(uses) < self._most:
+            return 0.0
+        return max(0.0, uses[0] + self._window - now)

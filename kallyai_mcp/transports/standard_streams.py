@@ -62,7 +62,8 @@ def take_stdio() -> tuple[int, int]:
     output of the process does not reach the client. No child process inherits the new descriptors.
     """
     null = os.open(os.devnull, os.O_RDWR)  # this takes the number of stderr if that is closed
-    stdin, stdout = os.dup(0), os.dup(1)
+    stdin = os.dup(0)
+    stdout = os.dup(1)
     os.dup2(null, 0)
     os.dup2(2, 1)
     return stdin, stdout

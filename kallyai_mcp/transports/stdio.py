@@ -126,12 +126,14 @@ class _Client:
             return jsonrpc_message_adapter.validate_json(line, by_name=False)
         if not line.strip():
             return None
-        parsed, code = None, INVALID_REQUEST
+        parsed = None
+        code = INVALID_REQUEST
         words = "Invalid request: not one JSON-RPC 2.0 message of MCP, or with half a surrogate pair"
         try:
             parsed = json.loads(line)
         except (ValueError, RecursionError):
-            code, words = PARSE_ERROR, "Parse error: not JSON, or nested too deeply"
+            code = PARSE_ERROR
+            words = "Parse error: not JSON, or nested too deeply"
         message: dict[str, Any] = parsed if isinstance(parsed, dict) else {}
         id_ = message.get("id")
         if type(id_) is int and "method" not in message:
@@ -178,7 +180,8 @@ class _Client:
 
 async def read_lines(descriptor: int, received: bytes = b"") -> AsyncGenerator[str, None]:
     """UTF-8 lines from a descriptor, after the bytes that were `received` from it. Invalid bytes become U+FFFD."""
-    waits, unfinished = can_be_waited_for(descriptor), bytearray(received)
+    waits = can_be_waited_for(descriptor)
+    unfinished = bytearray(received)
     while True:
         while (end := unfinished.find(b"\n") + 1) > 0:
             yield unfinished[:end].decode("utf-8", "replace")

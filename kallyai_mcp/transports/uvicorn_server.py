@@ -75,10 +75,15 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         self._head_bytes = self._head_bytes + len(data) if in_head else 0
         if self._head_bytes > MAX_HEAD_BYTES:
             self.transport.abort()
-        elif in_head or self.cycle is None or self.cycle.more_body or self.cycle.response_complete:
-            self._request_timer = self._request_timer or self.loop.call_later(REQUEST_TIMEOUT, self.transport.abort)
+        elif in_head or self._waits_for_client():
+            if self._request_timer is None:
+                self._request_timer = self.loop.call_later(REQUEST_TIMEOUT, self.transport.abort)
         else:
             self._stop_timer()
+
+    def _waits_for_client(self) -> bool:
+        """Whether the client is to send a request, or the rest of one."""
+        return self.cycle is None or self.cycle.more_body or self.cycle.response_complete
 
     def on_message_begin(self) -> None:
         """Begin a request. If too many wait, raise an error, which uvicorn answers with 400."""
