@@ -23,6 +23,10 @@ def sanitize(text: str) -> str:
     return line if len(line) <= TEXT_LIMIT else f"{line[: TEXT_LIMIT - 1].rstrip()}…"
 
 
+def _sanitized(text: str | None) -> str | None:
+    return sanitize(text or "") or None
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class KallyAIError(Exception):
     """Any error between this program and KallyAI.
@@ -52,8 +56,8 @@ class KallyAIError(Exception):
         self.message = sanitize(self.message)
         super().__init__(self.message)
         self.code = sanitize(self.code) or self.default_code
-        self.reason = sanitize(self.reason or "") or None
-        self.correlation_id = sanitize(self.correlation_id or "") or None
+        self.reason = _sanitized(self.reason)
+        self.correlation_id = _sanitized(self.correlation_id)
 
 
 class NotConnectedError(KallyAIError, code="connection_failed"):
@@ -92,10 +96,15 @@ def own_words(error: KallyAIError) -> str:
     """The service's own words in an error of a response; "" without any."""
     if isinstance(error, NotSignedInError):  # its message is ours
         return error.reason or ""
-    line = status_line(error.status) if error.status is not None else None
-    is_ours = line is not None and error.message.removesuffix(WITH_PAGE) == line
-    message = "" if is_ours else error.message
+    message = "" if _is_status_line(error) else error.message
     return " – ".join(dict.fromkeys(filter(None, (message, error.reason))))  # noqa: RUF001
+
+
+def _is_status_line(error: KallyAIError) -> bool:
+    """Whether the message is of this program, because the body had none."""
+    if error.status is None:
+        return False
+    return error.message.removesuffix(WITH_PAGE) == status_line(error.status)
 
 
 class UnreadableResponseError(KallyAIError, code="unreadable_answer"):

@@ -46,7 +46,8 @@ class _Model(BaseModel):
 
 def _iso_date(value: Any) -> Any:
     """Accept only dates written YYYY-MM-DD. Pydantic would accept numbers and times too."""
-    if type(value) is date or (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
+    is_written = isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)
+    if type(value) is date or is_written:
         return value
     raise PydanticCustomError("iso_date", "must be a date written YYYY-MM-DD")
 
@@ -81,7 +82,11 @@ def _object(value: Any) -> dict[str, Any]:
     """The fields of a JSON object that are neither null nor blank; an empty dict for anything else."""
     if not isinstance(value, Mapping):
         return {}
-    return {name: held for name, held in value.items() if (held.strip() if isinstance(held, str) else held is not None)}
+    return {name: held for name, held in value.items() if not _is_blank(held)}
+
+
+def _is_blank(held: Any) -> bool:
+    return held is None or (isinstance(held, str) and not held.strip())
 
 
 def _list_in(value: Any, *names: str) -> Any:
@@ -113,14 +118,15 @@ def _moment(value: datetime) -> datetime:
 def _link(value: str) -> str:
     """An http or https URL without white space."""
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or any(char.isspace() for char in value):
+    is_on_the_web = parts.scheme in {"http", "https"} and bool(parts.netloc)
+    if not is_on_the_web or any(map(str.isspace, value)):
         raise ValueError("not a link")
     return value
 
 
 def is_token(text: str) -> bool:
     """Whether a text can be sent as a bearer token: it is printable ASCII without spaces, and not empty."""
-    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+    return re.fullmatch("[!-~]+", text) is not None
 
 
 def _token(value: SecretStr) -> SecretStr:
