@@ -22,7 +22,7 @@ from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
-from kallyai_mcp.tools.results import ErrorAnswer
+from kallyai_mcp.tools.structure.models import ErrorAnswer
 from tests.reference.cases import EXAMPLE
 from tests.sandbox.manual_clock import ManualClock
 

@@ -24,12 +24,14 @@ from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, json_option, run, sandbox_option, say, say_json, say_result
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.tools import past_calls
-from kallyai_mcp.tools.call_results import call_result
-from kallyai_mcp.tools.call_view import CallView, find_any
+from kallyai_mcp.tools import telling
+from kallyai_mcp.tools.call_page import ListedCalls, list_page
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import Answer
-from kallyai_mcp.tools.results import as_json as structure_of
+from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.lookup import find, find_booking
+from kallyai_mcp.tools.structure.calls import event_answer
+from kallyai_mcp.tools.structure.models import Answer
+from kallyai_mcp.tools.structure.models import as_json as structure_of
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.listing import NO_LEDGER
@@ -108,7 +110,7 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
 @about_calls
 async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
     """List your calls, newest first: when, how it ended, who, and the beginning of its id."""
-    result = await past_calls.list_page(app_context, limit=limit, offset=offset)
+    result = await list_page(app_context, limit=limit, offset=offset)
     page, notes = result.structure, notes_of(result)
     if not page.calls:
         notes.append("No calls yet. `kallyai-mcp call` places one." if offset == 0 else "No more calls.")
@@ -123,7 +125,7 @@ def _sandbox_flag(app_context: AppContext) -> str:
     return " --sandbox" if app_context.embedded else ""
 
 
-def notes_of(page: past_calls.ListedCalls) -> list[str]:
+def notes_of(page: ListedCalls) -> list[str]:
     """What is said of a page of calls as a whole: that the ledger can't be read, and which lists go on or wait."""
     notes = [NO_LEDGER] if NO_LEDGER in page.text else []
     if lists := page.structure.lists:
@@ -162,12 +164,12 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
 
     The beginning of an ID is enough if no other call has it.
     """
-    found = await find_any(app_context, await whole_id(app_context, id_))
+    found = await find(app_context, await whole_id(app_context, id_))
     if isinstance(found, CallRecord):
         found = await (_followed(app_context, found) if follow else app_context.calls.wait(found, _SETTLE_SECONDS))
     elif isinstance(found, CallList):
         found = await app_context.calls.wait_for_list(found, math.inf if follow else _SETTLE_SECONDS)
-    result = await call_result(app_context, found, placed_now=None)
+    result = await telling.call_result(app_context, found, placed_now=None)
     return Shown(result.text, result.structure)
 
 
@@ -180,7 +182,7 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
     A call in progress can't be hung up; after it, no further call is placed. The exit code is 1 if nothing was
     canceled.
     """
-    result = await past_calls.cancel(app_context, await whole_id(app_context, id_))
+    result = await telling.cancel(app_context, await whole_id(app_context, id_))
     return Shown(result.text, result.structure, 0 if result.structure.status == "canceled" else 1)
 
 
@@ -189,7 +191,7 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
 @about_calls
 async def transcript(app_context: AppContext, *, id_: str | None) -> Shown:
     """Show who said what in the call with this ID; without ID, in the last call."""
-    result = await past_calls.transcript(app_context, await whole_id(app_context, id_))
+    result = await telling.transcript(app_context, await whole_id(app_context, id_))
     return Shown(result.text, result.structure)
 
 
@@ -201,8 +203,8 @@ async def calendar(app_context: AppContext, *, id_: str | None) -> Shown:
 
     To keep it: kallyai-mcp calendar > appointment.ics
     """
-    view = await past_calls.appointment(app_context, await whole_id(app_context, id_))
-    ics, answer = rebuilt(view), past_calls.event_answer(view)
+    view = await find_booking(app_context, await whole_id(app_context, id_))
+    ics, answer = rebuilt(view), event_answer(view)
     lines = ics if os.linesep == "\n" else ics.replace("\r\n", "\n")  # on Windows, Python writes the ends of lines
     return Shown(lines.removesuffix("\n"), answer)
 
@@ -229,7 +231,7 @@ async def _last_id(app_context: AppContext) -> str:
 
 async def _known_ids(app_context: AppContext, limit: int) -> list[str]:
     """Every id of the newest calls, newest first, and then those of the lists beside them."""
-    page = (await past_calls.list_page(app_context, limit=limit, offset=0)).structure
+    page = (await list_page(app_context, limit=limit, offset=0)).structure
     of_calls = chain.from_iterable((one.call_id, one.tracking_id) for one in page.calls)
     of_lists = (one.tracking_id for one in page.lists or ())
     return list(filter(None, chain(of_calls, of_lists)))
@@ -286,7 +288,7 @@ async def call(app_context: AppContext, *, yes: bool, **arguments: Any) -> Shown
     request = _read(arguments, app_context)
     placed = await app_context.calls.place(request, consent=await _ask(app_context, request, yes=yes))
     record = await _followed(app_context, placed)
-    result = await call_result(app_context, record, placed_now=placed.is_new)
+    result = await telling.call_result(app_context, record, placed_now=placed.is_new)
     text, answer = result.text, result.structure
     is_refused = result.is_error or (
         not placed.is_new and request.schedule.not_before is not None and not record.is_open

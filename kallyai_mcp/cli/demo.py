@@ -19,10 +19,10 @@ from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import run, say, say_result, speed_option
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.tools import past_calls
-from kallyai_mcp.tools.call_results import call_result
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.lookup import find_booking
 from kallyai_mcp.tools.submissions import callee_zone
+from kallyai_mcp.tools.telling import call_result, transcript
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.errors import error_text
 from kallyai_mcp.tools.text.plain import day_and_hour
@@ -63,10 +63,10 @@ async def _run(connection: Connection) -> None:
         call_id = await _place(app_context, "1. You ask for a table for four on Friday at seven.", table)
         assert call_id is not None  # noqa: S101 - a booked call has one
         say("\nWhat was said:", bold=True)
-        say((await past_calls.transcript(app_context, call_id)).text)
-        event = (await past_calls.appointment(app_context, call_id)).appointment
+        say((await transcript(app_context, call_id)).text)
+        event = (await find_booking(app_context, call_id)).booking.appointment
         say("\nThe appointment:", bold=True)
-        assert event is not None  # noqa: S101 - or `appointment` has raised an error
+        assert event is not None  # noqa: S101 - or `find_booking` has raised an error
         say(f"{event.summary}, {day_and_hour(event.start, app_context.now())}" if event.start else str(event.summary))
         busy = table.model_copy(update={"respondent_phone": _BUSY, "business_name": "Busy Bistro"})
         await _place(app_context, "2. You ask for the same at a restaurant whose line is busy.", busy)

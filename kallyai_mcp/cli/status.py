@@ -8,9 +8,9 @@ import click
 from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.cli.calls import Shown, about_calls, call_rows, notes_of
 from kallyai_mcp.cli.output import say
+from kallyai_mcp.tools.call_page import list_page
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.past_calls import list_page
-from kallyai_mcp.tools.results import QuotaAnswer, as_json
+from kallyai_mcp.tools.structure.models import QuotaAnswer, as_json
 from kallyai_mcp.tools.text.account import quota
 from kallyai_mcp.tools.text.plain import one_line
 

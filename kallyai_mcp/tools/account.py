@@ -12,7 +12,7 @@ from kallyai_mcp.api.errors import ForbiddenError, NotFoundError
 from kallyai_mcp.api.models import Subscription
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
-from kallyai_mcp.tools.results import QuotaAnswer, SignInAnswer, ToolResult
+from kallyai_mcp.tools.structure.models import QuotaAnswer, SignInAnswer, ToolResult
 from kallyai_mcp.tools.text import account as words
 from kallyai_mcp.tools.text.plain import named
 

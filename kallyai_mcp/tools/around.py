@@ -16,12 +16,12 @@ from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.tools.argument_types import Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem, schema_of_arguments
 from kallyai_mcp.tools.call_arguments import CallArguments, InList, marked
-from kallyai_mcp.tools.call_results import candidates_of
 from kallyai_mcp.tools.calls import wait_and_answer
 from kallyai_mcp.tools.confirmations import digest
 from kallyai_mcp.tools.consent import Flags, Question, ask_user
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.results import CallAnswer
+from kallyai_mcp.tools.structure.calls import candidates_of
+from kallyai_mcp.tools.structure.models import CallAnswer
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.tasks import Task
 from kallyai_mcp.tools.text.consent import Words, list_preview

@@ -18,7 +18,7 @@ from kallyai_mcp.calls.schedule import AT_ONCE, Schedule, next_attempt
 from kallyai_mcp.tools.confirmations import Confirmations, digest
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, Reply, form
-from kallyai_mcp.tools.results import CallAnswer, ToolResult
+from kallyai_mcp.tools.structure.models import CallAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.plain import Reader, one_line, zone_of

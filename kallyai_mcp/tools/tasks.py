@@ -34,10 +34,10 @@ from pydantic import AwareDatetime
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.tools.call_results import result_of
-from kallyai_mcp.tools.call_view import CallView
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.past_calls import cancel
+from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.lookup import find_in_ledger
+from kallyai_mcp.tools.telling import cancel, result_of
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.calls import call_text
 from kallyai_mcp.tools.text.errors import error_text
@@ -144,17 +144,19 @@ async def _cancel(app_context: AppContext, found: CallRecord | CallList) -> Empt
     return EmptyResult()
 
 
-def _handler(answer: Callable[[AppContext, CallRecord | CallList], Awaitable[Result]]) -> RequestHandler:
+def _handler(
+    answer: Callable[[AppContext, CallRecord | CallList], Awaitable[Result]],
+) -> RequestHandler:
     """The handler of a method: what it has to `answer` about the call or the list of a task."""
 
     async def handle(ctx: _Context, params: TaskParams) -> Result:
         require_client_extension(ctx, TASKS)
         _check_name_header(ctx, params.task_id)
-        calls = ctx.lifespan_context.calls
+        app_context = ctx.lifespan_context
         try:
-            found = await calls.find_list(params.task_id) or await calls.find(params.task_id)
+            found = await find_in_ledger(app_context, params.task_id)
             if found is not None:
-                return await answer(ctx.lifespan_context, found)
+                return await answer(app_context, found)
         except KallyAIError as error:
             raise MCPError(INTERNAL_ERROR, error_text(error, places_calls=False)) from error
         raise MCPError(INVALID_PARAMS, "Task not found")
@@ -168,7 +170,8 @@ def _check_name_header(ctx: _Context, task_id: str) -> None:
     name = headers.get(MCP_NAME_HEADER)
     if name is not None and decode_header_value(name) != task_id:
         raise MCPError(
-            HEADER_MISMATCH, f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter"
+            HEADER_MISMATCH,
+            f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter",
         )
 
 

@@ -8,7 +8,7 @@ from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError
 from kallyai_mcp.tools.context import AppContext, SignInLink
-from kallyai_mcp.tools.results import ErrorAnswer, ToolResult
+from kallyai_mcp.tools.structure.models import ErrorAnswer, ToolResult
 from kallyai_mcp.tools.text.account import sign_in_needed, used_up
 from kallyai_mcp.tools.text.errors import error_text, quota_facts, with_service_words
 

@@ -13,7 +13,7 @@ from kallyai_mcp.calls.ledger import follow_up, progress, rows
 from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Tx
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord, CallState, new_tracking_id
-from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.plain import Reader
 from tests.calls.ledgers import ACCOUNT, NOW, ended_as

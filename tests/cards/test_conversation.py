@@ -4,7 +4,7 @@ from mcp.types import CallToolResult
 
 from kallyai_mcp.api.models import TranscriptEntry
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
-from kallyai_mcp.tools.results import TranscriptAnswer
+from kallyai_mcp.tools.structure.models import TranscriptAnswer
 from tests.agent import BISTRO, Agent, Answer
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK

@@ -8,7 +8,7 @@ from typing import Any
 from mcp.types import CallToolResult
 
 from kallyai_mcp.cards.pages import quota_card
-from kallyai_mcp.tools.results import QuotaAnswer, ToolResult
+from kallyai_mcp.tools.structure.models import QuotaAnswer, ToolResult
 from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.cards.conftest import Open
 from tests.cards.kit import NEW_YORK

@@ -262,7 +262,7 @@ def test_commands_that_only_read_import_no_mcp_sdk_and_the_help_no_command(
 ) -> None:
     run_ok("call", BUSY, "Ask for the hours", "--yes", code=3)
     modules = imported_by(home, "status", **signed_in)
-    assert "kallyai_mcp.tools.past_calls" in modules
+    assert "kallyai_mcp.tools.call_page" in modules
     assert not {"mcp", "starlette", "fastapi", "keyring"} & modules
     modules = imported_by(home, "--help")
     assert "kallyai_mcp.cli.main" in modules

@@ -15,10 +15,16 @@ _SHORT_SHARE = 0.1
 LOGIN_NEEDED = "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server runs on signs in."
 """For when nobody is signed in, and there is no sign-in link."""
 
+_NO_PORTAL = "This is the embedded sandbox: its billing portal can't be opened. `kallyai-mcp sandbox` serves one."
+_PORTAL = "Give the user this link to their billing portal, where the plan is changed"
+
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is left of the calls, minutes, or credits, and when they come back; None for what is not known."""
+    """What is left of the calls, minutes, or credits, and when they come back.
+
+    None for what is not known.
+    """
 
     unit: str
     remaining: float
@@ -27,7 +33,10 @@ class Allowance:
 
     @property
     def share(self) -> float:
-        """The part that is left, 0 to 1. Without `allocated`, it is 1 if anything is left, else 0."""
+        """The part that is left, 0 to 1.
+
+        Without `allocated`, it is 1 if anything is left, else 0.
+        """
         return self.remaining / self.allocated if self.allocated else float(self.remaining > 0)
 
     def __str__(self) -> str:
@@ -44,7 +53,10 @@ def allowances(statistics: Statistics) -> list[Allowance]:
         ("credits", statistics.credits_remaining, statistics.credits_allocated),
     )
     ends = statistics.period_end
-    known = [Allowance(unit, left, allocated, ends) for unit, left, allocated in kinds if left is not None]
+    known = []
+    for unit, left, allocated in kinds:
+        if left is not None:
+            known.append(Allowance(unit, left, allocated, ends))
     return sorted(known, key=lambda allowance: allowance.share)
 
 
@@ -72,14 +84,18 @@ def counted_by(error: QuotaExceededError) -> list[Counted]:
         ("minutes", error.minutes_used, error.minutes_allocated),
         ("credits", error.credits_used, error.credits_allocated),
     )
-    known = [
-        Counted(unit, used, allocated) for unit, used, allocated in kinds if used is not None and allocated is not None
-    ]
+    known = []
+    for unit, used, allocated in kinds:
+        if used is not None and allocated is not None:
+            known.append(Counted(unit, used, allocated))
     return sorted(known, key=lambda counted: not counted.is_used_up)
 
 
 def used_up(error: QuotaExceededError, usage: Statistics) -> Allowance | None:
-    """What is used up: by the figures of the refusal, or else by the statistics; None if neither shows it."""
+    """What is used up: by the figures of the refusal, or else by the statistics.
+
+    None if neither shows it.
+    """
     for counted in counted_by(error):
         if counted.is_used_up:
             return Allowance(counted.unit, 0, counted.allocated, usage.period_end)
@@ -92,20 +108,37 @@ def used_up(error: QuotaExceededError, usage: Statistics) -> Allowance | None:
 MORE = "To get more now: check_quota with billing_link=true."
 
 
-def quota(statistics: Statistics, subscription: Subscription | None, *, now: datetime, has_tools: bool = True) -> str:
-    """What is left, scarcest first; when it comes back; the plan; and how to get more, if little is left.
+def quota(
+    statistics: Statistics,
+    subscription: Subscription | None,
+    *,
+    now: datetime,
+    has_tools: bool = True,
+) -> str:
+    """What is left, scarcest first; when it comes back; the plan.
+
+    And how to get more, if little is left.
 
     With `has_tools`, the reader is an agent, and the text names the tool for the next step.
     """
     left = allowances(statistics)
-    others = " and ".join(map(str, left[1:]))
-    first = f"{left[0]} left{f' (and {others})' if others else ''}" if left else "KallyAI gives no figures"
-    back, plan = comes_back(statistics, subscription, now), ", ".join(_plan(statistics, subscription, now))
-    sentences = [f"{first}{f'; {plan}' if plan else ''}.", f"They all come back {back}." if left and back else ""]
+    back = comes_back(statistics, subscription, now)
+    plan = ", ".join(_plan(statistics, subscription, now))
+    sentences = [f"{_left(left)}{f'; {plan}' if plan else ''}."]
+    if left and back:
+        sentences.append(f"They all come back {back}.")
     if any(allowance.remaining <= 0 for allowance in left):
         sentences.append("Calls are refused until then." if back else "Calls are refused now.")
-    sentences.append(MORE if has_tools and _is_little(left) else "")
-    return " ".join(filter(None, sentences))
+    if has_tools and _is_little(left):
+        sentences.append(MORE)
+    return " ".join(sentences)
+
+
+def _left(left: Sequence[Allowance]) -> str:
+    if not left:
+        return "KallyAI gives no figures"
+    others = " and ".join(map(str, left[1:]))
+    return f"{left[0]} left (and {others})" if others else f"{left[0]} left"
 
 
 def little_left(statistics: Statistics | None, now: datetime) -> str:
@@ -119,25 +152,45 @@ def _is_little(left: Sequence[Allowance]) -> bool:
     return any(allowance.share < _SHORT_SHARE for allowance in left)
 
 
-def comes_back(statistics: Statistics, subscription: Subscription | None, now: datetime) -> str | None:
-    """The day on which the period ends, and the allowances are full again; None if the plan has ended by then."""
+def comes_back(
+    statistics: Statistics,
+    subscription: Subscription | None,
+    now: datetime,
+) -> str | None:
+    """The day on which the period ends, and the allowances are full again.
+
+    None if the plan has ended by then.
+    """
     known, ends = subscription or Subscription(), statistics.period_end
-    expires, is_over = known.expires_at, known.has_active_subscription is False or not known.auto_renew
+    expires, is_over = (
+        known.expires_at,
+        known.has_active_subscription is False or not known.auto_renew,
+    )
     if ends is None or ends <= now or (is_over and expires is not None and expires <= ends):
         return None
     return day(ends, now)
 
 
 def _plan(statistics: Statistics, subscription: Subscription | None, now: datetime) -> list[str]:
-    """The plan's name, and what is unusual about it. The subscription counts more than the statistics."""
+    """The plan's name, and what is unusual about it.
+
+    The subscription counts more than the statistics.
+    """
     known = subscription or Subscription()
     kind = (known.plan or Plan()).type or statistics.plan_type
     state = known.status or statistics.subscription_status or "active"
     facts = [f"{word(kind)} plan"] if kind else []
-    facts += [word(state)] if state != "active" else []
-    if known.expires_at is not None and not known.auto_renew:
-        facts.append(f"{'ends' if known.expires_at > now else 'ended'} {day(known.expires_at, now)}")
-    return facts
+    if state != "active":
+        facts.append(word(state))
+    return facts + _plan_ends(known, now)
+
+
+def _plan_ends(subscription: Subscription, now: datetime) -> list[str]:
+    """When the plan ends or has ended, unless it renews itself."""
+    ends = subscription.expires_at
+    if ends is None or subscription.auto_renew:
+        return []
+    return [f"{'ends' if ends > now else 'ended'} {day(ends, now)}"]
 
 
 def sign_in_needed(page: SignInLink, then: str, *, places_calls: bool = False) -> str:
@@ -153,5 +206,5 @@ def sign_in_needed(page: SignInLink, then: str, *, places_calls: bool = False) -
 def billing_link(url: str, *, embedded: bool) -> str:
     """The link to the billing portal; the embedded sandbox serves no pages."""
     if embedded:
-        return "This is the embedded sandbox: its billing portal can't be opened. `kallyai-mcp sandbox` serves one."
-    return f"Give the user this link to their billing portal, where the plan is changed: {one_line(url)}"
+        return _NO_PORTAL
+    return f"{_PORTAL}: {one_line(url)}"

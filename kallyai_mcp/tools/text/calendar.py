@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
 from kallyai_mcp.calls.appointment import Appointment, time_of_day
-from kallyai_mcp.tools.call_view import CallView
+from kallyai_mcp.tools.facets.booking import Asked
+from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.submissions import departure_in
 from kallyai_mcp.tools.text.plain import (
     Reader,
@@ -14,22 +15,27 @@ from kallyai_mcp.tools.text.plain import (
     named,
     one_line,
     quoted,
+    visible,
     with_place,
     zone_of,
 )
 
 
 def rebuilt(view: CallView) -> str:
-    """A calendar file (RFC 5545) with the title, place, and times of a call's appointment: no alarm, no recurrence.
+    """A calendar file (RFC 5545) with the title, place, and times of a call's appointment.
 
-    The event's id contains the `call_id`. So if the user imports the file twice, the calendar has one event.
+    It has no alarm and no recurrence. The event's id contains the `call_id`. So if the user imports
+    the file twice, the calendar has one event.
     """
     from icalendar import Calendar
     from icalendar import Event as Component
 
-    event, component = view.appointment or Appointment(), Component()
+    event, component = view.booking.appointment or Appointment(), Component()
     component.add("uid", f"{view.call_id}@kallyai-mcp")
-    component.add("dtstamp", datetime(2026, 1, 1, tzinfo=UTC))  # required; constant, so that the file does not change
+    component.add(
+        "dtstamp",
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )  # required; constant, so that the file does not change
     for name, text in (("summary", event.summary), ("location", event.location)):
         if text:
             component.add(name, one_line(text))
@@ -46,60 +52,97 @@ def rebuilt(view: CallView) -> str:
 def event_words(view: CallView, reader: Reader, *, uri: str) -> str:
     """The appointment of a call in words; `uri` is that of the .ics file.
 
-    For example '"Table": Sat Dec 5, 9:00 PM there (4:00 PM in New York), until 11:00 PM, at Italian Bistro.'
+    For example '"Table": Sat Dec 5, 9:00 PM there (4:00 PM in New York), until 11:00 PM, at Italian
+    Bistro.'
     """
-    event = view.appointment or Appointment()
-    parts = [booked_time(view, replace(reader, zone_is_named=reader.zone_is_known)) or "no time given"]
+    event = view.booking.appointment or Appointment()
+    parts = [
+        booked_time(view, replace(reader, zone_is_named=reader.zone_is_known)) or "no time given",
+    ]
     start, end = begins(view), _at_callee(event.end, view)
     if isinstance(start, datetime) and isinstance(end, datetime):
-        parts.append(f"until {hour(end) if end.date() == start.date() else day_and_hour(end, reader.now)}")
+        parts.append(
+            f"until {hour(end) if end.date() == start.date() else day_and_hour(end, reader.now)}",
+        )
     parts += [f"at {named(event.location)}"] if event.location else []
     what = quoted(event.summary, 120) if event.summary else "Appointment"
     return f"{what}: {', '.join(parts)}.\nThe .ics file: {uri}"
 
 
+def booking_facts(view: CallView) -> str:
+    """What KallyAI has to know of the booking of an earlier call, beginning with its `call_id`."""
+    event = view.booking.appointment or Appointment()
+    facts = [visible(event.summary or "a booking", 120)]
+    if isinstance(event.start, datetime):
+        facts.append(f"{event.start:%Y-%m-%d %H:%M}")
+    elif event.start is not None:
+        facts.append(f"{event.start}")
+    return f"{view.call_id}: {', '.join(facts)}"
+
+
 def thing(view: CallView) -> str:
-    """What the call booked: "table for 4", or "table" when the calendar event does not name that number."""
-    size = None if "party_size" in view.unconfirmed else view.submission.party_size
-    kind = {"restaurant": "table", "hotel": "room"}.get(view.submission.task_category or "", "appointment")
+    """What the call booked: "table for 4", or "table" if the event does not name that number."""
+    size = None if "party_size" in view.booking.unconfirmed else view.submission.party_size
+    kind = {"restaurant": "table", "hotel": "room"}.get(
+        view.submission.task_category or "",
+        "appointment",
+    )
     return kind if kind == "appointment" or size is None else f"{kind} for {size}"
 
 
 def unconfirmed(view: CallView) -> str:
     """What of the request could be in the calendar event, and is not: "7:00 PM, 4 people"."""
     asked = view.submission
-    read = time_of_day(asked.appointment_time)
     words = {
-        "appointment_time": hour(read) if read is not None else quoted(str(asked.appointment_time), 40),
+        "appointment_time": _time_asked(asked),
         "party_size": "1 person" if asked.party_size == 1 else f"{asked.party_size} people",
         "departure_date": f"departure {departure_in(asked)}",
     }
-    return ", ".join(words[name] for name in view.unconfirmed)
+    return ", ".join(words[name] for name in view.booking.unconfirmed)
+
+
+def _time_asked(asked: Asked) -> str:
+    read = time_of_day(asked.appointment_time)
+    return hour(read) if read is not None else quoted(str(asked.appointment_time), 40)
 
 
 def booked_time(view: CallView, reader: Reader, *, in_row: bool = False) -> str:
-    """When the appointment begins, by the callee's clock, and the day of departure from a hotel; "" if it is not known.
+    """When the appointment begins, by the callee's clock, and the day of departure from a hotel.
 
-    If the user's clock shows another time, it ends with "there"; or with the name of the request's zone, if the number
-    does not show the callee's clock. `in_row`, no day has its weekday.
+    "" if it is not known.
+
+    If the user's clock shows another time, it ends with "there"; or with the name of the request's
+    zone, if the number does not show the callee's clock. `in_row`, no day has its weekday.
     """
-    start, last = begins(view), view.departs_on
+    start, last = begins(view), view.booking.departs_on
     if start is None:
         return ""
     text = day_and_hour(start, reader.now, in_row=in_row)
     text = with_place(text, start, view.submission.respondent_phone, view.zone_name, reader)
-    return f"{text} to {day_and_hour(last, reader.now, in_row=in_row)}" if last is not None else text
+    if last is None:
+        return text
+    return f"{text} to {day_and_hour(last, reader.now, in_row=in_row)}"
 
 
 def asked_time(view: CallView, reader: Reader) -> str:
-    """The day and time of the submission, by the clock of `begins`; only the time, if the appointment is that day."""
-    start, at, zone = begins(view) or reader.now, view.submission.appointment_time, zone_of(view.zone_name)
+    """The day and time of the submission, by the clock of `begins`.
+
+    Only the time, if the appointment is that day.
+    """
+    start, at, zone = (
+        begins(view) or reader.now,
+        view.submission.appointment_time,
+        zone_of(view.zone_name),
+    )
     number = view.submission.respondent_phone
     try:
         day = date.fromisoformat(view.day) if view.day else start
         if at is None:
             return day_and_hour(day, reader.now)
-        asked = at_callee(datetime.combine(day, time_of_day(at) or time.fromisoformat(at), zone), number)
+        asked = at_callee(
+            datetime.combine(day, time_of_day(at) or time.fromisoformat(at), zone),
+            number,
+        )
     except (ValueError, OverflowError):  # OverflowError: a time near the year 1 or 9999
         return quoted(" ".join(filter(None, (view.day, at))))
     is_that_day = asked.isoformat()[:10] == start.isoformat()[:10]
@@ -107,9 +150,12 @@ def asked_time(view: CallView, reader: Reader) -> str:
 
 
 def begins(view: CallView) -> date | datetime | None:
-    """When the appointment begins, by the callee's clock, or in the request's zone if that is not known."""
-    return _at_callee(view.appointment.start if view.appointment is not None else None, view)
+    """When the appointment begins, by the callee's clock, else in the zone of the request."""
+    event = view.booking.appointment or Appointment()
+    return _at_callee(event.start, view)
 
 
 def _at_callee(moment: date | datetime | None, view: CallView) -> date | datetime | None:
-    return at_callee(moment, view.submission.respondent_phone) if isinstance(moment, datetime) else moment
+    if not isinstance(moment, datetime):
+        return moment
+    return at_callee(moment, view.submission.respondent_phone)

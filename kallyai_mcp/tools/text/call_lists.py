@@ -7,17 +7,22 @@ from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.call_lists import FOR_USER, CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
-from kallyai_mcp.tools.call_view import BOOKED, CallView
+from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.submissions import questions_in
+from kallyai_mcp.tools.text.bookings import SAY as SAY_OF_BOOKINGS
+from kallyai_mcp.tools.text.bookings import doubt, offer_not_accepted
 from kallyai_mcp.tools.text.calendar import booked_time
-from kallyai_mcp.tools.text.calls import ASKED_BEFORE, doubt, offer_not_accepted, reason, said_in, state_in_words
-from kallyai_mcp.tools.text.calls import SAY as SAY_OF_CALLS
+from kallyai_mcp.tools.text.calls import ASKED_BEFORE, NOT_LOOKED_UP, reason, state_in_words
 from kallyai_mcp.tools.text.errors import quota_facts, what_happened, what_to_do
-from kallyai_mcp.tools.text.listing import NOT_LOOKED_UP
 from kallyai_mcp.tools.text.plain import Reader, duration, party_of, quoted, when, word
+from kallyai_mcp.tools.text.report import said_in
 
 _SAID = 300
 """Characters of each of KallyAI's texts in a row; a list may have ten."""
+
+_NOT_PLACED = (StopReason.NEEDS_SIGN_IN, StopReason.REFUSED)
+"""After these, the next call was not placed."""
 
 _SAY = {
     "in_progress": "In progress: {party}, {number} of {count}. It continues without you; do not call them yourself.",
@@ -29,12 +34,12 @@ _SAY = {
     "too_late": "it is past 21:00 for those who were not called, or past the appointment.",
     "no_sign_in": "not signed in to KallyAI; sign_in gives the link.",
     "canceled": (
-        "Canceled: nobody else is called; a call in progress can't be hung up. If the user wants the others after all: "
-        "call_around with those alone; for one: make_call."
+        "Canceled: nobody else is called; a call in progress can't be hung up. If the user wants "
+        "the others after all: call_around with those alone; for one: make_call."
     ),
     "go_on_after_other_time": (
-        'If it does not work: make_call with changes_call_id "{id}" to have it canceled, then call_around with the '
-        'same arguments and continue_after "{id}".'
+        'If it does not work: make_call with changes_call_id "{id}" to have it canceled, then '
+        'call_around with the same arguments and continue_after "{id}".'
     ),
     "go_on_later": 'To go on {at}: call_around with the same arguments and continue_after "{id}".',
     "go_on": 'To call the next one: call_around with the same arguments and continue_after "{id}".',
@@ -52,23 +57,19 @@ def call_list(
 ) -> str:
     """The result of a list in its present state, with the `views` of its calls.
 
-    `is_duplicate`: the same list was asked for before. `usage` counts if the quota has stopped the list.
+    `is_duplicate`: the same list was asked for before. `usage` counts if the quota has stopped the
+    list.
     """
     last = views[-1] if views else None
-    lines = [f"{ASKED_BEFORE if is_duplicate else ''}{_state(found, last, usage, reader)}"]
-    questions = questions_in(found.submissions[0])
-    if questions and found.records:
-        numbered = " ".join(f"{n}. {quoted(question, 200)}" for n, question in enumerate(questions, 1))
-        lines.append(f"Questions: {numbered}")
-    lines += [f"{n}. {_row(view, reader)}" for n, view in enumerate(views, 1)]
-    lines += [NOT_LOOKED_UP] if any(view.is_calendar_unread for view in views) else []
-    if found.stop_reason is not None and not any(view.outcome in BOOKED for view in views):
-        lines += list(filter(None, map(offer_not_accepted, views)))[:1]
-    lines.append(_not_called(found))
-    if found.stop_reason is None:
-        lines.append(_SAY["next"].format(id=found.list_id, wait=reader.wait_seconds))
-    elif found.may_go_on and last is not None:
-        lines.append(_how_to_go_on(found, last, reader))
+    lines = [
+        f"{ASKED_BEFORE if is_duplicate else ''}{_state(found, last, usage, reader)}",
+        _questions(found),
+        *(f"{number}. {_row(view, reader)}" for number, view in enumerate(views, 1)),
+        NOT_LOOKED_UP if any(view.is_calendar_unread for view in views) else "",
+        _offer_not_accepted(found, views),
+        _not_called(found),
+        _next_step(found, last, reader),
+    ]
     return "\n".join(filter(None, lines))
 
 
@@ -92,28 +93,69 @@ def listed(found: CallList, reader: Reader) -> str:
     return "\n  ".join(filter(None, (row, _not_called(found))))
 
 
+def _questions(found: CallList) -> str:
+    """The questions with the numbers that the answers have.
+
+    "" before the first call, or without questions.
+    """
+    questions = questions_in(found.submissions[0])
+    if not questions or not found.records:
+        return ""
+    numbered = (f"{number}. {quoted(text, 200)}" for number, text in enumerate(questions, 1))
+    return f"Questions: {' '.join(numbered)}"
+
+
+def _offer_not_accepted(found: CallList, views: Sequence[CallView]) -> str:
+    """Which other times could have been accepted, once a list has stopped without a booking."""
+    if found.stop_reason is None or any(view.outcome in BOOKED for view in views):
+        return ""
+    return next(filter(None, map(offer_not_accepted, views)), "")
+
+
+def _next_step(found: CallList, last: CallView | None, reader: Reader) -> str:
+    """How a list is followed, or how it goes on after its `last` call."""
+    if found.stop_reason is None:
+        return _SAY["next"].format(id=found.list_id, wait=reader.wait_seconds)
+    if last is None or not found.may_go_on:
+        return ""
+    return _how_to_go_on(found, last, reader)
+
+
 def _state(found: CallList, last: CallView | None, usage: Statistics | None, reader: Reader) -> str:
     """The first sentence about a list, whose `last` call decides how it goes on."""
-    if found.stop_reason is None:
-        number = max(1, len(found.records))
-        party = party_of(found.submissions[number - 1])
-        return _SAY["in_progress"].format(party=party, number=number, count=len(found.submissions))
-    if found.stop_reason is StopReason.DONE and found.unread:
-        return _SAY["unread"].format(count=len(found.submissions), unread=found.unread)
-    if found.stop_reason is StopReason.DONE:
-        return _SAY["done"].format(called=sum(record.call is not None for record in found.records))
-    if found.stop_reason is StopReason.CANCELED:
-        return _SAY["canceled"]
-    if last is None or found.was_refused or found.stop_reason in (StopReason.NEEDS_SIGN_IN, StopReason.REFUSED):
+    match found.stop_reason:
+        case None:
+            return _in_progress(found)
+        case StopReason.DONE:
+            if found.unread:
+                return _SAY["unread"].format(count=len(found.submissions), unread=found.unread)
+            called = sum(record.call is not None for record in found.records)
+            return _SAY["done"].format(called=called)
+        case StopReason.CANCELED:
+            return _SAY["canceled"]
+    if last is None or found.was_refused or found.stop_reason in _NOT_PLACED:
         return f"Stopped: {_why(found, usage, reader)}"
-    if found.stop_reason is StopReason.UNKNOWN and last.outcome is Outcome.UNKNOWN:
-        return _SAY["unknown"].format(party=party_of(last.submission))
-    state, why = state_in_words(last).rstrip("*"), doubt(last)
-    if found.stop_reason in FOR_USER:
-        why = why or (SAY_OF_CALLS["no_event"] if last.outcome is Outcome.ANSWERED else "")
-        return _SAY["decide"].format(party=party_of(last.submission), state=state, doubt=why).rstrip()
-    why = f"{why} " if why else ""
-    return _SAY["found"].format(state=state.capitalize(), party=party_of(last.submission), doubt=why)
+    return _stopped_after(last, found.stop_reason)
+
+
+def _in_progress(found: CallList) -> str:
+    number = max(1, len(found.records))
+    party = party_of(found.submissions[number - 1])
+    return _SAY["in_progress"].format(party=party, number=number, count=len(found.submissions))
+
+
+def _stopped_after(last: CallView, why: StopReason) -> str:
+    """That a list has stopped because of how its last call ended."""
+    party, state = party_of(last.submission), state_in_words(last).rstrip("*")
+    if why is StopReason.UNKNOWN and last.outcome is Outcome.UNKNOWN:
+        return _SAY["unknown"].format(party=party)
+    uncertain = doubt(last)
+    if why in FOR_USER:
+        if not uncertain and last.outcome is Outcome.ANSWERED:
+            uncertain = SAY_OF_BOOKINGS["no_event"]
+        return _SAY["decide"].format(party=party, state=state, doubt=uncertain).rstrip()
+    before_next = f"{uncertain} " if uncertain else ""
+    return _SAY["found"].format(state=state.capitalize(), party=party, doubt=before_next)
 
 
 def _why(found: CallList, usage: Statistics | None, reader: Reader) -> str:
@@ -132,7 +174,7 @@ def _why(found: CallList, usage: Statistics | None, reader: Reader) -> str:
 
 
 def _retry_at(found: CallList, reader: Reader) -> str:
-    """When the call that was refused may be tried again: "in 50 min", or "later" if that is not known, or over."""
+    """When the call that was refused may be tried again: "in 50 min"; "later" if not known."""
     last = found.records[-1]
     retry_after = last.error.retry_after if last.error is not None else None
     if retry_after is None or last.ended_at is None:
@@ -149,7 +191,17 @@ def _not_called(found: CallList) -> str:
 
 
 def _row(view: CallView, reader: Reader) -> str:
-    record, facts = view.record, filter(None, (state_in_words(view), reason(view), booked_time(view, reader)))
-    id_ = view.call_id or (record.tracking_id if record is not None and record.state is not CallState.REFUSED else None)
-    row = [f"{party_of(view.submission)}: {', '.join(facts)}.", *said_in(view, _SAID, with_questions=False)]
+    facts = (state_in_words(view), reason(view), booked_time(view, reader))
+    first = f"{party_of(view.submission)}: {', '.join(filter(None, facts))}."
+    row = [first, *said_in(view, _SAID, with_questions=False)]
+    id_ = view.call_id or _tracking_id_to_follow(view)
     return " ".join([*row, word(id_)] if id_ else row)
+
+
+def _tracking_id_to_follow(view: CallView) -> str | None:
+    """The id of a call that KallyAI has not named.
+
+    None if it was refused, because there is nothing to follow.
+    """
+    is_refused = view.record is not None and view.record.state is CallState.REFUSED
+    return None if is_refused else view.tracking_id

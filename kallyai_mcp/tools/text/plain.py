@@ -1,7 +1,8 @@
 """Formats that all texts share: text from outside, numbers, durations, and times.
 
-Text from outside is written by KallyAI, callees, or clients. It gets into a text of ours only by the functions here,
-which clean it, cut it, and quote it. Times have 12 hours, and the year only if it is not the present one.
+Text from outside is written by KallyAI, callees, or clients. It gets into a text of ours only by
+the functions here, which clean it, cut it, and quote it. Times have 12 hours, and the year only if
+it is not the present one.
 """
 
 import re
@@ -21,14 +22,18 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode's categories of characters that are invisible, but may change how a text looks."""
 
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
-"""Characters of other categories that are invisible, too. They could hide text that only a machine reads."""
+"""Characters of other categories that are invisible, too. They could hide text that only a machine
+reads."""
 
 _QUOTES = str.maketrans(dict.fromkeys('"\u201c\u201d\u201e\u201f\u301d\u301e\uff02', "'"))
 """Every character that looks like a quotation mark."""
 
 _PLAIN_NAME = re.compile(r"[^\W_](?:[^\W_]|[&'\u2019.,/+#@! -]){0,49}")
 _SENTENCE_END = re.compile(r"\w{4}\. |! ")
-"""The end of a sentence, which a name hardly ever contains; "Dr. Ruiz" and "St. Mary" don't match."""
+"""The end of a sentence, which a name hardly ever has; "Dr. Ruiz", "St. Mary" don't match."""
+
+_ENDS = (".", "!", "?", "…")
+"""The marks at the end of a sentence."""
 
 _MOST_WORDS = 7
 
@@ -37,7 +42,8 @@ _NUMBER = re.compile(r"\+?[0-9 ().-]{1,24}", re.ASCII)
 LIMIT = 2_000
 """The most characters of one text from outside."""
 
-_CUT = "… [cut]"
+CUT_MARK = "[cut]"
+_CUT = f"… {CUT_MARK}"
 """The end of a text that was cut."""
 
 HAS_24_HOURS: ContextVar[bool] = ContextVar("HAS_24_HOURS", default=False)
@@ -74,26 +80,41 @@ def visible_throughout(data: Any) -> Any:
 
 
 def quoted(text: str, limit: int = LIMIT) -> str:
-    """`text` on one line (`one_line`) in quotation marks; quotation marks in it become apostrophes."""
+    """`text` on one line (`one_line`) in quotation marks.
+
+    Quotation marks in it become apostrophes.
+    """
     return f'"{one_line(text, limit).translate(_QUOTES)}"'
 
 
 def named(name: str) -> str:
-    """A name from outside, for a sentence of ours; in quotation marks if it may be more than a name."""
+    """A name from outside, for a sentence of ours.
+
+    In quotation marks if it may be more than a name.
+    """
     line = one_line(name, 80)
-    is_plain = _PLAIN_NAME.fullmatch(line) and not _SENTENCE_END.search(line) and len(line.split()) <= _MOST_WORDS
-    return line if is_plain else quoted(line)
+    is_short = len(line.split()) <= _MOST_WORDS
+    is_plain = _PLAIN_NAME.fullmatch(line) is not None and _SENTENCE_END.search(line) is None
+    return line if is_short and is_plain else quoted(line)
 
 
 def word(text: str) -> str:
-    """An id or a code from outside, in full, because the agent may have to repeat it; quoted if it can't be an id."""
+    """An id or a code from outside, in full, because the agent may have to repeat it.
+
+    Quoted if it can't be an id.
+    """
     return text if is_usable(text) else quoted(text, 80)
 
 
 def sentence(text: str) -> str:
-    """`text` on one line (`one_line`), with a period unless it ends with a mark, before a quotation mark or not."""
+    """`text` on one line (`one_line`), with a period unless it ends with a mark.
+
+    The mark may stand before a quotation mark.
+    """
     line = one_line(text, LIMIT - 1)
-    return line if not line or line.rstrip("\"')\u201d\u2019\u00bb")[-1:] in (*".!?…",) else f"{line}."
+    before_closing_marks = line.rstrip("\"')\u201d\u2019\u00bb")
+    has_ended = before_closing_marks.endswith(_ENDS)
+    return line if not line or has_ended else f"{line}."
 
 
 def duration(seconds: float) -> str:
@@ -118,7 +139,10 @@ def zone_of(name: str) -> tzinfo:
 
 
 def clock(timestamp: str | None) -> str:
-    """A transcript's time, "00:03:05", as "3:05"; "" for a text that is no time, which could be anything."""
+    """A transcript's time, "00:03:05", as "3:05".
+
+    "" for a text that is no time, which could be anything.
+    """
     time = (timestamp or "").partition(".")[0]
     if not re.fullmatch(r"[\d:]{1,8}", time):
         return ""
@@ -130,21 +154,35 @@ def party_of(submission: Submission | SubmissionEcho, *, in_row: bool = False) -
 
     It is shorter `in_row`: "Italian Bistro +14155551234".
     """
-    phone, name = submission.respondent_phone or "", one_line(submission.business_name or "")
-    name = named(name) if name else ""
+    phone, name = submission.respondent_phone or "", _name_of(submission)
     if in_row and _NUMBER.fullmatch(phone):
         return f"{name} {phone}".lstrip()
-    number = for_people(phone) if _NUMBER.fullmatch(phone) else quoted(phone, 24) if phone else ""
-    return f"{name} ({number})" if name and number else name or number or "the number"
+    number = _number_for_people(phone)
+    if name and number:
+        return f"{name} ({number})"
+    return name or number or "the number"
+
+
+def _name_of(submission: Submission | SubmissionEcho) -> str:
+    name = one_line(submission.business_name or "")
+    return named(name) if name else ""
+
+
+def _number_for_people(phone: str) -> str:
+    """A number from outside; quoted if it may be more than a number."""
+    if _NUMBER.fullmatch(phone):
+        return for_people(phone)
+    return quoted(phone, 24) if phone else ""
 
 
 @dataclass(frozen=True)
 class Reader:
     """The user who gets a text, or whose agent does.
 
-    `now` is by the user's clock, and `timezone` an IANA name. If it is not known to be the user's, it may be that of a
-    server, and every time is told with its place. If the request named it, times at the callee are told by it, too.
-    `schedules`: calls for later can be placed. `search_seconds`: how long a lost call is searched for.
+    `now` is by the user's clock, and `timezone` an IANA name. If it is not known to be the user's,
+    it may be that of a server, and every time is told with its place. If the request named it,
+    times at the callee are told by it, too. `schedules`: calls for later can be placed.
+    `search_seconds`: how long a lost call is searched for.
     """
 
     timezone: str
@@ -193,19 +231,31 @@ def city(zone_name: str) -> str:
 
 
 def at_callee(moment: datetime, number: str | None) -> datetime:
-    """`moment` by the clock of the callee, whose `number` is in E.164; unchanged if the number does not show it."""
+    """`moment` by the clock of the callee, whose `number` is in E.164.
+
+    Unchanged if the number does not show it.
+    """
     return (local_time(number, moment) if number is not None else None) or moment
 
 
 def is_own_clock(moment: datetime, reader: Reader) -> bool:
     """Whether the reader's clock is known, and shows the same time."""
-    return reader.zone_is_known and moment.replace(tzinfo=None) == reader.local(moment).replace(tzinfo=None)
+    return reader.zone_is_known and moment.replace(tzinfo=None) == reader.local(moment).replace(
+        tzinfo=None,
+    )
 
 
-def with_place(text: str, moment: date | datetime, number: str | None, zone_name: str, reader: Reader) -> str:
-    """`text` about `moment`, with the place of its clock unless the reader's is known to show the same.
+def with_place(
+    text: str,
+    moment: date | datetime,
+    number: str | None,
+    zone_name: str,
+    reader: Reader,
+) -> str:
+    """`text` about `moment`, with the place of its clock unless the reader's shows the same.
 
-    The clock is that of the callee, whose `number` is in E.164; if it is not known, that of the zone (IANA name).
+    The clock is that of the callee, whose `number` is in E.164; if it is not known, that of the
+    zone (IANA name).
     """
     if not isinstance(moment, datetime) or is_own_clock(moment, reader):
         return text

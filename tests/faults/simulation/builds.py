@@ -505,7 +505,7 @@ BROKEN: tuple[Broken, ...] = (
             "end(tx, tracking_id, not_sent, CallState.CANCELED, **account.columns)",
             'change(tx, tracking_id, not_sent, {"ended_at": tx.now}, **account.columns)',
         ),
-        Patch("tools.past_calls", "== CallState.CANCELED", "in (CallState.CANCELED, CallState.SCHEDULED)"),
+        Patch("tools.telling", "== CallState.CANCELED", "in (CallState.CANCELED, CallState.SCHEDULED)"),
         tasks=(question(not_before=_due(600)),),
         asks=(Ask(0, waits=False, cancels_at=100),),
     ),

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
 from kallyai_mcp.api.models import Statistics, Subscription, TranscriptEntry
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.tools.call_view import Quote
+from kallyai_mcp.tools.facets.speech import Quote
 from kallyai_mcp.tools.text.account import Allowance
 from kallyai_mcp.tools.text.plain import visible_throughout
 

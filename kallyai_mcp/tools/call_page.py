@@ -1,0 +1,274 @@
+"""A page of calls for list_calls and the terminal, which uses it without the MCP SDK."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.ledger import rows
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.follow_up import list_unfinished
+from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.relations import Relations, changed_by
+from kallyai_mcp.tools.structure.calls import list_answer, row_answer
+from kallyai_mcp.tools.structure.models import CallPageAnswer, ToolResult
+from kallyai_mcp.tools.text.call_lists import listed
+from kallyai_mcp.tools.text.listing import listing
+from kallyai_mcp.tools.text.plain import Reader
+
+_PAGE, _SEARCHED = 200, 1000
+"""How many calls are read at once, and at most, to find those that a filter shows."""
+
+_NEWEST = 200
+"""How many of the newest records are searched for names of numbers, and for calls about earlier
+bookings."""
+
+
+@dataclass(frozen=True)
+class ListedCalls(ToolResult[CallPageAnswer]):
+    """A page of calls, with what is known of each of its `calls`."""
+
+    views: Sequence[CallView] = ()
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which calls a list shows: those for which everything that is given is true."""
+
+    number: str | None = None
+    business: str | None = None
+    since: datetime | None = None
+    status: str | None = None
+
+    def shows(self, view: CallView) -> bool:
+        """Whether this call is shown."""
+        is_number = self.number is None or view.submission.respondent_phone == self.number
+        return is_number and self._names(view) and self._is_since(view) and self._has_status(view)
+
+    def _names(self, view: CallView) -> bool:
+        name = view.submission.business_name or ""
+        return self.business is None or self.business.casefold() in name.casefold()
+
+    def _is_since(self, view: CallView) -> bool:
+        """A call without a time may be as new as any."""
+        at = view.placed_at
+        return self.since is None or at is None or at >= self.since
+
+    def _has_status(self, view: CallView) -> bool:
+        """The beginning of a status is enough: "booked" is also "booked_other_time"."""
+        if self.status is None:
+            return True
+        states = (view.status, view.outcome or "", "moved" if view.related.is_moved else "")
+        return any(state.startswith(self.status) for state in states)
+
+
+_ALL = Filter()
+
+
+@dataclass(frozen=True)
+class _FromLedger:
+    """What the ledger has for a page.
+
+    Attributes:
+        newest: The newest records, which say more about the calls of the page.
+        ended: The records of the page's calls, by `call_id`.
+        unsettled: Those of calls that are planned, in progress, or lost; only for the first page.
+        lists: The unfinished lists; only for the first page without a filter.
+    """
+
+    newest: Sequence[CallRecord] = ()
+    ended: Mapping[str, CallRecord] = field(default_factory=dict)
+    unsettled: Sequence[CallRecord] = ()
+    lists: Sequence[CallList] = ()
+    is_read: bool = True
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The calls of a page, `above` those that are not settled, and where the next page begins."""
+
+    known: _FromLedger
+    above: Sequence[CallView]
+    below: Sequence[CallView]
+    total: int | None
+    next_offset: int | None
+
+
+async def list_page(
+    app_context: AppContext,
+    *,
+    limit: int,
+    offset: int,
+    wanted: Filter = _ALL,
+) -> ListedCalls:
+    """A page of calls: planned and unsettled ones first, then the others, newest first."""
+    reader = app_context.reader()
+    if wanted == _ALL:
+        page = await _page_of_all(app_context, limit, offset)
+    else:
+        page = await _page_of_wanted(app_context, limit, offset, wanted)
+    return _answer(page, reader, offset)
+
+
+async def _page_of_all(app_context: AppContext, limit: int, offset: int) -> _Page:
+    """A page as KallyAI divides its list."""
+    found = await app_context.api().list_calls(limit=limit, offset=offset)
+    is_first = offset == 0
+    known = await _read_ledger(app_context, found.calls, is_first=is_first, has_lists=is_first)
+    above, below = _views(known, found.calls, _ALL, app_context.timezone)
+    seen = offset + len(found.calls)
+    is_full = len(found.calls) == limit if found.total is None else seen < found.total
+    more = bool(found.calls) and is_full
+    return _Page(known, above, below, found.total, seen if more else None)
+
+
+async def _page_of_wanted(
+    app_context: AppContext,
+    limit: int,
+    offset: int,
+    wanted: Filter,
+) -> _Page:
+    """A page of the calls that a filter shows."""
+    found = await _newest_calls(app_context, wanted.since)
+    known = await _read_ledger(app_context, found, is_first=offset == 0, has_lists=False)
+    above, below = _views(known, found, wanted, app_context.timezone)
+    end = offset + limit
+    return _Page(known, above, below[offset:end], None, end if len(below) > end else None)
+
+
+async def _read_ledger(
+    app_context: AppContext, found: Sequence[Call], *, is_first: bool, has_lists: bool
+) -> _FromLedger:
+    """What the ledger has for a page of KallyAI's calls, which can be shown without it."""
+    try:
+        account = await app_context.calls.account_of_request()
+        call_ids = [call.call_id for call in found]
+        newest, ended = await _history(app_context, account, call_ids)
+        unsettled = await _unsettled_calls(app_context, account) if is_first else []
+        lists = await _unfinished_lists(app_context, account) if has_lists else []
+    except LedgerUnavailableError:
+        return _FromLedger(is_read=False)
+    return _FromLedger(newest, ended, sorted(unsettled, key=_planned_first), lists)
+
+
+async def _history(
+    app_context: AppContext, account: AccountKey, call_ids: Sequence[str]
+) -> tuple[Sequence[CallRecord], Mapping[str, CallRecord]]:
+    """The newest records, and those with these `call_id`s that have an outcome, by `call_id`."""
+    ledger = app_context.calls.context.ledger
+    newest = await ledger.read(rows.list_newest, account, _NEWEST)
+    return newest, await ledger.read(rows.find_ended, account, call_ids)
+
+
+async def _unsettled_calls(app_context: AppContext, account: AccountKey) -> Sequence[CallRecord]:
+    return await app_context.calls.context.ledger.read(rows.list_unsettled, account)
+
+
+async def _unfinished_lists(app_context: AppContext, account: AccountKey) -> Sequence[CallList]:
+    return await app_context.calls.context.ledger.read(list_unfinished, account)
+
+
+def _views(
+    known: _FromLedger, found: Sequence[Call], wanted: Filter, timezone: str
+) -> tuple[Sequence[CallView], Sequence[CallView]]:
+    """The calls that are shown: unsettled ones, and those of KallyAI's list.
+
+    One that has a record is shown as the record says.
+    """
+    changes = changed_by([CallView.of_record(record) for record in known.newest])
+    names = _names(known.newest)
+
+    def shown(calls: Iterable[CallRecord | Call]) -> list[CallView]:
+        views = []
+        for call in calls:
+            view = CallView.of(call, timezone=timezone).named(names)
+            view = replace(view, related=Relations(later=changes.get(view.call_id or "")))
+            if wanted.shows(view):
+                views.append(view)
+        return views
+
+    return shown(known.unsettled), shown(_below(known, found))
+
+
+def _below(known: _FromLedger, found: Sequence[Call]) -> Iterable[CallRecord | Call]:
+    """KallyAI's calls, except those that may be listed above."""
+    for call in found:
+        record = known.ended.get(call.call_id)
+        if record is not None:
+            yield record
+        elif not _is_listed_above(call, known.unsettled):
+            yield call
+
+
+def _answer(page: _Page, reader: Reader, offset: int) -> ListedCalls:
+    """The structure and the text of a page; `offset` calls come before it."""
+    lists, views = page.known.lists, (*page.above, *page.below)
+    structure = CallPageAnswer(
+        lists=[list_answer(one) for one in lists] or None,
+        calls=[row_answer(view, reader.now) for view in views],
+        total=page.total,
+        next_offset=page.next_offset,
+    )
+    text = listing(
+        structure,
+        [listed(one, reader) for one in lists],
+        page.above,
+        page.below,
+        reader,
+        offset=offset,
+        is_ledger_read=page.known.is_read,
+    )
+    return ListedCalls(text, structure, views=views)
+
+
+async def _newest_calls(app_context: AppContext, since: datetime | None) -> Sequence[Call]:
+    """KallyAI's newest calls, at most `_SEARCHED`, as far back as `since`."""
+    found: list[Call] = []
+    while len(found) < _SEARCHED:
+        page = await app_context.api().list_calls(limit=_PAGE, offset=len(found))
+        found += page.calls
+        if len(page.calls) < _PAGE or _is_before(page.calls[-1], since):
+            break
+    return found
+
+
+def _is_before(call: Call, since: datetime | None) -> bool:
+    """Whether a call is known to be older than this."""
+    return since is not None and call.created_at is not None and call.created_at < since
+
+
+def _names(records: Sequence[CallRecord]) -> dict[str, str]:
+    """The newest name under which each number was called; `records` are newest first."""
+    names: dict[str, str] = {}
+    for record in reversed(records):
+        asked = record.submission
+        if asked.business_name:
+            names[asked.respondent_phone] = asked.business_name
+    return names
+
+
+def _planned_first(record: CallRecord) -> tuple[bool, float]:
+    """Sorts records: scheduled calls first, the next one at the top.
+
+    Then the others, newest first.
+    """
+    due = record.schedule.not_before
+    if record.state is CallState.SCHEDULED and due is not None:
+        return False, due.timestamp()
+    return True, -record.placed_at.timestamp()
+
+
+def _is_listed_above(call: Call, unsettled: Sequence[CallRecord]) -> bool:
+    """Whether a call that no record has may be an `unsettled` one, whose end is not known yet."""
+    return any(record.is_active and _may_be_of(record, call) for record in unsettled)
+
+
+def _may_be_of(record: CallRecord, call: Call) -> bool:
+    """Whether a call may be that of a record: it goes on, or is not older than the request."""
+    if call.submission.respondent_phone != record.submission.respondent_phone:
+        return False
+    earliest = record.placed_at - DATED_EARLIER
+    return not call.is_final or (call.created_at is not None and call.created_at >= earliest)

@@ -1,0 +1,208 @@
+"""What is known of a call, which is in the ledger, or which only KallyAI has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.numbers import zone_of_number
+from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
+from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.tools.facets.booking import NOT_READ, Asked, Booking, booking_of, day_asked
+from kallyai_mcp.tools.facets.relations import BOOKED, UNRELATED, Relations
+from kallyai_mcp.tools.facets.speech import NOT_NEEDED, Speech
+
+_STATES = frozenset({CallState.SCHEDULED, CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED})
+"""The states of a record that are the status of its call, because KallyAI has no call and so no
+status."""
+
+_LEAVES_WITHIN = 0.5
+"""Seconds after which a request has left, if KallyAI can be reached."""
+
+_NOT_LOOKED_UP: Final = Findings(None, None)
+
+
+@dataclass(frozen=True)
+class CallView:
+    """What is known of a call: how far it is or how it ended, and the other facets.
+
+    Attributes:
+        submission: What KallyAI was asked to do.
+        zone_name: IANA name of the time zone of the submission's day and time.
+        outcome: The outcome that a result may claim; None while the call is in progress.
+        call: The call as KallyAI reports it; None while KallyAI has not reported it.
+        reached: Whether somebody may have talked in the call; None if that was not looked up.
+        record: The ledger's record of the call; None if only KallyAI has the call.
+    """
+
+    submission: Asked
+    zone_name: str
+    outcome: Outcome | None
+    call: Call | None = None
+    reached: bool | None = None
+    record: CallRecord | None = None
+    booking: Booking = NOT_READ
+    speech: Speech = NOT_NEEDED
+    related: Relations = UNRELATED
+
+    @classmethod
+    def of_record(cls, record: CallRecord) -> "CallView":
+        """The view of a call in the ledger."""
+        asked, zone, outcome = record.submission, record.timezone, record.outcome
+        if record.state is not CallState.ENDED:  # it may have the call while its calendar is read
+            return cls(asked, zone, outcome, None, record.reached, record)
+        booking = booking_of(asked, record.call, record.calendar, zone)
+        return cls(asked, zone, outcome, record.call, record.reached, record, booking)
+
+    @classmethod
+    def of_call(
+        cls,
+        call: Call,
+        findings: Findings = _NOT_LOOKED_UP,
+        *,
+        timezone: str,
+    ) -> "CallView":
+        """The view of a call that only KallyAI has; `findings` says more, if it was looked up.
+
+        `timezone` is the user's. It is used if the called number does not have exactly one zone.
+        """
+        asked = call.submission
+        zone = zone_of_number(asked.respondent_phone or "") or timezone
+        calendar, reached = findings
+        outcome = outcome_of(call, calendar, reached=bool(reached), asked=asked, zone_name=zone)
+        booking = booking_of(asked, call, calendar, zone)
+        return cls(asked, zone, outcome, call, reached, booking=booking)
+
+    @classmethod
+    def of(cls, found: CallRecord | Call, *, timezone: str) -> "CallView":
+        """The view of a call in the ledger, or of one that only KallyAI has, without findings."""
+        if isinstance(found, CallRecord):
+            return cls.of_record(found)
+        return cls.of_call(found, timezone=timezone)
+
+    def named(self, names: Mapping[str, str]) -> "CallView":
+        """The same call with a name for its number, if it has none and `names` have one."""
+        name = names.get(self.submission.respondent_phone or "")
+        if self.submission.business_name or name is None:
+            return self
+        submission = self.submission.model_copy(update={"business_name": name})
+        return replace(self, submission=submission)
+
+    @property
+    def call_id(self) -> str | None:
+        """KallyAI's id of the call, if it is known."""
+        if self.call is not None and self.call.call_id:
+            return self.call.call_id
+        return self.record.call_id if self.record is not None else None
+
+    @property
+    def tracking_id(self) -> str | None:
+        """The id of its record, if it has one."""
+        return self.record.tracking_id if self.record is not None else None
+
+    @property
+    def earlier_ids(self) -> tuple[str, ...]:
+        """KallyAI's ids of the attempts before this one."""
+        earlier = self.record.schedule.earlier if self.record is not None else ()
+        return tuple(attempt.call_id for attempt in earlier)
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it is a further attempt, after one that reached nobody."""
+        return bool(self.earlier_ids)
+
+    @property
+    def is_first_to_number(self) -> bool:
+        """Whether it was just asked for, and its number was never called before."""
+        return self.record is not None and self.record.is_new and self.record.last_call is None
+
+    @property
+    def status(self) -> str:
+        """KallyAI's status of the call.
+
+        Without one, the state of our record, `in_progress`, or `unknown`.
+        """
+        if self.call is not None and self.call.plain_status not in Call.IN_PROGRESS:
+            return self.call.status
+        if self.record is not None and self.record.state in _STATES:
+            return self.record.state.value
+        return "in_progress" if self.outcome is None else "unknown"
+
+    @property
+    def refusal(self) -> KallyAIError | None:
+        """Why no call was placed; None for a call that was placed, or may be."""
+        if self.record is None:
+            return None
+        if self.record.state is CallState.CANCELED:
+            return KallyAIError("the call was canceled before it was placed", code="canceled")
+        is_refused = self.record.state in (CallState.REFUSED, CallState.EXPIRED)
+        return self.record.error if is_refused else None
+
+    @property
+    def placed_at(self) -> datetime | None:
+        """When the call was placed, or asked for."""
+        if self.call is not None and self.call.created_at is not None:
+            return self.call.created_at
+        return self.record.placed_at if self.record is not None else None
+
+    def is_placed(self, now: datetime) -> bool:
+        """Whether its request has left, or is about to leave."""
+        if self.is_not_placed_yet(now):
+            return False
+        has_news = self.call is not None or self.outcome is not None
+        return has_news or self.record is None or self.record.is_active
+
+    def is_not_placed_yet(self, now: datetime) -> bool:
+        """Whether its request has not left, and its try failed or has lasted longer than usual."""
+        record = self.record
+        if record is None or record.state is not CallState.RESERVED:
+            return False
+        return record.error is not None or record.elapsed(now) >= _LEAVES_WITHIN
+
+    @property
+    def is_being_checked(self) -> bool:
+        """Whether the call may have been placed, and KallyAI's list is searched for it."""
+        record = self.record
+        if record is None or not record.is_active:
+            return False
+        return record.response_lost_at is not None and record.call_id is None
+
+    @property
+    def may_have_been_called(self) -> bool:
+        """Whether it is not known if KallyAI has placed the call."""
+        is_lost = self.outcome is Outcome.UNKNOWN and self.call is None
+        return is_lost or self.is_being_checked
+
+    @property
+    def day(self) -> str | None:
+        """The submission's day: YYYY-MM-DD, or in the form in which KallyAI repeats it."""
+        return day_asked(self.submission)
+
+    @property
+    def is_calendar_unread(self) -> bool:
+        """Whether the callee answered, and no calendar file was read that may show a booking."""
+        return self.outcome is Outcome.ANSWERED and not self.booking.is_read
+
+    @property
+    def is_without_event(self) -> bool:
+        """Whether a day or a time was asked for, and KallyAI has no calendar event for the call."""
+        is_dated = self.day is not None or self.submission.appointment_time is not None
+        return is_dated and self.booking.is_read and self.booking.appointment is None
+
+    @property
+    def report(self) -> str:
+        """What KallyAI reports of the call; "" without a report."""
+        return (self.call.highlights if self.call is not None else None) or ""
+
+    @property
+    def suggestion(self) -> str | None:
+        """What KallyAI suggests after a conversation.
+
+        None if a later call was about its booking.
+        """
+        has_talked = self.outcome in (Outcome.ANSWERED, *BOOKED)
+        if self.call is None or not has_talked or self.related.later is not None:
+            return None
+        return self.call.next_steps

@@ -1,0 +1,137 @@
+"""The facet of a call that says what it has to do with other calls of the account."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from kallyai_mcp.calls.appointment import lies_before
+from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.tools.submissions import changes_in
+
+if TYPE_CHECKING:
+    from kallyai_mcp.tools.facets.call import CallView
+
+BOOKED = (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME)
+
+_ANSWERED = (Outcome.ANSWERED, *BOOKED)
+"""The outcomes of a call that may have changed the booking that it was about."""
+
+_WITH_OTHERS = (Outcome.NOT_REACHED, *BOOKED)
+"""The outcomes that other calls say more about: the next attempt, or a change of the booking."""
+
+
+@dataclass(frozen=True)
+class Relations:
+    """What a call has to do with other calls of the account.
+
+    Attributes:
+        before: The earlier call whose booking the call was about.
+        later: The last call that was about the booking of this call, and was answered.
+        ahead: An earlier call to the same number, whose booking lies ahead.
+        planned: The next attempt of this call, which reached nobody.
+    """
+
+    before: "CallView | None" = None
+    later: "CallView | None" = None
+    ahead: "CallView | None" = None
+    planned: "CallView | None" = None
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the later call has booked another time.
+
+        If not, it may have canceled the booking.
+        """
+        return self.later is not None and self.later.outcome in BOOKED
+
+
+UNRELATED = Relations()
+"""What is known of a call whose relations were not read, or that has none."""
+
+
+def may_have_relations(view: "CallView", *, is_new: bool) -> bool:
+    """Whether other calls may say more about this one.
+
+    `is_new`: the agent has just asked for it.
+    """
+    if view.call_id is None:
+        return False
+    if changes_in(view.submission) is not None:
+        return True
+    if view.is_first_to_number:
+        return False
+    return is_new or view.outcome in _WITH_OTHERS
+
+
+def relations_of(
+    view: "CallView",
+    others: Sequence["CallView"],
+    before: "CallView | None",
+    *,
+    now: datetime,
+    is_new: bool,
+) -> Relations:
+    """What a call has to do with `others`, newest first.
+
+    It was about the booking of the one `before`.
+    """
+    changes = changed_by(others)
+    is_about_booking = changes_in(view.submission) is not None
+    return Relations(
+        before=before,
+        later=changes.get(view.call_id or "") if view.outcome in BOOKED else None,
+        ahead=_ahead(view, others, changes, now) if is_new and not is_about_booking else None,
+        planned=_planned(view, others),
+    )
+
+
+def changed_by(views: Sequence["CallView"]) -> dict[str, "CallView"]:
+    """The last call that was about each booking, by the `call_id` of the booking.
+
+    `views` are newest first.
+    """
+    changes: dict[str, CallView] = {}
+    for one in reversed(views):
+        booking = changes_in(one.submission)
+        if booking is not None and one.outcome in _ANSWERED:
+            changes[booking] = one
+    return changes
+
+
+def _planned(view: "CallView", others: Iterable["CallView"]) -> "CallView | None":
+    """The call among `others` that is open and has `view` as an earlier attempt."""
+    for one in others:
+        if one.record is not None and one.record.is_open and view.call_id in one.earlier_ids:
+            return one
+    return None
+
+
+def _ahead(
+    view: "CallView", others: Sequence["CallView"], changes: Mapping[str, "CallView"], now: datetime
+) -> "CallView | None":
+    """The newest other booking at the number of `view` that lies ahead and was not moved."""
+    moved = {changes_in(one.submission) for one in others if one.outcome in BOOKED}
+    for one in others:
+        is_moved = one.call_id in moved
+        if _is_booked_at_number_of(view, one) and not is_moved and _lies_ahead(one, now):
+            return replace(one, related=Relations(later=_last_about(one, changes)))
+    return None
+
+
+def _is_booked_at_number_of(view: "CallView", other: "CallView") -> bool:
+    is_here = other.submission.respondent_phone == view.submission.respondent_phone
+    return is_here and other.outcome in BOOKED and other.call_id != view.call_id
+
+
+def _lies_ahead(view: "CallView", now: datetime) -> bool:
+    made = view.booking.appointment
+    return made is not None and not lies_before(made, now, view.zone_name)
+
+
+def _last_about(view: "CallView", changes: Mapping[str, "CallView"]) -> "CallView | None":
+    """The last other call about the booking of `view`, or about the one that it has replaced."""
+    about_this = changes.get(view.call_id or "")
+    about_replaced = changes.get(changes_in(view.submission) or "")
+    last = about_this or about_replaced
+    return None if last is view else last

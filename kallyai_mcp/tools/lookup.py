@@ -1,0 +1,230 @@
+"""Finds a call or a list, in the ledger or at KallyAI, and reads what a result says of it."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import anyio
+
+from kallyai_mcp.api.errors import KallyAIError, NotFoundError
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment
+from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.call_search import read_findings
+from kallyai_mcp.calls.ledger import rows
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
+from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.facets.booking import booking_of
+from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.relations import (
+    UNRELATED,
+    Relations,
+    may_have_relations,
+    relations_of,
+)
+from kallyai_mcp.tools.facets.speech import (
+    NOT_NEEDED,
+    Speech,
+    is_speech_needed,
+    speech_of,
+    unread_speech,
+)
+from kallyai_mcp.tools.submissions import CHANGES, changes_in
+
+Found = CallRecord | CallList | Call
+"""What an id finds: a call or a list of the ledger, or a call that only KallyAI has."""
+
+_TRANSCRIPT_SECONDS = 3.0
+"""How many seconds to wait for a transcript, which must not delay a result for long."""
+
+
+class NotThereError(KallyAIError):
+    """A call or a list has no transcript or no appointment, or not yet; `code` says why."""
+
+
+_NOT_THERE = {
+    "is_a_list": "This is a list of calls.",
+    "call_scheduled": "The call has not been placed yet.",
+    "call_in_progress": "The call is still in progress.",
+    "outcome_unknown": "The outcome of the call is unknown.",
+    "no_calendar_event": "KallyAI has no confirmed calendar event for that call.",
+}
+
+
+def _not_there(code: str) -> NotThereError:
+    return NotThereError(_NOT_THERE[code], code=code)
+
+
+async def find(app_context: AppContext, id_: str) -> Found:
+    """Find a call or a list by its `call_id` or its `tracking_id`, which only the ledger knows.
+
+    Raises:
+        NotFoundError: Neither the ledger nor KallyAI has it.
+        LedgerUnavailableError: It is a `tracking_id`, and the ledger can't be read.
+    """
+    known = None
+    try:
+        known = await find_in_ledger(app_context, id_)
+    except LedgerUnavailableError:
+        if is_tracking_id(id_):
+            raise
+    return known or await app_context.api().get_call(id_)
+
+
+async def find_in_ledger(app_context: AppContext, id_: str) -> CallRecord | CallList | None:
+    """The call or the list with this id that this program has placed; None if there is none."""
+    if is_tracking_id(id_):
+        found = await app_context.calls.find_list(id_)
+        if found is not None:
+            return found
+    return await app_context.calls.find(id_)
+
+
+async def find_call_id(app_context: AppContext, id_: str) -> str:
+    """KallyAI's id of a call that has ended, by its `tracking_id`; a `call_id` is not checked.
+
+    Raises:
+        NotThereError: KallyAI has none, or not yet.
+        KallyAIError: Why the call was refused.
+    """
+    if not is_tracking_id(id_):
+        return id_
+    found = _one_call(await find(app_context, id_))
+    view = CallView.of(found, timezone=app_context.timezone)
+    if view.call_id is not None and view.outcome is not None:
+        return view.call_id
+    raise view.refusal or _not_there(_why_without_call_id(view))
+
+
+def _one_call(found: Found) -> CallRecord | Call:
+    if isinstance(found, CallList):
+        raise _not_there("is_a_list")
+    return found
+
+
+def _why_without_call_id(view: CallView) -> str:
+    if view.status == CallState.SCHEDULED:
+        return "call_scheduled"
+    is_in_progress = view.outcome is None and not view.is_being_checked
+    return "call_in_progress" if is_in_progress else "outcome_unknown"
+
+
+async def find_booking(app_context: AppContext, id_: str) -> CallView:
+    """A call with the appointment that it made, in the zone of the request.
+
+    Raises:
+        NotThereError: It made none, or KallyAI has no call.
+        KallyAIError: As in `find` and `find_call_id`.
+    """
+    call_id = await find_call_id(app_context, id_)
+    found = _one_call(await find(app_context, call_id))
+    view = CallView.of(found, timezone=app_context.timezone)
+    try:
+        made = read_appointment(await app_context.api().get_calendar(call_id))
+    except NotFoundError:
+        made = None
+    called_at = view.record.called_at if view.record is not None else view.placed_at
+    if made is None or lies_before(made, called_at, view.zone_name):
+        raise _not_there("no_calendar_event")
+    booking = booking_of(view.submission, view.call, Calendar(made), view.zone_name)
+    return replace(view, booking=booking)
+
+
+async def view_of(
+    app_context: AppContext,
+    found: CallRecord | Call,
+    *,
+    is_new: bool = False,
+) -> CallView:
+    """What is known of a call, with what its callee said and what it has to do with other calls."""
+    view = await _view_with_findings(app_context, found)
+    view = replace(view, speech=await _speech(app_context, view))
+    return replace(view, related=await read_relations(app_context, view, is_new=is_new))
+
+
+async def views_of_list(app_context: AppContext, found: CallList) -> list[CallView]:
+    """The calls of a list so far, with what was said in each."""
+    views = [CallView.of_record(record) for record in found.records]
+    spoken = await asyncio.gather(*(_speech(app_context, view) for view in views))
+    return [replace(view, speech=speech) for view, speech in zip(views, spoken, strict=True)]
+
+
+async def _view_with_findings(app_context: AppContext, found: CallRecord | Call) -> CallView:
+    """The view of a call; if only KallyAI has it, also by its calendar file and transcript."""
+    if isinstance(found, CallRecord) or not found.is_final:
+        return CallView.of(found, timezone=app_context.timezone)
+    calls = app_context.calls
+    findings = await read_findings(calls.context, await calls.account_of_request(), found, None)
+    return CallView.of_call(found, findings, timezone=app_context.timezone)
+
+
+async def _speech(app_context: AppContext, view: CallView) -> Speech:
+    """What the callee of an ended call said, as far as its result needs it."""
+    asked, call, transcript = view.submission, view.call, None
+    if call is None or not is_speech_needed(asked, view.outcome):
+        return NOT_NEEDED
+    has_transcript = True
+    with (
+        anyio.move_on_after(_TRANSCRIPT_SECONDS),
+        suppress(KallyAIError),
+    ):  # the outcome counts without it
+        try:
+            transcript = await app_context.api().get_transcript(call.call_id)
+        except NotFoundError:
+            has_transcript = False
+    if transcript is None:
+        return unread_speech(asked, has_transcript=has_transcript)
+    return speech_of(asked, call, transcript)
+
+
+async def read_relations(
+    app_context: AppContext,
+    view: CallView,
+    *,
+    is_new: bool = False,
+) -> Relations:
+    """What a call has to do with others; `is_new`: the agent has just asked for it.
+
+    None if the ledger can't be read.
+    """
+    if not may_have_relations(view, is_new=is_new):
+        return UNRELATED
+    try:
+        account = await _account_of(app_context, view)
+        others = await _calls_related_to(app_context, account, view)
+        before = await _call_before(app_context, account, view)
+    except LedgerUnavailableError:
+        return UNRELATED
+    return relations_of(view, others, before, now=app_context.now(), is_new=is_new)
+
+
+async def _account_of(app_context: AppContext, view: CallView) -> AccountKey:
+    if view.record is not None:
+        return view.record.account
+    return await app_context.calls.account_of_request()
+
+
+async def _calls_related_to(
+    app_context: AppContext,
+    account: AccountKey,
+    view: CallView,
+) -> Sequence[CallView]:
+    """The calls to the same number, and those about bookings, newest first."""
+    ledger, number = app_context.calls.context.ledger, view.submission.respondent_phone or ""
+    records = await ledger.read(rows.list_related, account, number, CHANGES.values())
+    return [CallView.of_record(record) for record in records]
+
+
+async def _call_before(
+    app_context: AppContext,
+    account: AccountKey,
+    view: CallView,
+) -> CallView | None:
+    """The call whose booking this one was about, if the ledger has it."""
+    id_ = changes_in(view.submission)
+    if id_ is None:
+        return None
+    record = await app_context.calls.context.ledger.read(rows.find, account, id_)
+    return CallView.of_record(record) if record is not None else None

@@ -1,0 +1,223 @@
+"""The structures of calls, lists, and appointments: one function for each facet of a call."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import quote
+
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.appointment import Appointment, with_zone
+from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.next_step import may_be_retried
+from kallyai_mcp.tools.facets.relations import Relations
+from kallyai_mcp.tools.structure.models import (
+    AppointmentAnswer,
+    CallAnswer,
+    CallRow,
+    EventAnswer,
+)
+from kallyai_mcp.tools.text.calendar import begins
+from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
+from kallyai_mcp.tools.text.report import ROOM, answer_of
+
+Facts = dict[str, Any]
+"""Fields of a structure, by their names; None for what is not known."""
+
+CALENDAR = "kallyai://calls/{call_id}/calendar.ics"
+"""The URI template (RFC 6570) of the calendar file of a call."""
+
+_WITH_ASKED_TIME = (Outcome.ANSWERED, Outcome.BOOKED_OTHER_TIME)
+"""The outcomes that are compared with the day and the time that were asked for."""
+
+_ONLY_STATUS = (None, Outcome.NOT_REACHED, Outcome.FAILED)
+"""The outcomes that say less than the status of the call."""
+
+
+def call_answer(
+    view: CallView,
+    now: datetime,
+    *,
+    is_request: bool = False,
+    limit: int = LIMIT,
+) -> CallAnswer:
+    """The structure for a call, alone and in a list.
+
+    It has at most `limit` characters of each of KallyAI's texts.
+
+    It does not repeat the request; with `is_request`, not even who is called, because the agent has
+    just said so.
+    """
+    facts = _ids(view) | _state(view) | _times(view, now) | _booking(view) | _report(view, limit)
+    facts |= _speech(view) | relation_facts(view.related) | {"asked": _asked_moment(view)}
+    if not is_request:
+        facts |= _request(view)
+    return CallAnswer(**facts)
+
+
+def _ids(view: CallView) -> Facts:
+    is_open = view.record is not None and view.record.is_open
+    needs_tracking = view.call_id is None or is_open
+    tracking_id = view.tracking_id if needs_tracking else None
+    return {"call_id": view.call_id, "tracking_id": tracking_id}
+
+
+def _state(view: CallView) -> Facts:
+    maybe = view.may_have_been_called
+    has_ended = view.outcome is not None and not maybe
+    return {
+        "status": view.status,
+        "outcome": view.outcome,
+        "code": view.refusal.code if view.refusal is not None else None,
+        "placed": "maybe" if maybe else None,
+        "retryable": may_be_retried(view) if has_ended else None,
+    }
+
+
+def _times(view: CallView, now: datetime) -> Facts:
+    created_at = view.placed_at if view.is_placed(now) else None
+    facts: Facts = {"created_at": created_at, "scheduled_for": _scheduled_for(view)}
+    if created_at is not None and view.outcome is None:
+        facts["elapsed_seconds"] = round(max(0.0, (now - created_at).total_seconds()), 1)
+    return facts
+
+
+def _scheduled_for(view: CallView) -> str | None:
+    if view.record is None or view.record.state is CallState.ENDED:
+        return None
+    return iso(view.record.schedule.not_before, view.record.timezone)
+
+
+def _booking(view: CallView) -> Facts:
+    booking, zone = view.booking, view.zone_name
+    facts: Facts = {"calendar_checked": False if view.is_calendar_unread else None}
+    if booking.appointment is not None:
+        facts["timezone"] = zone
+        facts["appointment"] = AppointmentAnswer(
+            **event_facts(booking.appointment, zone),
+            unconfirmed=list(booking.unconfirmed) or None,
+            reported=booking.reported_time,
+        )
+    if view.status == CallState.SCHEDULED and view.record is not None:
+        facts["timezone"] = zone
+    return facts
+
+
+def _report(view: CallView, limit: int) -> Facts:
+    """What KallyAI reports of the call."""
+    if view.call is None:
+        return {}
+    said = {"highlights": view.call.highlights, "next_steps": view.call.next_steps}
+    shown: Facts = {name: visible(text, limit) for name, text in said.items() if text}
+    return shown | {"duration_seconds": view.call.duration_seconds}
+
+
+def _speech(view: CallView) -> Facts:
+    return {"evidence": view.speech.evidence, "answers": view.speech.answers or None}
+
+
+def relation_facts(related: Relations) -> Facts:
+    """The fields for the later call that was about a booking."""
+    if related.later is None:
+        return {}
+    return {"moved_by" if related.is_moved else "asked_about_in": related.later.call_id}
+
+
+def _asked_moment(view: CallView) -> dict[str, str] | None:
+    """The day and the time that were asked for, if something else may be agreed."""
+    if view.outcome not in _WITH_ASKED_TIME:
+        return None
+    asked = {"appointment_date": view.day, "appointment_time": view.submission.appointment_time}
+    return {name: value for name, value in asked.items() if value} or None
+
+
+def _request(view: CallView) -> Facts:
+    """Who is called; and what for, until there is an outcome."""
+    asked = view.submission
+    facts: Facts = {"respondent_phone": asked.respondent_phone}
+    if asked.business_name:
+        facts["business_name"] = visible(asked.business_name, 80)
+    if view.outcome is None and asked.task_description:
+        facts["asked"] = {"task_description": visible(asked.task_description, ROOM)}
+    return facts
+
+
+def row_answer(view: CallView, now: datetime) -> CallRow:
+    """The row for a call in list_calls."""
+    state, name = _state(view), view.submission.business_name
+    is_only_status = view.outcome in _ONLY_STATUS
+    facts: Facts = {
+        "status": view.status if is_only_status else view.outcome,
+        "placed": state["placed"],
+        "code": state["code"] if state["code"] != view.status else None,
+        "calendar_checked": False if view.is_calendar_unread else None,
+        "scheduled_for": _scheduled_for(view),
+        "created_at": view.placed_at if view.is_placed(now) else None,
+        "business_name": visible(name, 40) if name else None,
+        "respondent_phone": None if _was_asked_by_name(view) else view.submission.respondent_phone,
+    }
+    return CallRow(**facts, **_ids(view), **relation_facts(view.related), **_row_result(view))
+
+
+def _was_asked_by_name(view: CallView) -> bool:
+    """Whether the call was asked for with a name; the one in `view` may be that of another call."""
+    own = view.record or view.call
+    return own is not None and bool(own.submission.business_name)
+
+
+def _row_result(view: CallView) -> Facts:
+    """When the appointment begins, or else the answer."""
+    start = begins(view)
+    if isinstance(start, datetime):
+        return {"appointment": start.strftime("%Y-%m-%dT%H:%M")}
+    if start is not None:
+        return {"appointment": start.isoformat()}
+    if view.outcome is Outcome.ANSWERED and view.report:
+        return {"highlights": visible(answer_of(view), ROOM)}
+    return {}
+
+
+def list_answer(found: CallList) -> CallAnswer:
+    """The structure for a list, without its calls."""
+    return CallAnswer(
+        status="in_progress" if found.stop_reason is None else found.stop_reason.value,
+        tracking_id=found.list_id,
+        until=found.until,
+        not_called=candidates_of(found.not_called),
+    )
+
+
+def candidates_of(submissions: Sequence[Submission]) -> list[CallAnswer]:
+    """The callees of these submissions, as results name them."""
+    return [_candidate(one) for one in submissions]
+
+
+def _candidate(asked: Submission) -> CallAnswer:
+    return CallAnswer(respondent_phone=asked.respondent_phone, business_name=asked.business_name)
+
+
+def event_answer(view: CallView) -> EventAnswer:
+    """The structure of the event that a call made."""
+    event = view.booking.appointment or Appointment()
+    facts = event_facts(event, view.zone_name) | relation_facts(view.related)
+    uri = CALENDAR.replace("{call_id}", quote(view.call_id or "", safe=""))
+    return EventAnswer(call_id=view.call_id, calendar_uri=uri, location=event.location, **facts)
+
+
+def event_facts(event: Appointment, zone_name: str) -> Facts:
+    """The title and the times of an appointment."""
+    return {
+        "summary": event.summary,
+        "start": iso(event.start, zone_name),
+        "end": iso(event.end, zone_name),
+    }
+
+
+def iso(moment: date | datetime | None, zone_name: str) -> str | None:
+    """`moment` in ISO 8601, with the offset of the zone, to the second."""
+    local = with_zone(moment, zone_of(zone_name))
+    if isinstance(local, datetime):
+        return local.isoformat(timespec="seconds")
+    return local.isoformat() if local is not None else None

@@ -1,0 +1,112 @@
+"""Texts of what was said in a call: KallyAI's report and suggestion, and the callee's own words."""
+
+import re
+from itertools import groupby
+
+from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.speech import Quote, Speech
+from kallyai_mcp.tools.submissions import questions_in
+from kallyai_mcp.tools.text.plain import CUT_MARK, LIMIT, duration, quoted, sentence
+
+ROOM = 120
+"""Characters of what KallyAI reports of a call in a row."""
+
+_SAY = {
+    "unanswered": "The answers are not known: no transcript can be read now. get_transcript tries again.",
+    "no_transcript": "KallyAI has no transcript of this call, so only its report can have the answers.",
+    "whole": "Each quote is their whole reply, up to KallyAI's next words.",
+    "not_answered": "Not answered in the conversation.",
+    "suggests": "KallyAI suggests: {said}",
+}
+
+
+def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) -> list[str]:
+    """What KallyAI reports of a call and suggests, and the callee's words.
+
+    An answer has its question or its number.
+    """
+    evidence = view.speech.evidence
+    lines = [
+        _reported(view, limit),
+        _they_said(evidence) if evidence is not None else "",
+        _why_unanswered(view.speech),
+        *_answers(view.speech, with_questions=with_questions),
+        _SAY["whole"] if with_questions and _has_whole_replies(view) else "",
+        _suggested(view, limit),
+    ]
+    return list(filter(None, lines))
+
+
+def report_of(later: CallView) -> str:
+    """What KallyAI reports of a later call about a booking: ': "Canceled the table."'."""
+    return f": {quoted(sentence(later.report), 120)}" if later.report else ""
+
+
+def answer_of(view: CallView) -> str:
+    """KallyAI's report of a call without the question that it repeats; "" without a report."""
+    first_question = questions_in(view.submission)[:1]
+    for question in (*first_question, view.submission.task_description):
+        answer = _after(question or "\n", view.report)
+        if answer:
+            return answer
+    return view.report
+
+
+def _after(question: str, report: str) -> str:
+    """What follows a question in a report, without the marks before it.
+
+    "" if the report does not repeat it.
+    """
+    _, found, rest = report.casefold().partition(question.casefold().rstrip(" ?."))
+    if not found or not rest:
+        return ""
+    return re.sub(r"^\W+", "", report[-len(rest) :])
+
+
+def _reported(view: CallView, limit: int) -> str:
+    """KallyAI's report; after a booking, with how long the call lasted."""
+    if not view.report:
+        return ""
+    text = f"KallyAI: {quoted(sentence(view.report), limit)}"
+    lasted = view.call.duration_seconds if view.call is not None else None
+    if view.booking.appointment is None or lasted is None:
+        return text
+    return f"{text} {duration(lasted)}."
+
+
+def _they_said(quote: Quote) -> str:
+    """The callee's own words: 'They said (0:31): "We have nothing at seven."'."""
+    if quote.quote is None:
+        return _SAY["not_answered"]
+    at = f" ({quote.at})" if quote.at else ""
+    return f"They said{at}: {quoted(quote.quote)}"
+
+
+def _why_unanswered(speech: Speech) -> str:
+    if not speech.is_unanswered:
+        return ""
+    return _SAY["unanswered" if speech.has_transcript else "no_transcript"]
+
+
+def _answers(speech: Speech, *, with_questions: bool) -> list[str]:
+    """A line for each question; without questions, it begins with its number."""
+    lines = []
+    by_question = groupby(speech.answers, lambda one: one.question or "")
+    for number, (question, quotes) in enumerate(by_question, 1):
+        label = f"- {quoted(question, 200)}" if with_questions else f"{number}."
+        lines.append(f"{label} {' Or: '.join(map(_they_said, quotes))}")
+    return lines
+
+
+def _has_whole_replies(view: CallView) -> bool:
+    """Whether there are answers, and none was cut or interrupted."""
+    found = [one.quote for one in view.speech.answers if one.quote is not None]
+    is_cut = any(quote.endswith(CUT_MARK) for quote in found)
+    return bool(found) and not is_cut and view.outcome is not Outcome.FAILED
+
+
+def _suggested(view: CallView, limit: int) -> str:
+    if not view.suggestion:
+        return ""
+    return _SAY["suggests"].format(said=quoted(sentence(view.suggestion), limit))
