@@ -1,8 +1,11 @@
 import pytest
 
 from kallyai_mcp.api.errors import UnreadableResponseError
+from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import read_appointment
+from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.text import plain
+from kallyai_mcp.tools.text.report import answer_of
 from tests.tools.answering import calendar_file
 
 
@@ -48,3 +51,25 @@ def test_a_sentence_that_ends_before_a_closing_mark_gets_no_second_period() -> N
     for ended in ("They said: “Yes.”", "Respuesta: «Sí.»", "It is done."):
         assert plain.sentence(ended) == ended
     assert plain.sentence("Respuesta: «Sí»") == "Respuesta: «Sí»."
+
+
+def view_with(report: str, task: str | None) -> CallView:
+    asked = {"task_description": task} if task is not None else {}
+    call = {"call_id": "c-1", "status": "success", "highlights": report, "submission": asked}
+    return CallView.of_call(Call.model_validate(call), timezone="UTC")
+
+
+def test_a_report_keeps_its_first_line_without_a_task() -> None:
+    report = "They are full on Friday.\nSaturday is free."
+
+    assert answer_of(view_with(report, None)) == report
+
+
+def test_a_task_of_marks_alone_leaves_the_report() -> None:
+    assert answer_of(view_with("They are full.", "?")) == "They are full."
+
+
+def test_a_report_is_shown_without_the_repeated_task() -> None:
+    view = view_with("Asked: Do you take cards? They said: Only cash.", "Do you take cards?")
+
+    assert answer_of(view) == "They said: Only cash."

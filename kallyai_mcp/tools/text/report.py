@@ -46,8 +46,8 @@ def report_of(later: CallView) -> str:
 def answer_of(view: CallView) -> str:
     """KallyAI's report of a call without the question that it repeats; "" without a report."""
     first_question = questions_in(view.submission)[:1]
-    for question in (*first_question, view.submission.task_description):
-        answer = _after(question or "\n", view.report)
+    for question in (*first_question, view.submission.task_description or ""):
+        answer = _after(question, view.report)
         if answer:
             return answer
     return view.report
@@ -56,12 +56,13 @@ def answer_of(view: CallView) -> str:
 def _after(question: str, report: str) -> str:
     """What follows a question in a report, without the marks before it.
 
-    "" if the report does not repeat it.
+    It is "" if the report does not repeat the question, or that has no words.
     """
-    _, found, rest = report.casefold().partition(question.casefold().rstrip(" ?."))
-    if not found or not rest:
+    asked = question.casefold().rstrip(" ?.")
+    if not asked:
         return ""
-    return re.sub(r"^\W+", "", report[-len(rest) :])
+    _, _, rest = report.casefold().partition(asked)
+    return re.sub(r"^\W+", "", report[-len(rest) :]) if rest else ""
 
 
 def _reported(view: CallView, limit: int) -> str:
