@@ -166,10 +166,8 @@ async def _speech(app_context: AppContext, view: CallView) -> Speech:
     if call is None or not is_speech_needed(asked, view.outcome):
         return NOT_NEEDED
     has_transcript = True
-    with (
-        anyio.move_on_after(_TRANSCRIPT_SECONDS),
-        suppress(KallyAIError),
-    ):  # the outcome counts without it
+    # The outcome counts without it.
+    with anyio.move_on_after(_TRANSCRIPT_SECONDS), suppress(KallyAIError):
         try:
             transcript = await app_context.api().get_transcript(call.call_id)
         except NotFoundError:
@@ -187,7 +185,7 @@ async def read_relations(
 ) -> Relations:
     """What a call has to do with others; `is_new`: the agent has just asked for it.
 
-    None if the ledger can't be read.
+    If the ledger can't be read, none is known.
     """
     if not may_have_relations(view, is_new=is_new):
         return UNRELATED

@@ -45,10 +45,8 @@ def call_answer(
 ) -> CallAnswer:
     """The structure for a call, alone and in a list.
 
-    It has at most `limit` characters of each of KallyAI's texts.
-
-    It does not repeat the request; with `is_request`, not even who is called, because the agent has
-    just said so.
+    It has at most `limit` characters of each of KallyAI's texts, and does not repeat the
+    request; with `is_request`, not even who is called, because the agent has just said so.
     """
     facts = _ids(view) | _state(view) | _times(view, now) | _booking(view) | _report(view, limit)
     facts |= _speech(view) | relation_facts(view.related) | {"asked": _asked_moment(view)}
