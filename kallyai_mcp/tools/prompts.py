@@ -4,6 +4,7 @@ Each prompt is one message from the user. It tells the agent to ask for missing 
 place the call, follow it, and report. It has no facts except the arguments that the user gave.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from mcp import MCPError
@@ -80,17 +81,30 @@ def _prompt(name: str, title: str, goal: str, *arguments: str) -> Prompt:
 
     async def message(*, ctx: Context[Any, Any], **given: str) -> str:
         known = {argument: one_line(given.get(argument, ""), _LONGEST) for argument in taken}
-        if empty := [argument for argument in taken if argument in _REQUIRED and not known[argument]]:
-            raise MCPError(INVALID_PARAMS, f"{', '.join(empty)}: missing or empty")
+        _check_required(known)
         language = language_of(ctx, known.pop("language").lower())
-        facts = "\n".join(f"- {argument}: {text}" for argument, text in known.items() if text)
-        return _MESSAGE.format(goal=goal, facts=facts, language=language)
+        facts = [f"- {argument}: {text}" for argument, text in known.items() if text]
+        return _MESSAGE.format(goal=goal, facts="\n".join(facts), language=language)
 
-    described = [
-        PromptArgument(name=argument, description=_ARGUMENTS[argument], required=argument in _REQUIRED)
-        for argument in taken
-    ]
-    return Prompt(name=name, title=title, description=goal, arguments=described, fn=message, context_kwarg="ctx")
+    return Prompt(
+        name=name,
+        title=title,
+        description=goal,
+        arguments=list(map(_described, taken)),
+        fn=message,
+        context_kwarg="ctx",
+    )
+
+
+def _described(argument: str) -> PromptArgument:
+    is_required = argument in _REQUIRED
+    return PromptArgument(name=argument, description=_ARGUMENTS[argument], required=is_required)
+
+
+def _check_required(given: Mapping[str, str]) -> None:
+    empty = [argument for argument, text in given.items() if argument in _REQUIRED and not text]
+    if empty:
+        raise MCPError(INVALID_PARAMS, f"{', '.join(empty)}: missing or empty")
 
 
 async def wrong_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

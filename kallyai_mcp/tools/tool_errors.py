@@ -78,19 +78,40 @@ async def with_sign_in_link(
 
 
 def error_answer(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnswer:
-    """The structure for an error; with `places_calls`, it is about a call that should have been placed."""
-    maybe = places_calls and not proves_no_call(error)
-    is_passing = error.retry_after is not None or error.code in _PASSING or isinstance(error, _PASSING_KINDS)
-    wrong = error.problems[:MAX_NAMED] if isinstance(error, InvalidArgumentsError) else ()
-    return ErrorAnswer(
-        status="unknown" if maybe else "refused" if places_calls else "error",
-        code=error.code,
-        retryable=is_passing and not maybe,  # else the same request could place a second call
-        placed="maybe" if maybe else "no" if places_calls else None,
-        placed_now=False if places_calls and not maybe else None,
-        retry_after=error.retry_after,
-        correlation_id=error.correlation_id,
-        upgrade_url=error.upgrade_url if isinstance(error, errors.QuotaExceededError) else None,
-        dial=error.dial if isinstance(error, RefusedNumberError) else None,
-        arguments=[{"argument": problem.argument, "problem": problem.text} for problem in wrong] or None,
-    )
+    """The structure for an error.
+
+    With `places_calls`, it is about a call that should have been placed.
+    """
+    answer = _what_became_of_the_call(error, places_calls=places_calls)
+    answer.code = error.code
+    answer.retry_after = error.retry_after
+    answer.correlation_id = error.correlation_id
+    if isinstance(error, errors.QuotaExceededError):
+        answer.upgrade_url = error.upgrade_url
+    if isinstance(error, RefusedNumberError):
+        answer.dial = error.dial
+    if isinstance(error, InvalidArgumentsError):
+        answer.arguments = _wrong_arguments(error) or None
+    return answer
+
+
+def _what_became_of_the_call(error: errors.KallyAIError, *, places_calls: bool) -> ErrorAnswer:
+    """Whether a call was placed, and whether the same request may be sent again."""
+    if not places_calls:
+        return ErrorAnswer(status="error", retryable=_is_passing(error))
+    if proves_no_call(error):
+        retryable = _is_passing(error)
+        return ErrorAnswer(status="refused", retryable=retryable, placed="no", placed_now=False)
+    # The same request could place a second call.
+    return ErrorAnswer(status="unknown", retryable=False, placed="maybe")
+
+
+def _is_passing(error: errors.KallyAIError) -> bool:
+    """Whether the condition that made the error ends."""
+    is_timed = error.retry_after is not None
+    return is_timed or error.code in _PASSING or isinstance(error, _PASSING_KINDS)
+
+
+def _wrong_arguments(error: InvalidArgumentsError) -> list[dict[str, str]]:
+    named = error.problems[:MAX_NAMED]
+    return [{"argument": problem.argument, "problem": problem.text} for problem in named]
