@@ -6,7 +6,7 @@ read back from the submission, so a call needs no record of its own for them.
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
@@ -14,7 +14,13 @@ from kallyai_mcp.calls import kept_booking
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.records import CallRequest
-from kallyai_mcp.calls.schedule import AT_ONCE, MOST_AHEAD, Schedule, is_past_appointment
+from kallyai_mcp.calls.schedule import (
+    AT_ONCE,
+    MOST_AHEAD,
+    Schedule,
+    bounded,
+    is_past_appointment,
+)
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools.argument_types import SpokenLanguage
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
@@ -100,7 +106,9 @@ def _schedule(
     if not_before is None:
         return app_context.calls.scheduled(None, retries)
     now = app_context.now()
-    wrong = _why_never_due(not_before, now, app_context.calls.timing.place_within)
+    window = app_context.calls.scheduled(not_before, 0)
+    has_expired = not_before < now and _has_expired(window, submission, timezone, now)
+    wrong = _why_never_due(not_before, now, has_expired=has_expired)
     if wrong is None and is_past_appointment(submission, not_before, timezone):
         wrong = "is after the appointment that the call asks for"
     if wrong is not None:
@@ -109,13 +117,25 @@ def _schedule(
     return app_context.calls.scheduled(not_before if is_to_come else None, retries)
 
 
-def _why_never_due(due: datetime, now: datetime, place_within: float) -> str | None:
-    """What is wrong with the time of a call; None if it can be placed then, within so many seconds."""
+def _why_never_due(due: datetime, now: datetime, *, has_expired: bool) -> str | None:
+    """What is wrong with the time of a call; None if it can be placed then."""
     if due - now > MOST_AHEAD:
         return f"is more than {MOST_AHEAD.days} days away; call or schedule later"
-    if now - due > timedelta(seconds=place_within):
+    if has_expired:
         return f"is past; it is {now.astimezone(due.tzinfo):%Y-%m-%d %H:%M} in {due.tzinfo}"
     return None
+
+
+def _has_expired(window: Schedule, submission: Submission, timezone: str, now: datetime) -> bool:
+    """Whether a call that was due at the begin of `window` may no longer be placed."""
+    if window.not_before is None:
+        return False
+    place_by = bounded(window, submission, timezone, agreed_for=window.not_before).place_by
+    return place_by is not None and now > place_by
+
+
+def _instructions_of(arguments: Mapping[str, Any]) -> list[str]:
+    """The instructions from validated arguments of make_call: the agent's own, and those of this module.
 
 
 def _instructions_of(arguments: CallArguments, changes: str) -> list[str]:

@@ -49,6 +49,23 @@ async def test_a_call_for_later_says_when_it_is_placed_and_is_canceled_for_good(
     assert elsewhere.data["timezone"] == "America/Los_Angeles"
 
 
+@pytest.mark.parametrize(
+    ("not_before", "hours_later", "now"),
+    [("07:20", 0, "07:30"), ("20:55", 13.75, "21:15")],
+    ids=["the appointment is past", "the night has begun"],
+)
+async def test_a_time_is_past_once_the_call_would_have_expired(
+    agent: Agent, clock: ManualClock, not_before: str, hours_later: float, now: str
+) -> None:
+    appointment = {"appointment_date": "2026-01-25", "appointment_time": "07:25"}
+    clock.advance(hours=hours_later)
+    asked = CLINIC | (appointment if not hours_later else {})
+    answer = await agent.use("make_call", asked, not_before=f"2026-01-25T{not_before}")
+
+    assert answer.is_error
+    assert f'"2026-01-25 {not_before}" is past; it is 2026-01-25 {now}' in answer.text
+
+
 async def test_the_zone_of_the_user_is_that_of_the_machine(
     settings: Settings, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
