@@ -269,7 +269,7 @@ def _insert_next(tx: Tx, call_list: CallList, worker: str = "", id_: str | None 
     for alone, that call becomes one of the list. A candidate who may no longer be called
     (`CallList.is_too_late`) comes last; if that is so for all who are left, the list stops.
     """
-    while call_list.stop_reason is None and not call_list.is_calling:
+    while not call_list.is_calling:
         if (reason := call_list.next_stop_reason()) is not None:
             return _stop(tx, call_list, reason)
         now, place = moment(tx.now), len(call_list.records)
@@ -281,8 +281,10 @@ def _insert_next(tx: Tx, call_list: CallList, worker: str = "", id_: str | None 
             change(tx, duplicate.tracking_id, "TRUE", {"plan_id": call_list.list_id})
             call_list = replace(call_list, records=(*call_list.records, duplicate))
             continue
+        if call_list.is_too_late_for_all(now):
+            return _stop(tx, call_list, StopReason.REFUSED)
         if call_list.is_too_late(place, now):
-            call_list = _skip_next(tx, call_list)
+            call_list = _written(tx, call_list.with_next_last())
             continue
         record = replace(earlier.numbered(), plan_id=call_list.list_id)
         refusal = check_policy(tx, record)
@@ -304,13 +306,6 @@ def _insert_next(tx: Tx, call_list: CallList, worker: str = "", id_: str | None 
             write_audit(tx, record, call_list.consent)
             break
     return call_list
-
-
-def _skip_next(tx: Tx, call_list: CallList) -> CallList:
-    """The list with the next candidate, whose time is over, as the last one; stopped if all are so."""
-    if call_list.is_too_late_for_all(moment(tx.now)):
-        return _stop(tx, call_list, StopReason.REFUSED)
-    return _written(tx, call_list.with_next_last())
 
 
 def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
