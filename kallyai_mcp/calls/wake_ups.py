@@ -5,7 +5,7 @@ import anyio
 from kallyai_mcp.clock import Clock, Stopwatch
 
 _EARLY = 0.02
-"""The seconds by which a timer may end early."""
+"""How many seconds early a timer may end."""
 
 
 class Signal:

@@ -325,7 +325,7 @@ class Worker:
         return len(taken) >= BATCH
 
     async def _place_own(self) -> bool:
-        """`_place_due` for the account signed in now; late calls are ended whoever that is."""
+        """`_place_due` for the account signed in now; ends the late calls of all accounts first."""
         await self._expire()
         return await self._place_due(await self.context.account())
 
@@ -336,7 +336,8 @@ class Worker:
         """
         with suppress(KallyAIError):
             await self.context.learn_time(account)
-        due = await self.context.ledger.read(follow_up.find_due, account, besides=self._waiting)
+        waiting = frozenset(self._waiting)  # a copy: the ledger reads it in a thread
+        due = await self.context.ledger.read(follow_up.find_due, account, besides=waiting)
         ready = {id_ for id_, before in due.items() if not before}
         if ready:
             await self._send_due(account, self.context.time, ready)
