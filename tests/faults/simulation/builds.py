@@ -479,6 +479,7 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.ledger.follow_up", "AND not_before <= :now", "AND not_before <= :now + 900"),
         Patch("calls.ledger.follow_up", "AND not_before <= :there ", ""),
         Patch("calls.ledger.upkeep", 'due["first"] <= tx.now', 'due["first"] <= tx.now + 900'),
+        Patch("calls.ledger.upkeep", 'due["next"] - tx.now', 'due["next"] - tx.now - 900'),
         *_SENT_AT_ANY_TIME,
         tasks=(question(not_before=_due(3600)),),
     ),
@@ -685,13 +686,14 @@ BROKEN: tuple[Broken, ...] = (
         (Patch("calls.worker", f"self._in_background({_PLACE_AFTER})", f"await ({_PLACE_AFTER})()"),),
     ),
     Broken(
-        "taking over waits for look-ups that hang",
+        "taking over waits until no call is due any more",
         hanging_plan(24),
         (
             Patch(
                 "calls.worker",
                 "        return await self._take_over(await",
-                "        while self._waiting:\n            await self.clock.sleep(1)\n"
+                "        while (await self._find_work()).is_due:\n"
+                "            await self.clock.sleep(1)\n"
                 "        return await self._take_over(await",
             ),
         ),

@@ -300,22 +300,25 @@ def _many_due(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _held_up(evidence: Evidence) -> Iterator[Violation]:
-    """Look-ups that hang hold up their own calls, which are not placed, and nothing else."""
-    due = datetime.fromisoformat(evidence.plan.tasks[-2].arguments["not_before"])
+    """Look-ups that hang hold up the next calls to their own numbers, until they answer, and nothing else."""
+    plan = evidence.plan
+    plain, dying = (task.arguments["respondent_phone"] for task in plan.tasks[-2:])
+    due, answers = _due(plan.tasks[-2].arguments), plan.begins + timedelta(seconds=plan.asks[-1].at)
     [killed] = evidence.times_of("is killed")
-    plain, dying = (task.arguments["respondent_phone"] for task in evidence.plan.tasks[-2:])
-    called = Counter(call.submission["respondent_phone"] for call in evidence.placed)
-    for number in (plain, dying, *evidence.plan.quirks.hangs_for):
-        if called[number] != 1:
-            yield Violation(Rule.TWICE, f"{number} was called {called[number]} times")
-    for call in evidence.placed:
-        number = call.submission["respondent_phone"]
-        if number == plain and call.started > due + _LOOKED:
-            yield Violation(Rule.LATE, f"{call.call_id} was placed at {call.started}, due at {due}")
-        row = ended_row(call, evidence)
-        known = max(killed, call.ends) + 2 * _LOOKED
-        if number == dying and row is not None and row["ended_at"] > known.timestamp():
-            yield Violation(Rule.LATE, f"{call.call_id} was settled only at {row['ended_at']}")
+    assert due is not None
+    for number in (plain, dying, *plan.quirks.hangs_for):
+        calls = [call for call in evidence.placed if call.submission["respondent_phone"] == number]
+        wanted = 2 if number in plan.quirks.hangs_for else 1
+        if len(calls) != wanted:
+            yield Violation(Rule.TWICE, f"{number} was called {len(calls)} times; {wanted} would be right")
+        if len(calls) > 1 and calls[1].started < answers:
+            yield Violation(Rule.TWICE, f"{number} was called again at {calls[1].started}, before KallyAI answered")
+        for call in calls:
+            if number == plain and call.started > due + _LOOKED:
+                yield Violation(Rule.LATE, f"{call.call_id} was placed at {call.started}, due at {due}")
+            row, known = ended_row(call, evidence), max(killed, call.ends) + 2 * _LOOKED
+            if number == dying and row is not None and row["ended_at"] > known.timestamp():
+                yield Violation(Rule.LATE, f"the outcome of {call.call_id} was known only at {row['ended_at']}")
 
 
 def _times(evidence: Evidence) -> Iterator[Violation]:

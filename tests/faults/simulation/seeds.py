@@ -326,28 +326,27 @@ def sometimes_canceled(rng: random.Random, ask: Ask, *, calls: int, is_shared: b
 
 
 def hanging_plan(seed: int, *, is_shared: bool = False) -> Plan:
-    """Nothing comes when KallyAI is asked about calls that are to be placed again.
+    """Nothing comes when KallyAI is asked about calls that are to be placed again, until the last `Ask`.
 
-    The last but one task is due at about that time, and a process dies during the call of the last
-    one.
+    The last but one task is due at about that time, and a process dies during the call of the last one.
     """
     rng = random.Random(f"hanging {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
     numbers = [f"+1415555{1401 + place}" for place in range(rng.randint(6, 12))]
     again = 900.0  # the least seconds until a call is placed again
-    due = rng.uniform(again, again + 60)
+    due = rng.uniform(again + 5, again + 60)
     not_before = (NOON + timedelta(seconds=due)).isoformat()
-    plain = question(number="+14155551501", not_before=not_before)
-    dying = question(number="+14155551502")
-    retried = tuple(question("busy", number, retries=1) for number in numbers)
-    asks = [Ask(0, task=place, waits=False) for place in range(len(retried) + 1)]
-    asks.append(Ask(again - rng.uniform(1, 20), task=len(asks), process=1, waits=False))
-    killed = Event(again + rng.uniform(5, 40), "is killed", process=1)
+    tasks = [question("busy", number, task_description=f"Ask {number}", retries=1) for number in numbers]
+    tasks.append(question(number="+14155551501", not_before=not_before))
+    tasks.append(question(number="+14155551502"))
+    asks = [Ask(0, task=place, waits=False) for place in range(len(tasks) - 1)]
+    asks.append(Ask(again - rng.uniform(1, 20), task=len(tasks) - 1, process=1, waits=False))
+    asks.append(Ask(again + 300, task=len(tasks) - 2, waits=False))
     return Plan(
         "look-ups hang",
-        (*retried, plain, dying),
+        tuple(tasks),
         tuple(asks),
-        (killed,),
-        (Start(), Start()),
+        (Event(again + rng.uniform(15, 40), "is killed", process=1),),
+        _TWO,
         seed=seed,
         quirks=Quirks(hangs_for=frozenset(numbers)),
     )

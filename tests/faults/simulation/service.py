@@ -37,7 +37,7 @@ STATUS_OF = {BOOKED: "success", DROPPED: "failed", TALKED: "no_answer"}
 
 _EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 
-_LONG = 600.0
+_LONG = 60.0
 """The seconds after which every client has given up."""
 
 _DATE_COUNTS = timedelta(seconds=100)
