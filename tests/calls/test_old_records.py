@@ -89,6 +89,16 @@ async def test_a_record_stays_after_its_last_news(
     assert not await purged(ledger, database, heard)
 
 
+@pytest.mark.parametrize(("hours", "goes"), [(23, False), (25, True)])
+async def test_an_old_record_stays_for_a_day_after_it_was_told(
+    ledger: Ledger, database: Database, hours: float, *, goes: bool
+) -> None:
+    """The same request within a minute gets it, and places no second call."""
+    told = replace(old(CallState.ENDED), delivered_at=ago(hours=hours))
+
+    assert await purged(ledger, database, told) is goes
+
+
 async def test_a_list_that_nobody_runs_goes(ledger: Ledger, database: Database) -> None:
     await add_rows(database, "call_lists", a_list("l"), 1)
     in_list = replace(old(CallState.ENDED, days=91.1), tracking_id="t-first", fingerprint="first")
@@ -107,3 +117,15 @@ async def test_a_list_with_a_newer_call_stays(ledger: Ledger, database: Database
 
     assert not await purged(ledger, database, replace(old(CallState.ENDED), plan_id="l-1"))
     assert len(await database.read(lambda tx: tx.rows("SELECT 1 FROM call_lists"))) == 1
+
+
+@pytest.mark.parametrize(("hours", "stay"), [(23, 1), (25, 0)])
+async def test_an_old_list_stays_for_a_day_after_it_was_told(
+    ledger: Ledger, database: Database, hours: float, stay: int
+) -> None:
+    ended_at = ago(days=91).timestamp()
+    await add_rows(database, "call_lists", a_list("l", ended_at=ended_at, why="done"), 1)
+    told = replace(old(CallState.ENDED), plan_id="l-1", delivered_at=ago(hours=hours))
+    await purged(ledger, database, told)
+
+    assert len(await database.read(lambda tx: tx.rows("SELECT 1 FROM call_lists"))) == stay

@@ -11,12 +11,17 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 
 _OVER = "state IN ('ended', 'refused', 'canceled', 'expired', 'unknown')"
 
+_DAY = 86_400.0
+
+_JUST_TOLD = "delivered_at IS NOT NULL AND delivered_at >= :day_ago"
+"""The condition for calls that answer the same request because a client was told of them."""
+
 _NO_NEWS = (
     "placed_at < :before AND COALESCE(sent_at, placed_at) < :before "
     "AND COALESCE(response_lost_at, placed_at) < :before "
     "AND COALESCE(ended_at, placed_at) < :before"
 )
-"""The condition for calls of which nothing was heard since `:before`."""
+"""The condition for calls without any news since `:before`."""
 
 _STOPPED_LISTS = "ended_at < :before AND ended_at < :waited"
 """The condition for old lists that have stopped, and wait no longer for their user."""
@@ -71,7 +76,7 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) 
 
 
 def purge(tx: Tx, seconds: float) -> bool:
-    """Delete calls of which nothing was heard for `seconds` (rule 7 of placing a call), and lists.
+    """Delete calls without news for `seconds` (rule 7 of placing a call), and lists.
 
     Also delete audit entries that are so old, and expired shared values. It deletes up to `BATCH`
     calls and lists of each kind; returns whether there may be more.
@@ -107,25 +112,25 @@ def _lists_without_news(is_old: str) -> str:
 
 def _purge_lists(tx: Tx, condition: str, **values: Any) -> int:
     """Delete up to `BATCH` lists that meet a condition; returns how many. Their calls go after it."""
-    found = tx.rows(
-        f"SELECT list_id FROM call_lists WHERE {condition} ORDER BY ended_at LIMIT :most",
-        most=BATCH,
-        **values,
-    )
+    was_told = f"EXISTS (SELECT 1 FROM calls WHERE plan_id = call_lists.list_id AND {_JUST_TOLD})"
+    may_go = f"{condition} AND NOT {was_told}"
+    values |= {"day_ago": tx.now - _DAY}
+    oldest = f"SELECT list_id FROM call_lists WHERE {may_go} ORDER BY ended_at LIMIT :most"
+    found = tx.rows(oldest, most=BATCH, **values)
     for row in found:  # in one statement, PostgreSQL would read all lists
-        deleted = f"DELETE FROM call_lists WHERE list_id = :id AND {condition}"
-        tx.run(deleted, id=row["list_id"], **values)
+        tx.run(f"DELETE FROM call_lists WHERE list_id = :id AND {may_go}", id=row["list_id"], **values)
     return len(found)
 
 
 def _purge_calls(tx: Tx, is_old: str, **values: Any) -> int:
     """Delete up to `BATCH` old calls, but none of a list that is kept; returns how many."""
     has_list = "EXISTS (SELECT 1 FROM call_lists WHERE list_id = calls.plan_id)"
-    may_go = f"{is_old} AND NOT {has_list}"
+    may_go = f"{is_old} AND NOT ({_JUST_TOLD}) AND NOT {has_list}"
     oldest = f"SELECT tracking_id FROM calls WHERE {may_go} ORDER BY placed_at LIMIT :most"
     deleted = tx.rows(
         f"DELETE FROM calls WHERE tracking_id IN ({oldest}) AND {may_go} RETURNING tracking_id",
         most=BATCH,
+        day_ago=tx.now - _DAY,
         **values,
     )
     return len(deleted)
