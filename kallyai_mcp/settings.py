@@ -247,7 +247,7 @@ def _given(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_left_out(text: str) -> bool:
-    """Whether a variable counts as not set. Some clients pass the name of an option that has no value."""
+    """Whether a variable counts as not set. Some clients pass an option's name as its value."""
     return not text or text.startswith("${user_config.")
 
 

@@ -76,7 +76,7 @@ def _usable(given: _ErrorBody, response: ApiResponse) -> _ErrorBody:
 
 
 def _may_have_acted(request: ApiRequest, response: ApiResponse, body: _ErrorBody) -> bool:
-    """Whether KallyAI may have done what a request asks for, although the response is not a success."""
+    """Whether KallyAI may have done what a request asks for, although this is no success."""
     names_call = bool(body.fields.get("call_id"))
     is_elsewhere = response.status == HTTPStatus.SEE_OTHER
     return request.method == "POST" and (is_elsewhere or names_call)

@@ -56,7 +56,7 @@ def _document(name: Literal["call", "quota"], *scripts: str, **constants: object
 
 
 def _pairs(name: Literal["call", "quota"]) -> dict[str, tuple[str, str]]:
-    """The texts of a card in both languages, by key; those of errors by their codes after the word `error`."""
+    """A card's texts in both languages, by key; those of errors by `error` and their codes."""
     first, second = (texts(language, "shared", "errors", name) for language in LANGUAGES)
     pairs = {key: (text, second[key]) for key, text in first.items()}
     errors: dict[tuple[str, str], list[str]] = {}

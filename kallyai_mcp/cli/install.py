@@ -101,7 +101,7 @@ def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> N
 
 
 def _entry_to_add(client: Client, name: str, old: object, *, sandbox: bool) -> Entry:
-    """The entry that starts this program, with what a user may have set in the old one, such as `env`."""
+    """The entry that starts this program, with what a user has set in the old one, as `env`."""
     entry = client.entry(name, *server_command(sandbox=sandbox))
     if isinstance(old, dict) and not old.keys().isdisjoint({"command", "cmd"}):
         return old | entry
@@ -193,7 +193,7 @@ def _replace(path: Path, text: str, client: Client) -> None:
 
 
 def _is_private_copy(path: Path) -> bool:
-    """Whether Windows gives this program a copy of a file, in a folder of the package that it came in."""
+    """Whether Windows gives this program its own copy of a file, in a package's folder."""
     is_named = "localcache" in str(path).lower()
     return not is_named and "localcache" in os.path.realpath(path).lower()
 
@@ -201,7 +201,8 @@ def _is_private_copy(path: Path) -> bool:
 def _edited(client: Client, text: str, name: str, entry: Entry | None) -> str | None:
     """A JSON text with this entry first in the table, or without it for None. All other characters stay as they are.
 
-    None if that is not simple: the file is no JSON, it has comments or a name twice, or the table is something else.
+    None if that is not simple: the file is no JSON, it has comments or a name twice, or the table
+    is something else.
     """
     if client.format != "json":
         return None

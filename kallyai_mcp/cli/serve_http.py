@@ -217,7 +217,7 @@ def check_access(settings: Settings, host: str | None) -> None:
 
 
 def _what_lets_others_in(settings: Settings, host: str | None) -> list[str]:
-    """The address and the settings by which others than programs on this machine reach the server."""
+    """The address and the settings that let others reach the server."""
     address = [] if is_loopback(host) else [host or "Its address"]
     if settings.mcp_token is not None:
         return address

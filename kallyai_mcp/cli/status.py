@@ -54,7 +54,7 @@ async def _audit(app_context: AppContext) -> Shown:
 
 
 def _line_of(entry: Mapping[str, Any]) -> str:
-    """One entry of the audit trail: when, which number, how it ended, who asked, how the user agreed, and the rest."""
+    """An entry of the audit trail: when, the number, the end, who asked, how the user agreed."""
     parts = [f"{entry['at']:%Y-%m-%d %H:%M}Z", entry["number"], one_line(entry["outcome"])]
     if entry["asked_by"]:
         parts.append(f"asked by {one_line(entry['asked_by'])}")

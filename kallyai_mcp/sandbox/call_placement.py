@@ -120,7 +120,7 @@ def _check_allowed(scenario: Scenario, number: str, usage: quota.Usage) -> None:
 
 
 def _seconds(result: SimulatedCall, scenario: Scenario, speed: float) -> float:
-    """How long a call lasts by the clock. A person who plays the callee has real time to pick up."""
+    """How long a call lasts by the clock; a person who plays the callee has real time."""
     if scenario.seconds is not None:
         return scenario.seconds
     return result.duration_seconds if scenario.does == "is_played" else result.duration_seconds / speed

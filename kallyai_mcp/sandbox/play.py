@@ -138,7 +138,7 @@ def _step(sandbox: Sandbox, call_id: str, turn: Turn | None) -> CallToPlay:
 
 
 def _needed_state(turn: Turn | None, state: State) -> State:
-    """The state in which a call can take a step; one that nobody has picked up can be declined, too."""
+    """The state in which a call can take a step. An incoming call can be declined, too."""
     if turn is None:
         return "incoming"
     declines = turn.does == "hangs_up" and state == "incoming"

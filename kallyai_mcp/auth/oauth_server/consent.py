@@ -166,7 +166,7 @@ class Consent:
 
 
 def _destination(redirect_uri: str) -> tuple[str, str]:
-    """Where a redirect URI leads: `app`, `here`, or `web`, and the scheme or the host that a user sees."""
+    """Where a redirect URI leads (`app`, `here`, or `web`), and the scheme or host to show."""
     parts = urlsplit(redirect_uri)
     if parts.scheme not in ("http", "https"):
         return "app", f"{parts.scheme}:"
@@ -174,7 +174,7 @@ def _destination(redirect_uri: str) -> tuple[str, str]:
 
 
 def _origin(flow: Mapping[str, Any]) -> str:
-    """What is known of a client's name: a web site publishes it, nobody has checked it, or there is none."""
+    """What is known of a client's name: a web site has it, nobody checked it, or none."""
     if flow["publisher"]:
         return "published"
     return "unchecked" if flow["name"] else ""

@@ -84,7 +84,10 @@ class ScopeMiddleware:
 
 
 def _needed_for_resource(uri: str) -> Collection[str]:
-    """What a parser could take for a transcript's URI counts as one, and any unknown URI as a call's."""
+    """The scopes for a URI.
+
+    What a parser could take for a transcript's counts as one, and any unknown one as a call's.
+    """
     plain = unquote(uri).casefold()
     if plain.startswith(("ui://", "skill://")):  # cards and skills, which have no data of an account
         return ()

@@ -1,4 +1,4 @@
-"""What clients and browsers keep for us: JSON that is encrypted and authenticated, with a purpose and an end."""
+"""What clients and browsers keep for us: sealed JSON, with a purpose and an end."""
 
 import hmac
 import json

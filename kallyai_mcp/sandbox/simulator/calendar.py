@@ -41,7 +41,7 @@ def ics(event: Event, *, call_id: str, now: datetime) -> str:
 
 
 def _needs_utc(moment: datetime | date) -> bool:
-    """Whether a local time is the second of two equal ones: in RFC 5545 such a time means the first occurrence."""
+    """Whether a local time is the second of two equal ones. RFC 5545 means the first one."""
     return isinstance(moment, datetime) and moment.fold == 1
 
 

@@ -43,7 +43,7 @@ class CallContext:
         return sentences
 
     def _purpose(self) -> list[str]:
-        """Return why the assistant calls, in sentences; a task that is a question follows the opening."""
+        """Return why the assistant calls; a task that is a question follows the opening."""
         kind = self.request.kind
         if kind == "task":
             return self._task()
@@ -94,7 +94,7 @@ class CallContext:
         return _counted(book, f"{what}.party", self.request.party)
 
     def about_new(self, book: Phrasebook, key: str) -> str:
-        """Return a phrase about the booking that is asked for: that of `KEY.undated` without a day."""
+        """Return a phrase about the wanted booking: that of `KEY.undated` without a day."""
         thing = self.thing(book)
         place = self.place(book)
         asked = self.request.asked

@@ -87,7 +87,7 @@ class Caller:
                 return [self._say("go_on")]
 
     def _ask(self) -> list[str]:
-        """The assistant's first turn. What there is to note waits for a booking until the callee asks for it."""
+        """The assistant's first turn. For a booking, the callee asks for what there is to note."""
         self._has_asked = True
         sentences = self._context.opening()
         if self._context.request.kind != "booking":
@@ -99,7 +99,7 @@ class Caller:
         return [*sentences, *first]
 
     def _is_answer(self, turn: Turn) -> bool:
-        """Whether a turn answers a question; agreement to a day or time is about the request, whatever was asked."""
+        """Whether a turn answers a question. Agreement to a day or time is about the request."""
         has_slot = turn.names_slot or self._accepted is not None
         books = turn.does == "agrees" and has_slot
         return turn.does in _ANSWERS and not books

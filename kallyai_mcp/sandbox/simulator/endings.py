@@ -40,7 +40,7 @@ def incomplete(context: CallContext, greeting: str) -> Ending | None:
 
 
 def _voicemail(context: CallContext) -> Ending:
-    """The ending of a call in which the assistant leaves a message: everything that it would have said."""
+    """The ending of a call with a message: everything that the assistant would have said."""
     request = context.request
     spoken = context.spoken
     written = context.written
@@ -70,7 +70,7 @@ def ending_of(context: CallContext, caller: Caller) -> Ending:
 
 
 def _questions(context: CallContext, caller: Caller) -> list[str]:
-    """Return a sentence for each question: what the callee answered, or that it was not asked or not answered."""
+    """Return a sentence for each question: the callee's answer, or that there is none."""
     written = context.written
     place = context.place(written)
     answered = [
@@ -92,8 +92,8 @@ def _offer(context: CallContext, caller: Caller) -> list[str]:
     return []
 
 
-def _told(context: CallContext, caller: Caller) -> list[str]:
-    """Return what the callee was told, and that it gave orders which the assistant did not follow."""
+def _passed_on(context: CallContext, caller: Caller) -> list[str]:
+    """Return what the callee was told, and that it gave orders."""
     written = context.written
     sentences = []
     details = context.details(written)
@@ -121,7 +121,7 @@ def _not_booked(context: CallContext, caller: Caller) -> Ending:
 
 
 def _answered(context: CallContext, caller: Caller) -> Ending:
-    """The ending of a call that booked nothing: the callee's answer, unless the questions, which follow, have it."""
+    """The ending of a call that booked nothing: the answer, unless the questions have it."""
     answers = {words for _, words in caller.answers}
     if not caller.words or answers == {caller.words}:
         return Ending("success", "", "")
@@ -189,7 +189,7 @@ def _remarks(context: CallContext, slot: Slot) -> list[str]:
 
 
 def _taken(context: CallContext, asked: Slot, slot: Slot) -> str:
-    """The time asked for, in words, when another one was agreed; the time alone if the day is the same."""
+    """The time asked for, in words, when another one was agreed."""
     if asked.at is None or slot.day != asked.day:
         return context.written.moment(asked)
     return context.written.time(asked.at)

@@ -1,12 +1,16 @@
 """The additional instructions of a submission: what each of them means for the call.
 
 - One that ends with a question mark is a question.
-- One that names the `call_id` of an earlier call, anywhere in the text, is about the booking that this call left.
+- One that names the `call_id` of an earlier call, anywhere in the text, is about the booking that
+  this call left.
 - `Departure: 2026-11-30.` or `Salida: 2026-11-30.` is when the guests of a hotel leave.
-- `KEEPS_TIME` says that no other day or time may be agreed to. `ONLY_ASKS` says that nothing may be agreed to.
-- `If that time is taken, agree to one of these: 10:00-12:00, 15:00` (`Si esa hora no está libre, acepta una de estas:`)
-  allows these times on the day asked for, and no others.
-- Every other one is a wish that the callee is told, unless it begins as a limit does: "Do not", "Never", "Only", "If".
+- `KEEPS_TIME` says that no other day or time may be agreed to. `ONLY_ASKS` says that nothing may
+  be agreed to.
+- `If that time is taken, agree to one of these: 10:00-12:00, 15:00`
+  (`Si esa hora no está libre, acepta una de estas:`) allows these times on
+  the day asked for, and no others.
+- Every other one is a wish that the callee is told, unless it begins as a limit does: "Do not",
+  "Never", "Only", "If".
 """
 
 import re
@@ -23,7 +27,7 @@ KEEPS_TIME: Final = frozenset(
         "No aceptes un día ni una hora distintos de los pedidos.",
     }
 )
-"""The instruction that forbids another day or time. Without it, the assistant agrees to the closest one."""
+"""Forbids another day or time. Without it, the assistant agrees to the closest one."""
 
 ONLY_ASKS: Final = frozenset(
     {
@@ -85,7 +89,7 @@ class Instructions:
 
     @property
     def departure(self) -> date | None:
-        """The day of departure; None if no instruction names one, or the first names a day that does not exist."""
+        """The day of departure; None without one, or if there is no such day."""
         named = next(filter(None, map(_DEPARTURE.fullmatch, self.texts)), None)
         if named is not None:
             with suppress(ValueError):
@@ -123,7 +127,7 @@ def is_question(text: str) -> bool:
 
 
 def says_cancel(text: str) -> bool:
-    """Whether a text tells the assistant to cancel something: a part of the sentence does, without a "not"."""
+    """Whether a part of a text tells the assistant to cancel something, without a "not"."""
     return any(map(_cancels, _PART_OF_SENTENCE.split(text)))
 
 
@@ -133,7 +137,7 @@ def _cancels(part: str) -> bool:
 
 
 def _is_more_than_wish(text: str) -> bool:
-    """Whether an instruction is more than a wish: a question, a reference, a departure, or a limit."""
+    """Whether an instruction is a question, a reference, a departure, or a limit."""
     if is_question(text):
         return True
     tests = (_CALL_ID.search, _DEPARTURE.fullmatch, _LIMIT.match)

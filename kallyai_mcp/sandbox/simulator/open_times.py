@@ -1,4 +1,4 @@
-"""The times that a callee names for a request: where it leaves the time open, or in place of the one asked for."""
+"""The times that a callee names: where a request leaves it open, or in place of its own."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -22,7 +22,7 @@ _PARTS_OF_DAY: Final = (
 
 
 def usual(request: Request, day: date, now: datetime) -> Slot:
-    """Return what the callee proposes for a day without a time; the next day if it is too late on this one."""
+    """Return what the callee proposes for a day; the next day if it is too late on this one."""
     if request.is_stay:
         return Slot(day, None)
     at = request.at or _preferred(request.preference or "") or _USUAL[request.category]
@@ -32,7 +32,7 @@ def usual(request: Request, day: date, now: datetime) -> Slot:
 
 
 def alternative(request: Request, now: datetime) -> Slot:
-    """Return what the callee offers in place of the time asked for: an hour and a half later, else the next day."""
+    """Return what the callee offers instead: an hour and a half later, else the next day."""
     if request.asked is None:
         return usual(request, now.date() + timedelta(days=1), now)
     day, at = request.asked
@@ -43,12 +43,12 @@ def alternative(request: Request, now: datetime) -> Slot:
 
 
 def _preferred(preference: str) -> time | None:
-    """Return the time that a preference names, such as "after 5pm" or "morning"; None for other words."""
+    """The time that a preference names ("after 5pm", "morning"); None for other words."""
     return _clock_time(preference) or _part_of_day(preference)
 
 
 def _clock_time(words: str) -> time | None:
-    """The first number in some words as a time; None if there is none, or no day has such a time."""
+    """The first number in some words as a time; None if no day has such a time."""
     found = _CLOCK.search(words)
     if found is None:
         return None

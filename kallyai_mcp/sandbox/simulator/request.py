@@ -1,10 +1,10 @@
-"""What a call is for. The fields of a submission decide it, and its `instructions`; nothing else does.
+"""What a call is for: the fields of a submission and its `instructions` decide it, and nothing else.
 
-- A task or an instruction that ends with a question mark is asked in a turn of its own, the task first, and the
-  callee's next turn is the answer.
-- An instruction that names an earlier call refers to the booking that this call left: a date or time moves it. Without
-  either, a task or a wish that says "cancel" cancels it, and any other leaves it as it is. What is not given, such as
-  the number of people, stays as it was.
+- A task or an instruction that ends with a question mark is asked in a turn of its own, the task
+  first, and the callee's next turn is the answer.
+- An instruction that names an earlier call refers to the booking that this call left: a date or
+  time moves it. Without either, a task or a wish that says "cancel" cancels it, and any other leaves
+  it as it is. What is not given, such as the number of people, stays as it was.
 - The assistant agrees to another time that the callee offers, unless an instruction forbids it.
 """
 
@@ -60,7 +60,7 @@ class Request:
 
     @property
     def booked_name(self) -> str | None:
-        """The name under which the callee finds the booking; that of the earlier one, if it has one."""
+        """The name under which the callee finds the booking: that of the earlier one first."""
         earlier = self.earlier.name if self.earlier is not None else None
         return earlier or self.name
 
@@ -69,7 +69,7 @@ class Request:
         return slot.at is None and not self.is_stay
 
     def allows(self, slot: Slot) -> bool:
-        """Whether the assistant may agree to a day and time: it was asked for, was left open, or others are allowed."""
+        """Whether the assistant may agree to a day and time."""
         return not self.keeps_time or self._is_as_asked(slot) or self._is_other_time(slot)
 
     def _is_as_asked(self, slot: Slot) -> bool:
@@ -101,7 +101,8 @@ def parse_request(
 ) -> Request:
     """Return what the call is for; `validation.check` has accepted the submission.
 
-    `ignores_instructions`: the assistant agrees to what is forbidden. `is_booked`: the callee will name a day or time.
+    `ignores_instructions`: the assistant agrees to what is forbidden. `is_booked`: the callee will
+    name a day or time.
     """
     instructions = Instructions.read(submission.additional_instructions or ())
     description = _description(submission.task_description)
@@ -137,7 +138,7 @@ def parse_request(
 
 
 def _description(task: str) -> str:
-    """The task on one line, without its last period; a task of nothing but periods stays as it is."""
+    """The task on one line, without its last period; a task of periods alone stays."""
     return " ".join(task.split()).rstrip(".") or task
 
 
@@ -194,7 +195,7 @@ def _time_of(submission: Submission) -> time | None:
 def _departure(
     category: TaskCategory, instructions: Instructions, earlier: Booking | None, asked: Slot | None
 ) -> date | None:
-    """The day on which guests leave: as an instruction says, else after as many nights as before."""
+    """When guests leave: as an instruction says, else after as many nights as before."""
     if category is TaskCategory.HOTEL and instructions.departure is not None:
         return instructions.departure
     stay = earlier.stay if earlier is not None else None
