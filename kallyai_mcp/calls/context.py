@@ -22,7 +22,7 @@ _TOLERANCE = 5.0
 """Times that differ by less than this many seconds count as equal, because a `Date` is not more exact."""
 
 _JUMP = 120.0
-"""The most seconds by which the wall clock may have been set since this process began, for calls to expire by it."""
+"""Calls expire by the wall clock only if it was set by at most this many seconds since this process began."""
 
 _NEVER = -math.inf
 

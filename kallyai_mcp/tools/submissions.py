@@ -134,10 +134,6 @@ def _has_expired(window: Schedule, submission: Submission, timezone: str, now: d
     return place_by is not None and now > place_by
 
 
-def _instructions_of(arguments: Mapping[str, Any]) -> list[str]:
-    """The instructions from validated arguments of make_call: the agent's own, and those of this module.
-
-
 def _instructions_of(arguments: CallArguments, changes: str) -> list[str]:
     """The instructions of a call: the agent's own, and those of this module; `changes` as in `submission_of`."""
     own = arguments.additional_instructions or []

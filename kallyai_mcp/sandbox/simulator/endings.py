@@ -63,7 +63,7 @@ def ending_of(context: CallContext, caller: Caller) -> Ending:
     if caller.result is None:
         return Ending("failed", written.say("done.hung_up"), written.say("next.again_soon"))
     ending = _booked(context, caller) if caller.result == "agreed" else _not_booked(context, caller)
-    notes = [*_questions(context, caller), *_offer(context, caller), *_told(context, caller)]
+    notes = [*_questions(context, caller), *_offer(context, caller), *_passed_on(context, caller)]
     highlights = " ".join(filter(None, [ending.highlights, *notes]))
     next_steps = ending.next_steps or written.say("next.answered", number=context.request.number)
     return replace(ending, highlights=highlights, next_steps=next_steps)
