@@ -142,8 +142,8 @@ def _description(task: str) -> str:
     return " ".join(task.split()).rstrip(".") or task
 
 
-def _kind_about_booking(submission: Submission, told: list[str]) -> Kind:
-    """What a call about an earlier booking is for; `told` are its task and the wishes."""
+def _kind_about_booking(submission: Submission, texts: list[str]) -> Kind:
+    """What a call about an earlier booking is for; `texts` are its task and the wishes."""
     if submission.appointment_date or submission.appointment_time:
         return "move"
     return "cancel" if any(map(says_cancel, told)) else "task"
