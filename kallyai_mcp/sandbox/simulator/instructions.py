@@ -84,8 +84,8 @@ class Instructions:
     @property
     def call_ids(self) -> tuple[str, ...]:
         """The ids of earlier calls, in lower case."""
-        told = filterfalse(is_question, self.texts)
-        return tuple(chain.from_iterable(_CALL_ID.findall(text.lower()) for text in told))
+        wishes = filterfalse(is_question, self.texts)
+        return tuple(chain.from_iterable(_CALL_ID.findall(text.lower()) for text in wishes))
 
     @property
     def departure(self) -> date | None:

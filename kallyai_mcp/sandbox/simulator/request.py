@@ -146,7 +146,7 @@ def _kind_about_booking(submission: Submission, texts: list[str]) -> Kind:
     """What a call about an earlier booking is for; `texts` are its task and the wishes."""
     if submission.appointment_date or submission.appointment_time:
         return "move"
-    return "cancel" if any(map(says_cancel, told)) else "task"
+    return "cancel" if any(map(says_cancel, texts)) else "task"
 
 
 def _kind_without_booking(submission: Submission, description: str, *, is_booked: bool) -> Kind:
