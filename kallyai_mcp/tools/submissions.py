@@ -106,8 +106,10 @@ def _schedule(
     if not_before is None:
         return app_context.calls.scheduled(None, retries)
     now = app_context.now()
-    window = app_context.calls.scheduled(not_before, 0)
-    has_expired = not_before < now and _has_expired(window, submission, timezone, now)
+    has_expired = False
+    if not_before < now:
+        window = app_context.calls.scheduled(not_before, 0)
+        has_expired = _has_expired(window, submission, timezone, now)
     wrong = _why_never_due(not_before, now, has_expired=has_expired)
     if wrong is None and is_past_appointment(submission, not_before, timezone):
         wrong = "is after the appointment that the call asks for"
