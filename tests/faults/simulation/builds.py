@@ -739,6 +739,7 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a canceled list goes on",
         Patch("calls.ledger.follow_up", "found is not None and found.stop_reason is None", "found is not None"),
+        _STOPPED_LIST_GOES_ON,
         tasks=(_candidates("no_answer", BOOKED),),
         asks=(Ask(0, waits=False, cancels_at=10),),
     ),
