@@ -70,6 +70,8 @@ class KillablePostgres(PostgresDatabase):
 
     async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
         """See `Database.write`; within `World.working`."""
+        if not self._world.overlaps:
+            return await super().write(work, account)
         number, loop = self._world.new_transaction(), asyncio.get_running_loop()
 
         def wait_for_turn() -> None:

@@ -55,14 +55,24 @@ class _Turn:
 class World:
     """The true time, for the service and for all processes.
 
-    The `seed` chooses which of several open transactions goes on. A statement takes up to `statement_seconds`.
+    The `seed` chooses which of several open transactions goes on. A statement takes up to
+    `statement_seconds`.
 
     Attributes:
+        overlaps: Whether transactions overlap; otherwise each is done as a whole.
         count_blocked: Returns how many transactions wait for a lock of another one.
     """
 
-    def __init__(self, begins: datetime = NOON, *, seed: int = 0, statement_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        begins: datetime = NOON,
+        *,
+        seed: int = 0,
+        overlaps: bool = True,
+        statement_seconds: float = 0.0,
+    ) -> None:
         self.elapsed = 0.0
+        self.overlaps = overlaps
         self.count_blocked: Callable[[], int] = lambda: 0
         self._begins = begins
         self._sleepers: dict[asyncio.Event, float] = {}
