@@ -22,7 +22,7 @@ _TOLERANCE = 5.0
 """Times that differ by less than this many seconds count as equal, because a `Date` is not more exact."""
 
 _JUMP = 120.0
-"""Calls expire by the wall clock only if it was set by at most this many seconds since this process began."""
+"""Calls expire by the ledger's clock only if it was set by at most so many seconds meanwhile."""
 
 _NEVER = -math.inf
 
@@ -62,7 +62,8 @@ class CallContext:
         self.account = account
         self.timing = timing
         self.clock = clock
-        self._since_start = Stopwatch(clock)
+        self._ledger_began: float | None = None
+        """What the ledger's clock showed at its first use, less `Clock.continuous` then."""
         self._date: tuple[datetime, Stopwatch] | None = None
         """The newest `Date` that counts, and the time since then."""
 
@@ -88,13 +89,23 @@ class CallContext:
         """The latest time that it certainly is, in seconds since the epoch; `now` is by the ledger's clock.
 
         A clock that is wrong for seconds must not end a call that is scheduled. So KallyAI's clock has to agree; if
-        that is not known, the machine's may not have been set.
+        that is not known, the ledger's may not have been set.
         """
+        was_set = self._was_set(now)
         known = self.time()
         if known is not None:
             return min(now, known.timestamp())
-        was_set = abs(self._since_start.drift()) > _JUMP
         return _NEVER if was_set else now
+
+    def _was_set(self, now: float) -> bool:
+        """Whether the ledger's clock, which shows `now`, was set since this process first used it.
+
+        With PostgreSQL, that is the clock of the database's machine.
+        """
+        began = now - self.clock.continuous()
+        if self._ledger_began is None:
+            self._ledger_began = began
+        return abs(began - self._ledger_began) > _JUMP
 
     async def until_written(
         self,
