@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -65,6 +65,7 @@ class CallList:
         passed: How many candidates the user has decided to pass, however their calls ended.
         stop_reason: Why it has stopped; None while it goes on.
         records: The records of its calls so far, in the order of the calls; none while it is not in the ledger.
+        unreadable: The numbers of candidates with a record that this version can't read.
     """
 
     account: AccountKey
@@ -80,6 +81,7 @@ class CallList:
     stop_reason: StopReason | None = None
     ended_at: datetime | None = None
     records: tuple[CallRecord, ...] = ()
+    unreadable: frozenset[str] = frozenset()
 
     @property
     def fingerprint(self) -> str:
@@ -92,7 +94,8 @@ class CallList:
         """The submissions of the candidates who were not called, as far as is known."""
         if self.stop_reason is StopReason.DONE:  # also one whose record can't be read
             return ()
-        return self.submissions[len(self.records) :]
+        called = {record.submission.respondent_phone for record in self.records} | self.unreadable
+        return tuple(one for one in self.submissions if one.respondent_phone not in called)
 
     @property
     def unread(self) -> int:
@@ -129,7 +132,10 @@ class CallList:
         * Otherwise the next candidate is called. After `NEEDS_DECISION`, `UNKNOWN`, and `ANSWERED`, the user has passed
           the last one: whatever becomes of that call stops the list no more. After `NEEDS_SIGN_IN` and `REFUSED` (only
           older versions left no record of what was refused), it still counts: somebody may have talked after all.
+        * While a record of it can't be read, it does not: that call may have reached somebody.
         """
+        if self.unreadable:
+            return False
         can_be_named = bool(self.records) and not self.is_calling  # by `continue_after`
         if can_be_named and (error := self.records[-1].error) is not None and error.code == "in_another_list":
             return False
@@ -182,6 +188,8 @@ class CallList:
         record = self.records[-1]
         if len(self.records) > self.passed and (reason := self._stop_reason_after(record)) is not None:
             return reason
+        if self.unreadable:
+            return StopReason.UNKNOWN
         return StopReason.DONE if len(self.records) == len(self.submissions) else None
 
     def _stop_reason_after(self, record: CallRecord) -> StopReason | None:
@@ -242,8 +250,15 @@ def to_row(call_list: CallList) -> dict[str, Any]:
     }
 
 
-def from_row(row: Mapping[str, Any], records: Iterable[CallRecord]) -> CallList:
-    """The list in a row that `to_row` wrote, with the records of its calls."""
+def from_row(
+    row: Mapping[str, Any],
+    records: Iterable[CallRecord],
+    unreadable: Collection[str] = (),
+) -> CallList:
+    """The list in a row that `to_row` wrote, with the records of its calls.
+
+    `unreadable` has the numbers of those that this version can't read.
+    """
     request: dict[str, Any] = json.loads(row["request"])
     asked_by, how, flags = request["consent"]
     submissions = tuple(Submission.model_validate(fields) for fields in request["submissions"])
@@ -263,6 +278,7 @@ def from_row(row: Mapping[str, Any], records: Iterable[CallRecord]) -> CallList:
         stop_reason=StopReason(row["why"]) if row["why"] else None,
         ended_at=moment_or_none(row["ended_at"]),
         records=tuple(filter(None, called)),
+        unreadable=frozenset(unreadable),
     )
     last = found.records[-1] if found.records else None
     is_expired = found.stop_reason is None and last is not None and last.state is CallState.EXPIRED

@@ -33,7 +33,10 @@ _ASK_ONLY = {
 }
 
 _NO_PART_OF_A_LIST = frozenset(
-    {"account", "list_id", "asked_at", "consent", "passed", "stop_reason", "ended_at", "records"}
+    {
+        *("account", "list_id", "asked_at", "consent"),
+        *("passed", "stop_reason", "ended_at", "records", "unreadable"),
+    }
 )
 """The fields of a list that a user's yes does not cover: whose it is, and how far it is."""
 

@@ -9,16 +9,15 @@ the records with its `plan_id`.
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls import call_lists
 from kallyai_mcp.calls.call_lists import LONGEST, PASSES, CallList, StopReason
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
+from kallyai_mcp.calls.ledger.list_rows import list_id_of, select_lists
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call
 from kallyai_mcp.calls.ledger.rows import (
     EXPIRED,
-    MINE,
     change,
     end,
     find,
@@ -243,7 +242,15 @@ def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_
         insert(tx, "call_lists", call_lists.to_row(call_list) | first)
     else:
         _written(tx, call_list)
+        _adopt_calls(tx, call_list)
     return _insert_next(tx, call_list, worker, id_), True
+
+
+def _adopt_calls(tx: Tx, call_list: CallList) -> None:
+    """Write down that the calls of an older version belong to a list that goes on."""
+    for record in call_list.records:
+        if record.plan_id is None:
+            change(tx, record.tracking_id, "TRUE", {"plan_id": call_list.list_id})
 
 
 def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> None:
@@ -310,14 +317,14 @@ def _insert_next(tx: Tx, call_list: CallList, worker: str = "", id_: str | None 
 
 def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
     """The account's list with this id; None when there is none."""
-    return next(iter(_select(tx, account, "list_id = :id", id=list_id)), None)
+    return next(iter(select_lists(tx, account, "list_id = :id", id=list_id)), None)
 
 
 def find_same_list(tx: Tx, requested: CallList) -> CallList | None:
     """The list that answers the request for `requested`: it goes on, waits for its user, or ended a short time ago."""
     newest_first = "fingerprint = :fingerprint ORDER BY CASE WHEN why IS NULL THEN 0 ELSE 1 END, asked_at DESC"
     timing = tx.timing
-    for call_list in _select(tx, requested.account, newest_first, fingerprint=requested.fingerprint):
+    for call_list in select_lists(tx, requested.account, newest_first, fingerprint=requested.fingerprint):
         seconds = timing.wait_for_user if call_list.waits_for_user else timing.repeat_after
         is_over = call_list.ended_at is not None and call_list.ended_at.timestamp() <= tx.now - seconds
         told_before = moment(tx.now - timing.repeat_after_delivery)
@@ -329,7 +336,8 @@ def find_same_list(tx: Tx, requested: CallList) -> CallList | None:
 def find_list_of(tx: Tx, requested: CallList, call_id: str) -> CallList | None:
     """The list like `requested` with the call of this `call_id` or `tracking_id`; None when there is none."""
     record = find(tx, requested.account, call_id)
-    found = find_list(tx, record.account, record.plan_id) if record is not None and record.plan_id is not None else None
+    list_id = list_id_of(tx, record) if record is not None else None
+    found = find_list(tx, requested.account, list_id) if list_id is not None else None
     return found if found is not None and found.fingerprint == requested.fingerprint else None
 
 
@@ -338,8 +346,8 @@ def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
 
     A list whose last call is in progress goes on.
     """
-    recent = _select(tx, account, "ended_at IS NULL")  # apart, so that SQLite uses an index for each
-    recent += _select(tx, account, "ended_at > :since", since=tx.now - tx.timing.wait_for_user)
+    recent = select_lists(tx, account, "ended_at IS NULL")  # apart, so that SQLite uses an index for each
+    recent += select_lists(tx, account, "ended_at > :since", since=tx.now - tx.timing.wait_for_user)
     unfinished = [each for each in recent if each.is_open or each.waits_for_user]
     return sorted(unfinished, key=lambda each: each.asked_at, reverse=True)
 
@@ -353,23 +361,6 @@ def _open_list_of(tx: Tx, record: CallRecord) -> CallList | None:
     """The list that has this record; None when there is none, or it has stopped."""
     found = find_list(tx, record.account, record.plan_id) if record.plan_id is not None else None
     return found if found is not None and found.stop_reason is None else None
-
-
-def _select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallList]:
-    """The account's lists that meet a condition, with the records of their calls."""
-    rows = tx.rows(f"SELECT * FROM call_lists WHERE {MINE} AND {condition}", **account.columns, **values)
-    return [call_lists.from_row(row, _calls_of(tx, account, row["list_id"])) for row in rows]
-
-
-def _calls_of(tx: Tx, account: AccountKey, list_id: str) -> list[CallRecord]:
-    """The records of a list's calls, also those that a process of an older version has made.
-
-    Before a call had a `plan_id`, a table of its own said which list it belonged to.
-    """
-    ours = select(tx, account, "plan_id = :list", list=list_id)
-    of_older = "SELECT tracking_id FROM call_list_calls WHERE list_id = :list"
-    theirs = select(tx, account, f"plan_id IS NULL AND tracking_id IN ({of_older})", list=list_id)
-    return ours + theirs
 
 
 def _without_last(tx: Tx, call_list: CallList) -> CallList:

@@ -28,6 +28,8 @@ _SAY = {
     "in_progress": "In progress: {party}, {number} of {count}. It continues without you; do not call them yourself.",
     "done": "Done: {called} called.",
     "unread": "Done: all {count} were called. What became of {unread} of these calls can't be read here: list_calls.",
+    "unreadable": "What became of the call can't be read here: {parties}.",
+    "stopped_unreadable": "Stopped: how a call ended can't be read here: list_calls.",
     "found": "{state}: {party}. {doubt}Nobody else is called.",
     "decide": "Decide first: {party}, {state}. {doubt}",
     "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
@@ -67,6 +69,7 @@ def call_list(
         *(f"{number}. {_row(view, reader)}" for number, view in enumerate(views, 1)),
         NOT_LOOKED_UP if any(view.is_calendar_unread for view in views) else "",
         _offer_not_accepted(found, views),
+        _unreadable(found),
         _not_called(found),
         _next_step(found, last, reader),
     ]
@@ -135,6 +138,8 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
             return _SAY["canceled"]
     if last is None or found.was_refused or found.stop_reason in _NOT_PLACED:
         return f"Stopped: {_why(found, usage, reader)}"
+    if found.unreadable and found.stop_reason is StopReason.UNKNOWN:
+        return _SAY["stopped_unreadable"]
     return _stopped_after(last, found.stop_reason)
 
 
@@ -181,6 +186,14 @@ def _retry_at(found: CallList, reader: Reader) -> str:
         return "later"
     left = retry_after - (reader.now - last.ended_at).total_seconds()
     return f"in {duration(max(60.0, left))}" if left > 0 else "later"
+
+
+def _unreadable(found: CallList) -> str:
+    """Whose calls this version can't read; "" for nobody's."""
+    theirs = [one for one in found.submissions if one.respondent_phone in found.unreadable]
+    if not theirs:
+        return ""
+    return _SAY["unreadable"].format(parties="; ".join(map(party_of, theirs)))
 
 
 def _not_called(found: CallList) -> str:
