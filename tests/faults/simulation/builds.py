@@ -79,7 +79,8 @@ _NO_LOCK = (
     Patch("calls.ledger.postgres", '_check_lock(account, row["locks"])', "pass"),
 )
 _STOPPED_LIST_GOES_ON = Patch("calls.ledger.follow_up", "if _has_stopped_without(tx, record):", "if False:")
-_CANCELED_BY_THE_OTHER = Ask(0, waits=False, cancels_at=0.2, cancels_at_end_of=1, canceled_by=1)
+# A little before the end: it first looks for the call.
+_CANCELED_BY_THE_OTHER = Ask(0, waits=False, cancels_at=-0.6, cancels_at_end_of=1, canceled_by=1)
 _NOBODY_RUNS = (Event(100, "is killed"), Event(100, "is killed", process=1))
 
 

@@ -320,7 +320,7 @@ def sometimes_canceled(rng: random.Random, ask: Ask, *, calls: int, is_shared: b
     """
     if rng.random() > (_CANCELED_WHERE_SHARED if is_shared else _CANCELED):
         return ask
-    after = rng.choice((*(rng.uniform(-0.2, 0.8) for _ in range(3)), rng.uniform(-3, 3), rng.uniform(-30, 90)))
+    after = rng.choice((*(rng.uniform(-1.2, 0.3) for _ in range(3)), rng.uniform(-3, 3), rng.uniform(-30, 90)))
     other = rng.choice((1, 1, 1, 0)) if is_shared else None
     return replace(ask, cancels_at=after, cancels_at_end_of=rng.randint(1, calls), canceled_by=other)
 
