@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the simulation imports this before it breaks the ledger
 
 Result = TypeVar("Result")
 
-LIMIT = 120
+LIMIT = 600
 """Real seconds until something that should have happened counts as hung."""
 
 
