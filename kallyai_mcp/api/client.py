@@ -105,15 +105,13 @@ class KallyAI:
         timezone: str | None = None,
         session_id: str | None = None,
         idempotency_key: str | None = None,
-        before_send: Callable[[], Awaitable[None]] | None = None,
-        before_write: Callable[[], None] | None = None,
+        last_check: Callable[[], Awaitable[None]] | None = None,
     ) -> Call:
         """Place a phone call and wait until it has ended, for minutes: at most `CALL_SECONDS` ("Create Call").
 
         `timezone` is the IANA name of the time zone of dates and times. The service places one call for each
-        `idempotency_key`, a UUID. `before_send` is awaited each time when the request has its token. `before_write` is
-        called when there is also a connection, just before the first byte: to connect may take long, or the machine may
-        have been suspended. If one of them raises an error, nothing is sent.
+        `idempotency_key`, a UUID. `last_check` is awaited each time when the request has its token and a
+        connection, just before the first byte. If it raises an error, nothing is sent.
 
         Raises:
             UnreadableResponseError: The call was placed, but the response has no `call_id`, or is about a call to
@@ -126,7 +124,7 @@ class KallyAI:
         if idempotency_key is not None:
             request.headers["Idempotency-Key"] = idempotency_key
         request.seconds = CALL_SECONDS
-        response = await self._send_signed(request, before_send=before_send, before_write=before_write)
+        response = await self._send_signed(request, last_check=last_check)
         return read_call(response, number=submission.respondent_phone)
 
     async def list_calls(self, limit: int = 50, offset: int = 0) -> CallPage:
@@ -228,31 +226,27 @@ class KallyAI:
         self,
         request: ApiRequest,
         *,
-        before_send: Callable[[], Awaitable[None]] | None = None,
-        before_write: Callable[[], None] | None = None,
+        last_check: Callable[[], Awaitable[None]] | None = None,
     ) -> ApiResponse:
         """Send a request with the token. After a 401, renew the token and send the request once more.
 
         This is safe for a POST too, because a 401 says that the service did not act on it. Neither did it after
-        `NotSignedInError`, and `NotConnectedError` for a renewal that failed. The checks are those of `create_call`.
+        `NotSignedInError`, and `NotConnectedError` for a renewal that failed. `last_check` is as for `create_call`.
         """
         if self._tokens is None:
             raise NotSignedInError("This client has no sign-in")
         tokens = self._tokens
 
         async def send_with(token: str) -> ApiResponse:
-            async def last_check() -> None:
+            async def check_all() -> None:
                 if await _checked(tokens.access_token()) != token:
                     raise NotConnectedError("The sign-in changed just before the request was sent; nothing was sent")
-                if before_write is not None:
-                    before_write()
+                if last_check is not None:
+                    await last_check()
 
             request.headers["Authorization"] = f"Bearer {token}"
             request.secrets = (token,)
-            if before_send is None:
-                return await self._transport.send(request)
-            await before_send()
-            return await self._transport.send(request, last_check)
+            return await self._transport.send(request, check_all if last_check is not None else None)
 
         token = await _checked(tokens.access_token())
         response = await send_with(token)

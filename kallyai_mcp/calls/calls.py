@@ -4,7 +4,7 @@ It reads calls from the ledger, so every process knows about every call.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.earlier_call import EarlierCalls
 from kallyai_mcp.calls.ledger import follow_up, progress, reservation, rows
-from kallyai_mcp.calls.ledger.base import LeaseLostError, LedgerUnavailableError, LookFirstError
+from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, LookFirstError
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, new_tracking_id
 from kallyai_mcp.calls.schedule import Schedule, bounded
@@ -67,10 +67,10 @@ class Calls(Worker):
             # because the machine may be suspended meanwhile.
             is_form = consent is not None and consent.how == "form"
             since = Stopwatch(self.clock) if is_form else request.arrived
-            reserve = partial(self._reserved, new, request, consent)
+            reserve = partial(self._reservation(new, request), consent=consent)
             while True:
                 try:
-                    record = await self._started(new, since, partial(reserve, earlier.looked_at))
+                    record = await self._started(new, since, partial(reserve, looked_at=earlier.looked_at))
                     break
                 except LookFirstError as first:
                     await earlier.look_at(first.record)
@@ -78,30 +78,16 @@ class Calls(Worker):
             self._wake.set()  # it may be due soon
         if record.tracking_id != earlier.looked_at:  # else KallyAI was just asked about it
             record = await self._looked_again(record)
-        return self.as_known(record)
-
-    async def _started(
-        self, new: CallRecord, since: Stopwatch, reserve: Callable[[], Awaitable[CallRecord]]
-    ) -> CallRecord:
-        """Reserve `new`, and start it if it is due now; its time runs `since` the request."""
-        with self.reserving(new.account, new.tracking_id):
-            record = await reserve()
-            is_due = record.is_new and record.is_active
-            if is_due and not self.start(replace(record, is_new=False), since):
-                await self.context.ledger.write(record.account, progress.mark_not_sent, record)
         return record
 
-    async def _reserved(
-        self, new: CallRecord, request: CallRequest, consent: Consent | None, looked_at: str | None
-    ) -> CallRecord:
-        """Reserve a call for this worker; results and errors as in `reserve`."""
-        for checks in (False, True):
-            new = replace(new, worker=await self.leased_name(checks=checks))
-            with suppress(LeaseLostError):
-                reserve = partial(self._reservation(new, request), looked_at=looked_at)
-                write = self.context.ledger.write
-                return await write(new.account, reserve, new, consent=consent, service_time=self.context.time)
-        raise LedgerUnavailableError("This process lost its lock on the records of its calls.")
+    async def _started(self, new: CallRecord, since: Stopwatch, reserve: "partial[CallRecord]") -> CallRecord:
+        """Reserve `new`, and start it if it is due now; its time runs `since` the request."""
+        with self.reserving(new.account, new.tracking_id):
+            new = replace(new, worker=await self.leased_name())
+            record = await self.context.ledger.write(new.account, reserve, new)
+            if record.is_new and record.is_active:
+                self.start(replace(record, is_new=False), since)
+        return record
 
     def _reservation(self, new: CallRecord, request: CallRequest) -> "partial[CallRecord]":
         delivered = self.delivery.last_delivered(new)
@@ -113,7 +99,7 @@ class Calls(Worker):
         KallyAI is asked once more when it may say more about the call (`CallRecord.may_change`).
         """
         record = await self.context.ledger.read(rows.find, await self.account_of_request(), id_)
-        return self.as_known(await self._looked_again(record)) if record is not None else None
+        return await self._looked_again(record) if record is not None else None
 
     async def wait(self, record: CallRecord, seconds: float) -> CallRecord:
         """Wait until a call has ended, at most `seconds`; returns the record as it was read last.
@@ -133,7 +119,10 @@ class Calls(Worker):
                     with suppress(LedgerUnavailableError):  # it is read again later
                         news = await self.context.ledger.read(rows.find, found.account, found.tracking_id)
                 found = news or found
-        return replace(self.as_known(found), is_new=record.is_new, last_call=record.last_call)
+        run = self._runs.get(found.tracking_id)
+        if run is not None:  # the wait ended before the call did
+            found = run.record
+        return replace(found, is_new=record.is_new, last_call=record.last_call)
 
     def scheduled(self, not_before: datetime | None, retries: int) -> Schedule:
         """The schedule of a call that is due at `not_before` (aware; None for at once)."""
@@ -185,7 +174,7 @@ class Calls(Worker):
         """Cancel a call; an attempt whose request has left goes on, and is the last one. Returns it as it is then."""
         await self.context.ledger.write(record.account, progress.cancel, record.account, record.tracking_id)
         found = await self.context.ledger.read(rows.find, record.account, record.tracking_id)
-        return self.as_known(found or record)
+        return found or record
 
     async def cancel_list(self, found: CallList) -> CallList:
         """Stop a list for good, and cancel its next call if that was not sent; returns it as it is then."""

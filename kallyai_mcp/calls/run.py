@@ -38,8 +38,8 @@ _log = logging.getLogger(__name__)
 _LISTED_BEFORE = 3.0
 """The most seconds from the look into the service's list to the request that relies on it."""
 
-_JUST_RESERVED = 1.0
-"""The most seconds since its reservation for which a record counts as `sent` without being marked again."""
+_FROM_CONNECTION = 5.0
+"""The most seconds from the connection to the first byte: the write of `sent`, and the look at the account."""
 
 _DATE_WITHIN = 1.0
 """The most seconds for which the request for a call waits for the service's time."""
@@ -75,31 +75,15 @@ class Run:
         self._since_sent: Stopwatch | None = None  # since the newest request left; None if that placed no call
         self._since_first_sent: Stopwatch | None = None  # since the first one left
         self._resend_window: tuple[Stopwatch, float] | None = None  # how long the key may be sent again, and since when
-        self._why_not_sent_yet: KallyAIError | None = None  # no connection, or a limit
         self._unwritten: Call | None = None  # the answer, until it is in the ledger
-
-    def as_known(self, record: CallRecord) -> CallRecord:
-        """`record` of this call, as `reserved` until a request may have left, with the reason if it was put off.
-
-        The ledger says `sent` before there is a connection, and `record` may have been read before the request left.
-        """
-        if self._since_reserved is None or not record.is_active:
-            return record
-        record = replace(record, error=self._why_not_sent_yet)
-        if self._since_sent is None and self.record.response_lost_at is None:
-            return replace(record, state=CallState.RESERVED, sent_at=None)
-        return replace(record, state=CallState.SENT, sent_at=record.sent_at or self.record.sent_at)
 
     async def place(self) -> None:
         """Place the call, and run it to its end."""
         try:
             await self._place()
         except anyio.get_cancelled_exc_class():
-            # The server ends. If the record stayed `sent`, the next server would search for a call that isn't there.
             with CancelScope(shield=True), move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
-                if self._since_sent is None:
-                    await self._ledger.write(self.record.account, progress.mark_not_sent, self.record)
-                elif self._unwritten is not None:
+                if self._unwritten is not None:  # the server ends
                     bind = partial(progress.bind_call, proven=True)
                     await self._ledger.write(self.record.account, bind, self.record, self._unwritten)
             raise
@@ -146,14 +130,12 @@ class Run:
             self._since_sent = None
             tries += 1
             pause = error.retry_after if error.retry_after is not None else next(waits)
-            self._why_not_sent_yet = error if isinstance(error, NotConnectedError | RateLimitedError) else None
-            is_last = self._why_not_sent_yet is None or tries >= most or pause > self._timing.longest_pause
+            may_pass = isinstance(error, NotConnectedError | RateLimitedError)
+            is_last = not may_pass or tries >= most or pause > self._timing.longest_pause
             if is_last:
                 continue
-            if self.record.response_lost_at is None:  # so that another process can cancel the call meanwhile
-                self.record = replace(self.record, state=CallState.RESERVED, sent_at=None, clock_offset=None)
-                with suppress(LedgerUnavailableError):
-                    await self._ledger.write(self.record.account, progress.mark_not_sent, self.record)
+            with suppress(LedgerUnavailableError):  # users learn only later why it waits
+                self.record = await self._ledger.write(self.record.account, progress.note_delay, self.record, error)
             await self._clock.sleep(pause)
 
     async def _settle_limited(self, error: KallyAIError) -> bool:
@@ -181,7 +163,7 @@ class Run:
 
     async def _settle_lost(self, error: KallyAIError) -> None:
         """After a lost response, look for the call, send its request again if that is soon, and search for the call."""
-        is_first, self._why_not_sent_yet = self._resend_window is None, None
+        is_first = self._resend_window is None
         if is_first and self._since_sent is not None:
             self._resend_window = self._since_sent, self._timing.resend_within
         await self._mark_response_lost()
@@ -201,14 +183,14 @@ class Run:
         with suppress(KallyAIError), self._clock.move_on_after(_DATE_WITHIN):
             await self._context.learn_time(record.account)
         try:
+            await self._context.check_account(record.account)
             with self._context.api() as api:
                 call = await api.create_call(
                     record.submission,
                     timezone=record.timezone,
                     session_id=record.session_id,
                     idempotency_key=record.idempotency_key,
-                    before_send=self._check,
-                    before_write=self._before_write,
+                    last_check=self._last_check,
                 )
         except KallyAIError as error:
             return error
@@ -229,22 +211,29 @@ class Run:
             await self._run_on(call)
         return None
 
-    async def _check(self) -> None:
-        """Write down that the request leaves; raises `KallyAIError` when it must not. It has its token already."""
+    async def _last_check(self) -> None:
+        """Write down that the request leaves; raises `KallyAIError` when it must not. It has a token and a connection.
+
+        The time is looked at once more at the end: the write may have taken long, or the machine was suspended.
+        """
+        since_connected = Stopwatch(self._clock)
         if self._is_late():
             # The API client calls this a second time after a 401, with a new token.
             raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
-        is_marked = self.record.state is CallState.SENT and self.record.response_lost_at is None
-        if not is_marked or self._since_reserved is None or self._since_reserved.longest() > _JUST_RESERVED:
-            mark_sent = partial(progress.mark_sent, service_time=self._context.time)
+        mark_sent = partial(progress.mark_sent, service_time=self._context.time)
+        try:
             self.record = await self._ledger.write(self.record.account, mark_sent, self.record)
+        except LedgerUnavailableError as error:
+            raise KallyAIError(f"Nothing was sent: {error.message}", code="not_sent") from error
         await self._context.check_account(self.record.account)
+        self._check_time()
+        if since_connected.longest() > _FROM_CONNECTION:
+            raise KallyAIError("The last check of the request took too long, so it was not sent.", code="not_sent")
+        self._since_sent = Stopwatch(self._clock)
+        self._since_first_sent = self._since_first_sent or self._since_sent
 
-    def _before_write(self) -> None:
-        """Check the time, when there is a connection; raises `KallyAIError` (code `too_late`) when it is too late.
-
-        The machine may have been suspended since the write into the ledger, or it took long to connect.
-        """
+    def _check_time(self) -> None:
+        """Raise `KallyAIError` (code `too_late`) when it is too late for the request."""
         place_by, within = self.record.schedule.place_by, self._timing.send_within
         if place_by is not None:
             within = min(within, (place_by - self.record.placed_at).total_seconds())
@@ -252,8 +241,6 @@ class Run:
             raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
         if not self._may_be_sent_again():
             raise KallyAIError("The same request may not be sent so much later.", code="too_late")
-        self._since_sent = Stopwatch(self._clock)
-        self._since_first_sent = self._since_first_sent or self._since_sent
 
     def _is_late(self) -> bool:
         """Whether the request left so long ago that a refusal does not prove that no call was placed."""

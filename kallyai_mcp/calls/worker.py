@@ -99,17 +99,12 @@ class Worker:
                 self._in_background(partial(self._work_for, account))
         return account
 
-    async def leased_name(self, *, checks: bool = True) -> str:
-        """The name of this worker, which holds its lease; a new one when it has none.
-
-        It has no lease at first, and after the database was restarted. Without `checks`, the ledger is not asked
-        whether it still holds its lease.
-        """
+    async def leased_name(self) -> str:
+        """The name of this worker, which holds its lease; a new one at first, and after the database was restarted."""
         async with self._leasing:
-            if self._name is None or (
-                checks and not await self.context.ledger.read(lambda tx, name: tx.holds_lease(name), self._name)
-            ):
-                self._name = await self.context.ledger.database.take_lease()
+            database = self.context.ledger.database
+            if self._name is None or not database.has_lease():
+                self._name = await database.take_lease()
             return self._name
 
     @contextmanager
@@ -139,26 +134,20 @@ class Worker:
             raise
         self._reserving.discard(tracking_id)
 
-    def start(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> bool:
-        """Start to run a call to its end; returns False after this worker's end: the next one finds it in the ledger.
+    def start(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> None:
+        """Start to run a call to its end. `since_reserved` runs since before the reservation; None if its worker died.
 
-        A request that reserves a call is not canceled, so it may come here after that. `since_reserved` runs since
-        before the reservation; None for a call whose worker has died.
+        A request that reserves a call is not canceled, so it may come here after this worker's end. Then nothing was
+        sent, and the next worker finds the record in the ledger.
         """
         if not self._is_over:
             run = self._runs[record.tracking_id] = Run(record, self.context, since_reserved)
             self._tasks.start_soon(self._run, run, run.settle if since_reserved is None else run.place)
-        return not self._is_over
 
     def same_running(self, new: CallRecord) -> CallRecord | None:
         """The record of the same call that this worker runs now. Known even when the ledger can't be used."""
         running = (run for run in self._runs.values() if run.record.account == new.account)
-        return next((run.as_known(run.record) for run in running if run.record.fingerprint == new.fingerprint), None)
-
-    def as_known(self, record: CallRecord) -> CallRecord:
-        """`record` as this worker knows it (`Run.as_known`)."""
-        run = self._runs.get(record.tracking_id)
-        return run.as_known(record) if run is not None else record
+        return next((run.record for run in running if run.record.fingerprint == new.fingerprint), None)
 
     def _in_background(self, work: Callable[[], Awaitable[object]]) -> None:
         """Start `work`, unless this worker has ended. Its errors are logged and end nothing else."""

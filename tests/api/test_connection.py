@@ -117,7 +117,7 @@ async def test_a_refused_connection_means_that_nothing_was_sent(ask: str) -> Non
 
 
 async def test_no_byte_is_sent_if_the_last_check_refuses() -> None:
-    def refuse() -> None:
+    async def refuse() -> None:
         raise NotConnectedError("Too late")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -132,7 +132,7 @@ async def test_no_byte_is_sent_if_the_last_check_refuses() -> None:
         client = KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT)
         with anyio.fail_after(60):
             with pytest.raises(NotConnectedError, match="Too late"):
-                await client.create_call(SUBMISSION, before_send=anyio.lowlevel.checkpoint, before_write=refuse)
+                await client.create_call(SUBMISSION, last_check=refuse)
             await is_closed.wait()
     assert received == [b""]
 
@@ -151,7 +151,7 @@ async def test_a_last_check_that_takes_too_long_means_that_nothing_was_sent(monk
 
     async with client_and_server(hang, tokens=SlowTokens(TOKEN)) as (client, server):
         with pytest.raises(NotConnectedError, match="took too long; nothing was sent"):
-            await client.create_call(SUBMISSION, before_send=anyio.lowlevel.checkpoint)
+            await client.create_call(SUBMISSION, last_check=anyio.lowlevel.checkpoint)
     assert server.requests == []
 
 

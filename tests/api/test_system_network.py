@@ -171,7 +171,7 @@ async def test_a_proxy_gets_its_own_login_and_the_service_gets_the_token(
 async def test_the_last_check_is_made_once_when_the_proxy_has_connected(
     env: pytest.MonkeyPatch, tls: ssl.SSLContext
 ) -> None:
-    def check() -> None:
+    async def check() -> None:
         checks.append(tunnel.is_open)
         raise NotConnectedError("Too late")
 
@@ -180,7 +180,7 @@ async def test_the_last_check_is_made_once_when_the_proxy_has_connected(
     async with client_and_server(tunnel) as (_, proxy):
         env.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(NotConnectedError, match="Too late"):
-            await client_of().create_call(SUBMISSION, before_send=anyio.lowlevel.checkpoint, before_write=check)
+            await client_of().create_call(SUBMISSION, last_check=check)
     assert checks == [True]
     assert tunnel.received == b""
 

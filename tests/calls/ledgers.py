@@ -202,6 +202,9 @@ class WatchedDatabase:
     def version(self) -> object:
         return self._database.version()
 
+    def has_lease(self) -> bool:
+        return self._database.has_lease()
+
     async def take_lease(self) -> str:
         async with self._watched("lease"):
             return await self._database.take_lease()

@@ -150,7 +150,7 @@ async def test_the_time_that_was_learned_before_the_request_left_counts_after_a_
 ) -> None:
     async with opened(place, clock.now) as dead:
         new = asked(worker=await dead.database.take_lease())
-        record = await dead.write(new.account, reservation.reserve, new, redial=False, service_time=lambda: None)
+        record = await dead.write(new.account, reservation.reserve, new, redial=False)
         clock.advance(5)  # the request waits for its token, and another one learns KallyAI's time meanwhile
         await dead.write(new.account, progress.mark_sent, record, service_time=clock.now)
     service = Service(clock, calls=[shown(at=clock.now(), task_category="restaurant")], clock_offset=-3600)

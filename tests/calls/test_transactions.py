@@ -51,11 +51,11 @@ async def connected(here: World) -> AsyncIterator[Client]:
         yield client
 
 
-@pytest.mark.parametrize(("seconds", "writes"), [(0, 3), (2, 4)])
-async def test_a_call_takes_three_transactions_and_one_more_if_its_calendar_file_is_late(
+@pytest.mark.parametrize(("seconds", "writes"), [(0, 4), (2, 5)])
+async def test_a_call_takes_four_transactions_and_one_for_a_late_calendar(
     place: str, clock: ManualClock, seconds: float, writes: int
 ) -> None:
-    """They reserve it as sent, unless there is a reason to ask; write its end; and note that the client was told."""
+    """They reserve it, note that its request leaves, write its end, and note that the client was told."""
     call = shown(respondent_phone=CALL["respondent_phone"])
     service = Service(clock, [(201, {"call_id": "c-0", "status": "success"}), (201, call)], [call])
     service.calendars = {"c-1": lambda: clock.sleep(seconds)}

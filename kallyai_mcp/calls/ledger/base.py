@@ -42,10 +42,6 @@ class ConstraintError(LedgerUnavailableError):
     """A unique index, which is a rule, or a record of a newer version refused a transaction, which was rolled back."""
 
 
-class LeaseLostError(Exception):
-    """The worker of this process no longer holds its lease, so that nothing was written."""
-
-
 class LookFirstError(Exception):
     """KallyAI has to be asked about `record` before the call is placed, so nothing was written."""
 
@@ -128,6 +124,9 @@ class Database(Protocol):
 
     def version(self) -> object:
         """A value that differs after a change, or may differ; None while there is no database. It takes no time."""
+
+    def has_lease(self) -> bool:
+        """Whether this process seems to hold its lease; it takes no time. `Tx.holds_lease` is certain."""
 
     async def take_lease(self) -> str:
         """Take a lease until `aclose` or the end of this process; returns the name of its new worker."""

@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+import selectors
 import time
 import zlib
 from collections.abc import Callable
@@ -149,6 +150,20 @@ class PostgresDatabase:
     def version(self) -> object:
         """See `Database.version`. Only a query could tell."""
         return object()
+
+    def has_lease(self) -> bool:
+        """See `Database.has_lease`. The server says goodbye to the connection that holds it."""
+        if self._lease is None or self._lease.closed:
+            return False
+        connection = self._lease.pgconn
+        with selectors.DefaultSelector() as selector:
+            try:
+                selector.register(connection.socket, selectors.EVENT_READ)
+                while selector.select(0):
+                    connection.consume_input()
+            except (psycopg.Error, OSError):
+                return False
+        return True
 
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""

@@ -16,7 +16,7 @@ from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_next_after
 from kallyai_mcp.calls.ledger.reservation import offset_at
 from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, NOT_PLACED, change, end, expire, find, readable, select
 from kallyai_mcp.calls.records import ACTIVE as ACTIVE_STATES
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, error_to_json
 from kallyai_mcp.calls.schedule import put_off
 from kallyai_mcp.clock import moment
 
@@ -32,7 +32,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallR
             belongs to another worker, or this worker lost its lease (code `not_sent`).
     """
     now, within = moment(tx.now), tx.timing.send_within
-    columns: Row = {"state": "sent"}
+    columns: Row = {"state": "sent", "error": None}
     if record.sent_at is None:
         columns["sent_at"] = tx.now
     if record.sent_at is None or record.clock_offset is None:  # without `sent_at`, it is an earlier request's
@@ -48,10 +48,9 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallR
     return sent
 
 
-def mark_not_sent(tx: Tx, record: CallRecord) -> None:
-    """Set a `sent` record back to `reserved`, because no request has left or is leaving."""
-    columns = {"state": "reserved", "sent_at": None, "clock_offset": None}
-    _change(tx, record, columns, "worker = :worker AND state = 'sent' AND response_lost_at IS NULL")
+def note_delay(tx: Tx, record: CallRecord, error: KallyAIError) -> CallRecord:
+    """Note why the request of a call has not left, or must leave once more; returns the record as it is now."""
+    return _change(tx, record, {"error": error_to_json(error)}, f"worker = :worker AND {ACTIVE}") or record
 
 
 def refuse(tx: Tx, record: CallRecord, error: KallyAIError) -> CallRecord:
@@ -69,7 +68,7 @@ def refuse(tx: Tx, record: CallRecord, error: KallyAIError) -> CallRecord:
     waiting = put_off(own.schedule, error, moment(tx.now))
     if waiting is None:
         return finish(tx, refused)
-    columns: Row = {"state": "scheduled", "not_before": waiting.columns["not_before"]}
+    columns: Row = {"state": "scheduled", "error": None, "not_before": waiting.columns["not_before"]}
     if own.response_lost_at is None:
         columns |= {"sent_at": None, "clock_offset": None}
     return _change(tx, record, columns, f"worker = :worker AND {ACTIVE}") or own

@@ -10,14 +10,13 @@ from kallyai_mcp.calls.ledger import shared_values
 from kallyai_mcp.calls.ledger.base import (
     ConsentOutdatedError,
     ConstraintError,
-    LeaseLostError,
     LookFirstError,
     ServiceTime,
     Tx,
 )
 from kallyai_mcp.calls.ledger.rows import MINE, NOT_PLACED, expire, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, from_row, idempotency_key, to_row
+from kallyai_mcp.calls.records import AccountKey, CallRecord, from_row, idempotency_key, to_row
 from kallyai_mcp.clock import Stopwatch, moment, moment_or_none
 
 _NEWEST = f"state NOT IN {NOT_PLACED} ORDER BY placed_at DESC LIMIT :most"
@@ -47,7 +46,6 @@ def reserve(
     arrived: Stopwatch | None = None,
     delivered: LastDelivered | None = None,
     consent: Consent | None = None,
-    service_time: ServiceTime | None = None,
     looked_at: str | None = None,
     only_checks: bool = False,
 ) -> CallRecord:
@@ -55,17 +53,15 @@ def reserve(
 
     Returns the new record, or the duplicate that answers the request. With `redial`, a duplicate is
     placed too, unless it is active or its outcome was not delivered. The request `arrived` so long
-    ago (None: just now), and this process `delivered` the outcome of the same call last. If
-    `service_time` is known, a call that is due now is sent at once, so its record says `sent` from
-    the beginning. Without `consent`, none is checked. `looked_at` is the tracking id of the record
-    that KallyAI was asked about before. If it `only_checks`, nothing is written.
+    ago (None: just now), and this process `delivered` the outcome of the same call last. Without
+    `consent`, none is checked. `looked_at` is the tracking id of the record that KallyAI was asked
+    about before. If it `only_checks`, nothing is written.
 
     Raises:
         PolicyError: A setting refuses the call. Of several limits, the error names the one that lasts longest.
         ConsentOutdatedError: The number was called since the user agreed, or the confirmation was used already.
         LookFirstError: The newest call of this request that reached nobody is another record than
             `looked_at`.
-        LeaseLostError: `service_time` is given, and the worker does not hold its lease.
     """
     asked = _asked(tx, requested, arrived, delivered, redial=redial)
     earlier = SameCalls(tx, requested, asked)
@@ -81,14 +77,8 @@ def reserve(
     if before is not None and before.tracking_id != looked_at:
         raise LookFirstError(before)
     new = earlier.numbered()
-    offset = offset_at(service_time, tx.now) if service_time is not None else None
-    # After 429, the list is looked through before the request leaves.
-    if offset is not None and new.is_active and new.response_lost_at is None:
-        new = replace(new, state=CallState.SENT, sent_at=new.placed_at, clock_offset=offset)
     row = to_row(new)
     insert(tx, "calls", row | {"confirmation_id": consent.confirmation_id if consent else None})
-    if service_time is not None and not tx.holds_lease(new.worker):
-        raise LeaseLostError
     write_audit(tx, new, consent)
     return replace(from_row(row), is_new=True, last_call=earlier.last_call)  # what is sent is what was written
 

@@ -70,6 +70,10 @@ class SqliteDatabase:
         # Windows may tell of a change only when the file is closed.
         return object() if found and os.name != "posix" else found or None
 
+    def has_lease(self) -> bool:
+        """See `Database.has_lease`."""
+        return self._lease is not None and self._holds_lease(Path(self._lease.lock_file).stem)
+
     async def take_lease(self) -> str:
         """See `Database.take_lease`."""
 

@@ -63,7 +63,10 @@ _THE_DAY_DOES_NOT_END = Patch(
     "place_by=min(schedule.place_by, latest)",
     "place_by=schedule.place_by",
 )
-_ACCOUNT_IS_NOT_LOOKED_AT = Patch("calls.run", "await self._context.check_account(self.record.account)", "pass")
+_ACCOUNT_IS_NOT_LOOKED_AT = (
+    Patch("calls.run", "            await self._context.check_account(record.account)\n", ""),  # before it connects
+    Patch("calls.run", "        await self._context.check_account(self.record.account)\n", ""),  # and after that
+)
 _EIGHT_HOURS = 8 * 3600.0
 _WRONG_FOR_SECONDS = (
     Event(1800, "has its clock set", seconds=_EIGHT_HOURS),
@@ -256,7 +259,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "the account is not looked at",
-        _ACCOUNT_IS_NOT_LOOKED_AT,
+        *_ACCOUNT_IS_NOT_LOOKED_AT,
         events=(Event(0.05, "someone else signs in"),),
         troubles=_LOST,
     ),
@@ -632,7 +635,7 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.ledger.follow_up", 'select(tx, account, f"{in_time}', 'select(tx, account, f"FALSE OR {in_time}'),
         Patch("calls.ledger.follow_up", "plan_id = session_id AND plan_id IN ({listed})", "TRUE"),
         Patch("calls.worker", "        if ready:", "        if True:"),
-        _ACCOUNT_IS_NOT_LOOKED_AT,
+        *_ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(question(not_before=_due(600)),),
         events=(Event(300, "someone else signs in"), Event(1000, "someone else signs in")),
     ),
@@ -785,7 +788,7 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a list goes on when someone else has signed in",
         Patch("calls.worker", "is_known = not unclear or", "is_known = True or"),
-        _ACCOUNT_IS_NOT_LOOKED_AT,
+        *_ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(_candidates("no_answer", BOOKED),),
         events=(Event(20, "someone else signs in"), Event(300, "someone else signs in")),
     ),

@@ -270,6 +270,9 @@ class _SteppedDatabase:
     def version(self) -> object:
         return self._process.place.version()
 
+    def has_lease(self) -> bool:
+        return self._database.has_lease()
+
     async def take_lease(self) -> str:
         return await self._process.use_database(self._database.take_lease)
 
