@@ -83,6 +83,15 @@ def test_imports_go_one_way() -> None:
     assert {str(path): found for path in modules() if (found := list(forbidden_imports(path)))} == {}
 
 
+def test_only_calls_and_tests_know_the_ledger() -> None:
+    users = {
+        package_of(path)
+        for path in modules()
+        if any(module.startswith("kallyai_mcp.calls.ledger") for module, _ in imports(path))
+    }
+    assert users == {"calls", "testing"}
+
+
 def test_httpx2_is_imported_only_in_api_and_for_the_documents_of_clients() -> None:
     users = {
         package_of(path)

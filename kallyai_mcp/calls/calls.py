@@ -4,9 +4,9 @@ It reads calls from the ledger, so every process knows about every call.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -14,16 +14,30 @@ from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.earlier_call import EarlierCalls
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import follow_up, progress, reservation, rows
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError, LookFirstError
+from kallyai_mcp.calls.ledger.base import LookFirstError, Row
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState, new_tracking_id
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest, CallState, new_tracking_id
 from kallyai_mcp.calls.schedule import Schedule, bounded
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.logs import count
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class History:
+    """What the ledger knows of past calls, for a page of KallyAI's list.
+
+    Attributes:
+        newest: The newest records, the newest first.
+        ended: The records with an outcome of the calls that were asked for, by `call_id`.
+    """
+
+    newest: list[CallRecord]
+    ended: dict[str, CallRecord]
 
 
 class Calls(Worker):
@@ -130,6 +144,50 @@ class Calls(Worker):
             return Schedule(attempts=1 + retries)
         due = not_before.astimezone(UTC)  # a sum in a zone with summer time would ignore the change of the clocks
         return Schedule(due, due + timedelta(seconds=self.timing.place_within), 1 + retries)
+
+    async def find_known(self, account: AccountKey, id_: str) -> CallRecord | None:
+        """The account's record with this `tracking_id` or `call_id`, as the ledger has it."""
+        return await self.context.ledger.read(rows.find, account, id_)
+
+    async def related_calls(self, account: AccountKey, number: str, texts: Collection[str]) -> list[CallRecord]:
+        """The newest calls to a number, and the newest about a booking (`rows.list_related`)."""
+        return await self.context.ledger.read(rows.list_related, account, number, texts)
+
+    async def history(self, newest: int, call_ids: Collection[str]) -> History:
+        """The account's `newest` records, and those of these calls that have an outcome."""
+        account = await self.account_of_request()
+        ledger = self.context.ledger
+        return History(
+            newest=await ledger.read(rows.list_newest, account, newest),
+            ended=await ledger.read(rows.find_ended, account, call_ids),
+        )
+
+    async def unsettled_calls(self) -> list[CallRecord]:
+        """The calls that go on, wait, or are unknown, and planned ones that were not placed."""
+        account = await self.account_of_request()
+        return await self.context.ledger.read(rows.list_unsettled, account)
+
+    async def unfinished_lists(self) -> list[CallList]:
+        """The lists that go on, or wait for the user, the newest first."""
+        account = await self.account_of_request()
+        return await self.context.ledger.read(follow_up.list_unfinished, account)
+
+    async def audit_trail(self, limit: int) -> list[Row]:
+        """The newest entries of the account's audit trail, with whole numbers (`rows.audit`)."""
+        account = await self.account_of_request()
+        return await self.context.ledger.read(rows.audit, account, limit)
+
+    async def same_list(self, requested: CallList) -> CallList | None:
+        """The list that answers a request for another one; None if it is to be begun."""
+        return await self.context.ledger.read(follow_up.find_same_list, requested)
+
+    async def list_of(self, requested: CallList, call_id: str) -> CallList | None:
+        """The list like `requested` with the call of this id; None when there is none."""
+        return await self.context.ledger.read(follow_up.find_list_of, requested, call_id)
+
+    async def last_calls(self, requested: CallList) -> tuple[datetime | None, ...]:
+        """When each candidate that may be called was called last; None for never."""
+        return await self.context.ledger.read(follow_up.last_calls, requested)
 
     async def find_list(self, list_id: str) -> CallList | None:
         """The account's list with this id; None when there is none.

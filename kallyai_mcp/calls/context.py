@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Concatenate
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.ledger.base import ConstraintError, Ledger, LedgerUnavailableError, Params, Result, Tx
+from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import ConstraintError, Ledger, Params, Result, Tx
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.clock import Clock, Stopwatch, pauses

@@ -14,7 +14,7 @@ import anyio
 import anyio.lowlevel
 
 from kallyai_mcp.calls.context import CallContext
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.calls.ledger.reservation import LastDelivered
 from kallyai_mcp.calls.records import AccountKey, CallRecord

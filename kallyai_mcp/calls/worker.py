@@ -14,8 +14,9 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.delivery import Delivery
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import follow_up, progress, rows, upkeep
-from kallyai_mcp.calls.ledger.base import BATCH, LedgerUnavailableError, ServiceTime
+from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.run import Run
 from kallyai_mcp.calls.wake_ups import Countdown, LedgerChanges, Signal

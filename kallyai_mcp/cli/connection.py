@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
-from kallyai_mcp.calls.ledger import shared_values
-from kallyai_mcp.calls.ledger.base import Ledger
+from kallyai_mcp.calls import storage
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from kallyai_mcp.auth.caller_tokens import CallerTokens
     from kallyai_mcp.auth.session import Session, StaticTokens
     from kallyai_mcp.auth.tokens import Tokens
-    from kallyai_mcp.calls.ledger.base import Database
     from kallyai_mcp.sandbox.app import SandboxApp
 
 
@@ -76,7 +74,7 @@ class Connection:
         self.callers = callers
         self._speed = speed
         self._api: KallyAI | None = None
-        self._ledger: Ledger | None = None
+        self._ledger: storage.Ledger | None = None
         if settings.database_url is not None:
             self.ledger()
 
@@ -116,7 +114,8 @@ class Connection:
     async def _is_revoked(self, sign_in: str) -> bool:
         from kallyai_mcp.auth.tokens import REVOKED_SIGN_IN
 
-        return await self.ledger().read(shared_values.get, REVOKED_SIGN_IN, sign_in) is not None
+        values = storage.SharedValues(self.ledger())
+        return await values.get(REVOKED_SIGN_IN, sign_in) is not None
 
     def api(self) -> "KallyAI":
         """The API client; raises as `open_api`."""
@@ -136,8 +135,8 @@ class Connection:
             keep_days=settings.keep_days,
         )
 
-    def ledger(self) -> Ledger:
-        """The ledger; raises `SetupError` as `_open_database`."""
+    def ledger(self) -> storage.Ledger:
+        """The ledger; raises `SetupError` as `_open_ledger`."""
         if self._ledger is None:
             settings = self.settings
             policy = CallPolicy(
@@ -148,7 +147,7 @@ class Connection:
                 denied=settings.deny_numbers,
                 stopped=settings.stop_calls,
             )
-            self._ledger = Ledger(_open_database(settings, self.clock.now), policy=policy, timing=self.timing)
+            self._ledger = _open_ledger(settings, self.clock.now, policy, self.timing)
         return self._ledger
 
     async def account_key(self) -> AccountKey:
@@ -198,20 +197,17 @@ def open_api(
         raise KallyAIError(str(error), code="bad_environment") from None
 
 
-def _open_database(settings: Settings, now: Callable[[], datetime]) -> "Database":
-    """The shared database (`KALLYAI_DATABASE_URL`), which has its own clock, or this user's file; not read yet.
+def _open_ledger(settings: Settings, now: Callable[[], datetime], policy: CallPolicy, timing: Timing) -> storage.Ledger:
+    """The ledger in the shared database (`KALLYAI_DATABASE_URL`), or in this user's file.
 
-    Raises `SetupError` if the database's URL is not valid, or its driver is missing.
+    Nothing is read yet. Raises `SetupError` if the URL is not valid, or its driver is missing.
     """
     if settings.database_url is None:
-        from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
-
-        return SqliteDatabase(settings.home / "ledger.db", now=now)
+        return storage.open_file(settings.home / "ledger.db", now, policy, timing)
     if importlib.util.find_spec("psycopg_pool") is None:
         raise SetupError("KALLYAI_DATABASE_URL needs the extra `postgres`: kallyai-mcp[postgres]")
-    from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
-
     try:
-        return PostgresDatabase(settings.database_url)
+        return storage.open_server(settings.database_url, policy, timing)
     except ValueError:
-        raise SetupError("KALLYAI_DATABASE_URL is not a valid URL of a PostgreSQL database") from None
+        words = "KALLYAI_DATABASE_URL is not a valid URL of a PostgreSQL database"
+        raise SetupError(words) from None

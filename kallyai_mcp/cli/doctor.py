@@ -12,6 +12,7 @@ import click
 
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.storage import check_writable
 from kallyai_mcp.cli.clients import CLIENTS, command_of
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, SetupError, json_option, run, say, say_json
@@ -131,7 +132,7 @@ async def _api(connection: Connection) -> Finding:
 
 async def _ledger(connection: Connection) -> Finding:
     settings = connection.settings
-    await connection.ledger().write(None, lambda tx: tx.now)  # raises an error if it can't be written
+    await check_writable(connection.ledger())
     where = settings.home / "ledger.db" if settings.database_url is None else "PostgreSQL"
     return Finding("ledger", "ok", f"{where} can be written")
 

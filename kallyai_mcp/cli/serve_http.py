@@ -24,7 +24,7 @@ from starlette.routing import Route
 from kallyai_mcp.api.errors import ForbiddenError
 from kallyai_mcp.auth.caller_tokens import CallerVerifier
 from kallyai_mcp.auth.session import StaticTokens
-from kallyai_mcp.calls.ledger import shared_values, upkeep
+from kallyai_mcp.calls.storage import SharedValues, check_readable
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection, open_api
 from kallyai_mcp.cli.output import CommandError, SetupError, say
@@ -155,7 +155,7 @@ def build_app(
             yield
 
     checks: dict[str, Check] = {
-        "ledger": lambda: connection.ledger().read(upkeep.find_work, None),  # the cheapest query
+        "ledger": lambda: check_readable(connection.ledger()),
         "api": lambda: connection.api().check_reachable(),
     }
     return http_app(
@@ -251,16 +251,12 @@ def create_oauth_server(
         raise SetupError(
             "KALLYAI_PUBLIC_URL: it must be https and a host, without a path, as https://phone.example.com"
         )
-    ledger = connection.ledger()
+    values = SharedValues(connection.ledger())
     tool_scopes = {tool.name: tool.scopes for tool in tools(read_only=settings.read_only)}
     provider = Provider(
         issuer=issuer,
         sealed_tokens=SealedTokens(settings.secret_keys, issuer, clock),
-        stored=Stored(
-            put=lambda *value: ledger.write(None, shared_values.put, *value),
-            get=lambda *name: ledger.read(shared_values.get, *name),
-            all_of=lambda kind: ledger.read(shared_values.all_of, kind),
-        ),
+        stored=Stored(values.put, values.get, values.all_of),
         fetch=fetch or DocumentFetcher(settings.user_agent).fetch,
         api=connection.api,
         client_id=settings.client_id or "",

@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.cli.calls import Shown, about_calls, call_rows, notes_of
 from kallyai_mcp.cli.output import say
 from kallyai_mcp.tools.call_page import list_page
@@ -47,7 +46,7 @@ async def status(app_context: AppContext, *, audit: bool) -> Shown:
 async def _audit(app_context: AppContext) -> Shown:
     """The account's 100 newest entries of the audit trail, the newest first, with whole phone numbers."""
     calls = app_context.calls
-    entries = await calls.context.ledger.read(rows.audit, await calls.account_of_request(), 100)
+    entries = await calls.audit_trail(100)
     lines = [_line_of(entry) for entry in entries] or ["The audit trail is empty: no call was asked for."]
     as_facts = [entry | {"at": entry["at"].isoformat(timespec="seconds")} for entry in entries]
     return Shown("\n".join(lines), {"audit": as_facts})

@@ -10,7 +10,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.ledger import follow_up
 from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.tools.argument_types import Text, json_list
@@ -128,10 +127,9 @@ async def _wanted_list(arguments: ListArguments, calls: Sequence[CallArguments],
 
 async def _known_list(wanted: CallList, continue_after: str | None, app_context: AppContext) -> CallList | None:
     """The list in the ledger that the request is about; None if it is a new one."""
-    ledger = app_context.calls.context.ledger
     if continue_after is None:
-        return await ledger.read(follow_up.find_same_list, wanted)
-    known = await ledger.read(follow_up.find_list_of, wanted, continue_after)
+        return await app_context.calls.same_list(wanted)
+    known = await app_context.calls.list_of(wanted, continue_after)
     if known is None:
         raise InvalidArgumentsError([Problem("continue_after", _NO_LIST)])
     return known
@@ -159,7 +157,8 @@ async def _consent(
 ) -> Consent | CallToolResult:
     """Get the consent to start a list or to let one go on, or the result that tells the agent to ask the user."""
     goes_on = bool(wanted_list.records)
-    last_calls = await ctx.request_context.lifespan_context.calls.context.ledger.read(follow_up.last_calls, wanted_list)
+    app_context = ctx.request_context.lifespan_context
+    last_calls = await app_context.calls.last_calls(wanted_list)
     about = digest(wanted_list.account.account, wanted_list, apart_from=_NO_PART_OF_A_LIST)
     to_come = wanted_list.to_come
     structure = CallAnswer(until=wanted_list.until)

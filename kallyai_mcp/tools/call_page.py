@@ -6,9 +6,7 @@ from datetime import datetime
 
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.ledger import rows
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.follow_up import list_unfinished
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.call import CallView
@@ -144,31 +142,13 @@ async def _read_ledger(
 ) -> _FromLedger:
     """What the ledger has for a page of KallyAI's calls, which can be shown without it."""
     try:
-        account = await app_context.calls.account_of_request()
-        call_ids = [call.call_id for call in found]
-        newest, ended = await _history(app_context, account, call_ids)
-        unsettled = await _unsettled_calls(app_context, account) if is_first else []
-        lists = await _unfinished_lists(app_context, account) if has_lists else []
+        calls = app_context.calls
+        history = await calls.history(_NEWEST, [call.call_id for call in found])
+        unsettled = await calls.unsettled_calls() if is_first else []
+        lists = await calls.unfinished_lists() if has_lists else []
     except LedgerUnavailableError:
         return _FromLedger(is_read=False)
-    return _FromLedger(newest, ended, sorted(unsettled, key=_planned_first), lists)
-
-
-async def _history(
-    app_context: AppContext, account: AccountKey, call_ids: Sequence[str]
-) -> tuple[Sequence[CallRecord], Mapping[str, CallRecord]]:
-    """The newest records, and those with these `call_id`s that have an outcome, by `call_id`."""
-    ledger = app_context.calls.context.ledger
-    newest = await ledger.read(rows.list_newest, account, _NEWEST)
-    return newest, await ledger.read(rows.find_ended, account, call_ids)
-
-
-async def _unsettled_calls(app_context: AppContext, account: AccountKey) -> Sequence[CallRecord]:
-    return await app_context.calls.context.ledger.read(rows.list_unsettled, account)
-
-
-async def _unfinished_lists(app_context: AppContext, account: AccountKey) -> Sequence[CallList]:
-    return await app_context.calls.context.ledger.read(list_unfinished, account)
+    return _FromLedger(history.newest, history.ended, sorted(unsettled, key=_planned_first), lists)
 
 
 def _views(

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError
+from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.clock import Stopwatch

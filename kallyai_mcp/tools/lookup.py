@@ -12,8 +12,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.call_search import read_findings
-from kallyai_mcp.calls.ledger import rows
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.booking import booking_of
@@ -210,8 +209,8 @@ async def _calls_related_to(
     view: CallView,
 ) -> Sequence[CallView]:
     """The calls to the same number, and those about bookings, newest first."""
-    ledger, number = app_context.calls.context.ledger, view.submission.respondent_phone or ""
-    records = await ledger.read(rows.list_related, account, number, CHANGES.values())
+    number = view.submission.respondent_phone or ""
+    records = await app_context.calls.related_calls(account, number, CHANGES.values())
     return [CallView.of_record(record) for record in records]
 
 
@@ -224,5 +223,5 @@ async def _call_before(
     id_ = changes_in(view.submission)
     if id_ is None:
         return None
-    record = await app_context.calls.context.ledger.read(rows.find, account, id_)
+    record = await app_context.calls.find_known(account, id_)
     return CallView.of_record(record) if record is not None else None

@@ -12,14 +12,9 @@ from typing import Any, TypeVar
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import progress, reservation, rows
-from kallyai_mcp.calls.ledger.base import (
-    Database,
-    Ledger,
-    LedgerUnavailableError,
-    LookFirstError,
-    Tx,
-)
+from kallyai_mcp.calls.ledger.base import Database, Ledger, LookFirstError, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.outcome import Findings, reached_somebody

@@ -9,8 +9,9 @@ import pytest
 
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
+from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.ledger import follow_up, progress, rows
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Tx
+from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord, CallState, new_tracking_id
 from kallyai_mcp.tools.facets.call import CallView

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
 from tests.calls.world import PLACED, World, after, reply
 

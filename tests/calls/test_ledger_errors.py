@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 
 from kallyai_mcp.calls.call_lists import StopReason
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import rows
-from kallyai_mcp.calls.ledger.base import Database, LedgerUnavailableError, StatementError, Tx
+from kallyai_mcp.calls.ledger.base import Database, StatementError, Tx
 from tests.calls.ledgers import ACCOUNT
 from tests.calls.test_call_lists import start, went_on
 from tests.calls.world import World

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
+from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.ledger import progress, reservation, rows
-from kallyai_mcp.calls.ledger.base import ConsentOutdatedError, Ledger
+from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import ACCOUNT, HERE, NOW, THERE, ago, another, asked, kept_record, opened, reserved

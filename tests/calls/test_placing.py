@@ -9,8 +9,8 @@ import pytest
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import rows
-from kallyai_mcp.calls.ledger.base import LedgerUnavailableError
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import ACCOUNT, NOW
 from tests.calls.manual_time import ManualClock

@@ -21,8 +21,9 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import progress, reservation
-from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError, Tx
+from kallyai_mcp.calls.ledger.base import Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallState

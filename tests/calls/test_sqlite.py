@@ -13,8 +13,9 @@ from typing import Any
 import anyio
 import pytest
 
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import progress, reservation, rows
-from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallState

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from kallyai_mcp.calls.ledger import base
-from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
+from kallyai_mcp.calls.errors import ConsentOutdatedError, LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import ConstraintError, Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.calls.ledger.reservation import reserve
 from kallyai_mcp.calls.ledger.rows import list_unsettled
@@ -93,7 +93,7 @@ async def test_a_refused_write_harms_no_other_and_an_outage_fails_all_that_wait(
     assert database.begun["write"] == transactions
     assert sorted(found) == [f"t-{number}" for number in written]
     errors = [type(result) for result in results if isinstance(result, BaseException)]
-    assert errors == [base.ConsentOutdatedError] * len(refused) + [base.LedgerUnavailableError] * 6 * lost
+    assert errors == [ConsentOutdatedError] * len(refused) + [LedgerUnavailableError] * 6 * lost
 
 
 async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: Ledger) -> None:
@@ -113,7 +113,7 @@ async def test_a_record_that_this_version_can_not_read_refuses_its_own_call_alon
 
     again = [ledger.write(ACCOUNT, reserve, replace(another(n), tracking_id=f"t-{n}0"), redial=False) for n in range(3)]
     results = await asyncio.gather(*again, return_exceptions=True)
-    assert [type(result) for result in results] == [CallRecord, CallRecord, base.ConstraintError]
+    assert [type(result) for result in results] == [CallRecord, CallRecord, ConstraintError]
 
 
 async def test_postgresql_writes_to_no_index_when_the_client_was_told(

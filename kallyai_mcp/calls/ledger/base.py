@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.calls.timing import Timing
@@ -34,10 +34,6 @@ Result = TypeVar("Result")
 Params = ParamSpec("Params")
 
 
-class LedgerUnavailableError(KallyAIError, code="ledger_unavailable"):
-    """The ledger can't be read or written, so no call is placed (code `ledger_unavailable`)."""
-
-
 class ConstraintError(LedgerUnavailableError):
     """A unique index, which is a rule, or a record of a newer version refused a transaction, which was rolled back."""
 
@@ -52,10 +48,6 @@ class LookFirstError(Exception):
 
 class StatementError(Exception):
     """The database refused a statement: an error of this program, which is logged and never taken for an outage."""
-
-
-class ConsentOutdatedError(KallyAIError, code="consent_outdated"):
-    """The consent no longer fits: the number was called since it was given, or its confirmation was used already."""
 
 
 def _storable(values: dict[str, Any]) -> dict[str, Any]:

@@ -6,14 +6,9 @@ from typing import NamedTuple
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.duplicates import Asked, ToldHere, find_answer, to_look_at
+from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.ledger import shared_values
-from kallyai_mcp.calls.ledger.base import (
-    ConsentOutdatedError,
-    ConstraintError,
-    LookFirstError,
-    ServiceTime,
-    Tx,
-)
+from kallyai_mcp.calls.ledger.base import ConstraintError, LookFirstError, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.rows import MINE, NOT_PLACED, expire, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
 from kallyai_mcp.calls.records import AccountKey, CallRecord, from_row, idempotency_key, to_row

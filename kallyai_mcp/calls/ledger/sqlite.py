@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kallyai_mcp.calls.ledger.base import ConstraintError, LedgerUnavailableError, Result, StatementError, Tx, migrate
+from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import ConstraintError, Result, StatementError, Tx, migrate
 from kallyai_mcp.calls.records import AccountKey
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.delivery import Delivery
-from kallyai_mcp.calls.ledger.base import Ledger, LedgerUnavailableError, Tx
+from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import Ledger, Tx
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
