@@ -9,10 +9,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import TracebackType
+from typing import Self
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.call_search import look_again
+from kallyai_mcp.calls.context import CallContext
+from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.earlier_call import EarlierCalls
 from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import follow_up, progress, reservation, rows
@@ -40,12 +44,46 @@ class History:
     ended: dict[str, CallRecord]
 
 
-class Calls(Worker):
-    """Places calls and lists of calls, and reports how they went.
+class Calls:
+    """Places calls and lists of calls, and reports how they went, with a worker that runs them.
+
+    Use it as an async context manager, whose exit stops the worker; its arguments are those of `Worker`.
 
     Async methods raise `NotSignedInError` when nobody is signed in, and `LedgerUnavailableError` when the ledger can't
     be used. Then no call was placed. `wait` and `wait_for_list` raise neither; `place_list` has its account.
+
+    Attributes:
+        places_due: Whether a call for later can be asked for.
     """
+
+    def __init__(self, context: CallContext, *, works_alone: bool = True, is_read_only: bool = False) -> None:
+        self.context = context
+        self.timing = context.timing
+        self.clock = context.clock
+        self.delivery = Delivery(context)
+        self.places_due = works_alone and not is_read_only
+        self._worker = Worker(context, works_alone=works_alone, is_read_only=is_read_only)
+
+    async def __aenter__(self) -> Self:
+        await self._worker.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._worker.__aexit__(exc_type, exc, traceback)
+
+    async def account_of_request(self) -> AccountKey:
+        """The account of this request, for which the worker looks for work now.
+
+        Raises `NotSignedInError` when there is none.
+        """
+        account = await self.context.account()
+        self._worker.look_soon(account)
+        return account
 
     async def precheck(self, request: CallRequest, *, asked_by: str | None = None) -> CallRecord:
         """The record that `place` would return now, for the question to the user; `place` checks again.
@@ -56,7 +94,7 @@ class Calls(Worker):
             PolicyError: A setting refuses the call.
         """
         async with self._asked_for(request, Consent(asked_by, "not_needed")) as new:
-            if (running := self.same_running(new)) is not None:
+            if (running := self._worker.same_running(new)) is not None:
                 return running
             return await self.context.ledger.read(self._reservation(new, request), new, only_checks=True)
 
@@ -75,7 +113,7 @@ class Calls(Worker):
         """
         earlier = EarlierCalls(self.context)
         async with self._asked_for(request, consent) as new:
-            if (running := self.same_running(new)) is not None:
+            if (running := self._worker.same_running(new)) is not None:
                 return running
             # A form may be answered long after the request arrived. The time is started before the ledger is used,
             # because the machine may be suspended meanwhile.
@@ -89,18 +127,18 @@ class Calls(Worker):
                 except LookFirstError as first:
                     await earlier.look_at(first.record)
         if record.is_new and not record.is_active:
-            self._wake.set()  # it may be due soon
+            self._worker.wake()  # it may be due soon
         if record.tracking_id != earlier.looked_at:  # else KallyAI was just asked about it
             record = await self._looked_again(record)
         return record
 
     async def _started(self, new: CallRecord, since: Stopwatch, reserve: "partial[CallRecord]") -> CallRecord:
         """Reserve `new`, and start it if it is due now; its time runs `since` the request."""
-        with self.reserving(new.account, new.tracking_id):
-            new = replace(new, worker=await self.leased_name())
+        with self._worker.reserving(new.account, new.tracking_id):
+            new = replace(new, worker=await self._worker.leased_name())
             record = await self.context.ledger.write(new.account, reserve, new)
             if record.is_new and record.is_active:
-                self.start(replace(record, is_new=False), since)
+                self._worker.start(replace(record, is_new=False), since)
         return record
 
     def _reservation(self, new: CallRecord, request: CallRequest) -> "partial[CallRecord]":
@@ -123,7 +161,7 @@ class Calls(Worker):
         until, found = self.clock.now() + timedelta(seconds=seconds), record
         with self.clock.move_on_after(seconds):
             while found.is_awaited(until):
-                run = self._runs.get(found.tracking_id)
+                run = self._worker.run_of(found)
                 if run is None:
                     await self.clock.sleep(self.timing.reread_others)
                 else:
@@ -133,7 +171,7 @@ class Calls(Worker):
                     with suppress(LedgerUnavailableError):  # it is read again later
                         news = await self.context.ledger.read(rows.find, found.account, found.tracking_id)
                 found = news or found
-        run = self._runs.get(found.tracking_id)
+        run = self._worker.run_of(found)
         if run is not None:  # the wait ended before the call did
             found = run.record
         return replace(found, is_new=record.is_new, last_call=record.last_call)
@@ -219,13 +257,13 @@ class Calls(Worker):
         for record in requested.records[-2:] if requested.was_refused else ():
             if record.state is CallState.ENDED and not record.reached:
                 await look_again(record, self.context)
-        worker, id_, since_reserved = await self.leased_name(), new_tracking_id(), Stopwatch(self.clock)
-        with self.reserving(requested.account, id_):
+        worker, id_, since_reserved = await self._worker.leased_name(), new_tracking_id(), Stopwatch(self.clock)
+        with self._worker.reserving(requested.account, id_):
             reserve = partial(follow_up.reserve_list, consent=consent, worker=worker, id_=id_)
             found, is_new = await self.context.ledger.write(requested.account, reserve, requested)
             for record in found.records:
                 if record.tracking_id == id_:
-                    self.start(record, since_reserved)
+                    self._worker.start(record, since_reserved)
         return found, is_new
 
     async def cancel(self, record: CallRecord) -> CallRecord:

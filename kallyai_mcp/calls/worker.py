@@ -1,4 +1,4 @@
-"""The base of `Calls`: runs calls in its own task group, places what is due, takes over from dead workers."""
+"""The worker of a process: runs calls to their end, places what is due, and takes over from dead workers."""
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -13,7 +13,6 @@ import anyio
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.context import CallContext, logged
-from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import follow_up, progress, rows, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime
@@ -40,15 +39,13 @@ class Worker:
 
     Unless it `works_alone`, it looks for what is to be done only during a request, and after one for the list that it
     has asked for, because no account is known without one: its clients send their own tokens. If it `is_read_only`, it
-    places no call that is scheduled. Only if it `places_due`, a call for later can be asked for.
+    places no call that is scheduled.
     """
 
     def __init__(self, context: CallContext, *, works_alone: bool = True, is_read_only: bool = False) -> None:
         self.context = context
         self.timing = context.timing
         self.clock = context.clock
-        self.delivery = Delivery(context)
-        self.places_due = works_alone and not is_read_only
         self._works_alone = works_alone
         self._is_read_only = is_read_only
         self._name: str | None = None
@@ -73,7 +70,7 @@ class Worker:
             self._tasks.start_soon(self._watch)
             takes_over = "taking over calls"
             self._tasks.start_soon(self._whenever, self._abandoned, takes_over, self._take_over_own)
-        if self.places_due:
+        if self._works_alone and not self._is_read_only:
             self._tasks.start_soon(self._whenever, self._due, "placing calls", self._place_own)
         return self
 
@@ -84,21 +81,26 @@ class Worker:
         self._tasks.cancel_scope.cancel()
         return await self._tasks.__aexit__(exc_type, exc, traceback)
 
-    async def account_of_request(self) -> AccountKey:
-        """The account of this request. Raises `NotSignedInError` when there is none.
-
-        Also lets the background work run now, at most once in `Timing.watch_active`.
-        """
-        account = await self.context.account()
+    def look_soon(self, account: AccountKey) -> None:
+        """Look for work for a request of this account, at most once in `Timing.watch_active`."""
         now = self.clock.monotonic()
-        self._checked = {known: at for known, at in self._checked.items() if now - at <= self.timing.watch_active}
-        if account not in self._checked:
-            self._checked[account] = now
-            if self._works_alone:
-                self._wake.set()
-            else:
-                self._in_background(partial(self._work_for, account))
-        return account
+        longest = self.timing.watch_active
+        self._checked = {known: at for known, at in self._checked.items() if now - at <= longest}
+        if account in self._checked:
+            return
+        self._checked[account] = now
+        if self._works_alone:
+            self._wake.set()
+        else:
+            self._in_background(partial(self._work_for, account))
+
+    def wake(self) -> None:
+        """Look for work now: a call may be due soon."""
+        self._wake.set()
+
+    def run_of(self, record: CallRecord) -> Run | None:
+        """The run of a call, if this worker runs it now."""
+        return self._runs.get(record.tracking_id)
 
     async def leased_name(self) -> str:
         """The name of this worker, which holds its lease; a new one at first, and after the database was restarted."""
