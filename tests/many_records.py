@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from kallyai_mcp.calls.ledger.base import Database, Tx
-from kallyai_mcp.calls.records import CallRecord, to_row
+from kallyai_mcp.calls.ledger.record_rows import to_row
+from kallyai_mcp.calls.records import CallRecord
 
 _BATCH = 10_000
 """Records in one transaction, so that PostgreSQL does not cut it short."""

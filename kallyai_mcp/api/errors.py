@@ -1,6 +1,6 @@
 """All errors between this program and KallyAI, each with whether KallyAI has acted on the request.
 
-Rename no class and no attribute: the ledger stores them.
+Rename no attribute: the ledger stores them.
 """
 
 import re

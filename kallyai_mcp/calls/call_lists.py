@@ -2,19 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError, NumberRefusedError, PolicyError, needs_sign_in
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.calls.policy import Consent, RiskFlag
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint, new_tracking_id
+from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, new_tracking_id
 from kallyai_mcp.calls.schedule import latest_moment
-from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
 
 Until = Literal["booked", "answered", "all"]
 
@@ -225,63 +224,3 @@ def _stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
         return StopReason.NEEDS_SIGN_IN
     is_of_number = isinstance(error, PolicyError) and error.setting in _ONE_NUMBER
     return None if is_of_number or isinstance(error, NumberRefusedError) else StopReason.REFUSED
-
-
-def to_row(call_list: CallList) -> dict[str, Any]:
-    """The row of a list in the table `call_lists`, without `confirmation_id`; `from_row` reads it back."""
-    request = {
-        "submissions": [submission.as_json() for submission in call_list.submissions],
-        "until": call_list.until,
-        "accept_other_time": call_list.accept_other_time,
-        "timezones": call_list.timezones,
-        "goes_on_if_answered": call_list.goes_on_if_answered,
-        "consent": [call_list.consent.asked_by, call_list.consent.how, call_list.consent.risk_flags],
-    }
-    return {
-        "list_id": call_list.list_id,
-        **call_list.account.columns,
-        "fingerprint": call_list.fingerprint,
-        "request": json.dumps(request),
-        "timezone": call_list.timezones[0],
-        "asked_at": call_list.asked_at.timestamp(),
-        "passed": call_list.passed,
-        "why": call_list.stop_reason.value if call_list.stop_reason is not None else None,
-        "ended_at": seconds_or_none(call_list.ended_at),
-    }
-
-
-def from_row(
-    row: Mapping[str, Any],
-    records: Iterable[CallRecord],
-    unreadable: Collection[str] = (),
-) -> CallList:
-    """The list in a row that `to_row` wrote, with the records of its calls.
-
-    `unreadable` has the numbers of those that this version can't read.
-    """
-    request: dict[str, Any] = json.loads(row["request"])
-    asked_by, how, flags = request["consent"]
-    submissions = tuple(Submission.model_validate(fields) for fields in request["submissions"])
-    by_number = {record.submission.respondent_phone: record for record in records}
-    called = [by_number.get(submission.respondent_phone) for submission in submissions]
-    found = CallList(
-        consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
-        list_id=row["list_id"],
-        account=AccountKey(row["api"], row["account"]),
-        submissions=submissions,
-        until=request["until"],
-        accept_other_time=request["accept_other_time"],
-        timezones=tuple(request.get("timezones") or [row["timezone"]] * len(submissions)),  # the first version had one
-        asked_at=moment(row["asked_at"]),
-        goes_on_if_answered=request.get("goes_on_if_answered", False),
-        passed=row["passed"],
-        stop_reason=StopReason(row["why"]) if row["why"] else None,
-        ended_at=moment_or_none(row["ended_at"]),
-        records=tuple(filter(None, called)),
-        unreadable=frozenset(unreadable),
-    )
-    last = found.records[-1] if found.records else None
-    is_expired = found.stop_reason is None and last is not None and last.state is CallState.EXPIRED
-    if is_expired or found.stop_reason is StopReason.UNKNOWN:  # no worker has written it yet, or the outcome is known
-        return replace(found, stop_reason=found.next_stop_reason() or found.stop_reason)
-    return found

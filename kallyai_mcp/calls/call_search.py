@@ -29,9 +29,10 @@ from kallyai_mcp.calls.appointment import (
     time_of_day,
 )
 from kallyai_mcp.calls.context import CallContext, logged
+from kallyai_mcp.calls.fingerprint import normalized
 from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Findings, reached_somebody
-from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState, normalized
+from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI

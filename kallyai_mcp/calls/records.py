@@ -1,27 +1,17 @@
 """The call record: how one call is stored, from before its request leaves until after its outcome is delivered."""
 
-import hashlib
-import json
-import unicodedata
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache, lru_cache
-from typing import Any
 
-from pydantic import TypeAdapter
-
-from kallyai_mcp.api import errors
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.kept_booking import without_kept_booking
-from kallyai_mcp.calls.other_time import without_other_time
+from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule
-from kallyai_mcp.clock import Stopwatch, moment_or_none, seconds_or_none
+from kallyai_mcp.clock import Stopwatch
 
 _TRACKING = "t-"
 """The prefix of our own ids, which no id of the service has."""
@@ -265,112 +255,3 @@ def new_tracking_id() -> str:
 def is_tracking_id(id_: str) -> bool:
     """Whether an id is one of ours, which the service does not know."""
     return id_.startswith(_TRACKING)
-
-
-@lru_cache(1024)  # one call asks several times
-def fingerprint(submission: Submission) -> str:
-    """A digest (SHA-256, in hexadecimal) that is equal for two submissions that request the same call.
-
-    Texts are compared as `normalized`. The time zone does not count: an agent that leaves it out the second time still
-    means the same appointment.
-    """
-    asked = without_kept_booking(without_other_time(submission.as_json()))
-    fields = {name: normalized(value) for name, value in asked.items()}
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-
-
-_PLAIN = str.maketrans(
-    "\u2018\u2019\u201a\u201b\u2032\u02bc\u00b4`\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb"
-    "\u2010\u2011\u2012\u2013\u2014\u2015\u2212",
-    "'" * 8 + '"' * 7 + "-" * 7,
-)
-"""Typographic quotation marks and dashes, and those of a keyboard."""
-
-
-def normalized(value: Any) -> Any:
-    """A JSON value whose texts have no differences that don't change their meaning.
-
-    They are in lower case and in one Unicode form (NFKC), with single spaces and the quotation marks and dashes of a
-    keyboard, and without invisible characters and a final full stop.
-    """
-    if isinstance(value, str):
-        text = unicodedata.normalize("NFKC", value.translate(_PLAIN)).casefold()
-        return " ".join("".join(char for char in text if unicodedata.category(char) != "Cf").split()).rstrip(" .")
-    return [normalized(item) for item in value] if isinstance(value, list) else value
-
-
-def idempotency_key(record: CallRecord) -> str:
-    """The `Idempotency-Key` of a call: a UUID that is the same on every machine, and after the ledger was lost."""
-    named = json.dumps([*record.account.columns.values(), record.fingerprint, record.day, record.generation])
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))
-
-
-_AS_THEY_ARE = (
-    *("tracking_id", "fingerprint", "day", "generation", "idempotency_key", "timezone", "session_id", "worker"),
-    *("plan_id", "clock_offset", "call_id"),
-)
-"""The attributes of a record that are also columns of its row, with the same value."""
-
-_TIMES = ("placed_at", "sent_at", "response_lost_at", "ended_at", "delivered_at")
-"""The attributes of a record that are columns of its row in seconds since the epoch."""
-
-
-def to_row(record: CallRecord) -> dict[str, Any]:
-    """The row of a record in the table `calls`, without `confirmation_id`; `from_row` reads it back."""
-    return {
-        **{name: getattr(record, name) for name in _AS_THEY_ARE},
-        **{name: seconds_or_none(getattr(record, name)) for name in _TIMES},
-        **record.account.columns,
-        "number": record.submission.respondent_phone,
-        "submission": json.dumps(record.submission.as_json()),
-        "state": record.state.value,
-        **end_columns(record),
-        **record.schedule.columns,
-    }
-
-
-def end_columns(record: CallRecord) -> dict[str, Any]:
-    """The columns of the row that say how a call ended."""
-    return {
-        "outcome": record.call.model_dump_json() if record.call is not None else None,
-        "calendar": _calendars().dump_json(record.calendar).decode() if record.calendar is not None else None,
-        "reached": int(record.reached) if record.reached is not None else None,
-        "error": error_to_json(record.error),
-    }
-
-
-@cache
-def _calendars() -> TypeAdapter[Calendar]:
-    """How the ledger stores a calendar as JSON; made when it is first needed."""
-    return TypeAdapter(Calendar)
-
-
-def from_row(row: Mapping[str, Any]) -> CallRecord:
-    """The record in a row that `to_row` wrote. `ValueError`, `KeyError`, or `TypeError`: this version can't read it."""
-    times: dict[str, Any] = {name: moment_or_none(row[name]) for name in _TIMES}
-    return CallRecord(
-        **{name: row[name] for name in _AS_THEY_ARE},
-        **times,
-        account=AccountKey(row["api"], row["account"]),
-        submission=Submission.model_validate_json(row["submission"]),
-        state=CallState(row["state"]),
-        call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
-        calendar=_calendars().validate_json(row["calendar"]) if row["calendar"] else None,
-        reached=bool(row["reached"]) if row["reached"] is not None else None,
-        error=error_from_json(row["error"]),
-        schedule=Schedule.from_row(row),
-    )
-
-
-def error_to_json(error: KallyAIError | None) -> str | None:
-    """The JSON that the ledger stores for an error; `error_from_json` reads it back. None for no error."""
-    return json.dumps({"class": type(error).__name__, **vars(error)}) if error is not None else None
-
-
-def error_from_json(text: str | None) -> KallyAIError | None:
-    """The error in a text that `error_to_json` wrote; None for no text. An unknown class becomes `ServiceError`."""
-    if not text:
-        return None
-    stored: dict[str, Any] = json.loads(text)
-    cls: type[KallyAIError] = getattr(errors, stored.pop("class"), errors.ServiceError)
-    return cls(stored.pop("message"), **stored)

@@ -7,7 +7,7 @@ from datetime import datetime
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.records import DATED_EARLIER, CallRecord, CallState
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import Relations, changed_by

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.records import CallRequest, normalized
+from kallyai_mcp.calls.fingerprint import normalized
+from kallyai_mcp.calls.records import CallRequest
 
 LIFETIME = timedelta(minutes=10)
 """How long the user may take to agree."""

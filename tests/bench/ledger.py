@@ -19,12 +19,13 @@ from pathlib import Path
 import anyio
 
 from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.ledger import follow_up, progress, reservation, rows, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
 from tests.bench.table import IS_SMOKE, row

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.ledger import progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import Database, Ledger, LookFirstError, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.policy import CallPolicy, Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.manual_time import ManualClock
 

@@ -10,9 +10,10 @@ import pytest
 
 from kallyai_mcp.api.errors import RateLimitedError
 from kallyai_mcp.calls import kept_booking
+from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.ledger import progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import Ledger
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, fingerprint
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import (
     ACCOUNT,
     NOW,

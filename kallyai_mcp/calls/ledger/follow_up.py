@@ -11,10 +11,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls import call_lists
 from kallyai_mcp.calls.call_lists import LONGEST, PASSES, CallList, StopReason
+from kallyai_mcp.calls.ledger import list_rows
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.list_rows import list_id_of, select_lists
+from kallyai_mcp.calls.ledger.record_rows import to_row
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call
 from kallyai_mcp.calls.ledger.rows import (
     EXPIRED,
@@ -27,7 +28,7 @@ from kallyai_mcp.calls.ledger.rows import (
     write_audit,
 )
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, to_row
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Attempt, Schedule, bounded, next_schedule
 from kallyai_mcp.clock import moment
 
@@ -239,7 +240,7 @@ def reserve_list(tx: Tx, requested: CallList, consent: Consent, worker: str, id_
     call_list = replace(call_list, consent=consent, asked_at=moment(tx.now), stop_reason=None, ended_at=None)
     if known is None:
         first = {"worker": "", "confirmation_id": consent.confirmation_id}  # `worker` is a column of older versions
-        insert(tx, "call_lists", call_lists.to_row(call_list) | first)
+        insert(tx, "call_lists", list_rows.to_row(call_list) | first)
     else:
         _written(tx, call_list)
         _adopt_calls(tx, call_list)
@@ -378,7 +379,7 @@ def _stop(tx: Tx, call_list: CallList, reason: StopReason) -> CallList:
 def _written(tx: Tx, call_list: CallList) -> CallList:
     """`call_list`, after its row was written anew; `confirmation_id` stays that of the first consent."""
     tx.require_lock(call_list.account)
-    row = call_lists.to_row(call_list)
+    row = list_rows.to_row(call_list)
     settings = ", ".join(f"{name} = :{name}" for name in row)
     tx.run(f"UPDATE call_lists SET {settings} WHERE list_id = :list_id", **row)
     return call_list

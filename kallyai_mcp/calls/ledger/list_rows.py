@@ -1,12 +1,17 @@
 """The rows of lists in the ledger's tables, and which calls belong to a list, also to one of an older version."""
 
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from kallyai_mcp.calls import call_lists
-from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.rows import MINE, readable
-from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.calls.policy import Consent, RiskFlag
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
 
 _CALLS_OF_LIST = f"SELECT * FROM calls WHERE {MINE} AND plan_id = :list_id"
 
@@ -35,7 +40,7 @@ def _with_calls(tx: Tx, account: AccountKey, row: Row) -> CallList:
     records = readable(tx, found)
     read = {record.tracking_id for record in records}
     unreadable = [call["number"] for call in found if call["tracking_id"] not in read]
-    return call_lists.from_row(row, records, unreadable)
+    return from_row(row, records, unreadable)
 
 
 def list_id_of(tx: Tx, record: CallRecord) -> str | None:
@@ -45,3 +50,63 @@ def list_id_of(tx: Tx, record: CallRecord) -> str | None:
     lists = "SELECT list_id FROM call_list_calls WHERE tracking_id = :id"
     ties = tx.rows(lists, id=record.tracking_id)
     return next((tie["list_id"] for tie in ties), None)
+
+
+def to_row(call_list: CallList) -> dict[str, Any]:
+    """The row of a list in the table `call_lists`, without `confirmation_id`; `from_row` reads it back."""
+    request = {
+        "submissions": [submission.as_json() for submission in call_list.submissions],
+        "until": call_list.until,
+        "accept_other_time": call_list.accept_other_time,
+        "timezones": call_list.timezones,
+        "goes_on_if_answered": call_list.goes_on_if_answered,
+        "consent": [call_list.consent.asked_by, call_list.consent.how, call_list.consent.risk_flags],
+    }
+    return {
+        "list_id": call_list.list_id,
+        **call_list.account.columns,
+        "fingerprint": call_list.fingerprint,
+        "request": json.dumps(request),
+        "timezone": call_list.timezones[0],
+        "asked_at": call_list.asked_at.timestamp(),
+        "passed": call_list.passed,
+        "why": call_list.stop_reason.value if call_list.stop_reason is not None else None,
+        "ended_at": seconds_or_none(call_list.ended_at),
+    }
+
+
+def from_row(
+    row: Mapping[str, Any],
+    records: Iterable[CallRecord],
+    unreadable: Collection[str] = (),
+) -> CallList:
+    """The list in a row that `to_row` wrote, with the records of its calls.
+
+    `unreadable` has the numbers of those that this version can't read.
+    """
+    request: dict[str, Any] = json.loads(row["request"])
+    asked_by, how, flags = request["consent"]
+    submissions = tuple(Submission.model_validate(fields) for fields in request["submissions"])
+    by_number = {record.submission.respondent_phone: record for record in records}
+    called = [by_number.get(submission.respondent_phone) for submission in submissions]
+    found = CallList(
+        consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
+        list_id=row["list_id"],
+        account=AccountKey(row["api"], row["account"]),
+        submissions=submissions,
+        until=request["until"],
+        accept_other_time=request["accept_other_time"],
+        timezones=tuple(request.get("timezones") or [row["timezone"]] * len(submissions)),  # the first version had one
+        asked_at=moment(row["asked_at"]),
+        goes_on_if_answered=request.get("goes_on_if_answered", False),
+        passed=row["passed"],
+        stop_reason=StopReason(row["why"]) if row["why"] else None,
+        ended_at=moment_or_none(row["ended_at"]),
+        records=tuple(filter(None, called)),
+        unreadable=frozenset(unreadable),
+    )
+    last = found.records[-1] if found.records else None
+    is_expired = found.stop_reason is None and last is not None and last.state is CallState.EXPIRED
+    if is_expired or found.stop_reason is StopReason.UNKNOWN:  # no worker has written it yet, or the outcome is known
+        return replace(found, stop_reason=found.next_stop_reason() or found.stop_reason)
+    return found

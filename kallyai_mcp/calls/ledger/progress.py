@@ -13,10 +13,12 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.ledger.base import Row, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_next_after
+from kallyai_mcp.calls.ledger.record_rows import end_columns
 from kallyai_mcp.calls.ledger.reservation import offset_at
 from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, NOT_PLACED, change, end, expire, find, readable, select
+from kallyai_mcp.calls.ledger.stored_errors import error_to_json
 from kallyai_mcp.calls.records import ACTIVE as ACTIVE_STATES
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, end_columns, error_to_json
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import put_off
 from kallyai_mcp.clock import moment
 

@@ -1,5 +1,7 @@
 """The transaction that reserves a call: duplicate, call policy, consent, idempotency key, and the record."""
 
+import json
+import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -9,9 +11,10 @@ from kallyai_mcp.calls.duplicates import Asked, ToldHere, find_answer, to_look_a
 from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.ledger import shared_values
 from kallyai_mcp.calls.ledger.base import ConstraintError, LookFirstError, ServiceTime, Tx
+from kallyai_mcp.calls.ledger.record_rows import from_row, to_row
 from kallyai_mcp.calls.ledger.rows import MINE, NOT_PLACED, expire, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
-from kallyai_mcp.calls.records import AccountKey, CallRecord, from_row, idempotency_key, to_row
+from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.clock import Stopwatch, moment, moment_or_none
 
 _NEWEST = f"state NOT IN {NOT_PLACED} ORDER BY placed_at DESC LIMIT :most"
@@ -211,3 +214,9 @@ def check_consent(tx: Tx, consent: Consent, last_calls: tuple[datetime | None, .
         raise ConsentOutdatedError("This confirmation was used already, so the user has to be asked again")
     if consent.how != "never_asks" and last_calls != consent.last_calls:
         raise ConsentOutdatedError("A number was called meanwhile, so the user has to be asked again")
+
+
+def idempotency_key(record: CallRecord) -> str:
+    """The `Idempotency-Key` of a call: a UUID that is the same on every machine, and after the ledger was lost."""
+    named = json.dumps([*record.account.columns.values(), record.fingerprint, record.day, record.generation])
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))

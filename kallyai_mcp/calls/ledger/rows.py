@@ -8,8 +8,10 @@ from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, sanitize
 from kallyai_mcp.calls.ledger.base import BATCH, Row, Tx
+from kallyai_mcp.calls.ledger.record_rows import from_row
+from kallyai_mcp.calls.ledger.stored_errors import error_to_json
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, error_to_json, from_row, is_tracking_id
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.clock import moment
 
 _log = logging.getLogger(__name__)

@@ -17,8 +17,9 @@ from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.ledger.postgres import _CONNECTIONS as MOST_CONNECTIONS
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
+from kallyai_mcp.calls.ledger.record_rows import to_row
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
-from kallyai_mcp.calls.records import AccountKey, CallRecord, to_row
+from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.calls.schedule import Schedule
 from tests.faults.simulation.world import REAL_SECONDS, World
 from tests.many_records import add_rows

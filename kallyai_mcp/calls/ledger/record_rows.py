@@ -1,0 +1,71 @@
+"""How a call record stands in its row of the table `calls`."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.calls.appointment import Calendar
+from kallyai_mcp.calls.ledger.stored_errors import error_from_json, error_to_json
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.schedule import Schedule
+from kallyai_mcp.clock import moment_or_none, seconds_or_none
+
+_AS_THEY_ARE = (
+    *("tracking_id", "fingerprint", "day", "generation", "idempotency_key", "timezone", "session_id", "worker"),
+    *("plan_id", "clock_offset", "call_id"),
+)
+"""The attributes of a record that are also columns of its row, with the same value."""
+
+_TIMES = ("placed_at", "sent_at", "response_lost_at", "ended_at", "delivered_at")
+"""The attributes of a record that are columns of its row in seconds since the epoch."""
+
+
+def to_row(record: CallRecord) -> dict[str, Any]:
+    """The row of a record in the table `calls`, without `confirmation_id`; `from_row` reads it back."""
+    return {
+        **{name: getattr(record, name) for name in _AS_THEY_ARE},
+        **{name: seconds_or_none(getattr(record, name)) for name in _TIMES},
+        **record.account.columns,
+        "number": record.submission.respondent_phone,
+        "submission": json.dumps(record.submission.as_json()),
+        "state": record.state.value,
+        **end_columns(record),
+        **record.schedule.columns,
+    }
+
+
+def end_columns(record: CallRecord) -> dict[str, Any]:
+    """The columns of the row that say how a call ended."""
+    return {
+        "outcome": record.call.model_dump_json() if record.call is not None else None,
+        "calendar": _calendars().dump_json(record.calendar).decode() if record.calendar is not None else None,
+        "reached": int(record.reached) if record.reached is not None else None,
+        "error": error_to_json(record.error),
+    }
+
+
+@cache
+def _calendars() -> TypeAdapter[Calendar]:
+    """How the ledger stores a calendar as JSON; made when it is first needed."""
+    return TypeAdapter(Calendar)
+
+
+def from_row(row: Mapping[str, Any]) -> CallRecord:
+    """The record in a row that `to_row` wrote. `ValueError`, `KeyError`, or `TypeError`: this version can't read it."""
+    times: dict[str, Any] = {name: moment_or_none(row[name]) for name in _TIMES}
+    return CallRecord(
+        **{name: row[name] for name in _AS_THEY_ARE},
+        **times,
+        account=AccountKey(row["api"], row["account"]),
+        submission=Submission.model_validate_json(row["submission"]),
+        state=CallState(row["state"]),
+        call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
+        calendar=_calendars().validate_json(row["calendar"]) if row["calendar"] else None,
+        reached=bool(row["reached"]) if row["reached"] is not None else None,
+        error=error_from_json(row["error"]),
+        schedule=Schedule.from_row(row),
+    )

@@ -1,0 +1,63 @@
+"""How the ledger stores why a call was not placed, or why its outcome is not known.
+
+An error is stored by its code, so that no class of this program is a part of the database.
+"""
+
+import json
+from typing import Any
+
+from kallyai_mcp.api.errors import KallyAIError, PolicyError, ServiceError, error_class
+
+_STORED = (
+    *("code", "message", "status", "reason", "correlation_id", "retry_after", "setting"),
+    *("plan_type", "minutes_allocated", "minutes_used", "credits_allocated", "credits_used"),
+    "upgrade_url",
+)
+"""The attributes of an error that are stored, where it has them."""
+
+
+def error_to_json(error: KallyAIError | None) -> str | None:
+    """The JSON that the ledger stores for an error; `error_from_json` reads it back."""
+    if error is None:
+        return None
+    known = vars(error)
+    return json.dumps({name: known[name] for name in _STORED if known.get(name) is not None})
+
+
+def error_from_json(text: str | None) -> KallyAIError | None:
+    """The error in a text that `error_to_json` wrote; None for no text.
+
+    Older versions stored the name of the class, too. It is not needed: the code and the status tell
+    the class.
+    """
+    if not text:
+        return None
+    stored: dict[str, Any] = json.loads(text)
+    stored.pop("class", None)
+    found = {name: value for name, value in stored.items() if value is not None}
+    return _class_of(found)(found.pop("message"), **found)
+
+
+def _class_of(stored: dict[str, Any]) -> type[KallyAIError]:
+    """The class of an error: one of the service has a status, one of this program a code."""
+    if "setting" in stored:
+        return PolicyError
+    own = _OWN_CODES.get(stored["code"])
+    if own is not None:
+        return own
+    if "status" in stored:
+        return error_class(stored["code"], stored["status"])
+    return KallyAIError
+
+
+def _classes_below(cls: type[KallyAIError]) -> list[type[KallyAIError]]:
+    below = cls.__subclasses__()
+    return [*below, *(deeper for each in below for deeper in _classes_below(each))]
+
+
+_OWN_CODES = {
+    cls.default_code: cls
+    for cls in _classes_below(KallyAIError)
+    if not issubclass(cls, PolicyError) and cls is not ServiceError
+}
+"""The class that each code of this program belongs to."""
