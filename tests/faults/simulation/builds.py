@@ -49,7 +49,7 @@ _NOT_ASKED_ONCE_MORE = Patch(
     "if False:",
 )
 _RANDOM_KEY = Patch(
-    "calls.records", 'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))', "str(uuid.uuid4())"
+    "calls.ledger.reservation", 'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))', "str(uuid.uuid4())"
 )
 
 _IN_LONDON, _ALSO_IN_LONDON = "+442079460123", "+442079460124"
@@ -240,7 +240,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a final full stop makes another call",
-        Patch("calls.records", '.split()).rstrip(" .")', ".split())"),
+        Patch("calls.fingerprint", '.split()).rstrip(" .")', ".split())"),
         asks=(Ask(0, gives_up=20), Ask(30, retyped=True)),
     ),
     broken(
@@ -383,7 +383,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "instructions are not part of a call",
-        Patch("calls.records", "return hashlib", 'fields.pop("additional_instructions", None)\n    return hashlib'),
+        Patch("calls.fingerprint", "return hashlib", 'fields.pop("additional_instructions", None)\n    return hashlib'),
         tasks=(table(additional_instructions=["the terrace"]), table(additional_instructions=["inside"])),
         asks=(Ask(0), Ask(0, task=1)),
     ),
