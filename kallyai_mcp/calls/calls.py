@@ -187,9 +187,9 @@ class Calls:
         """The account's record with this `tracking_id` or `call_id`, as the ledger has it."""
         return await self.context.ledger.read(rows.find, account, id_)
 
-    async def related_calls(self, account: AccountKey, number: str, texts: Collection[str]) -> list[CallRecord]:
+    async def related_calls(self, account: AccountKey, number: str) -> list[CallRecord]:
         """The newest calls to a number, and the newest about a booking (`rows.list_related`)."""
-        return await self.context.ledger.read(rows.list_related, account, number, texts)
+        return await self.context.ledger.read(rows.list_related, account, number)
 
     async def history(self, newest: int, call_ids: Collection[str]) -> History:
         """The account's `newest` records, and those of these calls that have an outcome."""

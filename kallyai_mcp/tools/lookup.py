@@ -9,6 +9,7 @@ import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.about_booking import about_call_id
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.call_search import read_findings
@@ -30,7 +31,6 @@ from kallyai_mcp.tools.facets.speech import (
     speech_of,
     unread_speech,
 )
-from kallyai_mcp.tools.submissions import CHANGES, changes_in
 
 Found = CallRecord | CallList | Call
 """What an id finds: a call or a list of the ledger, or a call that only KallyAI has."""
@@ -210,7 +210,7 @@ async def _calls_related_to(
 ) -> Sequence[CallView]:
     """The calls to the same number, and those about bookings, newest first."""
     number = view.submission.respondent_phone or ""
-    records = await app_context.calls.related_calls(account, number, CHANGES.values())
+    records = await app_context.calls.related_calls(account, number)
     return [CallView.of_record(record) for record in records]
 
 
@@ -220,7 +220,7 @@ async def _call_before(
     view: CallView,
 ) -> CallView | None:
     """The call whose booking this one was about, if the ledger has it."""
-    id_ = changes_in(view.submission)
+    id_ = about_call_id(view.submission)
     if id_ is None:
         return None
     record = await app_context.calls.find_known(account, id_)

@@ -10,7 +10,7 @@ from datetime import date, datetime, time
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
-from kallyai_mcp.calls import kept_booking
+from kallyai_mcp.calls import about_booking, kept_booking
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.records import CallRequest
@@ -32,10 +32,6 @@ _DEPARTURE = {"en": "Departure: ", "es": "Salida: "}
 _OTHER_TIMES = {
     "en": "If that time is taken, agree to one of these: ",
     "es": "Si esa hora no está libre, acepta una de estas: ",
-}
-CHANGES = {
-    "en": "This call is about the booking of call ",
-    "es": "Esta llamada trata de la reserva de la llamada ",
 }
 _TIME = r"([01]?\d|2[0-3]):([0-5]\d)"
 _SPAN = re.compile(rf"{_TIME}(?:\s?[-\u2013]\s?{_TIME})?")
@@ -151,7 +147,7 @@ def _facts_of(arguments: CallArguments, changes: str, language: SpokenLanguage) 
     if arguments.other_times:
         yield f"{_OTHER_TIMES[language]}{arguments.other_times}"
     if changes:
-        yield f"{CHANGES[language]}{changes}"
+        yield f"{about_booking.BEGINNINGS[language]}{changes}"
     if changes and not _names_new_time(arguments):
         yield kept_booking.INSTRUCTION[language]
 
@@ -159,11 +155,6 @@ def _facts_of(arguments: CallArguments, changes: str, language: SpokenLanguage) 
 def _names_new_time(arguments: CallArguments) -> bool:
     """Whether a call about a booking is to move it."""
     return any((arguments.appointment_date, arguments.appointment_time, arguments.departure_date))
-
-
-def changes_in(submission: Submission | SubmissionEcho) -> str | None:
-    """The `call_id` of the call whose booking the call is about; None if it is about none."""
-    return next((text.partition(":")[0] for text in _texts_after(CHANGES, submission)), None)
 
 
 def questions_in(submission: Submission | SubmissionEcho) -> tuple[str, ...]:

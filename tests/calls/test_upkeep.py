@@ -130,7 +130,7 @@ USES: dict[str, Use] = {
     "find_ended": lambda ledger: ledger.read(rows.find_ended, ACCOUNT, [f"c-over-{number}" for number in range(10)]),
     "find by tracking_id": lambda ledger: ledger.read(rows.find, ACCOUNT, "t-over-7"),
     "find by call_id": lambda ledger: ledger.read(rows.find, ACCOUNT, "c-over-7"),
-    "list_related": lambda ledger: ledger.read(rows.list_related, ACCOUNT, "+14155551007", ["Change", "Cancel"]),
+    "list_related": lambda ledger: ledger.read(rows.list_related, ACCOUNT, "+14155551007"),
     "list_unfinished": lambda ledger: ledger.read(follow_up.list_unfinished, ACCOUNT),
     "check": lambda ledger: ledger.read(
         reservation.reserve, another(1, "+14155559999"), redial=False, only_checks=True

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kallyai_mcp.api.models import Call, Submission, Transcript
+from kallyai_mcp.calls import about_booking
 from kallyai_mcp.calls.appointment import Appointment, Calendar
 from kallyai_mcp.calls.outcome import Findings
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
@@ -15,7 +16,6 @@ from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import next_step
 from kallyai_mcp.tools.facets.relations import may_have_relations, relations_of
 from kallyai_mcp.tools.facets.speech import speech_of
-from kallyai_mcp.tools.submissions import CHANGES
 
 NOW = datetime(2026, 1, 26, 15, 0, tzinfo=UTC)
 AT_SEVEN = datetime(2026, 1, 28, 19, 0)  # noqa: DTZ001 - by the clock of the callee
@@ -45,7 +45,7 @@ def called(call_id: str, status: str = "success", *instructions: str, start: Any
 
 
 def about(call_id: str) -> str:
-    return f"{CHANGES['en']}{call_id}: a table"
+    return f"{about_booking.BEGINNINGS['en']}{call_id}: a table"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
 
-_NEWEST = 7
+_NEWEST = 8
 """The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
 
 Row = dict[str, Any]
@@ -217,6 +217,10 @@ def migrate(tx: Tx) -> None:
         text = (files("kallyai_mcp.calls.ledger") / "migrations" / f"{number}.sql").read_text(encoding="utf-8")
         for statement in text.removesuffix(";\n").split(";\n"):
             tx.run(statement)
+        if number == 8:
+            from kallyai_mcp.calls.ledger import bookings
+
+            bookings.fill(tx)
     if version < _NEWEST:
         tx.run("DELETE FROM schema_version")
         tx.run("INSERT INTO schema_version (version) VALUES (:version)", version=_NEWEST)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.calls.about_booking import about_call_id
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.ledger.stored_errors import error_from_json, error_to_json
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
@@ -32,6 +33,7 @@ def to_row(record: CallRecord) -> dict[str, Any]:
         **record.account.columns,
         "number": record.submission.respondent_phone,
         "submission": json.dumps(record.submission.as_json()),
+        "about_call_id": about_call_id(record.submission),
         "state": record.state.value,
         **end_columns(record),
         **record.schedule.columns,

@@ -133,16 +133,15 @@ def list_newest(tx: Tx, account: AccountKey, limit: int) -> list[CallRecord]:
     return select(tx, account, "TRUE ORDER BY placed_at DESC LIMIT :limit", limit=limit)
 
 
-def list_related(tx: Tx, account: AccountKey, number: str, texts: Collection[str]) -> list[CallRecord]:
-    """The newest calls to a number and, of all newest, those whose submission has one of these texts; newest first."""
-    newest = f"SELECT * FROM calls WHERE {MINE} {{}} ORDER BY placed_at DESC LIMIT 200"
-    names = {f"text_{count}": f"%{text}%" for count, text in enumerate(texts)}
-    has_text = " OR ".join(f"submission LIKE :{name}" for name in names)
+def list_related(tx: Tx, account: AccountKey, number: str) -> list[CallRecord]:
+    """The newest calls to a number, and the newest about the booking of another call; newest first."""
+    newest = f"SELECT * FROM calls WHERE {MINE} AND {{}} ORDER BY placed_at DESC LIMIT 200"
     related = (
-        f"SELECT * FROM ({newest.format('AND number = :number')}) AS of_number "
-        f"UNION SELECT * FROM ({newest.format('')}) AS newest WHERE {has_text} ORDER BY placed_at DESC"
+        f"SELECT * FROM ({newest.format('number = :number')}) AS of_number "
+        f"UNION SELECT * FROM ({newest.format('about_call_id IS NOT NULL')}) AS about_bookings "
+        "ORDER BY placed_at DESC"
     )
-    return readable(tx, tx.rows(related, number=number, **names, **account.columns))
+    return readable(tx, tx.rows(related, number=number, **account.columns))
 
 
 def expire(tx: Tx, only: str | None = None) -> bool:

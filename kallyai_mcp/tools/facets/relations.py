@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from kallyai_mcp.calls.about_booking import about_call_id
 from kallyai_mcp.calls.appointment import lies_before
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.tools.submissions import changes_in
 
 if TYPE_CHECKING:
     from kallyai_mcp.tools.facets.call import CallView
@@ -57,7 +57,7 @@ def may_have_relations(view: "CallView", *, is_new: bool) -> bool:
     """
     if view.call_id is None:
         return False
-    if changes_in(view.submission) is not None:
+    if about_call_id(view.submission) is not None:
         return True
     if view.is_first_to_number:
         return False
@@ -77,7 +77,7 @@ def relations_of(
     It was about the booking of the one `before`.
     """
     changes = changed_by(others)
-    is_about_booking = changes_in(view.submission) is not None
+    is_about_booking = about_call_id(view.submission) is not None
     return Relations(
         before=before,
         later=changes.get(view.call_id or "") if view.outcome in BOOKED else None,
@@ -93,7 +93,7 @@ def changed_by(views: Sequence["CallView"]) -> dict[str, "CallView"]:
     """
     changes: dict[str, CallView] = {}
     for one in reversed(views):
-        booking = changes_in(one.submission)
+        booking = about_call_id(one.submission)
         if booking is not None and one.outcome in _ANSWERED:
             changes[booking] = one
     return changes
@@ -111,7 +111,7 @@ def _ahead(
     view: "CallView", others: Sequence["CallView"], changes: Mapping[str, "CallView"], now: datetime
 ) -> "CallView | None":
     """The newest other booking at the number of `view` that lies ahead and was not moved."""
-    moved = {changes_in(one.submission) for one in others if one.outcome in BOOKED}
+    moved = {about_call_id(one.submission) for one in others if one.outcome in BOOKED}
     for one in others:
         is_moved = one.call_id in moved
         if _is_booked_at_number_of(view, one) and not is_moved and _lies_ahead(one, now):
@@ -132,6 +132,6 @@ def _lies_ahead(view: "CallView", now: datetime) -> bool:
 def _last_about(view: "CallView", changes: Mapping[str, "CallView"]) -> "CallView | None":
     """The last other call about the booking of `view`, or about the one that it has replaced."""
     about_this = changes.get(view.call_id or "")
-    about_replaced = changes.get(changes_in(view.submission) or "")
+    about_replaced = changes.get(about_call_id(view.submission) or "")
     last = about_this or about_replaced
     return None if last is view else last

@@ -1,11 +1,12 @@
 """Texts about a booking: what is not certain about it, and what other calls have to do with it."""
 
+from kallyai_mcp.calls.about_booking import about_call_id
 from kallyai_mcp.calls.kept_booking import keeps_booking
 from kallyai_mcp.calls.other_time import forbids_other_time
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import BOOKED
-from kallyai_mcp.tools.submissions import changes_in, other_times_text
+from kallyai_mcp.tools.submissions import other_times_text
 from kallyai_mcp.tools.text.calendar import asked_time, booked_time, thing
 from kallyai_mcp.tools.text.plain import Reader, one_line, party_of, word
 from kallyai_mcp.tools.text.report import report_of
@@ -93,7 +94,7 @@ def offer_not_accepted(view: CallView) -> str:
     times = other_times_text(view.submission)
     if not times and not forbids_other_time(view.submission):
         return ""
-    booking = changes_in(view.submission)
+    booking = about_call_id(view.submission)
     change = f' and changes_call_id "{word(booking)}"' if booking else ""
     but = f" than {one_line(times, 80)}" if times else ""
     return SAY["other_times"].format(but=but, change=change)

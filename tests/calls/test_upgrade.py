@@ -1,0 +1,89 @@
+"""Calls of the version before the last change of the schema are answers to the same requests."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.ledger import reservation, rows
+from kallyai_mcp.calls.ledger.record_rows import to_row
+from kallyai_mcp.calls.records import CallRecord, CallState
+from tests.calls.ledgers import ACCOUNT, NOW, another, asked, ended_as, opened, outcome, submission
+from tests.calls.manual_time import ManualClock
+
+_BEFORE = 7
+"""The version of the schema before this one."""
+
+ENGLISH = "This call is about the booking of call c-booked: table for 4."
+SPANISH = "Esta llamada trata de la reserva de la llamada c-reservada: mesa para 4."
+
+
+def about(instruction: str) -> Submission:
+    return submission(task_description=instruction, additional_instructions=[instruction])
+
+
+def old_records() -> list[CallRecord]:
+    """A call in progress, one whose outcome is unknown, and two about bookings that were just told."""
+    active = another(1, state=CallState.SENT, sent_at=NOW, idempotency_key="k-1")
+    unknown = another(2, state=CallState.UNKNOWN, sent_at=NOW, ended_at=NOW, idempotency_key="k-2")
+    told = [
+        replace(ended_as(asked(n, submission=about(text)), outcome(call_id=f"c-{n}")), ended_at=NOW, delivered_at=NOW)
+        for n, text in ((3, ENGLISH), (4, SPANISH))
+    ]
+    return [active, unknown, *told]
+
+
+def make_ledger_before(place: str) -> None:
+    """Make the tables of the version before, with these records."""
+    migrations = files("kallyai_mcp.calls.ledger") / "migrations"
+    script = "CREATE TABLE schema_version (version INTEGER NOT NULL);"
+    for number in range(1, _BEFORE + 1):
+        script += (migrations / f"{number}.sql").read_text(encoding="utf-8")
+    script += f"INSERT INTO schema_version VALUES ({_BEFORE});"  # noqa: S608 - ours
+    stored = [row_before(record) for record in old_records()]
+    if place.startswith("postgresql://"):
+        with psycopg.connect(place, autocommit=True) as server:
+            server.execute(f"DROP SCHEMA public CASCADE; CREATE SCHEMA public; {script}".encode())
+            for row in stored:
+                names, places = ", ".join(row), ", ".join(f"%({name})s" for name in row)
+                server.execute(f"INSERT INTO calls ({names}) VALUES ({places})".encode(), row)  # noqa: S608 - ours
+        return
+    Path(place).parent.mkdir()
+    with closing(sqlite3.connect(place)) as file, file:
+        file.executescript(script)
+        for row in stored:
+            names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+            file.execute(f"INSERT INTO calls ({names}) VALUES ({places})", row)  # noqa: S608 - ours
+
+
+def row_before(record: CallRecord) -> dict[str, Any]:
+    row = to_row(replace(record, day="2026-01-25"))
+    del row["about_call_id"]
+    return row
+
+
+async def test_a_booking_that_an_old_call_is_about_is_found(place: str, clock: ManualClock) -> None:
+    make_ledger_before(place)
+    async with opened(place, clock.now) as ledger:
+        found = await ledger.read(lambda tx: tx.rows("SELECT about_call_id FROM calls ORDER BY tracking_id"))
+        related = await ledger.read(rows.list_related, ACCOUNT, "+15550000000")
+
+    assert [row["about_call_id"] for row in found] == [None, None, "c-booked", "c-reservada"]
+    assert {record.tracking_id for record in related} == {"t-3", "t-4"}
+
+
+@pytest.mark.parametrize("number", range(4))
+async def test_the_same_request_is_answered_with_the_old_call(place: str, clock: ManualClock, number: int) -> None:
+    make_ledger_before(place)
+    old = old_records()[number]
+    again = replace(asked(9), submission=old.submission, fingerprint=old.fingerprint)
+    async with opened(place, clock.now) as ledger:
+        answer = await ledger.write(ACCOUNT, reservation.reserve, again, redial=False)
+
+    assert (answer.tracking_id, answer.state, answer.is_new) == (old.tracking_id, old.state, False)
