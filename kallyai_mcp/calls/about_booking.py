@@ -1,4 +1,4 @@
-"""The sentence by which KallyAI is told that a call is about the booking of an earlier one.
+"""The sentence that tells KallyAI that a call is about the booking of an earlier one.
 
 The reference has no field for it. The ledger has a column with the id, so that nothing has to search
 for the sentence.

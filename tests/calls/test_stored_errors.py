@@ -21,6 +21,7 @@ ERRORS = [
     KallyAIError("It was too late.", code="too_late"),
     NotConnectedError("KallyAI can't be reached"),
     NotSignedInError("Not signed in"),
+    NotSignedInError("Sign in again", code="missing_token", status=401, reason="No header"),
     NumberRefusedError("On the list", code="suppression_violation", status=403, reason="DNC"),
     PolicyError("one call an hour", setting="KALLYAI_CALLS_PER_HOUR", retry_after=60),
     QuotaExceededError("used up", status=402, minutes_used=30, upgrade_url="https://kallyai.com/pricing"),

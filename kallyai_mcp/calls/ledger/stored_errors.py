@@ -6,7 +6,7 @@ An error is stored by its code, so that no class of this program is a part of th
 import json
 from typing import Any
 
-from kallyai_mcp.api.errors import KallyAIError, PolicyError, ServiceError, error_class
+from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, PolicyError, ServiceError, error_class
 
 _STORED = (
     *("code", "message", "status", "reason", "correlation_id", "retry_after", "setting"),
@@ -21,21 +21,24 @@ def error_to_json(error: KallyAIError | None) -> str | None:
     if error is None:
         return None
     known = vars(error)
-    return json.dumps({name: known[name] for name in _STORED if known.get(name) is not None})
+    stored = {name: known[name] for name in _STORED if known.get(name) is not None}
+    if isinstance(error, NotSignedInError):  # its code and its status may be those of KallyAI's refusal
+        stored["signed_in"] = False
+    return json.dumps(stored)
 
 
 def error_from_json(text: str | None) -> KallyAIError | None:
     """The error in a text that `error_to_json` wrote; None for no text.
 
-    Older versions stored the name of the class, too. It is not needed: the code and the status tell
-    the class.
+    Older versions stored the name of the class, too.
     """
     if not text:
         return None
     stored: dict[str, Any] = json.loads(text)
-    stored.pop("class", None)
+    was_signed_in = stored.pop("signed_in", True) and stored.pop("class", "") != NotSignedInError.__name__
     found = {name: value for name, value in stored.items() if value is not None}
-    return _class_of(found)(found.pop("message"), **found)
+    kind = _class_of(found) if was_signed_in else NotSignedInError
+    return kind(found.pop("message"), **found)
 
 
 def _class_of(stored: dict[str, Any]) -> type[KallyAIError]:
