@@ -44,7 +44,7 @@ async def ask(here: World, last: int, *, retries: int = 0, at_again: bool = Fals
 
 
 async def retried(here: World, count: int) -> list[CallRecord]:
-    """Let so many calls end, each of which is placed again at `AGAIN`."""
+    """Let so many calls end. Each is placed again at `AGAIN`."""
     placed = [await ask(here, number, retries=1) for number in range(count)]
     return [await here.run(here.calls.wait(record, 60)) for record in placed]
 

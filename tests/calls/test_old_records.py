@@ -19,7 +19,7 @@ DEAD = "0000000a"
 
 
 def old(state: CallState, *, worker: str = DEAD, days: float = 91) -> CallRecord:
-    """A record of which nothing was heard for so many days, and which nobody was told about."""
+    """An old record without news for so many days, and whose end nobody was told."""
     at = ago(days=days)
     record = asked(worker=worker, placed_at=at, state=state)
     if state is not CallState.RESERVED:

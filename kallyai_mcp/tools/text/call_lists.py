@@ -189,7 +189,7 @@ def _retry_at(found: CallList, reader: Reader) -> str:
 
 
 def _unreadable(found: CallList) -> str:
-    """Whose calls this version can't read; "" for nobody's."""
+    """The callees whose calls this version can't read; "" if there are none."""
     theirs = [one for one in found.submissions if one.respondent_phone in found.unreadable]
     if not theirs:
         return ""
