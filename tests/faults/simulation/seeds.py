@@ -48,6 +48,9 @@ _STEPS = 24
 _CANCELED, _CANCELED_WHERE_SHARED = 1 / 3, 2 / 3
 """How often a call or a list is canceled, of all runs in which it may be; also of those with two workers."""
 
+_A_FEW_TRANSACTIONS = 10.0
+"""The seconds that a few transactions take at most where each statement takes time."""
+
 _LATE = 45.0
 """After so many seconds a refusal no longer proves that no call was placed."""
 
@@ -275,7 +278,12 @@ def _disturbed(rng: random.Random, plan: Plan, *, is_shared: bool) -> Plan:
 
 
 def _until_told(plan: Plan) -> tuple[Ask, ...]:
-    return tuple(replace(ask, until_told=True) for ask in plan.asks)
+    return tuple(replace(ask, until_told=True, gives_up=_patience(ask)) for ask in plan.asks)
+
+
+def _patience(ask: Ask) -> float | None:
+    """After how long a client gives up that asks until it is told: not before a database can answer."""
+    return None if ask.gives_up is None else max(ask.gives_up, _A_FEW_TRANSACTIONS)
 
 
 def disturbed_around(
