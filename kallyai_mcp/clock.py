@@ -25,7 +25,9 @@ def seconds_or_none(time: datetime | None) -> float | None:
 
 
 def pauses(first: float, longest: float) -> Iterator[float]:
-    """The seconds to wait before each next try, without an end: `first`, then twice as long each time."""
+    """The seconds to wait before each next try, without an end: `first`, then twice as long each
+    time.
+    """
     pause = first
     while True:
         yield min(pause, longest)
@@ -40,15 +42,21 @@ class Clock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start, which never jump. On Linux and macOS they stop while it is suspended."""
+        """Seconds since an arbitrary start, which never jump.
+
+        On Linux and macOS they stop while it is suspended.
+        """
         return time.monotonic()  # not the event loop's: the ledger calls this in a thread
 
     def continuous(self) -> float:
-        """Seconds since an arbitrary start, which never jump, and go on while the machine is suspended."""
+        """Seconds since an arbitrary start, which never jump, and go on while the machine is
+        suspended.
+        """
         if sys.platform == "linux":
             return time.clock_gettime(time.CLOCK_BOOTTIME)
         elif sys.platform == "darwin":  # noqa: RET505 - mypy knows the platform
-            return time.clock_gettime(time.CLOCK_MONOTONIC)  # goes on while suspended, unlike `time.monotonic`
+            # Goes on while suspended, unlike `time.monotonic`.
+            return time.clock_gettime(time.CLOCK_MONOTONIC)
         else:
             return time.monotonic()  # goes on while suspended on Windows
 
@@ -72,12 +80,15 @@ class Stopwatch:
     def passed(self) -> float:
         """Seconds by `Clock.continuous`.
 
-        They may lack the time while a virtual machine was paused. To refuse what would come too late, use `longest`.
+        They may lack the time while a virtual machine was paused. To refuse what would come too
+        late, use `longest`.
         """
         return self._clock.continuous() - self._continuous
 
     def drift(self) -> float:
-        """How many seconds more the wall clock shows than `passed`: it was set, or a virtual machine was paused."""
+        """How many seconds more the wall clock shows than `passed`: it was set, or a virtual
+        machine was paused.
+        """
         return (self._clock.now() - self._wall).total_seconds() - self.passed()
 
     def longest(self) -> float:

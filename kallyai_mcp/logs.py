@@ -1,8 +1,10 @@
-"""What an operator sees: the log on stderr, the ids that connect its lines to a request, and three counters.
+"""What an operator sees: the log on stderr, the ids that connect its lines to a request, and three
+counters.
 
-No line, of this program or of a library, contains a token, a phone number, or the message of an exception. Such a
-message may quote arguments, names, or a transcript. The debug logs of libraries that log whole messages are off. Names
-of people can't be recognized, so this program never logs them.
+No line, of this program or of a library, contains a token, a phone number, or the message of an
+exception. Such a message may quote arguments, names, or a transcript. The debug logs of libraries
+that log whole messages are off. Names of people can't be recognized, so this program never logs
+them.
 """
 
 import json
@@ -35,40 +37,51 @@ _LIBRARY_LEVELS = {
     "sse_starlette": logging.INFO,
     "httpcore2": logging.INFO,
 }
-"""The lowest level that is logged, by logger of a library. Below it, these libraries log headers, whole messages with
-arguments and transcripts, or the text of each tool error."""
+"""The lowest level that is logged, by logger of a library.
+
+Below it, these libraries log headers, whole messages with arguments and transcripts, or the text of
+each tool error.
+"""
 
 _CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 
 _CREDENTIALS = r"""(?xi)
       (?P<lead> authorization["']? \s* [:=] \s* ["']? (?:(?:bearer|basic) \s+)?
-            | (?: access_token|refresh_token|id_token|identity_token|client_secret|mcp_token|password )
+            | (?: access_token|refresh_token|id_token|identity_token|client_secret
+                  |mcp_token|password )
               ["']? \s* [:=] \s* ["']?
             | [?&] (?: code|state|token ) = ) [^\s"'&,;]+
     | \b bearer \s+ \S{16,}
     | (?<![A-Za-z0-9]) (?-i: ey[JA] ) [\w-]{5,} (?: \. [\w-]* )*
     | (?P<scheme> ://) [^/\s]+ @
 """
-"""Secrets: text after a name such as `password`, a bearer token (RFC 6750), a JWT (RFC 7519), a URL's user info."""
+"""Secrets: text after a name such as `password`, a bearer token (RFC 6750), a JWT (RFC 7519), a
+URL's user info.
+"""
 
 _NUMBER = r"""(?x)
       (?P<kept> \b (?: 19|20 ) \d\d - (?: 0[1-9]|1[0-2] ) - (?: 0[1-9]|[12]\d|3[01] ) (?!\d)
-                (?: [T\ ] \d\d : \d\d (?: : \d\d (?: [.,] \d{1,9} )? )? (?: Z | [+-] \d\d :? \d\d )? (?!\d) )?
+                (?: [T\ ] \d\d : \d\d (?: : \d\d (?: [.,] \d{1,9} )? )?
+                    (?: Z | [+-] \d\d :? \d\d )? (?!\d) )?
               | \b [0-9a-f]{8} (?: - [0-9a-f]{4} ){3} - [0-9a-f]{12} \b
               | \b (?= [0-9]*[a-f] ) [0-9a-f]{24,64} \b )
     | (?P<plus> [+\uff0b] \s? )? \(? \d (?: [\s().\-/\u2010-\u2015\u2212\u200b\u2060]{0,3} \d ){6,}
 """
-"""Seven digits or more, with separators between them; `kept` are dates, UUIDs, and long hexadecimal ids."""
+"""Seven digits or more, with separators between them; `kept` are dates, UUIDs, and long hexadecimal
+ids.
+"""
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 def redact(text: str) -> str:
-    """A text with `[token]` in place of each secret, and `+1…34` or `…34` in place of each phone number.
+    """A text with `[token]` in place of each secret, and `+1…34` or `…34` in place of each phone
+    number.
 
     Seven digits or more count as a phone number. Redacting the result again changes nothing.
     """
-    # `re` compiles the patterns for the first line of the log: at import, that would delay the start.
+    # `re` compiles the patterns for the first line of the log: at import, that would delay the
+    # start.
     return re.sub(_NUMBER, _shorten_number, re.sub(_CREDENTIALS, _hide_secret, text))
 
 
@@ -86,11 +99,19 @@ correlation_id: ContextVar[str | None] = ContextVar("kallyai_mcp_correlation_id"
 
 
 class Correlation:
-    """Middleware that gives each MCP request a correlation id, and logs one line (INFO) for each that fails."""
+    """Middleware that gives each MCP request a correlation id, and logs one line (INFO) for each
+    that fails.
+    """
 
-    async def __call__(self, ctx: "ServerRequestContext[Any, Any]", call_next: "CallNext") -> "HandlerResult":
-        """Handle a message. All lines that it logs have its id, also those of tasks that it starts."""
-        from opentelemetry.trace import get_current_span  # imported late: commands log without the MCP SDK
+    async def __call__(
+        self, ctx: "ServerRequestContext[Any, Any]", call_next: "CallNext"
+    ) -> "HandlerResult":
+        """Handle a message.
+
+        All lines that it logs have its id, also those of tasks that it starts.
+        """
+        # Imported late: commands log without the MCP SDK.
+        from opentelemetry.trace import get_current_span
 
         id_ = secrets.token_hex(6)
         token = correlation_id.set(id_)
@@ -112,15 +133,19 @@ class Correlation:
 def _log_failure(ctx: "ServerRequestContext[Any, Any]", facts: Mapping[str, Any]) -> None:
     name = (ctx.params or {}).get("name") if ctx.method == "tools/call" else None
     tool = name if isinstance(name, str) and re.fullmatch(_ID, name) else None
-    fields = {"code": facts["code"], "tool": tool, "api_correlation_id": facts.get("correlation_id")}
+    fields = {
+        "code": facts["code"],
+        "tool": tool,
+        "api_correlation_id": facts.get("correlation_id"),
+    }
     _log.info("%s failed: %s", tool or ctx.method, facts["code"], extra=fields)
 
 
 class _Formatter(logging.Formatter):
     """A line of text, or one JSON object. Nothing of a record is written but what is named here.
 
-    The object has `ts` (ISO 8601, UTC), `level`, `logger`, `message`, and what is known of `correlation_id`,
-    `api_correlation_id`, `code`, `tool`, and `exception`.
+    The object has `ts` (ISO 8601, UTC), `level`, `logger`, `message`, and what is known of
+    `correlation_id`, `api_correlation_id`, `code`, `tool`, and `exception`.
     """
 
     def __init__(self, *, is_json: bool) -> None:
@@ -133,26 +158,38 @@ class _Formatter(logging.Formatter):
             "correlation_id": correlation_id.get(),
             "api_correlation_id": getattr(record, "api_correlation_id", None),
         }
-        fields = {name: id_ if re.fullmatch(_ID, id_) else redact(id_) for name, id_ in ids.items() if id_}
+        fields = {
+            name: id_ if re.fullmatch(_ID, id_) else redact(id_) for name, id_ in ids.items() if id_
+        }
         traces = _traces(record.exc_info[1] if record.exc_info else None)
         if self._is_json:
-            ts = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            ts = (
+                datetime.fromtimestamp(record.created, UTC)
+                .isoformat(timespec="milliseconds")
+                .replace("+00:00", "Z")
+            )
             entry = {"ts": ts, "level": record.levelname, "logger": record.name, "message": message}
-            more = {name: redact(str(value)) for name in ("code", "tool") if (value := getattr(record, name, None))}
+            more = {
+                name: redact(str(value))
+                for name in ("code", "tool")
+                if (value := getattr(record, name, None))
+            }
             return json.dumps(entry | fields | more | ({"exception": traces} if traces else {}))
         shown = ", ".join(f"{name} {id_}" for name, id_ in fields.items())
         return "\n".join([f"{message} ({shown})" if shown else message, *traces])
 
 
 def _traces(error: BaseException | None) -> list[str]:
-    """An exception and then always the cause of the one before: types and lines of code, the outermost call first.
+    """An exception and then always the cause of the one before: types and lines of code, the
+    outermost call first.
 
     There are neither messages nor the folders of this machine.
     """
     if error is None:
         return []
     frames = [
-        f"    {PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)
+        f"    {PurePath(frame.filename).name}:{frame.lineno} {frame.name}"
+        for frame in extract_tb(error.__traceback__)
     ]
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return [f"  {type(error).__name__}", *frames, *_traces(cause)]
@@ -162,7 +199,10 @@ _MOST_WAITING = 5_000
 """The most lines that wait to be written: a burst of failed requests, and a few MB of memory."""
 
 _FLUSH_SECONDS = 0.5
-"""How long the end of the process waits for the log. A client kills its server after two seconds."""
+"""How long the end of the process waits for the log.
+
+A client kills its server after two seconds.
+"""
 
 
 class _Handler(logging.Handler):
@@ -298,7 +338,8 @@ def configure(level: str, log_format: Literal["text", "json"] = "text") -> None:
     root.addHandler(handler)
     root.setLevel(level)
     _replace_handlers(logging.getLogger("uvicorn"))
-    logging.raiseExceptions = False  # logging would print such a line's arguments, which are not redacted
+    # Logging would print such a line's arguments, which are not redacted.
+    logging.raiseExceptions = False
     for name, lowest in _LIBRARY_LEVELS.items():
         logging.getLogger(name).setLevel(max(root.level, lowest))
 
@@ -306,22 +347,29 @@ def configure(level: str, log_format: Literal["text", "json"] = "text") -> None:
 _COUNTED = {
     "kallyai.calls.ended": "Phone calls that ended, by the reference's status, or unknown",
     "kallyai.calls.refused": "Phone calls not placed, by error code",
-    "kallyai.api.requests": "Requests to KallyAI with their retries, by method, and by HTTP status or error code",
+    "kallyai.api.requests": (
+        "Requests to KallyAI with their retries, by method, and by HTTP status or error code"
+    ),
 }
 
 
 def count(name: str, **attributes: str | int) -> None:
-    """Count one of `_COUNTED` with the OpenTelemetry API. Without OpenTelemetry's SDK in the process, it does nothing.
+    """Count one of `_COUNTED` with the OpenTelemetry API.
 
-    `opentelemetry-instrument kallyai-mcp serve …` brings it, and exports as OpenTelemetry's own variables say.
+    Without OpenTelemetry's SDK in the process, it does nothing. `opentelemetry-instrument
+    kallyai-mcp serve …` brings it, and exports as OpenTelemetry's own variables say.
     """
     texts = {key: str(value) for key, value in attributes.items()}
     # Metrics must not contain text from outside.
-    _counter(name).add(1, {key: text if re.fullmatch(_ID, text) else "other" for key, text in texts.items()})
+    _counter(name).add(
+        1, {key: text if re.fullmatch(_ID, text) else "other" for key, text in texts.items()}
+    )
 
 
 @cache
 def _counter(name: str) -> "Counter":
     from opentelemetry import metrics  # imported late: `tools/list` over stdio does not need it
 
-    return metrics.get_meter("kallyai-mcp", __version__).create_counter(name, description=_COUNTED[name])
+    return metrics.get_meter("kallyai-mcp", __version__).create_counter(
+        name, description=_COUNTED[name]
+    )

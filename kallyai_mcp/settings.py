@@ -1,7 +1,8 @@
-"""Every setting: environment variables with the prefix `KALLYAI_`, read once into one frozen object.
+"""Every setting: environment variables with the prefix `KALLYAI_`, read once into one frozen
+object.
 
-The functions at the top read a value from a text that is not empty. They raise `ValueError` with a message that stands
-after the setting's name, says what it takes, and quotes no secret.
+The functions at the top read a value from a text that is not empty. They raise `ValueError` with a
+message that stands after the setting's name, says what it takes, and quotes no secret.
 """
 
 import os
@@ -25,18 +26,27 @@ Confirm = Literal["auto", "always", "never"]
 """When to ask the user before a call. `auto`: only if the call has a risk flag."""
 
 Auth = Literal["none", "secret", "caller", "oauth"]
-"""Who may use the HTTP server: any client on this machine, clients with `mcp_token`, clients with a KallyAI access
-token, or users who sign in here."""
+"""Who may use the HTTP server: any client on this machine, clients with `mcp_token`, clients with a
+KallyAI access token, or users who sign in here.
+"""
 
 WAIT_LIMIT = 1800
 """The most seconds that a tool waits: as long as the API client waits for a phone call."""
 
 PREFIX = "KALLYAI_"
 _SIMILAR = 0.8
-"""From which similarity on (0 to 1, of `difflib`) an unknown variable counts as a misspelled setting."""
+"""From which similarity on (0 to 1, of `difflib`) an unknown variable counts as a misspelled
+setting.
+"""
 
-MAKE_KEY = f'{"python" if sys.platform == "win32" else "python3"} -c "import secrets; print(secrets.token_hex(32))"'
-"""A command that prints a key, in every shell of this system. Many systems have no `python`, but only `python3`."""
+MAKE_KEY = (
+    f'{"python" if sys.platform == "win32" else "python3"} -c "import secrets; '
+    'print(secrets.token_hex(32))"'
+)
+"""A command that prints a key, in every shell of this system.
+
+Many systems have no `python`, but only `python3`.
+"""
 
 _FEWEST_BYTES = 8
 """The fewest different bytes in a random key. A placeholder, such as only zeros, has fewer."""
@@ -49,11 +59,16 @@ _PORT = r"(?::(?:\*|[0-9]{1,5}))?"
 
 
 class SettingsError(ValueError):
-    """The value of a setting is not valid. The message is one line that names the setting and says what it takes."""
+    """The value of a setting is not valid.
+
+    The message is one line that names the setting and says what it takes.
+    """
 
 
 def _one_of(choices: object) -> Callable[[str], Any]:
-    """A function that reads one of the texts of the `Literal` `choices`; upper and lower case are equal."""
+    """A function that reads one of the texts of the `Literal` `choices`; upper and lower case are
+    equal.
+    """
     by_lower_case = {choice.lower(): choice for choice in get_args(choices)}
 
     def read(text: str) -> Any:
@@ -80,7 +95,9 @@ def _number(most: int) -> Callable[[str], float]:
 
 
 def _text(pattern: str, refusal: str, *, quoted: bool = False) -> Callable[[str], str]:
-    """A function that reads a text that matches `pattern`; `refusal` is the message for another one."""
+    """A function that reads a text that matches `pattern`; `refusal` is the message for another
+    one.
+    """
 
     def read(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -95,7 +112,9 @@ def _listed(pattern: str, refusal: str) -> Callable[[str], tuple[str, ...]]:
     read_item = _text(pattern, refusal, quoted=True)
 
     def read(text: str) -> tuple[str, ...]:
-        if not (items := tuple(read_item(part.strip()) for part in text.split(",") if part.strip())):
+        if not (
+            items := tuple(read_item(part.strip()) for part in text.split(",") if part.strip())
+        ):
             raise ValueError(f"{text!r} lists nothing")
         return items
 
@@ -116,7 +135,10 @@ def _secret_keys(text: str) -> tuple[bytes, ...]:
     """Keys of at least 32 bytes in hexadecimal, separated by commas."""
     keys = [key.strip() for key in text.split(",")]
     for key in keys:
-        if not re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key) or len(set(bytes.fromhex(key))) < _FEWEST_BYTES:
+        if (
+            not re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key)
+            or len(set(bytes.fromhex(key))) < _FEWEST_BYTES
+        ):
             words = "not random keys of at least 32 bytes in hexadecimal, with commas between them"
             raise ValueError(f"{words}; `{MAKE_KEY}` makes one")
     return tuple(map(bytes.fromhex, keys))
@@ -129,21 +151,27 @@ def _folder(text: str) -> Path:
     except RuntimeError:
         raise ValueError(f"{text!r} names no user of this machine") from None
     if not path.is_absolute():
-        raise ValueError(f"{text!r} is a relative path, which each program reads differently; give the whole path")
+        raise ValueError(
+            f"{text!r} is a relative path, which each program reads differently; give the whole "
+            "path"
+        )
     return path
 
 
 def _default_home() -> Path:
     """The folder for tokens and state: the platform's data folder for this program.
 
-    On Windows it is outside of AppData. A packaged program, such as Claude Desktop, and all programs that it starts
-    have a private copy of AppData, so not all clients would share one ledger.
+    On Windows it is outside of AppData. A packaged program, such as Claude Desktop, and all
+    programs that it starts have a private copy of AppData, so not all clients would share one
+    ledger.
     """
     if sys.platform == "win32":
         return Path.home() / ".kallyai-mcp"
     data = Path(os.environ.get("XDG_DATA_HOME", ""))
     if not data.is_absolute():
-        data = Path.home() / ("Library/Application Support" if sys.platform == "darwin" else ".local/share")
+        data = Path.home() / (
+            "Library/Application Support" if sys.platform == "darwin" else ".local/share"
+        )
     return data / "kallyai-mcp"
 
 
@@ -161,17 +189,23 @@ def _networks(text: str) -> tuple[str, ...]:
 
 _public_url = partial(check_base_url, example="https://phone.example.com", plain_http=True)
 _token = _text("[!-~]+", "not a token: it has spaces or characters beyond ASCII")
-_shared_secret = _text("[!-~]{16,}", "not a token of at least 16 characters, without spaces, in ASCII")
+_shared_secret = _text(
+    "[!-~]{16,}", "not a token of at least 16 characters, without spaces, in ASCII"
+)
 _header = _text("[ -~]+", "only printable ASCII can be sent in a header")
-_rate = _text("[1-9][0-9]{0,6}/(second|minute|hour|day)", "is not a rate such as 300/minute", quoted=True)
+_rate = _text(
+    "[1-9][0-9]{0,6}/(second|minute|hour|day)", "is not a rate such as 300/minute", quoted=True
+)
 _database_url = _text(  # `cli.connection` checks the rest of it, which needs the database's library
     "(?i:postgres(?:ql)?)://.*",
-    "not the URL of a PostgreSQL database; it should look like postgresql://user:password@host/database",
+    "not the URL of a PostgreSQL database; it should look like "
+    "postgresql://user:password@host/database",
 )
 _numbers = _listed(r"\+[0-9]{1,15}", "is no number or prefix in E.164, such as +1415")
 _hosts = _listed(_NAME + _PORT, "is no host such as phone.example.com or phone.example.com:*")
 _origins = _listed(
-    rf"[A-Za-z][A-Za-z0-9+.-]*://{_NAME}{_PORT}", "is no origin of a web page such as https://app.example.com"
+    rf"[A-Za-z][A-Za-z0-9+.-]*://{_NAME}{_PORT}",
+    "is no origin of a web page such as https://app.example.com",
 )
 
 
@@ -179,7 +213,8 @@ _origins = _listed(
 class Settings:
     """The checked settings. docs/settings.md says what each is for.
 
-    Each is annotated with the function that reads its value from the environment variable of its name.
+    Each is annotated with the function that reads its value from the environment variable of its
+    name.
     """
 
     api_url: Annotated[str, check_base_url] = "https://api.kallyai.com"
@@ -223,9 +258,11 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Reads the settings from `environ` (default: the environment of this process); raises `SettingsError`.
+        """Reads the settings from `environ` (default: the environment of this process); raises
+        `SettingsError`.
 
-        An empty variable counts as not set. An unknown variable is ignored, unless its name is similar to a setting's.
+        An empty variable counts as not set. An unknown variable is ignored, unless its name is
+        similar to a setting's.
         """
         known = {f"{PREFIX}{each.name.upper()}": each for each in fields(cls)}
         read = {}

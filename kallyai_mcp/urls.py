@@ -1,4 +1,6 @@
-"""URLs and addresses: loopback hosts, origins, networks, and the check that secrets may be sent to a URL."""
+"""URLs and addresses: loopback hosts, origins, networks, and the check that secrets may be sent to
+a URL.
+"""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -7,9 +9,11 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether `host` is `localhost` or a loopback address, also one of IPv4 that is mapped into IPv6.
+    """Whether `host` is `localhost` or a loopback address, also one of IPv4 that is mapped into
+    IPv6.
 
-    `host` has no port, and no brackets around an IPv6 address. None, for no host, is no loopback host.
+    `host` has no port, and no brackets around an IPv6 address. None, for no host, is no loopback
+    host.
     """
     if host is None:
         return False
@@ -26,8 +30,8 @@ def is_loopback(host: str | None) -> bool:
 def network_of(address: str) -> str:
     """The name that limits use for the client at `address`.
 
-    For IPv6 it is the /64 network, which one household has; for IPv4 it is the address, also if it is mapped into IPv6.
-    Any other text is returned unchanged.
+    For IPv6 it is the /64 network, which one household has; for IPv4 it is the address, also if it
+    is mapped into IPv6. Any other text is returned unchanged.
     """
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -39,7 +43,8 @@ def network_of(address: str) -> str:
 
 
 def origin_of(url: str) -> str:
-    """The origin of an http or https URL: `scheme://host[:port]` in lower case, without a default port (RFC 6454).
+    """The origin of an http or https URL: `scheme://host[:port]` in lower case, without a default
+    port (RFC 6454).
 
     Raises `ValueError` if its port or IPv6 address is not valid.
     """
@@ -54,7 +59,8 @@ def origin_of(url: str) -> str:
 def server_of(url: str) -> str:
     """The origin of an http or https URL, with one name for all those that lead to its host.
 
-    That is `localhost` for this machine, and a name without a dot at the end. Raises as `origin_of`.
+    That is `localhost` for this machine, and a name without a dot at the end. Raises as
+    `origin_of`.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").removesuffix(".")
@@ -67,7 +73,8 @@ def server_of(url: str) -> str:
 
 
 def https_host(url: str) -> str | None:
-    """The host of an https URL from outside, if the URL is on port 443, without a user name, and of valid characters.
+    """The host of an https URL from outside, if the URL is on port 443, without a user name, and of
+    valid characters.
 
     None for any other text. The valid characters are those of RFC 3986.
     """
@@ -81,12 +88,15 @@ def https_host(url: str) -> str | None:
     return host if host and is_plain and is_https else None
 
 
-def check_base_url(url: str, example: str = "https://api.kallyai.com", *, plain_http: bool = False) -> str:
+def check_base_url(
+    url: str, example: str = "https://api.kallyai.com", *, plain_http: bool = False
+) -> str:
     """Check that secrets may be sent to the base URL of a service, which may have a path.
 
-    Returns the URL with its origin as `origin_of` writes it, and without slashes at the end. Raises `ValueError` if it
-    has a user name, a query, or a fragment, or is neither https nor, without `plain_http`, on a loopback address. The
-    message is one line with the `example`. It does not quote the URL, which may contain a password.
+    Returns the URL with its origin as `origin_of` writes it, and without slashes at the end. Raises
+    `ValueError` if it has a user name, a query, or a fragment, or is neither https nor, without
+    `plain_http`, on a loopback address. The message is one line with the `example`. It does not
+    quote the URL, which may contain a password.
     """
     if any(not char.isprintable() or char in " \\" for char in url):
         raise ValueError("white space, control characters and backslashes have no place in it")
@@ -98,7 +108,11 @@ def check_base_url(url: str, example: str = "https://api.kallyai.com", *, plain_
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError(f"not a web address; it should look like {example}")
     if "@" in parts.netloc or "?" in url or "#" in url:
-        raise ValueError(f"a user name, a query or a fragment has no place in it; it should look like {example}")
+        raise ValueError(
+            f"a user name, a query or a fragment has no place in it; it should look like {example}"
+        )
     if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname):
-        raise ValueError("http would send the sign-in in the clear; use https (http only for this machine)")
+        raise ValueError(
+            "http would send the sign-in in the clear; use https (http only for this machine)"
+        )
     return f"{origin}{parts.path}".rstrip("/")

@@ -36,7 +36,8 @@ _checked: set[str] = set()
 def _check_schema_once(schema: Mapping[str, Any]) -> None:
     """Check that a schema is valid, unless that is known.
 
-    Every client checks the schema of each result that it gets, which takes longer than the call of the tool.
+    Every client checks the schema of each result that it gets, which takes longer than the call of
+    the tool.
     """
     text = json.dumps(schema)
     if text not in _checked:
@@ -46,8 +47,9 @@ def _check_schema_once(schema: Mapping[str, Any]) -> None:
 
 Draft202012Validator.check_schema = _check_schema_once
 
-# Each server makes its resource templates anew, a class of pydantic for each, which is most of the time that building
-# a server takes. They depend on nothing but the function and the texts that are given.
+# Each server makes its resource templates anew, a class of pydantic for each, which is most of the
+# time that building a server takes. They depend on nothing but the function and the texts that are
+# given.
 setattr(ResourceTemplate, "from_function", cache(ResourceTemplate.from_function))  # noqa: B010 - mypy wants no other type
 
 
@@ -95,7 +97,9 @@ class Answer:
 
     @property
     def text(self) -> str:
-        return "\n".join(block.text for block in self.result.content if isinstance(block, TextContent))
+        return "\n".join(
+            block.text for block in self.result.content if isinstance(block, TextContent)
+        )
 
     @property
     def data(self) -> dict[str, Any]:
@@ -113,16 +117,20 @@ class Agent:
     def __init__(self, client: Client) -> None:
         self.client = client
 
-    async def use(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **more: Any) -> Answer:
+    async def use(
+        self, tool: str, arguments: Mapping[str, Any] | None = None, /, **more: Any
+    ) -> Answer:
         """Call a tool; the client validates the result against the tool's output schema.
 
-        That allows further fields, so it is checked here that each field of the result is declared: in the schema, or
-        as one of an error.
+        That allows further fields, so it is checked here that each field of the result is declared:
+        in the schema, or as one of an error.
         """
         result = await self.client.call_tool(tool, {**(arguments or {}), **more})
         assert isinstance(result, CallToolResult)
         answer = Answer(result)
-        assert answer.data.keys() <= _declared()[tool] | (ErrorAnswer.model_fields.keys() if answer.is_error else set())
+        assert answer.data.keys() <= _declared()[tool] | (
+            ErrorAnswer.model_fields.keys() if answer.is_error else set()
+        )
         return answer
 
     async def calls_made(self) -> int:
@@ -144,13 +152,22 @@ def _declared() -> dict[str, frozenset[str]]:
 
 @asynccontextmanager
 async def open_agent(
-    settings: Settings, *, mode: str, clock: ManualClock, app: SandboxApp | None = None, **client_options: Any
+    settings: Settings,
+    *,
+    mode: str,
+    clock: ManualClock,
+    app: SandboxApp | None = None,
+    **client_options: Any,
 ) -> AsyncIterator[Agent]:
-    """An agent whose client uses the protocol generation of `mode`; with `app`, that sandbox is KallyAI."""
+    """An agent whose client uses the protocol generation of `mode`; with `app`, that sandbox is
+    KallyAI.
+    """
     connection = connection_to(app, settings)
     connection.clock = ShortPauses(clock)
     server = build_server(lambda: open_app_context(connection, timezone="America/New_York"))
-    async with Client(server, mode=mode, raise_exceptions=mode != "legacy", **client_options) as client:
+    async with Client(
+        server, mode=mode, raise_exceptions=mode != "legacy", **client_options
+    ) as client:
         yield Agent(client)
 
 

@@ -20,7 +20,9 @@ from tests.shared_process import shared_process
 if TYPE_CHECKING:
     from tests.playwright_names import Browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 NO_CHROMIUM = "there is no chromium on this machine (Debian: apt-get install chromium)"
 NO_PLAYWRIGHT = "needs the dependency group `browser`: uv sync --group browser"
 FLAGS = [
@@ -28,7 +30,8 @@ FLAGS = [
     "--disable-gpu",
     "--disable-background-networking",
     "--disable-component-update",
-    # All frames in one process: Playwright sometimes sets the language and time zone of another process too late.
+    # All frames in one process: Playwright sometimes sets the language and time zone of another
+    # process too late.
     "--disable-site-isolation-trials",
     "--disable-features=IsolateOrigins,site-per-process,IsolateSandboxedIframes",
 ]
@@ -39,7 +42,8 @@ _SECONDS = 90
 def _running() -> Iterator[str]:
     """Start Playwright's server with one Chromium, and end both; gives the server's address.
 
-    It is not Chromium's own DevTools: each Playwright at it would set the media of all pages, also of other workers.
+    It is not Chromium's own DevTools: each Playwright at it would set the media of all pages, also
+    of other workers.
     """
     options = {"executablePath": CHROMIUM, "args": FLAGS, "headless": True, "host": "127.0.0.1"}
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +59,9 @@ def _running() -> Iterator[str]:
             "--config",
             str(config),
         ]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         try:
             assert process.stdout is not None
             with process.stdout as output:
@@ -81,7 +87,8 @@ def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 async def chromium(chromium_address: str) -> AsyncIterator["Browser"]:
     """The run's browser. Each test has a context of its own in it."""
-    from tests.playwright_names import async_playwright, expect  # late: every test run imports this module
+    # Late: every test run imports this module.
+    from tests.playwright_names import async_playwright, expect
 
     expect.set_options(timeout=1000 * _SECONDS)
     async with async_playwright() as playwright:

@@ -24,31 +24,47 @@ ENOUGH = 4 << 30
 """Bytes; the tests need a part of them."""
 
 LONGEST = (
-    *("transports/test_workers.py", "transports/test_behind_nginx.py", "faults/test_real_processes.py"),
-    *("cli/test_calls.py", "transports/test_database_failures.py", "transports/test_unread_outcomes.py"),
+    *(
+        "transports/test_workers.py",
+        "transports/test_behind_nginx.py",
+        "faults/test_real_processes.py",
+    ),
+    *(
+        "cli/test_calls.py",
+        "transports/test_database_failures.py",
+        "transports/test_unread_outcomes.py",
+    ),
     *("cli/test_serve.py", "transports/test_serve_http.py"),
 )
 """Modules with tests that wait long."""
 
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; tested programs would inherit it
+# In the background of a shell; tested programs would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-gc.disable()  # until the tests are collected: imports leave no garbage, and looking for it takes a tenth of their time
+# Until the tests are collected: imports leave no garbage, and looking for it takes a tenth of their
+# time.
+gc.disable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let the processes that the tests start keep their bytecode; keep temporary files in memory.
 
-    Compiling is half of the time that they take. The ledgers wait for the disk at each write, a fifth of a test's time.
+    Compiling is half of the time that they take. The ledgers wait for the disk at each write, a
+    fifth of a test's time.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and a command takes it for the width of a console
-    # Every client reads all certificates that the system trusts, which takes 7 to 18 ms; this folder has none.
+    # Pytest-xdist sets it, and a command takes it for the width of a console.
+    os.environ.pop("COLUMNS", None)
+    # Every client reads all certificates that the system trusts, which takes 7 to 18 ms; this
+    # folder has none.
     os.environ.pop("SSL_CERT_FILE", None)
     os.environ["SSL_CERT_DIR"] = str(TESTS)
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
-        folder = tempfile.TemporaryDirectory(prefix="kallyai-tests-", dir=MEMORY, ignore_cleanup_errors=True)
+        folder = tempfile.TemporaryDirectory(
+            prefix="kallyai-tests-", dir=MEMORY, ignore_cleanup_errors=True
+        )
         Path(folder.name).chmod(0o711)  # PostgreSQL runs as another user
         os.environ["TMPDIR"] = tempfile.tempdir = folder.name
         config.add_cleanup(folder.cleanup)
@@ -56,7 +72,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)  # pytest-cov begins to measure in this hook, too
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Load the fixtures, except in the process that only starts the workers: importing what they need takes a second.
+    """Load the fixtures, except in the process that only starts the workers: importing what they
+    need takes a second.
 
     In a fresh clone it loads them too, so that not each worker compiles what they import.
     """
@@ -70,7 +87,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection() -> None:
-    """In a fresh clone, let each worker begin to import elsewhere, so that each compiles a part of the tests."""
+    """In a fresh clone, let each worker begin to import elsewhere, so that each compiles a part of
+    the tests.
+    """
     if os.environ.get(FRESH_CLONE) and "PYTEST_XDIST_WORKER" in os.environ:
         modules = sorted(TESTS.rglob("test_*.py"))
         number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
@@ -80,23 +99,28 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What lives until the end is never looked at by the garbage collector, which runs again from here on."""
+    """What lives until the end is never looked at by the garbage collector, which runs again from
+    here on.
+    """
     gc.freeze()
     gc.set_threshold(20_000)  # as in a server over HTTP
     gc.enable()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Twice the number of processors: a test waits half of its time for sockets, disks, and processes."""
+    """Twice the number of processors: a test waits half of its time for sockets, disks, and
+    processes.
+    """
     del config
     return 2 * (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each worker of xdist, which gets a part of the list, begin with the tests that take longest.
+    """Let each worker of xdist, which gets a part of the list, begin with the tests that take
+    longest.
 
-    At the end they would run alone, while the other workers have nothing to do. The tests in a browser are next to each
-    other, and so in one worker, which starts Playwright and opens a tab.
+    At the end they would run alone, while the other workers have nothing to do. The tests in a
+    browser are next to each other, and so in one worker, which starts Playwright and opens a tab.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     browser = [item for item in items if "chromium" in getattr(item, "fixturenames", ())]
@@ -106,23 +130,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     taken = {id(item) for item in (*browser, *longest)}
     others = iter([item for item in items if id(item) not in taken])
     size = len(items) // workers
-    items[:] = [item for part in first for item in (*part, *islice(others, max(0, size - len(part))))] + list(others)
+    items[:] = [
+        item for part in first for item in (*part, *islice(others, max(0, size - len(part))))
+    ] + list(others)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--no-skips`, which fails the run when a test was skipped: CI installs everything that the tests need."""
+    """Add `--no-skips`, which fails the run when a test was skipped: CI installs everything that
+    the tests need.
+    """
     parser.addoption("--no-skips", action="store_true", help="fail the run when a test was skipped")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With `--no-skips`, fail a run that skipped a test."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # None in the workers of xdist
-    if session.config.getoption("--no-skips") and reporter is not None and reporter.stats.get("skipped"):
+    # None in the workers of xdist.
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if (
+        session.config.getoption("--no-skips")
+        and reporter is not None
+        and reporter.stats.get("skipped")
+    ):
         reporter.write_line("\n--no-skips: tests were skipped; the reasons are below", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def one_generation() -> str:
-    """The protocol generation of a module whose tests don't depend on it: `mode = pytest.fixture(one_generation)`."""
+    """The protocol generation of a module whose tests don't depend on it: `mode =
+    pytest.fixture(one_generation)`.
+    """
     return "auto"

@@ -60,10 +60,19 @@ Handler = Callable[[Request], Reply | Awaitable[Reply]]
 
 
 def answer(body: Any = b"", status: int = 200, **headers: str) -> bytes:
-    """A complete response. A body other than bytes is sent as JSON. Underscores in header names become hyphens."""
+    """A complete response.
+
+    A body other than bytes is sent as JSON. Underscores in header names become hyphens.
+    """
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    given = {"content_type": "application/json", "content_length": str(len(content)), "connection": "close"} | headers
-    return _head(status, [(name.replace("_", "-"), value) for name, value in given.items()]) + content
+    given = {
+        "content_type": "application/json",
+        "content_length": str(len(content)),
+        "connection": "close",
+    } | headers
+    return (
+        _head(status, [(name.replace("_", "-"), value) for name, value in given.items()]) + content
+    )
 
 
 def _head(status: int, headers: Sequence[tuple[str, str]]) -> bytes:
@@ -78,12 +87,15 @@ async def hang(_: SocketStream) -> None:
 
 
 class FakeService:
-    """Answers each request with the next of `replies`, and closes the connection; with b"", it only closes it.
+    """Answers each request with the next of `replies`, and closes the connection; with b"", it only
+    closes it.
 
     After the last one, `otherwise` is the answer: by default, that the request was not expected.
     """
 
-    def __init__(self, *replies: RawReply | CloseWithoutReading, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *replies: RawReply | CloseWithoutReading, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.replies = list(replies)
         self.requests: list[ReceivedRequest] = []
         self.otherwise: RawReply = answer({"error": {"code": "unexpected_request"}}, 418)
@@ -137,14 +149,21 @@ async def _read(stream: SocketStream) -> ReceivedRequest:
 
 @asynccontextmanager
 async def fake_service(handler: Handler) -> AsyncIterator[str]:
-    """Answer on every path with what `handler` returns: a response, or a status and a JSON value; yields the URL."""
+    """Answer on every path with what `handler` returns: a response, or a status and a JSON value;
+    yields the URL.
+    """
 
     async def respond(stream: SocketStream) -> None:
         given = handler(service.requests[-1].for_starlette())
         found = await given if inspect.isawaitable(given) else given
         response = found if isinstance(found, Response) else JSONResponse(found[1], found[0])
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
-        await stream.send(_head(response.status_code, [*headers, ("connection", "close")]) + bytes(response.body))
+        headers = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in response.raw_headers
+        ]
+        await stream.send(
+            _head(response.status_code, [*headers, ("connection", "close")]) + bytes(response.body)
+        )
 
     service = FakeService()
     service.otherwise = respond
@@ -156,7 +175,9 @@ async def fake_service(handler: Handler) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def out_of_reach(closes: int) -> AsyncIterator[tuple[str, anyio.Event]]:
-    """A server that closes so many connections, and then answers no handshake; yields its URL, and when that is."""
+    """A server that closes so many connections, and then answers no handshake; yields its URL, and
+    when that is.
+    """
     is_waiting, count = anyio.Event(), 0
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,6 +1,6 @@
-"""Makes `first_answers.json` with the real server. Run it after a change of a tool, a prompt, or a resource:
+"""Makes `first_answers.json` with the real server.
 
-uv run python -m tests.first_answers
+Run it after a change of a tool, a prompt, or a resource: uv run python -m tests.first_answers
 """
 
 import json
@@ -40,7 +40,12 @@ Json = dict[str, Any]
 
 
 def request(
-    id_: int | str, method: str, version: str, *, capabilities: Json | None = None, client: Json | None = None
+    id_: int | str,
+    method: str,
+    version: str,
+    *,
+    capabilities: Json | None = None,
+    client: Json | None = None,
 ) -> Json:
     """A request as a client of a protocol version sends it."""
     params: Json = {}
@@ -52,7 +57,11 @@ def request(
             f"{prefix}clientInfo": client or CLIENT,
         }
     elif method == "initialize":
-        params = {"protocolVersion": version, "capabilities": capabilities or {}, "clientInfo": client or CLIENT}
+        params = {
+            "protocolVersion": version,
+            "capabilities": capabilities or {},
+            "clientInfo": client or CLIENT,
+        }
     return {"jsonrpc": "2.0", "id": id_, "method": method, "params": params}
 
 
@@ -68,7 +77,9 @@ async def answers_to(lines: Iterable[str], settings: Settings) -> list[str]:
     written = []
     with ours, theirs, anyio.fail_after(LIMIT):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(serve_stdio, server_of(settings), FirstAnswers(theirs.fileno(), theirs.fileno()))
+            tasks.start_soon(
+                serve_stdio, server_of(settings), FirstAnswers(theirs.fileno(), theirs.fileno())
+            )
             answers = read_lines(ours.fileno())
             for line in lines:
                 ours.sendall(f"{line}\n".encode())
@@ -79,7 +90,9 @@ async def answers_to(lines: Iterable[str], settings: Settings) -> list[str]:
 
 
 async def real_answers(settings: Settings, **client: Json) -> dict[str, dict[str, str]]:
-    """For each protocol version and each method that it has, the server's answer to a request with the id 7."""
+    """For each protocol version and each method that it has, the server's answer to a request with
+    the id 7.
+    """
     answers: dict[str, dict[str, str]] = {}
     for version in (*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS):
         is_modern = version in MODERN_PROTOCOL_VERSIONS
@@ -89,7 +102,9 @@ async def real_answers(settings: Settings, **client: Json) -> dict[str, dict[str
             messages.insert(1, INITIALIZED)
         lines = await answers_to(map(json.dumps, messages), settings)
         answers[version] = {
-            method: line for method, line in zip(methods, lines, strict=True) if "result" in json.loads(line)
+            method: line
+            for method, line in zip(methods, lines, strict=True)
+            if "result" in json.loads(line)
         }
     return answers
 
@@ -97,7 +112,10 @@ async def real_answers(settings: Settings, **client: Json) -> dict[str, dict[str
 async def catalog(settings: Settings) -> str:
     """The content of `first_answers.json`."""
     versions = {
-        version: {method: line[len('{"jsonrpc":"2.0","id":7,"result":') : -len("}\n")] for method, line in all_.items()}
+        version: {
+            method: line[len('{"jsonrpc":"2.0","id":7,"result":') : -len("}\n")]
+            for method, line in all_.items()
+        }
         for version, all_ in (await real_answers(settings)).items()
     }
     texts = list(dict.fromkeys(text for results in versions.values() for text in results.values()))

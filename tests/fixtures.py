@@ -14,7 +14,15 @@ from tests.postgres_server import database_url, new_data, own_database, own_post
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
-__all__ = ["chromium", "chromium_address", "database_url", "new_data", "own_database", "own_postgres", "postgres"]
+__all__ = [
+    "chromium",
+    "chromium_address",
+    "database_url",
+    "new_data",
+    "own_database",
+    "own_postgres",
+    "postgres",
+]
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +54,9 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def agent(settings: Settings, mode: str, clock: ManualClock, app: SandboxApp) -> AsyncIterator[Agent]:
+async def agent(
+    settings: Settings, mode: str, clock: ManualClock, app: SandboxApp
+) -> AsyncIterator[Agent]:
     """An agent of the sandbox; each test that uses it runs in both protocol generations."""
     async with open_agent(settings, mode=mode, clock=clock, app=app) as agent:
         yield agent

@@ -1,4 +1,6 @@
-"""Fills a ledger with many records in one statement, for tests and measurements of a ledger that has grown."""
+"""Fills a ledger with many records in one statement, for tests and measurements of a ledger that
+has grown.
+"""
 
 from collections.abc import Callable
 
@@ -15,10 +17,13 @@ _OWN = ("tracking_id", "fingerprint", "idempotency_key", "call_id", "list_id")
 _TIMES = ("placed_at", "sent_at", "ended_at", "delivered_at", "not_before", "place_by", "asked_at")
 
 
-async def add_records(database: Database, record: CallRecord, count: int, *, interval: float = 1.0) -> None:
+async def add_records(
+    database: Database, record: CallRecord, count: int, *, interval: float = 1.0
+) -> None:
     """Insert `count` records like `record`, to a thousand numbers in turn.
 
-    Their ids end in -1, -2, and so on. The times of each are `interval` seconds later than those of the one before.
+    Their ids end in -1, -2, and so on. The times of each are `interval` seconds later than those of
+    the one before.
     """
     numbers = {"number": "'+1415555' || (1000 + (:first + i) - (:first + i) / 1000 * 1000)"}
     await add_rows(database, "calls", to_row(record), count, interval=interval, expressions=numbers)
@@ -33,15 +38,20 @@ async def add_rows(
     interval: float = 1.0,
     expressions: dict[str, str] | None = None,
 ) -> None:
-    """The same for rows of any table; `expressions` gives the SQL of further columns, with the row's number `i`."""
+    """The same for rows of any table; `expressions` gives the SQL of further columns, with the
+    row's number `i`.
+    """
     values = {name: value for name, value in row.items() if value is not None}
     own = {name: f":{name} || '-' || (:first + i)" for name in _OWN}
-    times = {name: f"CAST(:{name} AS DOUBLE PRECISION) + :interval * (:first + i)" for name in _TIMES}
+    times = {
+        name: f"CAST(:{name} AS DOUBLE PRECISION) + :interval * (:first + i)" for name in _TIMES
+    }
     columns = {name: f":{name}" for name in values} | own | times | (expressions or {})
     chosen = {name: columns[name] for name in values}
     statement = (
         f"INSERT INTO {table} ({', '.join(chosen)}) "  # noqa: S608 - names of ours
-        "WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < :count) "
+        "WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < "
+        ":count) "
         f"SELECT {', '.join(chosen.values())} FROM numbers"
     )
 

@@ -1,4 +1,6 @@
-"""Installs npm packages for tests, exactly as a lock file pins them, in a folder that stays in the user's cache."""
+"""Installs npm packages for tests, exactly as a lock file pins them, in a folder that stays in the
+user's cache.
+"""
 
 import hashlib
 import os
@@ -25,14 +27,19 @@ def missing() -> str | None:
     return None
 
 
-def installed(name: str, files: Sequence[Path], then: Callable[[Path], object] = lambda _: None) -> Path:
-    """Install packages, the first time on this machine, and call `then` with the folder; returns the folder.
+def installed(
+    name: str, files: Sequence[Path], then: Callable[[Path], object] = lambda _: None
+) -> Path:
+    """Install packages, the first time on this machine, and call `then` with the folder; returns
+    the folder.
 
-    The name of the folder begins with `name`. It has these files: `package.json`, `package-lock.json`, and others. If
-    one changes, the packages are installed again.
+    The name of the folder begins with `name`. It has these files: `package.json`,
+    `package-lock.json`, and others. If one changes, the packages are installed again.
     """
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kallyai-mcp" / "tests"
+    cache = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kallyai-mcp" / "tests"
+    )
     folder = cache / f"{name}-{digest}"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{name}.lock", timeout=SECONDS):

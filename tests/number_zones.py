@@ -18,9 +18,13 @@ if __name__ == "__main__":
     prefixes: dict[str, list[str]] = {}
     for prefix, zones in sorted(TIMEZONE_DATA.items()):
         known = sorted(set(zones) - {"Etc/Unknown"})
-        if known and prefix != "1":  # from Guam to Newfoundland: only an area code shows what time it is
+        # From Guam to Newfoundland: only an area code shows what time it is.
+        if known and prefix != "1":
             prefixes.setdefault(" ".join(known), []).append(prefix)
     source = f"libphonenumber (Apache-2.0), by phonenumbers {phonenumbers.__version__}"
-    table = {"source": source, "prefixes": {zones: " ".join(found) for zones, found in sorted(prefixes.items())}}
+    table = {
+        "source": source,
+        "prefixes": {zones: " ".join(found) for zones, found in sorted(prefixes.items())},
+    }
     FILE.write_text(f"{json.dumps(table, indent=0)}\n", encoding="utf-8")
     print(f"{FILE}: {sum(map(len, prefixes.values()))} prefixes, {source}")

@@ -1,4 +1,6 @@
-"""What the tests use of Playwright, which is in the dependency group `browser`: without it, those tests are skipped."""
+"""What the tests use of Playwright, which is in the dependency group `browser`: without it, those
+tests are skipped.
+"""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -18,7 +20,9 @@ if TYPE_CHECKING or find_spec("playwright"):
         expect,
     )
 else:  # only their annotations are evaluated then
-    Browser = BrowserContext = ConsoleMessage = Frame = FrameLocator = Locator = Page = Request = Route = object
+    Browser = BrowserContext = ConsoleMessage = Frame = FrameLocator = Locator = Page = Request = (
+        Route
+    ) = object
     async_playwright = expect = None
 
 __all__ = [

@@ -1,7 +1,8 @@
 """A real PostgreSQL server as a process of its own, and the fixtures that give a test one.
 
-`postgres` is one server for the whole test run, shared by the workers of pytest-xdist; `database_url` is an empty
-database on it. `own_postgres` is a server for one test, which may kill, pause, and restart it.
+`postgres` is one server for the whole test run, shared by the workers of pytest-xdist;
+`database_url` is an empty database on it. `own_postgres` is a server for one test, which may kill,
+pause, and restart it.
 """
 
 import atexit
@@ -66,22 +67,32 @@ class PostgresDatabases:
 
 
 class PostgresServer(PostgresDatabases):
-    """A server on a free port of 127.0.0.1, in a temporary folder of its own; after a restart it has the same port.
+    """A server on a free port of 127.0.0.1, in a temporary folder of its own; after a restart it
+    has the same port.
 
-    It keeps the durability that the ledger demands: `fsync` and `synchronous_commit` are on. `folder` is where it has
-    its own folder: in memory, where only processes are killed. With `ends_with_this_thread`, the kernel ends it when
-    the thread that starts it ends, even by SIGKILL (where there is util-linux's `setpriv`). `new_data` is the folder of
-    the data that it begins with, which is copied.
+    It keeps the durability that the ledger demands: `fsync` and `synchronous_commit` are on.
+    `folder` is where it has its own folder: in memory, where only processes are killed. With
+    `ends_with_this_thread`, the kernel ends it when the thread that starts it ends, even by SIGKILL
+    (where there is util-linux's `setpriv`). `new_data` is the folder of the data that it begins
+    with, which is copied.
 
     PostgreSQL refuses to run as root, so root runs it as the user `postgres` or `nobody`.
     """
 
     def __init__(
-        self, *, folder: Path | None = None, ends_with_this_thread: bool = False, new_data: Path | None = None
+        self,
+        *,
+        folder: Path | None = None,
+        ends_with_this_thread: bool = False,
+        new_data: Path | None = None,
     ) -> None:
         super().__init__(free_port())
         self._user, self._group = _unprivileged_user()
-        self._prefix = ["setpriv", "--pdeathsig", "INT"] if ends_with_this_thread and shutil.which("setpriv") else []
+        self._prefix = (
+            ["setpriv", "--pdeathsig", "INT"]
+            if ends_with_this_thread and shutil.which("setpriv")
+            else []
+        )
         # Not pytest's own temporary folder: only its owner may enter that.
         self._folder = Path(tempfile.mkdtemp(prefix="kallyai-postgres-", dir=folder))
         self._data, self._log = self._folder / "data", self._folder / "log"
@@ -94,7 +105,8 @@ class PostgresServer(PostgresDatabases):
             "synchronous_commit": "on",
             "max_connections": "200",
             "autovacuum": "off",  # no test lasts long enough to need it
-            "dynamic_shared_memory_type": "mmap",  # files in its folder, which are gone when it was killed, too
+            # Files in its folder, which are gone when it was killed, too.
+            "dynamic_shared_memory_type": "mmap",
         }
         try:
             self._initialize(new_data or _new_data())
@@ -116,7 +128,9 @@ class PostgresServer(PostgresDatabases):
                 return
             if not self._was_started:  # another process may have taken the port meanwhile
                 self.port = free_port()
-        raise AssertionError("PostgreSQL does not start:\n" + self._log.read_text(encoding="utf-8")[-2000:])
+        raise AssertionError(
+            "PostgreSQL does not start:\n" + self._log.read_text(encoding="utf-8")[-2000:]
+        )
 
     def kill(self) -> None:
         """Kill all its processes at once, as a loss of power does."""
@@ -147,7 +161,10 @@ class PostgresServer(PostgresDatabases):
         subprocess.run(command, check=True, timeout=LIMIT)
 
     def _started(self) -> bool:
-        settings = [f"--{name}={value}" for name, value in (self._settings | {"port": str(self.port)}).items()]
+        settings = [
+            f"--{name}={value}"
+            for name, value in (self._settings | {"port": str(self.port)}).items()
+        ]
         with self._log.open("a") as log:
             process = subprocess.Popen(
                 [*self._prefix, _programs() / "postgres", "-D", self._data, *settings],
@@ -191,14 +208,20 @@ class PostgresServer(PostgresDatabases):
 
 @pytest.fixture(scope="session")
 def new_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The data of a new server, made once for this test run; the test is skipped on a machine without PostgreSQL."""
+    """The data of a new server, made once for this test run; the test is skipped on a machine
+    without PostgreSQL.
+    """
     skip_without_server()
-    with shared_process(tmp_path_factory, "postgres-data", lambda: nullcontext(str(_new_data()))) as folder:
+    with shared_process(
+        tmp_path_factory, "postgres-data", lambda: nullcontext(str(_new_data()))
+    ) as folder:
         yield Path(folder)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory, new_data: Path) -> Iterator[PostgresDatabases]:
+def postgres(
+    tmp_path_factory: pytest.TempPathFactory, new_data: Path
+) -> Iterator[PostgresDatabases]:
     """The one server of this test run."""
     with shared_process(tmp_path_factory, "postgres", partial(_running, new_data)) as port:
         yield PostgresDatabases(int(port))
@@ -206,7 +229,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory, new_data: Path) -> Iterat
 
 @pytest.fixture(scope="session")
 def own_database(postgres: PostgresDatabases) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
-    """A database of this process, on the run's server: making one for each test would take longer than the tests."""
+    """A database of this process, on the run's server: making one for each test would take longer
+    than the tests.
+    """
     import psycopg
 
     url = postgres.create_database()
@@ -216,13 +241,19 @@ def own_database(postgres: PostgresDatabases) -> Iterator["psycopg.Connection[tu
 
 
 @pytest.fixture
-def database_url(postgres: PostgresDatabases, own_database: "psycopg.Connection[tuple[Any, ...]]") -> str:
-    """The URL of an empty database on the run's server; a test must not change its settings or its tables."""
+def database_url(
+    postgres: PostgresDatabases, own_database: "psycopg.Connection[tuple[Any, ...]]"
+) -> str:
+    """The URL of an empty database on the run's server; a test must not change its settings or its
+    tables.
+    """
     own_database.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    tables = own_database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    tables = own_database.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    ).fetchall()
     filled = [table for (table,) in tables if table != "schema_version"]
     own_database.execute("".join(f"DELETE FROM {table};" for table in filled).encode())  # noqa: S608 - names of ours
     return postgres.url(own_database.info.dbname)
@@ -236,12 +267,18 @@ def own_postgres(new_data: Path) -> Iterator[PostgresServer]:
 
 
 def has_server() -> bool:
-    """Whether this machine has the programs of a PostgreSQL server. Those of Windows can't be ended as is done here."""
+    """Whether this machine has the programs of a PostgreSQL server.
+
+    Those of Windows can't be ended as is done here.
+    """
     return sys.platform != "win32" and bool(_found_programs())
 
 
 def skip_without_server() -> None:
-    """Skip the test on a machine without PostgreSQL. Call it in a fixture that is not asynchronous."""
+    """Skip the test on a machine without PostgreSQL.
+
+    Call it in a fixture that is not asynchronous.
+    """
     if not has_server():
         pytest.skip(NO_SERVER)
 
@@ -254,10 +291,20 @@ def _running(new_data: Path) -> Iterator[str]:
 
 
 def _found_programs() -> list[Path]:
-    """The folders with the programs of a server, which Debian keeps out of `PATH`; the newest first."""
+    """The folders with the programs of a server, which Debian keeps out of `PATH`; the newest
+    first.
+    """
     found = [Path(path).resolve().parent] if (path := shutil.which("initdb")) else []
-    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: folder.parent.name, reverse=True)
-    return [folder for folder in found if all((folder / name).exists() for name in ("initdb", "postgres"))]
+    found += sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"),
+        key=lambda folder: folder.parent.name,
+        reverse=True,
+    )
+    return [
+        folder
+        for folder in found
+        if all((folder / name).exists() for name in ("initdb", "postgres"))
+    ]
 
 
 def _programs() -> Path:
@@ -267,13 +314,23 @@ def _programs() -> Path:
 
 @lru_cache(maxsize=1)
 def _new_data() -> Path:
-    """The data of a new server, made once for this process: to copy it takes a tenth of the time."""
+    """The data of a new server, made once for this process: to copy it takes a tenth of the
+    time.
+    """
     user, group = _unprivileged_user()
     folder = Path(tempfile.mkdtemp(prefix="kallyai-postgres-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     if user is not None and group is not None:
         shutil.chown(folder, user, group)
-    command = [str(_programs() / "initdb"), "-D", str(folder / "data"), "-U", _USER, "--auth=trust", "--no-sync"]
+    command = [
+        str(_programs() / "initdb"),
+        "-D",
+        str(folder / "data"),
+        "-U",
+        _USER,
+        "--auth=trust",
+        "--no-sync",
+    ]
     done = subprocess.run(
         [*command, "--encoding=UTF8", "--locale=C"],
         capture_output=True,
@@ -290,7 +347,9 @@ def _new_data() -> Path:
 
 
 def _unprivileged_user() -> tuple[int | None, int | None]:
-    """The ids of the user and the group that the server runs as; None unless this process is root."""
+    """The ids of the user and the group that the server runs as; None unless this process is
+    root.
+    """
     if os.geteuid() != 0:
         return None, None
     import pwd
@@ -299,12 +358,18 @@ def _unprivileged_user() -> tuple[int | None, int | None]:
         with contextlib.suppress(KeyError):
             user = pwd.getpwnam(name)
             return user.pw_uid, user.pw_gid
-    raise AssertionError("root can't run PostgreSQL, and this machine has neither `postgres` nor `nobody`")
+    raise AssertionError(
+        "root can't run PostgreSQL, and this machine has neither `postgres` nor `nobody`"
+    )
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment without a developer's own settings of PostgreSQL, and with messages in English."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+    """This process's environment without a developer's own settings of PostgreSQL, and with
+    messages in English.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {
+        "LC_ALL": "C"
+    }
 
 
 def _signal(processes: list[int], number: signal.Signals) -> None:

@@ -34,9 +34,15 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
     )
 
 
-def run(home: Path, *arguments: str, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, with `given` on its stdin; settings are without the prefix `KALLYAI_`."""
-    return programs.run([*COMMAND, *arguments], variables=environment(home, **settings), stdin=given)
+def run(
+    home: Path, *arguments: str, given: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with `given` on its stdin; settings are without the prefix
+    `KALLYAI_`.
+    """
+    return programs.run(
+        [*COMMAND, *arguments], variables=environment(home, **settings), stdin=given
+    )
 
 
 def imported_by(home: Path, *arguments: str, given: str = "", **settings: str) -> set[str]:
@@ -44,12 +50,19 @@ def imported_by(home: Path, *arguments: str, given: str = "", **settings: str) -
     command = [sys.executable, "-X", "importtime", *COMMAND[1:], *arguments]
     quiet = environment(home, **settings) | {"COVERAGE_PROCESS_START": "", "COV_CORE_SOURCE": ""}
     done = programs.run(command, variables=quiet, stdin=given)
-    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time")}
+    return {
+        line.rpartition("|")[2].strip()
+        for line in done.stderr.splitlines()
+        if line.startswith("import time")
+    }
 
 
 @contextmanager
 def started(home: Path, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a command; if it has not ended by the end of the block, it is killed. The arguments are those of `run`."""
+    """Start a command; if it has not ended by the end of the block, it is killed.
+
+    The arguments are those of `run`.
+    """
     with subprocess.Popen(
         [*COMMAND, *arguments],
         stdin=subprocess.PIPE,

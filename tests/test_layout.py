@@ -25,8 +25,11 @@ ALLOWED = {
     "sandbox": set(),
     "testing": {"calls", "cli", "sandbox", "settings"},
     "__main__": {"cli"},
-}  # fmt: skip
-"""What each package may import of the others. A `TYPE_CHECKING` import of api.client is allowed everywhere."""
+}
+"""What each package may import of the others.
+
+A `TYPE_CHECKING` import of api.client is allowed everywhere.
+"""
 
 
 def modules() -> list[Path]:
@@ -43,7 +46,9 @@ def _imports(path: Path, tree: ast.Module) -> Iterator[tuple[str, bool]]:
     for_types = {
         inner
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        if isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
@@ -75,12 +80,16 @@ def forbidden_imports(path: Path) -> Iterator[str]:
         other = inside.split(".")[0]
         if other in (package, "__version__") or (for_types and inside.startswith("api.client.")):
             continue
-        if other not in allowed and not any(inside == name or inside.startswith(f"{name}.") for name in allowed):
+        if other not in allowed and not any(
+            inside == name or inside.startswith(f"{name}.") for name in allowed
+        ):
             yield module
 
 
 def test_imports_go_one_way() -> None:
-    assert {str(path): found for path in modules() if (found := list(forbidden_imports(path)))} == {}
+    assert {
+        str(path): found for path in modules() if (found := list(forbidden_imports(path)))
+    } == {}
 
 
 def test_only_calls_and_tests_know_the_ledger() -> None:
@@ -106,11 +115,16 @@ def test_httpx2_is_imported_only_in_api_and_for_the_documents_of_clients() -> No
 def test_models_and_errors_of_the_api_import_nothing_of_the_package() -> None:
     paths = [PACKAGE / "api" / f"{name}.py" for name in ("models", "errors")]
 
-    assert [module for path in paths for module, _ in imports(path) if module.startswith("kallyai_mcp")] == []
+    assert [
+        module for path in paths for module, _ in imports(path) if module.startswith("kallyai_mcp")
+    ] == []
 
 
 def test_no_file_is_longer_than_400_lines() -> None:
-    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
+    lengths = {
+        str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in modules()
+    }
 
     assert not {name: length for name, length in lengths.items() if length > 400}
 
@@ -122,6 +136,10 @@ ON_TERMINALS = {"pseudo_terminal.py", "recording.py"}
 
 def test_nothing_imports_what_windows_lacks_when_it_is_imported_itself() -> None:
     for path in [*modules(), *Path(__file__).parent.rglob("*.py")]:
-        names = set(re.findall(r"^(?:import|from) ([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE))
-        assert path.name in ON_TERMINALS or not {name.split(".")[0] for name in names} & POSIX_ONLY, path
+        names = set(
+            re.findall(r"^(?:import|from) ([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        )
+        assert (
+            path.name in ON_TERMINALS or not {name.split(".")[0] for name in names} & POSIX_ONLY
+        ), path
         assert path.name in ON_TERMINALS or "tests.cli.pseudo_terminal" not in names, path

@@ -81,7 +81,9 @@ HARMLESS = (
 
 def test_a_phone_number_is_shortened_to_its_last_two_digits_and_other_text_is_not_changed() -> None:
     for written, left in NUMBERS.items():
-        assert redact(f"to {written}, please") == redact(f"to {left}, please") == f"to {left}, please"
+        assert (
+            redact(f"to {written}, please") == redact(f"to {left}, please") == f"to {left}, please"
+        )
     for text in HARMLESS:
         assert redact(text) == text
     with_gaps = "1 2 3 4 5 6    " * 20_000  # takes hours if the pattern tries every way to split it
@@ -112,7 +114,9 @@ def test_a_secret_is_hidden_by_the_text_around_it_or_by_its_form() -> None:
         left = redact(text)
 
         assert "[token]" in left
-        assert not any(part in left for token in (JWT, OPAQUE) for part in (token, *token.split(".")))
+        assert not any(
+            part in left for token in (JWT, OPAQUE) for part in (token, *token.split("."))
+        )
 
 
 @pytest.mark.parametrize("format_", ["text", "json"])
@@ -146,7 +150,8 @@ def test_both_formats_hide_numbers_tokens_and_the_messages_of_exceptions(format_
         assert words in text
     for words in ("4155551234", OPAQUE, "eyJ", "Sample Guest", "transcript", "/tests/"):
         assert words not in text
-    assert re.search(r"415(?:\s|\\n)*555", text) is None  # a time may have these digits, but not together
+    # A time may have these digits, but not together.
+    assert re.search(r"415(?:\s|\\n)*555", text) is None
 
 
 def test_a_line_is_a_message_without_line_breaks_or_a_json_object() -> None:
@@ -156,7 +161,12 @@ def test_a_line_is_a_message_without_line_breaks_or_a_json_object() -> None:
     logger.info("first\nforged \x1b[31mline")
     (entry,) = entries(as_json)
 
-    assert entry == {"ts": entry["ts"], "level": "INFO", "logger": "tests.somewhere", "message": "ready for 2"}
+    assert entry == {
+        "ts": entry["ts"],
+        "level": "INFO",
+        "logger": "tests.somewhere",
+        "message": "ready for 2",
+    }
     assert datetime.fromisoformat(entry["ts"]).utcoffset() is not None
     assert written_to(as_text) == "first forged  [31mline\n"
 
@@ -208,7 +218,11 @@ async def test_a_failed_tool_call_is_one_line_with_its_code_and_both_ids() -> No
         await client.call_tool("refuse", {})
 
     ids = [answer.structured_content["result"] for answer in worked if answer.structured_content]
-    own = [(line["message"], line["correlation_id"]) for line in entries(stream) if line["logger"] == logger.name]
+    own = [
+        (line["message"], line["correlation_id"])
+        for line in entries(stream)
+        if line["logger"] == logger.name
+    ]
     lines = [line for line in entries(stream) if line["logger"] == "kallyai_mcp.logs"]
     assert own == [(message, id_) for id_ in ids for message in ("working", "from a task")]
     assert len({*ids, *(line["correlation_id"] for line in lines)}) == 6
@@ -219,7 +233,11 @@ async def test_a_failed_tool_call_is_one_line_with_its_code_and_both_ids() -> No
         "protest failed: -32050",
         "tools/call failed: tool_error",
     ]
-    assert (lines[0]["level"], lines[0]["code"], lines[0]["tool"]) == ("INFO", "quota_exceeded", "refuse")
+    assert (lines[0]["level"], lines[0]["code"], lines[0]["tool"]) == (
+        "INFO",
+        "quota_exceeded",
+        "refuse",
+    )
     assert lines[0]["api_correlation_id"] == API_ID
     assert not re.search("Sample Guest|4155551234", written_to(stream))
     shown = rf"\(correlation_id [0-9a-f]{{12}}, api_correlation_id {API_ID}\)"
@@ -261,9 +279,13 @@ print(json.dumps([before, found, id_, span.attributes["kallyai.correlation_id"]]
 """
 
 
-def test_calls_and_requests_are_counted_and_a_span_has_the_correlation_id_of_its_log_lines() -> None:
+def test_calls_and_requests_are_counted_and_a_span_has_the_correlation_id_of_its_log_lines() -> (
+    None
+):
     # In a process of its own, because providers can be set once.
-    done = subprocess.run([sys.executable, "-c", COUNTED], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     imported, counted, id_, span_id = json.loads(done.stdout)
 

@@ -1,6 +1,8 @@
-"""No name in the package is a metaphor of the first versions; .github/CONTRIBUTING.md has the words to use.
+"""No name in the package is a metaphor of the first versions; .github/CONTRIBUTING.md has the words
+to use.
 
-And no text has a word that an engineer in another country has to look up, British spelling, or Spanish of Spain alone.
+And no text has a word that an engineer in another country has to look up, British spelling, or
+Spanish of Spain alone.
 """
 
 import ast
@@ -15,7 +17,19 @@ NAMES = frozenset(
         *("door", "strangers", "patience", "rates", "pipes"),
         *("desk", "plans", "unheard", "asking", "updates", "told", "hints"),
         *("crew", "carrier", "dialler", "rules", "guards", "oddity"),
-        *("enter", "admit", "same", "claim", "hand_out", "beat", "leave", "lose", "adopt", "forget", "grip"),
+        *(
+            "enter",
+            "admit",
+            "same",
+            "claim",
+            "hand_out",
+            "beat",
+            "leave",
+            "lose",
+            "adopt",
+            "forget",
+            "grip",
+        ),
         *("marks", "seals", "building", "web", "guard"),
         *("admission", "doctoring", "signing_in", "installing", "sandboxing", "serving"),
         *("wire", "reading", "refusals", "documents"),
@@ -25,12 +39,36 @@ NAMES = frozenset(
 """Names that must not be used, in lower case and without leading underscores."""
 
 CLASSES = frozenset({"Questions", "Reception", "TelephoneTool", "Place"})
-"""The same, but only as the names of classes: `place` and `questions` are good names of other things."""
+"""The same, but only as the names of classes: `place` and `questions` are good names of other
+things.
+"""
 
 WORDS = frozenset(
     {
-        *("door", "desk", "stranger", "strangers", "patience", "reception", "telephone", "whoever", "whom"),
-        *("crew", "carrier", "dialler", "dialled", "ring", "rings", "rung", "errand", "errands", "mend", "knock"),
+        *(
+            "door",
+            "desk",
+            "stranger",
+            "strangers",
+            "patience",
+            "reception",
+            "telephone",
+            "whoever",
+            "whom",
+        ),
+        *(
+            "crew",
+            "carrier",
+            "dialler",
+            "dialled",
+            "ring",
+            "rings",
+            "rung",
+            "errand",
+            "errands",
+            "mend",
+            "knock",
+        ),
         *("unheard", "heard", "oddity", "oddities", "grip"),
     }
 )
@@ -38,21 +76,30 @@ WORDS = frozenset(
 
 
 PHRASES = (
-    r"by which|of which|to which|for want of|this very|whom|whoever|whereby|thereby|hence|thus|lest|albeit|whilst|upon|"
+    r"by which|of which|to which|for want of|this "
+    r"very|whom|whoever|whereby|thereby|hence|thus|lest|albeit|whilst|upon|"
     r"(fav|hon|col|behavi|neighb)our\w*|(recogn|organ|initial|normal|serial)is(e|es|ed|ing|ation)|catalogue|dialled|"
     r"(is|are|was|were|be) cancelled|(ha|han|has) (?!llamado)\w+(ado|ido)|vosotros|vuestr[oa]s?"
 )
-"""Phrases that must not be in any text: of the package, its comments included, of the docs, and of the README."""
+"""Phrases that must not be in any text: of the package, its comments included, of the docs, and of
+the README.
+"""
 
 TEXTS = ("*.py", "*.js", "*.json", "*.html", "*.css", "*.toml", "*.md", "*.txt")
 
 
 def names_in(path: Path) -> Iterator[str]:
-    """The name of a module, and every name that it defines: functions, classes, arguments, variables, attributes."""
+    """The name of a module, and every name that it defines: functions, classes, arguments,
+    variables, attributes.
+    """
     yield path.stem
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+            ):
                 yield name
             case ast.arg(arg=name) | ast.Attribute(attr=name) | ast.Name(id=name, ctx=ast.Store()):
                 yield name
@@ -74,18 +121,28 @@ def is_metaphor(name: str) -> bool:
 
 
 def test_no_name_is_a_metaphor() -> None:
-    found = {(path.name, name) for path in PACKAGE.rglob("*.py") for name in (path.parent.name, *names_in(path))}
+    found = {
+        (path.name, name)
+        for path in PACKAGE.rglob("*.py")
+        for name in (path.parent.name, *names_in(path))
+    }
 
     assert {(file, name) for file, name in found if is_metaphor(name)} == set()
 
 
 def test_no_text_has_a_phrase_that_is_hard_to_read() -> None:
     top = PACKAGE.parent
-    paths = [path for kind in TEXTS for path in (*PACKAGE.rglob(kind), *(top / "docs").rglob(kind), *top.glob("*.md"))]
+    paths = [
+        path
+        for kind in TEXTS
+        for path in (*PACKAGE.rglob(kind), *(top / "docs").rglob(kind), *top.glob("*.md"))
+    ]
     found = {
         f"{path.relative_to(top)}: {match.group()}"
         for path in paths
-        for match in re.finditer(rf"\b({PHRASES})\b", path.read_text(encoding="utf-8"), re.IGNORECASE)
+        for match in re.finditer(
+            rf"\b({PHRASES})\b", path.read_text(encoding="utf-8"), re.IGNORECASE
+        )
     }
 
     assert len(paths) > 200

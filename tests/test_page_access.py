@@ -43,7 +43,9 @@ async def problems(page: Page) -> list[str]:
         await page.emulate_media(**media)
         for size in ("", "200%"):
             await page.evaluate(f"document.documentElement.style.fontSize = '{size}'")
-            found += [f"{name} {size}: {problem}" for problem in await hard_to_use(page, axe=not size)]
+            found += [
+                f"{name} {size}: {problem}" for problem in await hard_to_use(page, axe=not size)
+            ]
     return found
 
 
@@ -67,15 +69,21 @@ async def test_the_buttons_of_the_consent_page_are_visible_on_a_phone(page: Page
     await page.set_viewport_size({"width": 390, "height": 844})
     for language in ("en", "es"):
         for publisher in ("app.example.com", None):
-            shown = await shown_pages(language, " ".join(SCOPES), name=LONG_NAME, publisher=publisher)
+            shown = await shown_pages(
+                language, " ".join(SCOPES), name=LONG_NAME, publisher=publisher
+            )
             await page.set_content(shown["consent"])
-            boxes = [await button.bounding_box() for button in await page.get_by_role("button").all()]
+            boxes = [
+                await button.bounding_box() for button in await page.get_by_role("button").all()
+            ]
 
             assert boxes
             assert all(box is not None and box["y"] + box["height"] <= 844 for box in boxes)
             assert await page.get_by_role("listitem").count() == len(SCOPES)
             assert ("app.example.com" in shown["consent"]) is (publisher is not None)
-            assert any(words in shown["consent"] for words in ("Nobody has checked", "Nadie")) is (publisher is None)
+            assert any(words in shown["consent"] for words in ("Nobody has checked", "Nadie")) is (
+                publisher is None
+            )
 
 
 async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
@@ -84,15 +92,26 @@ async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
 
         async def answer(route: Route) -> None:
             response = await client.get(route.request.url)
-            await route.fulfill(status=response.status_code, headers=dict(response.headers), body=response.content)
+            await route.fulfill(
+                status=response.status_code, headers=dict(response.headers), body=response.content
+            )
 
         await page.route(f"{SANDBOX}/**", answer)
         first = await client.get("/v1/auth/cli", params={"redirect_uri": "http://localhost:9999"})
-        query = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": LOOPBACK, "state": "s"}
+        query = {
+            "response_type": "code",
+            "client_id": "sandbox-client",
+            "redirect_uri": LOOPBACK,
+            "state": "s",
+        }
         web = request_token_in(await client.get("/v1/auth/authorize", params=query))
-        consent = await client.post("/v1/auth/sign-in", data={"request": web, "account": "acct-personal"})
+        consent = await client.post(
+            "/v1/auth/sign-in", data={"request": web, "account": "acct-personal"}
+        )
         token = app.state.sandbox.issue_tokens()["access_token"]
-        portal = await client.get("/v1/stripe/billing-portal", headers={"Authorization": f"Bearer {token}"})
+        portal = await client.get(
+            "/v1/stripe/billing-portal", headers={"Authorization": f"Bearer {token}"}
+        )
         paths = {
             "home": "/",
             "billing": portal.json()["url"].removeprefix(SANDBOX),

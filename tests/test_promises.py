@@ -24,7 +24,11 @@ def test_each_test_on_the_map_exists() -> None:
 
 
 def test_each_promise_names_a_test() -> None:
-    rows = [line for line in MAP.splitlines() if line.startswith("| ") and not line.startswith("| promise |")]
+    rows = [
+        line
+        for line in MAP.splitlines()
+        if line.startswith("| ") and not line.startswith("| promise |")
+    ]
 
     assert [row for row in rows if not re.search(r"`tests/[\w/]+\.py::\w+`", row)] == []
 

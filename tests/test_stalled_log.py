@@ -81,7 +81,9 @@ def logging_into(pipe: Pipe, level: str = "INFO") -> Iterator[None]:
 
 @contextmanager
 def killed_at_the_end(process: "subprocess.Popen[Any]") -> Iterator[None]:
-    """Kill a process at the end of the block, and after a minute, so that no read waits for ever."""
+    """Kill a process at the end of the block, and after a minute, so that no read waits for
+    ever.
+    """
     timer = threading.Timer(60, process.kill)
     timer.start()
     try:

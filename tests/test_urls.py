@@ -1,4 +1,6 @@
-"""What counts as this machine, what an origin is, and that tokens go over https or stay on this machine."""
+"""What counts as this machine, what an origin is, and that tokens go over https or stay on this
+machine.
+"""
 
 import pytest
 
@@ -39,7 +41,7 @@ BAD = (
 )
 
 
-def test_https_and_this_machine_are_accepted_and_everything_else_is_refused_in_one_line_that_repeats_nothing() -> None:
+def test_https_and_this_machine_are_accepted() -> None:
     for url, kept in GOOD.items():
         assert check_base_url(url) == kept
     for url in BAD:
@@ -59,7 +61,12 @@ def test_https_and_this_machine_are_accepted_and_everything_else_is_refused_in_o
 
 def test_which_hosts_are_this_machine_and_what_an_origin_is() -> None:
     assert all(map(is_loopback, ("localhost", "LocalHost", "127.8.9.1", "::1", "::ffff:127.0.0.1")))
-    assert not any(map(is_loopback, (None, "", "localhost.example", "0.0.0.0", "::", "10.0.0.1", "::ffff:10.0.0.1")))  # noqa: S104
+    assert not any(
+        map(
+            is_loopback,
+            (None, "", "localhost.example", "0.0.0.0", "::", "10.0.0.1", "::ffff:10.0.0.1"),  # noqa: S104
+        )
+    )
     assert origin_of("https://api.kallyai.com:8443/v") == "https://api.kallyai.com:8443"
 
 

@@ -31,7 +31,8 @@ def test_the_mark_is_the_bundles_icon() -> None:
 
 @pytest.mark.parametrize("path", STYLES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_style_sheet_uses_only_the_common_colors_and_fonts(path: Path) -> None:
-    own = r"--note(-ink|-line)?: light-dark\([^)]*\)|\.glyph\.google \{[^}]*\}"  # the sandbox's notice, Google's blue
+    # The sandbox's notice, Google's blue.
+    own = r"--note(-ink|-line)?: light-dark\([^)]*\)|\.glyph\.google \{[^}]*\}"
     css = re.sub(own, "", path.read_text(encoding="utf-8"))
 
     assert not re.findall(r"#[0-9a-fA-F]{3,8}\b|rgba?\(|hsl|system-ui|Menlo", css)

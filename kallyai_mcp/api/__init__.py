@@ -1,1 +1,4 @@
-"""KallyAI's API over HTTP: client, models, errors. Imports nothing, so that models and errors are imported fast."""
+"""KallyAI's API over HTTP: client, models, errors.
+
+Imports nothing, so that models and errors are imported fast.
+"""

@@ -1,4 +1,6 @@
-"""Reads error responses: bodies in the reference's format ("Error Codes"), and in the others that were seen."""
+"""Reads error responses: bodies in the reference's format ("Error Codes"), and in the others that
+were seen.
+"""
 
 import json
 import re
@@ -24,12 +26,18 @@ from kallyai_mcp.api.transport import ApiRequest
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}")
 _SHORTEST_SECRET = 8
-"""The fewest characters of a secret that is removed from texts. A shorter one could be part of any word."""
+"""The fewest characters of a secret that is removed from texts.
+
+A shorter one could be part of any word.
+"""
 
 
 @dataclass(frozen=True)
 class _ErrorBody:
-    """The parts of an error body; None for a part that it lacks. `fields` has all fields, wherever they were."""
+    """The parts of an error body; None for a part that it lacks.
+
+    `fields` has all fields, wherever they were.
+    """
 
     code: str | None = None
     message: str | None = None
@@ -39,10 +47,11 @@ class _ErrorBody:
 
 
 def error_from(request: ApiRequest, response: ApiResponse) -> KallyAIError:
-    """The error for a response that is not a success. Its code is that of the body, unchanged, or `http_STATUS`.
+    """The error for a response that is not a success.
 
-    It is `ResponseLostError` if KallyAI may have acted on a POST: after 303, whose response is at another URL (RFC
-    9110, section 15.4.4), and if the body has the id of a call.
+    Its code is that of the body, unchanged, or `http_STATUS`. It is `ResponseLostError` if KallyAI
+    may have acted on a POST: after 303, whose response is at another URL (RFC 9110, section
+    15.4.4), and if the body has the id of a call.
     """
     given = _read_body(response.body)
     body = _usable(given, response)
@@ -101,12 +110,17 @@ def _redirected(response: ApiResponse) -> _ErrorBody:
     where = None
     with suppress(ValueError):
         where = urlsplit(response.headers.get("location", "")).hostname
-    message = f"{_status_line(response)}: KallyAI points to {where or 'another address'}, which was not followed. "
+    message = (
+        f"{_status_line(response)}: KallyAI points to {where or 'another address'}, which "
+        "was not followed. "
+    )
     return _ErrorBody("redirected", f"{message}If it has moved there, KALLYAI_API_URL must name it")
 
 
 def _read_body(content: bytes) -> _ErrorBody:
-    """Read each part from its place in the reference, or else from the other places where it was seen."""
+    """Read each part from its place in the reference, or else from the other places where it was
+    seen.
+    """
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
@@ -148,7 +162,9 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 def _sentence(value: Any) -> str | None:
-    """A text, or a list's texts, joined by semicolons; FastAPI's `{"loc": [...], "msg": ...}` counts as a text."""
+    """A text, or a list's texts, joined by semicolons; FastAPI's `{"loc": [...], "msg": ...}`
+    counts as a text.
+    """
     if isinstance(value, list):
         # `sanitize` would cut the rest.
         value = "; ".join(filter(None, map(_entry, value[:10])))

@@ -13,11 +13,15 @@ from typing import ClassVar
 TEXT_LIMIT = 300
 """The most characters of text from outside in one field of an error."""
 
-_TOKENS = re.compile(r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=\-]{16,}|\beyJ[A-Za-z0-9_\-]{5,}(?:\.[A-Za-z0-9_\-]*)*")
+_TOKENS = re.compile(
+    r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=\-]{16,}|\beyJ[A-Za-z0-9_\-]{5,}(?:\.[A-Za-z0-9_\-]*)*"
+)
 
 
 def sanitize(text: str) -> str:
-    """A text from outside as one line of at most `TEXT_LIMIT` characters, without control characters and tokens."""
+    """A text from outside as one line of at most `TEXT_LIMIT` characters, without control
+    characters and tokens.
+    """
     visible = "".join(" " if unicodedata.category(char).startswith("C") else char for char in text)
     line = _TOKENS.sub("[token]", " ".join(visible.split()))
     return line if len(line) <= TEXT_LIMIT else f"{line[: TEXT_LIMIT - 1].rstrip()}…"
@@ -33,10 +37,12 @@ class KallyAIError(Exception):
 
     Attributes:
         message: One line for the user; also `str(error)`. It never contains a token.
-        code: The service's own code ("Error Codes"), unchanged; without one, a code of this program.
+        code: The service's own code ("Error Codes"), unchanged; without one, a code of this
+            program.
         status: The HTTP status; None if there was no response.
         reason: The service's additional context (`details.reason`); None without one.
-        correlation_id: The service's id of the request, which its support asks for; None without one.
+        correlation_id: The service's id of the request, which its support asks for; None without
+            one.
         retry_after: The seconds until a retry makes sense; None if that is not known.
     """
 
@@ -65,11 +71,17 @@ class NotConnectedError(KallyAIError, code="connection_failed"):
 
 
 class ResponseLostError(KallyAIError, code="answer_lost"):
-    """The request was sent, but there was no complete response. The service may have acted on it."""
+    """The request was sent, but there was no complete response.
+
+    The service may have acted on it.
+    """
 
 
 class NotSignedInError(KallyAIError, code="not_signed_in"):
-    """There is no usable sign-in. Nothing was sent, or the response was 401: `reason` has the service's own words."""
+    """There is no usable sign-in.
+
+    Nothing was sent, or the response was 401: `reason` has the service's own words.
+    """
 
 
 def not_signed_in(refusal: KallyAIError, message: str) -> NotSignedInError:
@@ -108,22 +120,31 @@ def _is_status_line(error: KallyAIError) -> bool:
 
 
 class UnreadableResponseError(KallyAIError, code="unreadable_answer"):
-    """The service acted on the request, but the body of its response is not what the reference says."""
+    """The service acted on the request, but the body of its response is not what the reference
+    says.
+    """
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class PolicyError(KallyAIError, code="call_policy"):
-    """A setting of this server, such as `KALLYAI_CALLS_PER_HOUR`, forbids the call; nothing was sent."""
+    """A setting of this server, such as `KALLYAI_CALLS_PER_HOUR`, forbids the call; nothing was
+    sent.
+    """
 
     setting: str
 
 
 class ServiceError(KallyAIError, code="service_error"):
-    """The response is not a success. Whether the service acted on the request, its code and status decide."""
+    """The response is not a success.
+
+    Whether the service acted on the request, its code and status decide.
+    """
 
 
 class BadRequestError(ServiceError, code="bad_request"):
-    """The request is not valid, or a rule of the service refuses it (400, 409, 422, and every 4xx without a class)."""
+    """The request is not valid, or a rule of the service refuses it (400, 409, 422, and every 4xx
+    without a class).
+    """
 
 
 class UnauthorizedError(ServiceError, code="unauthorized"):
@@ -138,7 +159,9 @@ def needs_sign_in(error: KallyAIError) -> bool:
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class QuotaExceededError(ServiceError, code="quota_exceeded"):
-    """The plan's minutes, calls or credits are used up (402; the reference's "QuotaExceededResponse")."""
+    """The plan's minutes, calls or credits are used up (402; the reference's
+    "QuotaExceededResponse").
+    """
 
     plan_type: str | None = None
     minutes_allocated: float | None = None
@@ -153,7 +176,9 @@ class ForbiddenError(ServiceError, code="forbidden"):
 
 
 class NumberRefusedError(ServiceError, code="number_refused"):
-    """The service does not call this number, its country, or its country from the account's region."""
+    """The service does not call this number, its country, or its country from the account's
+    region.
+    """
 
 
 class NotFoundError(ServiceError, code="not_found"):
@@ -173,9 +198,11 @@ class UnavailableError(ServiceError, code="unavailable"):
 
 
 _CALL_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~:=@+,-]{1,500}")
-"""An id without characters that need encoding in the path of a URL (RFC 3986, section 3.3), and not `.` or `..`.
+"""An id without characters that need encoding in the path of a URL (RFC 3986, section 3.3), and not
+`.` or `..`.
 
-A service that decodes `%2F` would take `ID%2Ftranscript` for the path of a transcript, which needs another scope.
+A service that decodes `%2F` would take `ID%2Ftranscript` for the path of a transcript, which needs
+another scope.
 """
 
 
@@ -187,7 +214,9 @@ def is_usable(id_: str) -> bool:
 def check_call_id(id_: str) -> str:
     """Check a `call_id` or `tracking_id`, and return it; raises `UnusableCallIdError`."""
     if not is_usable(id_):
-        raise UnusableCallIdError("That id can't be sent to KallyAI, because of its characters or its length")
+        raise UnusableCallIdError(
+            "That id can't be sent to KallyAI, because of its characters or its length"
+        )
     return id_
 
 

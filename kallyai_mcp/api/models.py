@@ -1,7 +1,9 @@
-"""Requests and responses of the API as frozen models ("Request Schemas" and "Response Schemas" of the reference).
+"""Requests and responses of the API as frozen models ("Request Schemas" and "Response Schemas" of
+the reference).
 
-Requests are exactly those of the reference. Responses are read liberally: a field may have another name or place, and
-an optional field of a wrong type is left out, so that the rest of the response is usable.
+Requests are exactly those of the reference. Responses are read liberally: a field may have another
+name or place, and an optional field of a wrong type is left out, so that the rest of the response
+is usable.
 """
 
 import re
@@ -33,14 +35,20 @@ _LONGEST_TOKEN = 16_384
 
 
 class _Model(BaseModel):
-    # Validation errors must not quote their input, which may contain a token. Validators are built when first used,
-    # because `tools/list` needs none of them.
+    # Validation errors must not quote their input, which may contain a token. Validators are built
+    # when first used, because `tools/list` needs none of them.
     model_config = ConfigDict(
-        frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True, str_strip_whitespace=True
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        defer_build=True,
+        str_strip_whitespace=True,
     )
 
     def as_json(self) -> dict[str, Any]:
-        """The model as JSON with the reference's names, in the reference's order, without fields that are None."""
+        """The model as JSON with the reference's names, in the reference's order, without fields
+        that are None.
+        """
         return self.model_dump(mode="json", exclude_none=True)
 
 
@@ -60,7 +68,7 @@ TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class Submission(_Model):
-    """The reference's "SubmissionPayload": who to call and why. White space around texts is removed."""
+    """The reference's "SubmissionPayload": who to call and why. Texts are stripped."""
 
     task_category: Literal["restaurant", "clinic", "hotel", "general"]
     task_description: Annotated[str, Field(min_length=1)]
@@ -79,7 +87,9 @@ class Submission(_Model):
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """The fields of a JSON object that are neither null nor blank; an empty dict for anything else."""
+    """The fields of a JSON object that are neither null nor blank; an empty dict for anything
+    else.
+    """
     if not isinstance(value, Mapping):
         return {}
     return {name: held for name, held in value.items() if not _is_blank(held)}
@@ -90,7 +100,9 @@ def _is_blank(held: Any) -> bool:
 
 
 def _list_in(value: Any, *names: str) -> Any:
-    """The list in a body, which is the body itself, or under one of `names` in it; an empty list for null."""
+    """The list in a body, which is the body itself, or under one of `names` in it; an empty list
+    for null.
+    """
     if isinstance(value, Mapping):
         value = next((value[name] for name in names if name in value), value)
         return [] if value is None else value
@@ -107,8 +119,8 @@ def _amount(value: float) -> float:
 def _moment(value: datetime) -> datetime:
     """A date and time (aware), which is in UTC when it has no offset.
 
-    The last year of the calendar can't be converted into every time zone. Small numbers, which pydantic takes for
-    seconds since the epoch, are not times of calls.
+    The last year of the calendar can't be converted into every time zone. Small numbers, which
+    pydantic takes for seconds since the epoch, are not times of calls.
     """
     if not 2000 < value.year < MAXYEAR:
         raise ValueError("not the time of a call")
@@ -125,7 +137,9 @@ def _link(value: str) -> str:
 
 
 def is_token(text: str) -> bool:
-    """Whether a text can be sent as a bearer token: it is printable ASCII without spaces, and not empty."""
+    """Whether a text can be sent as a bearer token: it is printable ASCII without spaces, and not
+    empty.
+    """
     return re.fullmatch("[!-~]+", text) is not None
 
 
@@ -136,14 +150,19 @@ def _token(value: SecretStr) -> SecretStr:
 
 
 Count = Annotated[StrictInt, AfterValidator(_amount)]
-Number = Annotated[StrictInt | StrictFloat, AfterValidator(_amount), WithJsonSchema({"type": "number"})]
+Number = Annotated[
+    StrictInt | StrictFloat, AfterValidator(_amount), WithJsonSchema({"type": "number"})
+]
 Moment = Annotated[datetime, AfterValidator(_moment)]
 Link = Annotated[str, AfterValidator(_link)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 
 
 class _Response(_Model):
-    """A part of a response. A field that is null, blank, or not valid is left out: only required ones must be right."""
+    """A part of a response.
+
+    A field that is null, blank, or not valid is left out: only required ones must be right.
+    """
 
     @classmethod
     def _fields(cls, value: Any) -> dict[str, Any] | None:
@@ -159,7 +178,10 @@ class _Response(_Model):
         try:
             return read(fields)
         except ValidationError as error:
-            wrong = {problem["loc"][0] for problem in error.errors(include_url=False, include_input=False)}
+            wrong = {
+                problem["loc"][0]
+                for problem in error.errors(include_url=False, include_input=False)
+            }
             return read({name: held for name, held in fields.items() if name not in wrong})
 
 
@@ -168,7 +190,9 @@ class SubmissionEcho(_Response):
 
     task_category: str | None = None
     task_description: str | None = None
-    respondent_phone: str | None = Field(None, validation_alias=AliasChoices("respondent_phone", "to"))
+    respondent_phone: str | None = Field(
+        None, validation_alias=AliasChoices("respondent_phone", "to")
+    )
     business_name: str | None = None
     user_name: str | None = None
     user_phone: str | None = None
@@ -185,15 +209,35 @@ class SubmissionEcho(_Response):
 class Call(_Response):
     """The reference's "CallResponse": a call, with its outcome if it has ended.
 
-    `status` may be any string: `success no_answer busy failed voicemail cancelled` in the reference, and others from
-    the live service; `unknown` if the response has none. `created_at` always has an offset.
+    `status` may be any string: `success no_answer busy failed voicemail cancelled` in the
+    reference, and others from the live service; `unknown` if the response has none. `created_at`
+    always has an offset.
     """
 
     FINAL: ClassVar[frozenset[str]] = frozenset(
-        {"success", "no_answer", "busy", "failed", "voicemail", "cancelled", "canceled", "terminated"}
+        {
+            "success",
+            "no_answer",
+            "busy",
+            "failed",
+            "voicemail",
+            "cancelled",
+            "canceled",
+            "terminated",
+        }
     )
     IN_PROGRESS: ClassVar[frozenset[str]] = frozenset(
-        {"in_progress", "queued", "scheduled", "rescheduled", "pending", "initiated", "dialing", "ringing", "active"}
+        {
+            "in_progress",
+            "queued",
+            "scheduled",
+            "rescheduled",
+            "pending",
+            "initiated",
+            "dialing",
+            "ringing",
+            "active",
+        }
     )
 
     call_id: str
@@ -221,9 +265,10 @@ class Call(_Response):
 
     @property
     def is_final(self) -> bool:
-        """Whether the call has ended. With an unknown status, whether it has highlights or a duration other than 0.
+        """Whether the call has ended.
 
-        A duration of 0 may be that of a call that has just begun.
+        With an unknown status, whether it has highlights or a duration other than 0. A duration of
+        0 may be that of a call that has just begun.
         """
         if self.plain_status in self.FINAL | self.IN_PROGRESS:
             return self.plain_status in self.FINAL
@@ -231,14 +276,20 @@ class Call(_Response):
 
 
 class CallPage(_Response):
-    """One page of `GET /v1/calls`, in the order of the service. `total` counts all pages; None if it is missing."""
+    """One page of `GET /v1/calls`, in the order of the service.
+
+    `total` counts all pages; None if it is missing.
+    """
 
     calls: tuple[Call, ...]
     total: Count | None = None
 
     @classmethod
     def _fields(cls, value: Any) -> dict[str, Any]:
-        """Accept the list under `calls` or `items`, or a list as the body. Leave out entries without an id."""
+        """Accept the list under `calls` or `items`, or a list as the body.
+
+        Leave out entries without an id.
+        """
         listed = _list_in(value, "calls", "items")
         if isinstance(listed, list):
             listed = [entry for entry in listed if isinstance(_object(entry).get("call_id"), str)]
@@ -246,7 +297,10 @@ class CallPage(_Response):
 
 
 class TranscriptEntry(_Response):
-    """One utterance. `timestamp` is the time since the call began, in the service's format HH:MM:SS, or None."""
+    """One utterance.
+
+    `timestamp` is the time since the call began, in the service's format HH:MM:SS, or None.
+    """
 
     speaker: str = Field("UNKNOWN", validation_alias=AliasChoices("speaker", "role"))
     content: str = Field("", validation_alias=AliasChoices("content", "text"))
@@ -254,7 +308,9 @@ class TranscriptEntry(_Response):
 
     @property
     def is_kallyai(self) -> bool:
-        """Whether KallyAI speaks, and not the callee: `AI` is the reference's word; `role` has other ones."""
+        """Whether KallyAI speaks, and not the callee: `AI` is the reference's word; `role` has
+        other ones.
+        """
         return self.speaker.casefold() in {"ai", "assistant", "agent", "bot", "system"}
 
 
@@ -278,7 +334,9 @@ class Plan(_Response):
 
 
 class Subscription(_Response):
-    """The response to `GET /v1/users/me/subscription`, without its link: `BillingPortal` has one."""
+    """The response to `GET /v1/users/me/subscription`, without its link: `BillingPortal` has
+    one.
+    """
 
     has_active_subscription: StrictBool | None = None
     provider: str | None = None
@@ -289,7 +347,9 @@ class Subscription(_Response):
 
 
 class Statistics(_Response):
-    """The response to `GET /v1/users/me/statistics`: minutes and calls, or credits, in the current period."""
+    """The response to `GET /v1/users/me/statistics`: minutes and calls, or credits, in the current
+    period.
+    """
 
     plan_type: str | None = None
     minutes_allocated: Number | None = None
@@ -308,7 +368,9 @@ class Statistics(_Response):
 
 
 class BillingPortal(_Response):
-    """The response to `GET /v1/stripe/billing-portal`; the live service may send `portal_url` instead of `url`."""
+    """The response to `GET /v1/stripe/billing-portal`; the live service may send `portal_url`
+    instead of `url`.
+    """
 
     url: Link = Field(validation_alias=AliasChoices("url", "portal_url"))
 

@@ -1,4 +1,6 @@
-"""Connections of httpcore2 as this machine wants them: its certificates, its proxy, and the options of a socket."""
+"""Connections of httpcore2 as this machine wants them: its certificates, its proxy, and the options
+of a socket.
+"""
 
 import logging
 import select
@@ -21,34 +23,49 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 5.0
-"""How long a connection may be idle until it is used again; many servers close theirs soon after that."""
+"""How long a connection may be idle until it is used again; many servers close theirs soon after
+that.
+"""
 
-_TCP_OPTIONS = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 60, "TCP_USER_TIMEOUT": 60_000}
+_TCP_OPTIONS = {
+    "TCP_KEEPIDLE": 60,
+    "TCP_KEEPALIVE": 60,
+    "TCP_KEEPINTVL": 60,
+    "TCP_USER_TIMEOUT": 60_000,
+}
 """The options of a connection that this system has; macOS calls the first one as the second.
 
-Keep-alive is sent every minute, because many routers drop a connection that is silent during a call. The last option,
-of Linux, ends a connection on which nothing is confirmed for a minute. Without it, the system repeats a lost request
-for a quarter of an hour, so a call could be placed that much later.
+Keep-alive is sent every minute, because many routers drop a connection that is silent during a
+call. The last option, of Linux, ends a connection on which nothing is confirmed for a minute.
+Without it, the system repeats a lost request for a quarter of an hour, so a call could be placed
+that much later.
 """
 
 _SOCKET_OPTIONS = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *((socket.IPPROTO_TCP, getattr(socket, name), to) for name, to in _TCP_OPTIONS.items() if hasattr(socket, name)),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), to)
+        for name, to in _TCP_OPTIONS.items()
+        if hasattr(socket, name)
+    ),
 ]
 
 
 class Network:
-    """Opens HTTP/1.1 connections to a server, through the proxy of the environment or the system if there is one.
+    """Opens HTTP/1.1 connections to a server, through the proxy of the environment or the system if
+    there is one.
 
-    The certificates are those of the system, where a company that inspects traffic puts its own, or those of
-    SSL_CERT_FILE or SSL_CERT_DIR. `proxy` is None for direct connections.
+    The certificates are those of the system, where a company that inspects traffic puts its own, or
+    those of SSL_CERT_FILE or SSL_CERT_DIR. `proxy` is None for direct connections.
     """
 
     def __init__(self, base_url: httpx2.URL) -> None:
         try:
             self._tls = httpcore2.default_ssl_context() if base_url.scheme == "https" else None
         except OSError:
-            raise ValueError("SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing readable") from None
+            raise ValueError(
+                "SSL_CERT_FILE or SSL_CERT_DIR in the environment names nothing readable"
+            ) from None
         if self._tls is not None:
             self._tls.set_alpn_protocols(["http/1.1"])
         self._server = server_of(base_url)
@@ -73,12 +90,16 @@ class Network:
         except BaseException:
             await anyio.aclose_forcefully(stream)
             raise
-        return httpcore2.AsyncHTTP11Connection(self._server, _Stream(stream, opened), keepalive_expiry=_IDLE_SECONDS)
+        return httpcore2.AsyncHTTP11Connection(
+            self._server, _Stream(stream, opened), keepalive_expiry=_IDLE_SECONDS
+        )
 
     async def _secured(self, stream: ByteStream, to: httpcore2.Origin) -> ByteStream:
         if to.scheme == b"http":
             return stream
-        return await TLSStream.wrap(stream, hostname=to.host.decode(), ssl_context=self._tls, standard_compatible=False)
+        return await TLSStream.wrap(
+            stream, hostname=to.host.decode(), ssl_context=self._tls, standard_compatible=False
+        )
 
     async def _tunnel(self, proxy: httpcore2.Origin, stream: "_Stream") -> None:
         """Have the proxy connect to the server."""
@@ -87,7 +108,9 @@ class Network:
         if self._login:
             headers.append((b"Proxy-Authorization", b"Basic " + b64encode(self._login.encode())))
         request = httpcore2.Request("CONNECT", url_of(proxy, target), headers=headers)
-        response = await httpcore2.AsyncHTTP11Connection(proxy, stream).handle_async_request(request)
+        response = await httpcore2.AsyncHTTP11Connection(proxy, stream).handle_async_request(
+            request
+        )
         if not 200 <= response.status < 300:
             raise httpcore2.ProxyError
 
@@ -111,7 +134,9 @@ def _proxy_for(base_url: httpx2.URL) -> httpx2.URL | None:
     except httpx2.InvalidURL:
         url = httpx2.URL()
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ValueError("the proxy in the environment can't be used; it must be an http or https proxy")
+        raise ValueError(
+            "the proxy in the environment can't be used; it must be an http or https proxy"
+        )
     return url
 
 
@@ -125,7 +150,10 @@ def _proxy_address(base_url: httpx2.URL) -> str | None:
 
 
 class _Stream(httpcore2.AsyncNetworkStream):
-    """A connection over TCP or TLS. Unlike httpcore2's own, it has no time limit for each read and write."""
+    """A connection over TCP or TLS.
+
+    Unlike httpcore2's own, it has no time limit for each read and write.
+    """
 
     def __init__(self, stream: ByteStream, opened: socket.socket) -> None:
         self._stream = stream
@@ -160,7 +188,10 @@ class _Stream(httpcore2.AsyncNetworkStream):
 
 
 class InProcess:
-    """A connection to an ASGI app in this process. An exception of the app becomes an error of the connection."""
+    """A connection to an ASGI app in this process.
+
+    An exception of the app becomes an error of the connection.
+    """
 
     proxy = None
 
@@ -175,13 +206,17 @@ class InProcess:
         """The complete response of the app."""
         url = bytes(request.url).decode("ascii")
         body = cast("httpx2.ByteStream", request.stream)
-        asked = httpx2.Request(request.method.decode("ascii"), url, headers=request.headers, stream=body)
+        asked = httpx2.Request(
+            request.method.decode("ascii"), url, headers=request.headers, stream=body
+        )
         try:
             response = await self._transport.handle_async_request(asked)
         except Exception as error:
             _log.warning("The API in this process failed", exc_info=error)
             raise httpcore2.ReadError from error
-        return httpcore2.Response(response.status_code, headers=response.headers.raw, content=response.stream)
+        return httpcore2.Response(
+            response.status_code, headers=response.headers.raw, content=response.stream
+        )
 
     def is_idle(self) -> bool:
         """Whether the next request may use this connection."""

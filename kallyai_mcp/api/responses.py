@@ -1,4 +1,7 @@
-"""Reads successful responses, and the times in the headers of all. `error_responses` reads the other bodies."""
+"""Reads successful responses, and the times in the headers of all.
+
+`error_responses` reads the other bodies.
+"""
 
 import json
 import re
@@ -43,7 +46,9 @@ class ApiResponse:
 def read_model(model: type[Model], response: ApiResponse) -> Model:
     """Reads a successful response as `model`; raises `UnreadableResponseError`."""
     if response.is_web_page:
-        raise _unreadable(response, "that is a web page; something between here and KallyAI may want a sign-in")
+        raise _unreadable(
+            response, "that is a web page; something between here and KallyAI may want a sign-in"
+        )
     try:
         return model.model_validate(json.loads(response.body))
     except ValidationError as error:
@@ -53,14 +58,18 @@ def read_model(model: type[Model], response: ApiResponse) -> Model:
         named = " and ".join(sorted(filter(None, where)))
         raise _unreadable(response, f"without a usable {named or 'object'}") from None
     except (ValueError, RecursionError):
-        raise _unreadable(response, "that is not JSON" if response.body else "that is empty") from None
+        raise _unreadable(
+            response, "that is not JSON" if response.body else "that is empty"
+        ) from None
 
 
 def read_call(response: ApiResponse, *, id_: str | None = None, number: str | None = None) -> Call:
-    """Reads a successful response as a call, and checks that it is the requested one; raises as `read_model`.
+    """Reads a successful response as a call, and checks that it is the requested one; raises as
+    `read_model`.
 
-    A cache or a proxy may confuse two responses. `id_` (UUIDs are equal in any case: RFC 9562, section 4) and `number`
-    (E.164) are None if they are not known. The response may have no number, or a part.
+    A cache or a proxy may confuse two responses. `id_` (UUIDs are equal in any case: RFC 9562,
+    section 4) and `number` (E.164) are None if they are not known. The response may have no number,
+    or a part.
     """
     call = read_model(Call, response)
     has_another_id = id_ is not None and call.call_id.casefold() != id_.casefold()
@@ -85,9 +94,10 @@ def _unreadable(response: ApiResponse, what: str) -> UnreadableResponseError:
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:
-    """The time in the `Date` header (aware). None without a valid one, or if a cache kept the response.
+    """The time in the `Date` header (aware).
 
-    The `Date` of a response from a cache is old (RFC 9111, section 5.1).
+    None without a valid one, or if a cache kept the response. The `Date` of a response from a cache
+    is old (RFC 9111, section 5.1).
     """
     if headers.get("age", "0").strip() not in ("", "0"):
         return None

@@ -1,7 +1,8 @@
-"""Sends requests over connections of httpcore2, the lower half of httpx2, within limits of time and size.
+"""Sends requests over connections of httpcore2, the lower half of httpx2, within limits of time and
+size.
 
-A client and a pool of httpx2 would do for each request what is the same for all of them, or what the reference does not
-have, such as cookies; that is half of the time of a request.
+A client and a pool of httpx2 would do for each request what is the same for all of them, or what
+the reference does not have, such as cookies; that is half of the time of a request.
 """
 
 import asyncio
@@ -33,13 +34,19 @@ CONNECT_SECONDS = 10.0
 """The most seconds until a request is written: name resolution, proxy, TLS, and the last check."""
 
 MAX_BODY = 5_000_000
-"""The most bytes of a body that are read, to limit the memory. A page of 200 calls is far smaller."""
+"""The most bytes of a body that are read, to limit the memory.
+
+A page of 200 calls is far smaller.
+"""
 
 RETRIES = 3
 """The most retries of a GET, after the first attempt."""
 
 RETRY_SECONDS = 30.0
-"""A retry of a GET begins within so many seconds after the first attempt. A tool's client gives up after 60 or less."""
+"""A retry of a GET begins within so many seconds after the first attempt.
+
+A tool's client gives up after 60 or less.
+"""
 
 _STATUSES_THAT_MAY_PASS = (429, 502, 503, 504)
 
@@ -59,8 +66,9 @@ _FAILURES = (
 class ApiRequest:
     """An HTTP request, independent of the HTTP library.
 
-    `target` is the path and the query, without the path of the API's base URL. `seconds` are the most from its first
-    byte to the end of the response. `secrets` are tokens and codes in it, which must not be in an error.
+    `target` is the path and the query, without the path of the API's base URL. `seconds` are the
+    most from its first byte to the end of the response. `secrets` are tokens and codes in it, which
+    must not be in an error.
     """
 
     method: Literal["GET", "POST"]
@@ -77,29 +85,37 @@ _LastCheck = Callable[[], Awaitable[None]]
 class Transport:
     """Sends requests, and reads each response to its end.
 
-    A POST has a connection of its own. On one that was used before, the server may have sent a second response, or may
-    just be closing it, and nobody would know whether a call was placed. A GET uses the connection of an earlier GET.
+    A POST has a connection of its own. On one that was used before, the server may have sent a
+    second response, or may just be closing it, and nobody would know whether a call was placed. A
+    GET uses the connection of an earlier GET.
 
-    The arguments are those of `KallyAI`, which says what they mean. A wrong `base_url`, a proxy of an unsupported kind,
-    and certificates that can't be read raise `ValueError`.
+    The arguments are those of `KallyAI`, which says what they mean. A wrong `base_url`, a proxy of
+    an unsupported kind, and certificates that can't be read raise `ValueError`.
     """
 
     def __init__(self, base_url: str, *, app: "ASGIApp | None", backoff: float) -> None:
         try:
             self._url = httpx2.URL(base_url)
         except httpx2.InvalidURL:
-            raise ValueError("not a web address; it should look like https://api.kallyai.com") from None
+            raise ValueError(
+                "not a web address; it should look like https://api.kallyai.com"
+            ) from None
         self._host = self._url.netloc.decode("ascii")
         self._path = self._url.raw_path.decode("ascii").rstrip("/")
         self._server = server_of(self._url)
         self._network = Network(self._url) if app is None else InProcess(app)
         self._backoff = backoff
         self._idle = deque[Any]()
-        """Connections that were used for a GET. The oldest is used first, so that those that expired are closed."""
+        """Connections that were used for a GET.
+
+        The oldest is used first, so that those that expired are closed.
+        """
         self._is_closed = False
 
     async def aclose(self) -> None:
-        """Close the connections that are not in use; the others are closed when their request has ended."""
+        """Close the connections that are not in use; the others are closed when their request has
+        ended.
+        """
         self._is_closed = True
         while self._idle:
             await self._idle.pop().aclose()
@@ -107,8 +123,8 @@ class Transport:
     async def send(self, request: ApiRequest, last_check: _LastCheck | None = None) -> ApiResponse:
         """Send a request, and a GET again after 429, 502, 503, 504, and failed connections.
 
-        `last_check` is awaited when there is a connection, before the first byte. If it raises an error, nothing is
-        sent.
+        `last_check` is awaited when there is a connection, before the first byte. If it raises an
+        error, nothing is sent.
 
         Raises:
             NotConnectedError: Nothing was sent.
@@ -135,8 +151,13 @@ class Transport:
         _log.info("%s %s%s: %d", request.method, self._url, request.target, result.status)
         return result
 
-    async def _exchange(self, request: ApiRequest, last_check: _LastCheck | None) -> ApiResponse | KallyAIError:
-        """Send a request once. The error is returned: raised, its context would be the library's, with the token."""
+    async def _exchange(
+        self, request: ApiRequest, last_check: _LastCheck | None
+    ) -> ApiResponse | KallyAIError:
+        """Send a request once.
+
+        The error is returned: raised, its context would be the library's, with the token.
+        """
         connection = await self._take_idle() if request.method == "GET" else None
         is_sent = is_kept = False
         try:
@@ -178,15 +199,20 @@ class Transport:
         return httpcore2.Request(request.method, url, headers=headers, content=content)
 
     def _error(self, error: BaseException, *, is_sent: bool) -> KallyAIError:
-        """The error for a failed connection, without the message of `error`, which may quote a header."""
+        """The error for a failed connection, without the message of `error`, which may quote a
+        header.
+        """
         host = self._host
         reason = _reason(error, is_sent=is_sent)
         if is_sent:
             return ResponseLostError(
-                f"No complete answer came from KallyAI at {host}: {reason}; it may have acted on the request"
+                f"No complete answer came from KallyAI at {host}: {reason}; it may have acted on "
+                "the request"
             )
         through = " through the proxy" if self._network.proxy else ""
-        return NotConnectedError(f"KallyAI at {host} can't be reached{through}: {reason}; nothing was sent")
+        return NotConnectedError(
+            f"KallyAI at {host} can't be reached{through}: {reason}; nothing was sent"
+        )
 
 
 def _may_pass(result: ApiResponse | KallyAIError) -> bool:
@@ -201,7 +227,9 @@ def _pause_of(result: ApiResponse | KallyAIError) -> float | None:
 
 async def _read(response: httpcore2.Response) -> ApiResponse:
     """Read a response up to `MAX_BODY`, after which its JSON is not complete."""
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+    }
     body = bytearray()
     try:
         if response.status == httpx2.codes.SWITCHING_PROTOCOLS:

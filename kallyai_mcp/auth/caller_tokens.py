@@ -1,4 +1,6 @@
-"""Access tokens of callers: each HTTP request is served with the KallyAI token that its caller sends."""
+"""Access tokens of callers: each HTTP request is served with the KallyAI token that its caller
+sends.
+"""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -20,11 +22,12 @@ _MAX_CACHED = 10_000
 
 
 class CallerTokens:
-    """The API client's token source for callers with their own tokens: the token of the current request.
+    """The API client's token source for callers with their own tokens: the token of the current
+    request.
 
-    A task that a request starts has the same token, because it inherits the request's context. The task may go on after
-    the request, as a call list does. So `current` checks whether the sign-in (the claim `SIGN_IN_CLAIM`, which tokens
-    that we issue have) was revoked since.
+    A task that a request starts has the same token, because it inherits the request's context. The
+    task may go on after the request, as a call list does. So `current` checks whether the sign-in
+    (the claim `SIGN_IN_CLAIM`, which tokens that we issue have) was revoked since.
     """
 
     def __init__(self, is_revoked: Callable[[str], Awaitable[bool]]) -> None:
@@ -40,11 +43,13 @@ class CallerTokens:
     async def renew(self, rejected: str) -> str:  # noqa: ARG002 - no token can be renewed
         """Always raises `NotSignedInError`, because only the caller can get a new token."""
         raise NotSignedInError(
-            "KallyAI does not accept the token of this request any more; the client must send a new one."
+            "KallyAI does not accept the token of this request any more; the client must send a "
+            "new one."
         )
 
     async def current(self) -> Tokens | None:
-        """The caller's token as `Tokens`; None when there is no current request, or its sign-in was revoked.
+        """The caller's token as `Tokens`; None when there is no current request, or its sign-in was
+        revoked.
 
         Raises `KallyAIError` if it is not known whether the sign-in was revoked.
         """

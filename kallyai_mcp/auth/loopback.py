@@ -1,4 +1,5 @@
-"""The reference's "CLI Authentication": the sign-in page sends the browser back to a listener on this machine.
+"""The reference's "CLI Authentication": the sign-in page sends the browser back to a listener on
+this machine.
 
 The URLs of the requests have tokens; `serve_app` logs none.
 """
@@ -31,14 +32,15 @@ _ERROR = re.compile(r"[a-z_]{1,40}")
 
 
 class LoopbackSignIn:
-    """One sign-in in the browser, from the link to the tokens: an async context manager that listens while it is open.
+    """One sign-in in the browser, from the link to the tokens: an async context manager that
+    listens while it is open.
 
-    The tokens come in the URL of a request. The reply is a redirect to another URL, so that the tokens stay neither in
-    the address bar nor in the history. The end of the context waits up to `linger` seconds until the browser has that
-    page, which sends the user back to `place`.
+    The tokens come in the URL of a request. The reply is a redirect to another URL, so that the
+    tokens stay neither in the address bar nor in the history. The end of the context waits up to
+    `linger` seconds until the browser has that page, which sends the user back to `place`.
 
-    `auth_url` returns the URL of the sign-in page for our redirect URI and a state, which must come back. The link
-    works for `timeout` seconds from entering the context.
+    `auth_url` returns the URL of the sign-in page for our redirect URI and a state, which must come
+    back. The link works for `timeout` seconds from entering the context.
     """
 
     redirect_uri: str
@@ -90,23 +92,29 @@ class LoopbackSignIn:
         return self._deadline - anyio.current_time()
 
     async def grant(self) -> TokenGrant:
-        """Wait until the browser comes back from the sign-in page; returns the tokens that it brings.
+        """Wait until the browser comes back from the sign-in page; returns the tokens that it
+        brings.
 
-        Raises `NotSignedInError`: the page sent an error (code `sign_in_refused`), for example because the user
-        canceled, or the browser did not come back in time (code `sign_in_timed_out`).
+        Raises `NotSignedInError`: the page sent an error (code `sign_in_refused`), for example
+        because the user canceled, or the browser did not come back in time (code
+        `sign_in_timed_out`).
         """
         with anyio.move_on_after(self.seconds_left):
             await self._answered.wait()
         if self._answer is None:
-            raise NotSignedInError("Nobody finished signing in before the link expired.", code="sign_in_timed_out")
+            raise NotSignedInError(
+                "Nobody finished signing in before the link expired.", code="sign_in_timed_out"
+            )
         if isinstance(self._answer, NotSignedInError):
             raise self._answer
         return self._answer
 
     def accept(self, pasted: str) -> bool:
-        """Sign in with the URL that the browser was sent to, pasted by a user whose browser is on another machine.
+        """Sign in with the URL that the browser was sent to, pasted by a user whose browser is on
+        another machine.
 
-        False if it has not the state of this sign-in, which then still waits, or if this one is over.
+        False if it has not the state of this sign-in, which then still waits, or if this one is
+        over.
         """
         text = "".join(pasted.split()).strip("\"'<>")
         return self._take(text.partition("?")[2].partition("#")[0]) is None
@@ -133,7 +141,8 @@ class LoopbackSignIn:
             self._shown.set()
 
     def _reply(self, request: Request) -> Response:
-        # Against DNS rebinding: a web site can resolve its own name to 127.0.0.1, but the Host header has that name.
+        # Against DNS rebinding: a web site can resolve its own name to 127.0.0.1, but the Host
+        # header has that name.
         if list(map(str.lower, request.headers.getlist("host"))) not in self._hosts:
             return self._show(request, 421, "wrong")
         if self._page is not None and request.url.path == f"/{self._page}":
@@ -147,8 +156,12 @@ class LoopbackSignIn:
         return Response(None, 303, {**page_headers(), "Location": f"/{self._page}"})
 
     def _show(self, request: Request, status: int, kind: Kind) -> Response:
-        who = Tokens.from_grant(self._answer, 0).who if isinstance(self._answer, TokenGrant) else None
-        body = loopback_page(kind, request.headers.get("accept-language", ""), place=self._place, who=who)
+        who = (
+            Tokens.from_grant(self._answer, 0).who if isinstance(self._answer, TokenGrant) else None
+        )
+        body = loopback_page(
+            kind, request.headers.get("accept-language", ""), place=self._place, who=who
+        )
         return HTMLResponse(body, status, headers=page_headers())
 
 
@@ -156,9 +169,13 @@ def _parse(fields: Mapping[str, str]) -> TokenGrant | NotSignedInError:
     """The tokens or the error in `fields`; raises `ValueError` if there is neither."""
     error = fields.get("error")
     if error == "access_denied":
-        return NotSignedInError("The sign-in was canceled on KallyAI's page.", code="sign_in_refused")
+        return NotSignedInError(
+            "The sign-in was canceled on KallyAI's page.", code="sign_in_refused"
+        )
     if error is not None:
         # Users and agents see it, so it must look like an error code.
         shown = error if _ERROR.fullmatch(error) else "no reason that could be shown"
-        return NotSignedInError(f"KallyAI's page refused the sign-in ({shown}).", code="sign_in_refused")
+        return NotSignedInError(
+            f"KallyAI's page refused the sign-in ({shown}).", code="sign_in_refused"
+        )
     return TokenGrant.model_validate(fields)

@@ -1,4 +1,6 @@
-"""The frame, style, headers, and texts of all pages for signing in, and the page that ends a sign-in here."""
+"""The frame, style, headers, and texts of all pages for signing in, and the page that ends a
+sign-in here.
+"""
 
 import tomllib
 from collections import defaultdict
@@ -14,7 +16,9 @@ from kallyai_mcp.cards.texts import Language, preferred_language
 
 @cache
 def _style() -> str:
-    return f"\n{TOKENS}{files('kallyai_mcp.auth').joinpath('style.css').read_text(encoding='utf-8')}"
+    return (
+        f"\n{TOKENS}{files('kallyai_mcp.auth').joinpath('style.css').read_text(encoding='utf-8')}"
+    )
 
 
 Kind = Literal["done", "failed", "over", "wrong"]
@@ -23,15 +27,27 @@ Origin = Literal["chat", "terminal"]
 
 
 def document(
-    language: Language, heading: str, body: str, *, brand: str = "", above: str = "", head: str = "", footer: str = ""
+    language: Language,
+    heading: str,
+    body: str,
+    *,
+    brand: str = "",
+    above: str = "",
+    head: str = "",
+    footer: str = "",
 ) -> str:
-    """The HTML of a whole page. `brand`, the text next to KallyAI's name, is escaped; the rest is HTML."""
+    """The HTML of a whole page.
+
+    `brand`, the text next to KallyAI's name, is escaped; the rest is HTML.
+    """
     beside = f'<span class="soft">{escape(brand)}</span>' if brand else ""
     return (
         f'<!doctype html>\n<html lang="{language}">\n<head>\n'
         f'<meta charset="utf-8">\n<title>{heading} | KallyAI</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex">\n'
-        f'<link rel="icon" type="image/svg+xml" href="{as_data_uri(ICON.encode(), "image/svg+xml")}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" '
+        'content="noindex">\n'
+        '<link rel="icon" type="image/svg+xml" '
+        f'href="{as_data_uri(ICON.encode(), "image/svg+xml")}">\n'
         f"{head}<style>{_style()}</style>\n</head>\n<body>\n<main>\n"
         f'<p class="brand">{MARK}<strong>KallyAI</strong>{beside}</p>\n'
         f"{above}<h1>{heading}</h1>\n{body}\n<footer>{footer}<p>kallyai-mcp</p></footer>\n</main>\n</body>\n</html>\n"
@@ -39,9 +55,10 @@ def document(
 
 
 def page_headers(*, forms: bool = False) -> Mapping[str, str]:
-    """The headers of a page that is not stored, not framed, and loads nothing. Its URL is not sent as a referrer.
+    """The headers of a page that is not stored, not framed, and loads nothing.
 
-    With `forms`, the page has a form, which is sent to its own server.
+    Its URL is not sent as a referrer. With `forms`, the page has a form, which is sent to its own
+    server.
     """
     target = "'self'" if forms else "'none'"
     return {
@@ -51,7 +68,8 @@ def page_headers(*, forms: bool = False) -> Mapping[str, str]:
             f"form-action {target}; frame-ancestors 'none'"
         ),
         "Cross-Origin-Resource-Policy": "same-origin",
-        # With no-referrer, a browser would send the form with `Origin: null`, as from any other page.
+        # With no-referrer, a browser would send the form with `Origin: null`, as from any other
+        # page.
         "Referrer-Policy": "same-origin" if forms else "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
@@ -62,16 +80,24 @@ def page_headers(*, forms: bool = False) -> Mapping[str, str]:
 def texts(package: str, page: str, language: Language) -> Mapping[str, str]:
     """The texts and templates of one page by name, from the `texts.toml` of a package."""
     tables = tomllib.loads(files(package).joinpath("texts.toml").read_text(encoding="utf-8"))
-    return {name: text if isinstance(text, str) else text[language] for name, text in tables[page].items()}
+    return {
+        name: text if isinstance(text, str) else text[language]
+        for name, text in tables[page].items()
+    }
 
 
 def fill(
-    package: str, page: str, language: Language, values: Mapping[str, str], chosen: Mapping[str, str] | None = None
+    package: str,
+    page: str,
+    language: Language,
+    values: Mapping[str, str],
+    chosen: Mapping[str, str] | None = None,
 ) -> Mapping[str, str]:
     """The texts and templates of one page as HTML, with `values` in them.
 
-    A template may contain texts; those whose names a request decides are `chosen`, by the name that stands in the
-    template. Values are escaped, unless their name begins with `html_`. A missing name stands for nothing.
+    A template may contain texts; those whose names a request decides are `chosen`, by the name that
+    stands in the template. Values are escaped, unless their name begins with `html_`. A missing
+    name stands for nothing.
     """
     safe = defaultdict(str, {name: _as_html(name, text) for name, text in values.items()})
     filled = defaultdict(str)
@@ -95,8 +121,11 @@ _TICK = f'{_DISC}<path d="M21 35.5 30 44.5 47.5 25" {_STROKE}/>'
 _NOTE = f'{_DISC}<path d="M34 20v17M34 47.5v.01" {_STROKE}/>'
 
 
-def loopback_page(kind: Kind, accepted: str, *, place: Origin = "chat", who: str | None = None) -> bytes:
-    """The page at the end of a sign-in on this machine that began at `place`; `accepted` is the Accept-Language header.
+def loopback_page(
+    kind: Kind, accepted: str, *, place: Origin = "chat", who: str | None = None
+) -> bytes:
+    """The page at the end of a sign-in on this machine that began at `place`; `accepted` is the
+    Accept-Language header.
 
     `who` is the user who has signed in, if the token tells.
     """
@@ -104,6 +133,11 @@ def loopback_page(kind: Kind, accepted: str, *, place: Origin = "chat", who: str
     places = texts("kallyai_mcp.auth", place, language)
     words = fill("kallyai_mcp.auth", kind, language, places)
     is_done = kind == "done"
-    sign = f'<svg class="sign {kind}" viewBox="0 0 68 68" aria-hidden="true">{_TICK if is_done else _NOTE}</svg>'
+    sign = (
+        f'<svg class="sign {kind}" viewBox="0 0 68 68" '
+        f'aria-hidden="true">{_TICK if is_done else _NOTE}</svg>'
+    )
     name = f'<p class="who"><bdi>{escape(who)}</bdi></p>' if who and is_done else ""
-    return document(language, words["heading"], f"{name}<p>{words['text']}</p>", above=sign).encode()
+    return document(
+        language, words["heading"], f"{name}<p>{words['text']}</p>", above=sign
+    ).encode()

@@ -33,29 +33,38 @@ _TO_FILE = "set KALLYAI_TOKEN_STORE to file, to keep the sign-in in a file that 
 
 
 class TokenStoreError(KallyAIError, code="token_store_failed"):
-    """The tokens can't be read from the token store, kept in it, or removed from it. The message has no token."""
+    """The tokens can't be read from the token store, kept in it, or removed from it.
+
+    The message has no token.
+    """
 
 
 class TokenStore:
-    """The tokens for one API, where the setting `KALLYAI_TOKEN_STORE` has them kept: the system's keyring, or a file.
+    """The tokens for one API, where the setting `KALLYAI_TOKEN_STORE` has them kept: the system's
+    keyring, or a file.
 
-    `auto` uses the keyring if its library recommends it; else, or if the keyring fails, the file. Saving to the keyring
-    deletes the file. So if there is a file, it has the newest tokens, and is read first.
+    `auto` uses the keyring if its library recommends it; else, or if the keyring fails, the file.
+    Saving to the keyring deletes the file. So if there is a file, it has the newest tokens, and is
+    read first.
 
-    Each origin has its own file, in the folder `sign-in` of `home`, and its own entry in the keyring. The file contains
-    the origin. So the tokens of the sandbox are never sent to the live service, or the other way round. On POSIX
-    systems, the folder has the mode 0700 and the file 0600. On Windows, an entry of the keyring has at most 1,280
-    characters. Two tokens of the size of the sandbox's access token take 1,214.
+    Each origin has its own file, in the folder `sign-in` of `home`, and its own entry in the
+    keyring. The file contains the origin. So the tokens of the sandbox are never sent to the live
+    service, or the other way round. On POSIX systems, the folder has the mode 0700 and the file
+    0600. On Windows, an entry of the keyring has at most 1,280 characters. Two tokens of the size
+    of the sandbox's access token take 1,214.
 
-    While nothing is kept for the live service, the tokens of the vendor's own tools are used. Their file is JSON with
-    `access_token`, `refresh_token` (may be null or empty), and `expires_at` in seconds since the epoch, a minute early,
-    which is not corrected. It is not ours, so it is never written. After a sign-out, it is no longer used.
+    While nothing is kept for the live service, the tokens of the vendor's own tools are used. Their
+    file is JSON with `access_token`, `refresh_token` (may be null or empty), and `expires_at` in
+    seconds since the epoch, a minute early, which is not corrected. It is not ours, so it is never
+    written. After a sign-out, it is no longer used.
 
-    All methods block, for example until a user has unlocked a keyring. Nothing is read before the first use. A broken
-    file or entry counts as no sign-in; it is logged and not changed.
+    All methods block, for example until a user has unlocked a keyring. Nothing is read before the
+    first use. A broken file or entry counts as no sign-in; it is logged and not changed.
     """
 
-    def __init__(self, choice: Literal["auto", "keyring", "file"], home: Path, api_url: str) -> None:
+    def __init__(
+        self, choice: Literal["auto", "keyring", "file"], home: Path, api_url: str
+    ) -> None:
         self._choice = choice
         self._origin = origin_of(api_url)
         name = re.sub(r"[^a-z0-9.-]", "_", self._origin.removeprefix("https://"))
@@ -92,7 +101,8 @@ class TokenStore:
             write_private(self.path, json.dumps({"api": self._origin, **document}))
 
     def check(self) -> None:
-        """Raise `TokenStoreError` if it is known that tokens could not be saved; leaves nothing on the disk.
+        """Raise `TokenStoreError` if it is known that tokens could not be saved; leaves nothing on
+        the disk.
 
         Whether a keyring is locked is not known before it is used.
         """
@@ -104,8 +114,11 @@ class TokenStore:
                 tempfile.TemporaryFile(dir=next(p for p in self.path.parents if p.exists())).close()
 
     def delete(self) -> None:
-        """Delete our own tokens, and remember not to use the vendor's; after `TokenStoreError`, some may be left."""
-        # In this order, so that a crash between the steps does not sign the user in with the vendor's tokens.
+        """Delete our own tokens, and remember not to use the vendor's; after `TokenStoreError`,
+        some may be left.
+        """
+        # In this order, so that a crash between the steps does not sign the user in with the
+        # vendor's tokens.
         if self._load_vendor() is not None:
             with _file_errors("removed", self._signed_out):
                 make_private(self._signed_out.parent)
@@ -126,7 +139,8 @@ class TokenStore:
 
     def _delete_file(self) -> None:
         with _file_errors("removed", self.path):
-            if self.path.exists():  # a file system that can't be written refuses it also for a file that is not there
+            # A file system that can't be written refuses it also for a file that is not there.
+            if self.path.exists():
                 _retry_if_in_use(lambda: self.path.unlink(missing_ok=True))
 
     def _load_file(self) -> Tokens | None:
@@ -152,14 +166,18 @@ class TokenStore:
         return None if text is None else self._parse(str(text), "the system keyring")
 
     def _parse(self, text: str | bytes, place: object) -> Tokens | None:
-        """The tokens in a stored text; None if it is broken, which is logged without a part of it."""
+        """The tokens in a stored text; None if it is broken, which is logged without a part of
+        it.
+        """
         try:
             tokens = Tokens.model_validate(document := json.loads(text))
             if document.get("api", self._origin) == self._origin:
                 return tokens
         except (ValueError, RecursionError):
             pass
-        _log.warning("%s has no sign-in for %s that can be read, so it is not used", place, self._origin)
+        _log.warning(
+            "%s has no sign-in for %s that can be read, so it is not used", place, self._origin
+        )
         return None
 
     def _load_vendor(self) -> Tokens | None:
@@ -213,7 +231,9 @@ def _keyring() -> "KeyringBackend":
 
     backend = keyring.get_keyring()
     if backend.priority <= 0:  # it keeps nothing
-        raise TokenStoreError(f"This machine has no keyring that could keep the sign-in. S{_TO_FILE[1:]}.")
+        raise TokenStoreError(
+            f"This machine has no keyring that could keep the sign-in. S{_TO_FILE[1:]}."
+        )
     return backend
 
 
@@ -223,14 +243,16 @@ def _file_errors(what: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TokenStoreError(
-            f"The sign-in can't be {what} in {path}: {error.strerror}. Make its folder writable, or set KALLYAI_HOME "
+            f"The sign-in can't be {what} in {path}: {error.strerror}. Make its folder writable, "
+            "or set KALLYAI_HOME "
             "to another."
         ) from None
 
 
 @contextmanager
 def _keyring_errors(what: str) -> Iterator[None]:
-    """Turn every exception into a `TokenStoreError`: each backend raises those of its own libraries.
+    """Turn every exception into a `TokenStoreError`: each backend raises those of its own
+    libraries.
 
     It has the name of the exception's class, and not its message, which may have a token.
     """
@@ -241,5 +263,6 @@ def _keyring_errors(what: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - see above
         name = type(error).__name__
         raise TokenStoreError(
-            f"The sign-in can't be {what} in the system keyring ({name}). Unlock the keyring, or {_TO_FILE}."
+            f"The sign-in can't be {what} in the system keyring ({name}). Unlock the keyring, or "
+            f"{_TO_FILE}."
         ) from None

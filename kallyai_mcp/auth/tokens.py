@@ -16,13 +16,18 @@ SIGN_IN_CLAIM: Final = "sign_in"
 """The claim of a verified bearer token that has the id of its sign-in."""
 
 REVOKED_SIGN_IN: Final = "oauth_revoked"
-"""The kind of the shared values (`ledger.shared_values`) whose names are the ids of revoked sign-ins."""
+"""The kind of the shared values (`ledger.shared_values`) whose names are the ids of revoked
+sign-ins.
+"""
 
 _MAX_WHO_LENGTH = 100
 
 
 class Tokens(BaseModel):
-    """The tokens of one sign-in. They are immutable; their `repr` and `str`, and errors, have no part of a token."""
+    """The tokens of one sign-in.
+
+    They are immutable; their `repr` and `str`, and errors, have no part of a token.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -49,16 +54,25 @@ class Tokens(BaseModel):
     @classmethod
     def of(cls, access_token: str, lineage: str | None = None) -> Self:
         """The tokens of a sign-in with only an access token."""
-        return cls.model_validate({"access_token": access_token, "expires_at": math.inf, "lineage": lineage})
+        return cls.model_validate(
+            {"access_token": access_token, "expires_at": math.inf, "lineage": lineage}
+        )
 
     def as_document(self) -> dict[str, Any]:
-        """The tokens as JSON types, not encrypted, for a token store; `model_validate` reads them."""
+        """The tokens as JSON types, not encrypted, for a token store; `model_validate` reads
+        them.
+        """
         refresh_token = self.refresh_token.get_secret_value() if self.refresh_token else None
-        tokens = {"access_token": self.access_token.get_secret_value(), "refresh_token": refresh_token}
+        tokens = {
+            "access_token": self.access_token.get_secret_value(),
+            "refresh_token": refresh_token,
+        }
         return tokens | self.model_dump(include={"expires_at", "lineage"})
 
     def expires_within(self, seconds: float, now: float) -> bool:
-        """Whether the access token expires at most `seconds` after `now` (seconds since the epoch)."""
+        """Whether the access token expires at most `seconds` after `now` (seconds since the
+        epoch).
+        """
         return self.expires_at <= now + seconds
 
     @property
@@ -77,13 +91,15 @@ class Tokens(BaseModel):
     def account(self) -> str:
         """An id of the account: a digest that renewals do not change.
 
-        Two sign-ins to one account have the same id if their tokens are JWTs with a subject. Otherwise the account is
-        not known, and each sign-in has its own id.
+        Two sign-ins to one account have the same id if their tokens are JWTs with a subject.
+        Otherwise the account is not known, and each sign-in has its own id.
         """
         if self._claims.get("sub"):
             return _digest("account", json.dumps([self._claims.get("iss"), self._claims["sub"]]))
         # The refresh token lasts longer than the access token, for example in the vendor's file.
-        return self.lineage or _digest("lineage", (self.refresh_token or self.access_token).get_secret_value())
+        return self.lineage or _digest(
+            "lineage", (self.refresh_token or self.access_token).get_secret_value()
+        )
 
     @cached_property
     def _claims(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The sentence that tells KallyAI that a call is about the booking of an earlier one.
 
-The reference has no field for it. The ledger has a column with the id, so that nothing has to search
-for the sentence.
+The reference has no field for it. The ledger has a column with the id, so that nothing has to
+search for the sentence.
 """
 
 from kallyai_mcp.api.models import Submission, SubmissionEcho

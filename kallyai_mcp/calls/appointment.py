@@ -1,4 +1,6 @@
-"""The appointment that a call made, read from KallyAI's calendar file ("Get Calendar Event" of the reference)."""
+"""The appointment that a call made, read from KallyAI's calendar file ("Get Calendar Event" of the
+reference).
+"""
 
 import re
 from contextlib import suppress
@@ -11,7 +13,8 @@ from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
 
 _TIME = re.compile(
-    r"([01]?\d|2[0-3]):([0-5]\d)(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?", re.IGNORECASE
+    r"([01]?\d|2[0-3]):([0-5]\d)(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?",
+    re.IGNORECASE,
 )
 
 _TEXT_LIMIT = 500
@@ -22,8 +25,8 @@ _TEXT_LIMIT = 500
 class Appointment:
     """The event of a calendar file, as KallyAI wrote it.
 
-    A date without a time is a whole day; a time without a zone is in that of the request. `end` is None when the file
-    has no end that can be read, or one that is not after the start.
+    A date without a time is a whole day; a time without a zone is in that of the request. `end` is
+    None when the file has no end that can be read, or one that is not after the start.
     """
 
     summary: str | None = None
@@ -44,40 +47,60 @@ class Calendar:
 
 
 def read_appointment(ics: str) -> Appointment | None:
-    """The first event in a calendar file (RFC 5545) that is neither canceled nor tentative; None when there is none.
+    """The first event in a calendar file (RFC 5545) that is neither canceled nor tentative; None
+    when there is none.
 
     Raises:
-        UnreadableResponseError: The text is not a calendar file, or an event has no start that can be read. The code
-            is `several_events` if events have different starts, so that any of them may be the appointment.
+        UnreadableResponseError: The text is not a calendar file, or an event has no start that can
+            be read. The code is `several_events` if events have different starts, so that any of
+            them may be the appointment.
     """
-    from icalendar import Calendar as CalendarFile  # imported late: its import takes longer than that of all tools
+    # Imported late: its import takes longer than that of all tools.
+    from icalendar import Calendar as CalendarFile
 
     try:
         file = CalendarFile.from_ical(ics)
         events: list[Any] = [event for event in file.walk("VEVENT") if _is_agreed(file, event)]
         appointments = [_appointment(event) for event in events]
-    except (ValueError, IndexError, OSError) as error:  # OSError: icalendar opens a file named like the TZID
-        raise UnreadableResponseError("the calendar file can't be read", code="unreadable_answer") from error
+    except (
+        ValueError,
+        IndexError,
+        OSError,
+    ) as error:  # OSError: icalendar opens a file named like the TZID
+        raise UnreadableResponseError(
+            "the calendar file can't be read", code="unreadable_answer"
+        ) from error
     if len({appointment.start for appointment in appointments}) > 1:
         raise UnreadableResponseError("the calendar file has several events", code="several_events")
     return appointments[0] if appointments else None
 
 
 def with_zone(moment: date | datetime | None, zone: tzinfo) -> date | datetime | None:
-    """`moment` in `zone`. A time without a zone is in that zone already; a whole day stays a date."""
+    """`moment` in `zone`.
+
+    A time without a zone is in that zone already; a whole day stays a date.
+    """
     if not isinstance(moment, datetime):
         return moment
     return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def is_as_asked(appointment: Appointment, asked: Submission | SubmissionEcho, zone: tzinfo) -> bool:
-    """Whether the appointment begins at the day and the time that were `asked` for, in `zone`, or at any."""
+    """Whether the appointment begins at the day and the time that were `asked` for, in `zone`, or
+    at any.
+    """
     start = with_zone(appointment.start, zone)
     if start is None:
         return True
-    is_that_day = asked.appointment_date is None or f"{start:%Y-%m-%d}" == str(asked.appointment_date)[:10]
+    is_that_day = (
+        asked.appointment_date is None or f"{start:%Y-%m-%d}" == str(asked.appointment_date)[:10]
+    )
     asked_time = time_of_day(asked.appointment_time)
-    is_that_time = asked_time is None or not isinstance(start, datetime) or f"{asked_time:%H:%M}" == f"{start:%H:%M}"
+    is_that_time = (
+        asked_time is None
+        or not isinstance(start, datetime)
+        or f"{asked_time:%H:%M}" == f"{start:%H:%M}"
+    )
     return is_that_day and is_that_time
 
 
@@ -93,11 +116,14 @@ def lies_before(appointment: Appointment, moment: datetime | None, zone_name: st
     if isinstance(over, datetime):
         return over < moment
     today = moment.astimezone(zone).date()
-    return over <= today if appointment.end is not None else over < today  # the end of days is the day after them
+    # The end of days is the day after them.
+    return over <= today if appointment.end is not None else over < today
 
 
 def time_of_day(text: str | None) -> time | None:
-    """The hour and the minute in "19:00", "19:00:00", "19:00:00Z", or "7:00 PM"; None for any other text."""
+    """The hour and the minute in "19:00", "19:00:00", "19:00:00Z", or "7:00 PM"; None for any other
+    text.
+    """
     found = _TIME.fullmatch((text or "").strip())
     if found is None:
         return None
@@ -110,12 +136,16 @@ def time_of_day(text: str | None) -> time | None:
 def _is_agreed(file: Any, event: Any) -> bool:
     """Whether an event is neither canceled nor tentative (RFC 5545, section 3.8.1.11)."""
     is_canceled = str(file.get("METHOD", "")).strip().upper() == "CANCEL"
-    return not is_canceled and str(event.get("STATUS", "")).strip().upper() not in ("CANCELLED", "TENTATIVE")
+    return not is_canceled and str(event.get("STATUS", "")).strip().upper() not in (
+        "CANCELLED",
+        "TENTATIVE",
+    )
 
 
 def _appointment(event: Any) -> Appointment:
     start, end = _when(event.DTSTART), None
-    with suppress(TypeError, ValueError):  # there is none, it can't be read, or it is of another type than the start
+    # There is none, it can't be read, or it is of another type than the start.
+    with suppress(TypeError, ValueError):
         read = _when(event.DTEND)
         end = read if read > start else None
     return Appointment(_text(event, "SUMMARY"), start, end, _text(event, "LOCATION"))

@@ -1,4 +1,6 @@
-"""A call list: candidates that are called one after another, until a call has the result that the user wants."""
+"""A call list: candidates that are called one after another, until a call has the result that the
+user wants.
+"""
 
 import hashlib
 import json
@@ -42,10 +44,14 @@ class StopReason(StrEnum):
 
 
 FOR_USER = frozenset({StopReason.NEEDS_DECISION, StopReason.UNKNOWN})
-"""After these, the user decides whether to pass the candidate who was called last: that one may have agreed."""
+"""After these, the user decides whether to pass the candidate who was called last: that one may
+have agreed.
+"""
 
 PASSES = FOR_USER | {StopReason.ANSWERED}
-"""After these, a list that goes on passes the candidate who was called last, unless that call was not placed."""
+"""After these, a list that goes on passes the candidate who was called last, unless that call was
+not placed.
+"""
 
 
 @dataclass(frozen=True)
@@ -58,12 +64,15 @@ class CallList:
         until: The result after which it stops.
         accept_other_time: Whether it also stops at a booking for another time.
         timezones: The IANA zone of the times in each submission.
-        list_id: Also the `plan_id` of all its calls, and the `session_id` of those that it has made itself.
-        goes_on_if_answered: Whether a call that was answered, and made no calendar event, does not stop it.
+        list_id: Also the `plan_id` of all its calls, and the `session_id` of those that it has made
+            itself.
+        goes_on_if_answered: Whether a call that was answered, and made no calendar event, does not
+            stop it.
         asked_at: When it was begun, or went on last.
         passed: How many candidates the user has decided to pass, however their calls ended.
         stop_reason: Why it has stopped; None while it goes on.
-        records: The records of its calls so far, in the order of the calls; none while it is not in the ledger.
+        records: The records of its calls so far, in the order of the calls; none while it is not in
+            the ledger.
         unreadable: The numbers of candidates with a record that this version can't read.
     """
 
@@ -86,7 +95,9 @@ class CallList:
     def fingerprint(self) -> str:
         """A digest that is equal for two lists that request the same calls, in any order."""
         calls = sorted(fingerprint(submission) for submission in self.submissions)
-        return hashlib.sha256(json.dumps([self.until, self.accept_other_time, *calls]).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps([self.until, self.accept_other_time, *calls]).encode()
+        ).hexdigest()
 
     @property
     def not_called(self) -> tuple[Submission, ...]:
@@ -103,13 +114,18 @@ class CallList:
 
     @property
     def to_come(self) -> tuple[Submission, ...]:
-        """The submissions of the candidates who may be called if it goes on, with the one whose call was refused."""
+        """The submissions of the candidates who may be called if it goes on, with the one whose
+        call was refused.
+        """
         return self.submissions[len(self.records) - self.was_refused :]
 
     @property
     def was_refused(self) -> bool:
         """Whether its last call was not placed, so that the candidate is called when it goes on."""
-        return bool(self.records) and self.records[-1].state in (CallState.REFUSED, CallState.EXPIRED)
+        return bool(self.records) and self.records[-1].state in (
+            CallState.REFUSED,
+            CallState.EXPIRED,
+        )
 
     @property
     def is_calling(self) -> bool:
@@ -125,20 +141,32 @@ class CallList:
     def may_go_on(self) -> bool:
         """Whether it has stopped, and goes on when the user wants that, with a new consent.
 
-        * After `BOOKED`, `DONE`, and `CANCELED`, it never does; nor while its last call is in progress, which may book.
-        * If its last call was not placed (`was_refused`), that candidate is called again, whatever has stopped the
-          list, and the new call counts like any other; but not if another list has the same call.
-        * Otherwise the next candidate is called. After `NEEDS_DECISION`, `UNKNOWN`, and `ANSWERED`, the user has passed
-          the last one: whatever becomes of that call stops the list no more. After `NEEDS_SIGN_IN` and `REFUSED` (only
-          older versions left no record of what was refused), it still counts: somebody may have talked after all.
+        * After `BOOKED`, `DONE`, and `CANCELED`, it never does; nor while its last call is in
+          progress, which may book.
+        * If its last call was not placed (`was_refused`), that candidate is called again, whatever
+          has stopped the list, and the new call counts like any other; but not if another list has
+          the same call.
+        * Otherwise the next candidate is called. After `NEEDS_DECISION`, `UNKNOWN`, and `ANSWERED`,
+          the user has passed the last one: whatever becomes of that call stops the list no more.
+          After `NEEDS_SIGN_IN` and `REFUSED` (only older versions left no record of what was
+          refused), it still counts: somebody may have talked after all.
         * While a record of it can't be read, it does not: that call may have reached somebody.
         """
         if self.unreadable:
             return False
         can_be_named = bool(self.records) and not self.is_calling  # by `continue_after`
-        if can_be_named and (error := self.records[-1].error) is not None and error.code == "in_another_list":
+        if (
+            can_be_named
+            and (error := self.records[-1].error) is not None
+            and error.code == "in_another_list"
+        ):
             return False
-        goes_on = self.stop_reason not in (None, StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED)
+        goes_on = self.stop_reason not in (
+            None,
+            StopReason.BOOKED,
+            StopReason.DONE,
+            StopReason.CANCELED,
+        )
         return goes_on and can_be_named and bool(self.to_come)
 
     @property
@@ -181,11 +209,16 @@ class CallList:
         return all(one.delivered_at is not None and one.delivered_at < before for one in ended)
 
     def next_stop_reason(self) -> StopReason | None:
-        """Why no further candidate may be called after its last call, which has ended; None when the next one may."""
+        """Why no further candidate may be called after its last call, which has ended; None when
+        the next one may.
+        """
         if not self.records:
             return None
         record = self.records[-1]
-        if len(self.records) > self.passed and (reason := self._stop_reason_after(record)) is not None:
+        if (
+            len(self.records) > self.passed
+            and (reason := self._stop_reason_after(record)) is not None
+        ):
             return reason
         if self.unreadable:
             return StopReason.UNKNOWN
@@ -206,10 +239,16 @@ class CallList:
             return StopReason.NEEDS_DECISION
         if self.until == "answered":
             return StopReason.ANSWERED
-        has_no_event = record.calendar is not None and record.calendar.is_known and record.calendar.appointment is None
+        has_no_event = (
+            record.calendar is not None
+            and record.calendar.is_known
+            and record.calendar.appointment is None
+        )
         if self.goes_on_if_answered and record.outcome is Outcome.ANSWERED and has_no_event:
             return None
-        wanted = {Outcome.BOOKED} | ({Outcome.BOOKED_OTHER_TIME} if self.accept_other_time else set())
+        wanted = {Outcome.BOOKED} | (
+            {Outcome.BOOKED_OTHER_TIME} if self.accept_other_time else set()
+        )
         return StopReason.BOOKED if record.outcome in wanted else StopReason.NEEDS_DECISION
 
 
@@ -219,7 +258,9 @@ def _moved_last(items: tuple[Item, ...], place: int) -> tuple[Item, ...]:
 
 
 def _stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
-    """Why a list stops after a call was refused with `error`; None when only this candidate can't be called."""
+    """Why a list stops after a call was refused with `error`; None when only this candidate can't
+    be called.
+    """
     if needs_sign_in(error):
         return StopReason.NEEDS_SIGN_IN
     is_of_number = isinstance(error, PolicyError) and error.setting in _ONE_NUMBER

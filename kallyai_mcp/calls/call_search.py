@@ -1,7 +1,8 @@
-"""Asks KallyAI about a call: finds it in the list after its response was lost, and reads what shows how it ended.
+"""Asks KallyAI about a call: finds it in the list after its response was lost, and reads what shows
+how it ended.
 
-A call counts as found only when it can be no other: the outcome of a call that another program or another record
-placed would be a false report.
+A call counts as found only when it can be no other: the outcome of a call that another program or
+another record placed would be a false report.
 """
 
 import math
@@ -41,13 +42,18 @@ _PAGE = 200
 """The most calls that the service lists at once ("List Calls")."""
 
 _MOST_PAGES = 50
-"""The most pages that a search reads. It ends without a result if the list has no order and more pages."""
+"""The most pages that a search reads.
+
+It ends without a result if the list has no order and more pages.
+"""
 
 _DATED_EARLIER_KNOWN_CLOCK = timedelta(seconds=10)
 """`DATED_EARLIER`, when it is known how far the clocks differed at the request."""
 
 _DATED_LATER = timedelta(minutes=10)
-"""How much later than its request a call may be dated: the request may have waited in the service."""
+"""How much later than its request a call may be dated: the request may have waited in the
+service.
+"""
 
 _ECHOED_BY_MEANING: dict[str, Callable[[Any], Any]] = {
     "respondent_phone": lambda value: re.sub(r"\D", "", str(value)),
@@ -57,9 +63,17 @@ _ECHOED_BY_MEANING: dict[str, Callable[[Any], Any]] = {
 }
 
 _NOT_ADDED = frozenset(
-    {"appointment_date", "appointment_time", "time_preference_text", "party_size", "additional_instructions"}
+    {
+        "appointment_date",
+        "appointment_time",
+        "time_preference_text",
+        "party_size",
+        "additional_instructions",
+    }
 )
-"""Fields that the service would not add to a submission: a call with one that was not sent is another call."""
+"""Fields that the service would not add to a submission: a call with one that was not sent is
+another call.
+"""
 
 Found = TypeVar("Found")
 
@@ -70,7 +84,9 @@ class UncertainError(KallyAIError):
 
 @dataclass(frozen=True)
 class Wanted:
-    """A record whose call is looked for, and between which dates that call was placed, by the service's clock."""
+    """A record whose call is looked for, and between which dates that call was placed, by the
+    service's clock.
+    """
 
     record: CallRecord
     earliest: datetime
@@ -78,10 +94,11 @@ class Wanted:
 
     @classmethod
     def of(cls, record: CallRecord, ahead: timedelta | None) -> "Wanted":
-        """The call of `record`; `ahead` is how far the service's clock is ahead of the ledger's now.
+        """The call of `record`; `ahead` is how far the service's clock is ahead of the ledger's
+        now.
 
-        A `clock_offset` was measured by who sent the request, and is still right when our clock was set since. Without
-        it and without `ahead`, the call may be a day older or newer.
+        A `clock_offset` was measured by who sent the request, and is still right when our clock was
+        set since. Without it and without `ahead`, the call may be a day older or newer.
         """
         left, early = record.sent_at or record.response_lost_at or record.placed_at, DATED_EARLIER
         # A call that was put off is sent again up to its whole window after `sent_at`.
@@ -101,11 +118,14 @@ class Wanted:
     def may_be(self, listed: Call) -> bool:
         """Whether an entry of the list may be the call. An entry may have no date and no number."""
         number, asked = listed.submission.respondent_phone, self.record.submission.respondent_phone
-        same_number = number is None or _meaning("respondent_phone", number) == _meaning("respondent_phone", asked)
+        same_number = number is None or _meaning("respondent_phone", number) == _meaning(
+            "respondent_phone", asked
+        )
         return same_number and (listed.created_at is None or self.allows(listed.created_at))
 
     def fits(self, call: Call) -> bool:
-        """Whether the date of `call`, and all that it repeats of a submission, fit; it must repeat the number.
+        """Whether the date of `call`, and all that it repeats of a submission, fit; it must repeat
+        the number.
 
         Values are compared by meaning: `19:00` is `19:00:00`, case and spacing don't count.
         """
@@ -113,38 +133,48 @@ class Wanted:
         if "respondent_phone" not in echo or not self.allows(call.created_at):
             return False
         return all(
-            _meaning(name, sent[name]) == _meaning(name, value) if name in sent else not (value and name in _NOT_ADDED)
+            _meaning(name, sent[name]) == _meaning(name, value)
+            if name in sent
+            else not (value and name in _NOT_ADDED)
             for name, value in echo.items()
         )
 
 
 async def find(record: CallRecord, context: CallContext) -> Call | None:
-    """The service's call of `record`, which is then bound to it; None when the service certainly lists none.
+    """The service's call of `record`, which is then bound to it; None when the service certainly
+    lists none.
 
     Raises:
         UncertainError: It is not certain whether the service lists it, or which one it is.
-        KallyAIError: The service can't be asked, another account is signed in, or the ledger can't be used.
+        KallyAIError: The service can't be asked, another account is signed in, or the ledger can't
+            be used.
     """
     if record.call_id is not None:
         async with context.api_of(record.account) as api:
             return await api.get_call(record.call_id, number=record.submission.respondent_phone)
     ledger = context.ledger
-    if record.clock_offset is None:  # without the service's time, an older call could be taken for this one
+    # Without the service's time, an older call could be taken for this one.
+    if record.clock_offset is None:
         await context.learn_time(record.account)
     unbound, call_ids, offset = await ledger.read(progress.competitors, record, context.time)
     wanted = Wanted.of(record, timedelta(seconds=offset))
     others = [Wanted.of(other, None) for other in unbound]
     async with context.api_of(record.account) as api:
         call = await _only_call(api, wanted, others, call_ids)
-    if call is not None and not await ledger.write(record.account, progress.bind_call, record, call, proven=False):
+    if call is not None and not await ledger.write(
+        record.account, progress.bind_call, record, call, proven=False
+    ):
         raise UncertainError("The call belongs to another record.")
     return call
 
 
-async def _only_call(api: "KallyAI", wanted: Wanted, others: Iterable[Wanted], bound: set[str]) -> Call | None:
+async def _only_call(
+    api: "KallyAI", wanted: Wanted, others: Iterable[Wanted], bound: set[str]
+) -> Call | None:
     """The call that can only be the `wanted` one (rule 3 of placing a call); errors as in `find`.
 
-    `others` are the account's records whose call is not known either; `bound` are the ids of other records' calls.
+    `others` are the account's records whose call is not known either; `bound` are the ids of other
+    records' calls.
     """
     fitting: list[Call] = []
     is_vague = False
@@ -169,20 +199,27 @@ async def _only_call(api: "KallyAI", wanted: Wanted, others: Iterable[Wanted], b
 async def _listed(api: "KallyAI", earliest: datetime) -> list[Call]:
     """All entries of the list that may be of this date or later, whatever the order of the list is.
 
-    It is uncertain if it can't be read to its end, or changed between two pages: an entry that moved from one page to
-    the other may have been read in neither. A service that ignores the offset lists the same calls on each page.
+    It is uncertain if it can't be read to its end, or changed between two pages: an entry that
+    moved from one page to the other may have been read in neither. A service that ignores the
+    offset lists the same calls on each page.
     """
     listed: list[Call] = []
     totals: set[int | None] = set()
     for _ in range(_MOST_PAGES):
         page = await api.list_calls(limit=_PAGE, offset=len(listed))
         totals.add(page.total)
-        if len(totals) > 1 or {call.call_id for call in page.calls} & {call.call_id for call in listed}:
+        if len(totals) > 1 or {call.call_id for call in page.calls} & {
+            call.call_id for call in listed
+        }:
             break
         listed += page.calls
         dates = [call.created_at for call in listed if call.created_at is not None]
         is_last = page.total is not None and len(listed) >= page.total and len(page.calls) < _PAGE
-        is_newest_first = dates == sorted(dates, reverse=True) and len(dates) == len(listed) and dates[:1] > dates[-1:]
+        is_newest_first = (
+            dates == sorted(dates, reverse=True)
+            and len(dates) == len(listed)
+            and dates[:1] > dates[-1:]
+        )
         if not page.calls or is_last or (is_newest_first and dates[-1] < earliest):
             return list({call.call_id: call for call in listed}.values())
     raise UncertainError("The list can't be read as a whole.")
@@ -218,9 +255,11 @@ async def look_again(record: CallRecord, context: CallContext) -> bool:
 
 
 async def look(record: CallRecord, context: CallContext) -> Look:
-    """Ask KallyAI once more about a record that may change (`CallRecord.may_change`); a request waits for that.
+    """Ask KallyAI once more about a record that may change (`CallRecord.may_change`); a request
+    waits for that.
 
-    If KallyAI can't be asked, the record stays unchanged. Raises `LedgerUnavailableError` if news can't be written.
+    If KallyAI can't be asked, the record stays unchanged. Raises `LedgerUnavailableError` if news
+    can't be written.
     """
     call, seconds = None, math.inf if record.state is CallState.UNKNOWN else context.timing.calendar
     try:
@@ -236,14 +275,17 @@ async def look(record: CallRecord, context: CallContext) -> Look:
     return Look(findings.reached is not None, reader.retry_after)
 
 
-async def read_findings(context: CallContext, account: AccountKey, call: Call, record: CallRecord | None) -> Findings:
-    """What KallyAI's calendar file and transcript say about an ended call of `account`; its record, if there is one.
+async def read_findings(
+    context: CallContext, account: AccountKey, call: Call, record: CallRecord | None
+) -> Findings:
+    """What KallyAI's calendar file and transcript say about an ended call of `account`; its record,
+    if there is one.
 
-    Nothing is raised: an outcome must not be lost because nothing more can be read. Then it is not known whether the
-    call reached somebody, if KallyAI may still say more.
+    Nothing is raised: an outcome must not be lost because nothing more can be read. Then it is not
+    known whether the call reached somebody, if KallyAI may still say more.
 
-    The calendar is None for a call without `success`, unless it has an appointment. An event that lies before the call
-    is no booking, and yet a sign that the call reached somebody.
+    The calendar is None for a call without `success`, unless it has an appointment. An event that
+    lies before the call is no booking, and yet a sign that the call reached somebody.
     """
     return await _Reader(context, account).findings(call, record)
 
@@ -286,7 +328,10 @@ class _Reader:
     ) -> Found | None:
         """What KallyAI answers, `nothing` if it never will, and None if it may answer later."""
         context = self._context
-        with logged("reading how a call ended"), context.clock.move_on_after(context.timing.calendar):
+        with (
+            logged("reading how a call ended"),
+            context.clock.move_on_after(context.timing.calendar),
+        ):
             try:
                 async with context.api_of(self._account) as api:
                     return await what(api)
@@ -320,9 +365,11 @@ async def _calendar_of(api: "KallyAI", call_id: str) -> Calendar:
 
 
 def _says_all(error: KallyAIError) -> bool:
-    """Whether KallyAI will say no more: it has nothing, or nothing that can be read, or the user is signed out.
+    """Whether KallyAI will say no more: it has nothing, or nothing that can be read, or the user is
+    signed out.
 
-    A call that follows is refused for a user who is signed out, so that its list says that they have to sign in.
+    A call that follows is refused for a user who is signed out, so that its list says that they
+    have to sign in.
     """
     if isinstance(error, ServiceError):
         return 400 <= (error.status or 404) < 500 and not isinstance(error, RateLimitedError)

@@ -19,10 +19,16 @@ from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.earlier_call import EarlierCalls
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.ledger import follow_up, progress, reservation, rows
+from kallyai_mcp.calls.ledger import lists, progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import LookFirstError, Row
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest, CallState, new_tracking_id
+from kallyai_mcp.calls.records import (
+    AccountKey,
+    CallRecord,
+    CallRequest,
+    CallState,
+    new_tracking_id,
+)
 from kallyai_mcp.calls.schedule import Schedule, bounded
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.clock import Stopwatch
@@ -47,16 +53,20 @@ class History:
 class Calls:
     """Places calls and lists of calls, and reports how they went, with a worker that runs them.
 
-    Use it as an async context manager, whose exit stops the worker; its arguments are those of `Worker`.
+    Use it as an async context manager, whose exit stops the worker; its arguments are those of
+    `Worker`.
 
-    Async methods raise `NotSignedInError` when nobody is signed in, and `LedgerUnavailableError` when the ledger can't
-    be used. Then no call was placed. `wait` and `wait_for_list` raise neither; `place_list` has its account.
+    Async methods raise `NotSignedInError` when nobody is signed in, and `LedgerUnavailableError`
+    when the ledger can't be used. Then no call was placed. `wait` and `wait_for_list` raise
+    neither; `place_list` has its account.
 
     Attributes:
         places_due: Whether a call for later can be asked for.
     """
 
-    def __init__(self, context: CallContext, *, works_alone: bool = True, is_read_only: bool = False) -> None:
+    def __init__(
+        self, context: CallContext, *, works_alone: bool = True, is_read_only: bool = False
+    ) -> None:
         self.context = context
         self.timing = context.timing
         self.clock = context.clock
@@ -86,9 +96,11 @@ class Calls:
         return account
 
     async def precheck(self, request: CallRequest, *, asked_by: str | None = None) -> CallRecord:
-        """The record that `place` would return now, for the question to the user; `place` checks again.
+        """The record that `place` would return now, for the question to the user; `place` checks
+        again.
 
-        A refusal is written into the audit trail, with `asked_by`: the client's own name and version.
+        A refusal is written into the audit trail, with `asked_by`: the client's own name and
+        version.
 
         Raises:
             PolicyError: A setting refuses the call.
@@ -96,10 +108,13 @@ class Calls:
         async with self._asked_for(request, Consent(asked_by, "not_needed")) as new:
             if (running := self._worker.same_running(new)) is not None:
                 return running
-            return await self.context.ledger.read(self._reservation(new, request), new, only_checks=True)
+            return await self.context.ledger.read(
+                self._reservation(new, request), new, only_checks=True
+            )
 
     async def place(self, request: CallRequest, *, consent: Consent | None = None) -> CallRecord:
-        """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call); returns its record.
+        """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call); returns
+        its record.
 
         Without `consent`, none is checked. Before the same call is placed again after one that
         reached nobody, KallyAI is asked once more about that one. If it reached somebody after all,
@@ -115,14 +130,16 @@ class Calls:
         async with self._asked_for(request, consent) as new:
             if (running := self._worker.same_running(new)) is not None:
                 return running
-            # A form may be answered long after the request arrived. The time is started before the ledger is used,
-            # because the machine may be suspended meanwhile.
+            # A form may be answered long after the request arrived. The time is started before the
+            # ledger is used, because the machine may be suspended meanwhile.
             is_form = consent is not None and consent.how == "form"
             since = Stopwatch(self.clock) if is_form else request.arrived
             reserve = partial(self._reservation(new, request), consent=consent)
             while True:
                 try:
-                    record = await self._started(new, since, partial(reserve, looked_at=earlier.looked_at))
+                    record = await self._started(
+                        new, since, partial(reserve, looked_at=earlier.looked_at)
+                    )
                     break
                 except LookFirstError as first:
                     await earlier.look_at(first.record)
@@ -132,7 +149,9 @@ class Calls:
             record = await self._looked_again(record)
         return record
 
-    async def _started(self, new: CallRecord, since: Stopwatch, reserve: "partial[CallRecord]") -> CallRecord:
+    async def _started(
+        self, new: CallRecord, since: Stopwatch, reserve: "partial[CallRecord]"
+    ) -> CallRecord:
         """Reserve `new`, and start it if it is due now; its time runs `since` the request."""
         with self._worker.reserving(new.account, new.tracking_id):
             new = replace(new, worker=await self._worker.leased_name())
@@ -143,7 +162,9 @@ class Calls:
 
     def _reservation(self, new: CallRecord, request: CallRequest) -> "partial[CallRecord]":
         delivered = self.delivery.last_delivered(new)
-        return partial(reservation.reserve, redial=request.redial, arrived=request.arrived, delivered=delivered)
+        return partial(
+            reservation.reserve, redial=request.redial, arrived=request.arrived, delivered=delivered
+        )
 
     async def find(self, id_: str) -> CallRecord | None:
         """The account's record with this `tracking_id` or `call_id`; None when there is none.
@@ -169,7 +190,9 @@ class Calls:
                 news = run.end if run is not None else None
                 if news is None:
                     with suppress(LedgerUnavailableError):  # it is read again later
-                        news = await self.context.ledger.read(rows.find, found.account, found.tracking_id)
+                        news = await self.context.ledger.read(
+                            rows.find, found.account, found.tracking_id
+                        )
                 found = news or found
         run = self._worker.run_of(found)
         if run is not None:  # the wait ended before the call did
@@ -180,7 +203,8 @@ class Calls:
         """The schedule of a call that is due at `not_before` (aware; None for at once)."""
         if not_before is None:
             return Schedule(attempts=1 + retries)
-        due = not_before.astimezone(UTC)  # a sum in a zone with summer time would ignore the change of the clocks
+        # A sum in a zone with summer time would ignore the change of the clocks.
+        due = not_before.astimezone(UTC)
         return Schedule(due, due + timedelta(seconds=self.timing.place_within), 1 + retries)
 
     async def find_known(self, account: AccountKey, id_: str) -> CallRecord | None:
@@ -208,7 +232,7 @@ class Calls:
     async def unfinished_lists(self) -> list[CallList]:
         """The lists that go on, or wait for the user, the newest first."""
         account = await self.account_of_request()
-        return await self.context.ledger.read(follow_up.list_unfinished, account)
+        return await self.context.ledger.read(lists.list_unfinished, account)
 
     async def audit_trail(self, limit: int) -> list[Row]:
         """The newest entries of the account's audit trail, with whole numbers (`rows.audit`)."""
@@ -217,49 +241,61 @@ class Calls:
 
     async def same_list(self, requested: CallList) -> CallList | None:
         """The list that answers a request for another one; None if it is to be begun."""
-        return await self.context.ledger.read(follow_up.find_same_list, requested)
+        return await self.context.ledger.read(lists.find_same_list, requested)
 
     async def list_of(self, requested: CallList, call_id: str) -> CallList | None:
         """The list like `requested` with the call of this id; None when there is none."""
-        return await self.context.ledger.read(follow_up.find_list_of, requested, call_id)
+        return await self.context.ledger.read(lists.find_list_of, requested, call_id)
 
     async def last_calls(self, requested: CallList) -> tuple[datetime | None, ...]:
         """When each candidate that may be called was called last; None for never."""
-        return await self.context.ledger.read(follow_up.last_calls, requested)
+        return await self.context.ledger.read(lists.last_calls, requested)
 
     async def find_list(self, list_id: str) -> CallList | None:
         """The account's list with this id; None when there is none.
 
         If it has stopped at an unknown outcome, KallyAI is asked once more.
         """
-        found = await self.context.ledger.read(follow_up.find_list, await self.account_of_request(), list_id)
+        found = await self.context.ledger.read(
+            lists.find_list, await self.account_of_request(), list_id
+        )
         if found is None or found.stop_reason is not StopReason.UNKNOWN:
             return found
         for record in found.records[-1:]:  # none if this version can't read it
             await self._looked_again(record)
-        return await self.context.ledger.read(follow_up.find_list, found.account, list_id)
+        return await self.context.ledger.read(lists.find_list, found.account, list_id)
 
     async def wait_for_list(self, call_list: CallList, seconds: float) -> CallList:
-        """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it as read last."""
+        """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it
+        as read last.
+        """
         with self.clock.move_on_after(seconds):
             while call_list.is_open:
                 await self.clock.sleep(self.timing.reread_others)
                 with suppress(LedgerUnavailableError):
-                    found = await self.context.ledger.read(follow_up.find_list, call_list.account, call_list.list_id)
+                    found = await self.context.ledger.read(
+                        lists.find_list, call_list.account, call_list.list_id
+                    )
                     call_list = found or call_list
         return call_list
 
     async def place_list(self, requested: CallList, consent: Consent) -> tuple[CallList, bool]:
-        """Start a list, or let a stopped one go on; arguments, results, and errors as in `follow_up.reserve_list`.
+        """Start a list, or let a stopped one go on; arguments, results, and errors as in
+        `lists.reserve_list`.
 
-        If its last call was not placed, KallyAI is asked first whether the one before reached somebody after all.
+        If its last call was not placed, KallyAI is asked first whether the one before reached
+        somebody after all.
         """
         for record in requested.records[-2:] if requested.was_refused else ():
             if record.state is CallState.ENDED and not record.reached:
                 await look_again(record, self.context)
-        worker, id_, since_reserved = await self._worker.leased_name(), new_tracking_id(), Stopwatch(self.clock)
+        worker, id_, since_reserved = (
+            await self._worker.leased_name(),
+            new_tracking_id(),
+            Stopwatch(self.clock),
+        )
         with self._worker.reserving(requested.account, id_):
-            reserve = partial(follow_up.reserve_list, consent=consent, worker=worker, id_=id_)
+            reserve = partial(lists.reserve_list, consent=consent, worker=worker, id_=id_)
             found, is_new = await self.context.ledger.write(requested.account, reserve, requested)
             for record in found.records:
                 if record.tracking_id == id_:
@@ -267,19 +303,33 @@ class Calls:
         return found, is_new
 
     async def cancel(self, record: CallRecord) -> CallRecord:
-        """Cancel a call; an attempt whose request has left goes on, and is the last one. Returns it as it is then."""
-        await self.context.ledger.write(record.account, progress.cancel, record.account, record.tracking_id)
+        """Cancel a call; an attempt whose request has left goes on, and is the last one.
+
+        Returns it as it is then.
+        """
+        await self.context.ledger.write(
+            record.account, progress.cancel, record.account, record.tracking_id
+        )
         found = await self.context.ledger.read(rows.find, record.account, record.tracking_id)
         return found or record
 
     async def cancel_list(self, found: CallList) -> CallList:
-        """Stop a list for good, and cancel its next call if that was not sent; returns it as it is then."""
-        await self.context.ledger.write(found.account, follow_up.cancel_list, found.account, found.list_id)
+        """Stop a list for good, and cancel its next call if that was not sent; returns it as it is
+        then.
+        """
+        await self.context.ledger.write(
+            found.account, lists.cancel_list, found.account, found.list_id
+        )
         return await self.find_list(found.list_id) or found
 
     @asynccontextmanager
-    async def _asked_for(self, request: CallRequest, consent: Consent | None) -> AsyncIterator[CallRecord]:
-        """A context with the record of a new call. A setting's refusal is in the audit trail, logged, and counted."""
+    async def _asked_for(
+        self, request: CallRequest, consent: Consent | None
+    ) -> AsyncIterator[CallRecord]:
+        """A context with the record of a new call.
+
+        A setting's refusal is in the audit trail, logged, and counted.
+        """
         account, now = await self.account_of_request(), self.clock.now()
         submission, zone, schedule = request.submission, request.timezone, request.schedule
         if schedule.not_before is not None:
@@ -288,15 +338,23 @@ class Calls:
         try:
             yield new
         except PolicyError as error:
-            await self.context.ledger.write(account, rows.write_audit, new, consent, refused_by=error.setting)
-            _log.info("not called, because of %s", error.setting)  # its number is only in the audit trail
+            await self.context.ledger.write(
+                account, rows.write_audit, new, consent, refused_by=error.setting
+            )
+            # Its number is only in the audit trail.
+            _log.info("not called, because of %s", error.setting)
             count("kallyai.calls.refused", code=error.code)
             raise
 
     async def _looked_again(self, record: CallRecord) -> CallRecord:
-        """`record` after KallyAI was asked once more about it, if it may change and the ledger can be used."""
+        """`record` after KallyAI was asked once more about it, if it may change and the ledger can
+        be used.
+        """
         with suppress(LedgerUnavailableError):
             if record.may_change:
                 await look_again(record, self.context)
-                return await self.context.ledger.read(rows.find, record.account, record.tracking_id) or record
+                return (
+                    await self.context.ledger.read(rows.find, record.account, record.tracking_id)
+                    or record
+                )
         return record

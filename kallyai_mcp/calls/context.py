@@ -1,4 +1,6 @@
-"""What all calls of a process share: KallyAI for one account, the service's clock, the ledger, and the times."""
+"""What all calls of a process share: KallyAI for one account, the service's clock, the ledger, and
+the times.
+"""
 
 import logging
 import math
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _TOLERANCE = 5.0
-"""Times that differ by less than this many seconds count as equal, because a `Date` is not more exact."""
+"""Times that differ by less than this many seconds count as equal, because a `Date` is not more
+exact.
+"""
 
 _JUMP = 120.0
 """Calls expire by the ledger's clock only if it was set by at most so many seconds meanwhile."""
@@ -28,12 +32,16 @@ _JUMP = 120.0
 _NEVER = -math.inf
 
 _OLDEST = 120.0
-"""The most seconds from a request to its response for the `Date` to count: the machine may have been suspended."""
+"""The most seconds from a request to its response for the `Date` to count: the machine may have
+been suspended.
+"""
 
 
 @contextmanager
 def logged(task: str) -> Iterator[None]:
-    """A context for a task whose errors are logged and not raised: the server goes on, and an outcome counts."""
+    """A context for a task whose errors are logged and not raised: the server goes on, and an
+    outcome counts.
+    """
     try:
         yield
     except KallyAIError as error:
@@ -43,10 +51,13 @@ def logged(task: str) -> Iterator[None]:
 
 
 class CallContext:
-    """What all calls of a process share. The service's clock is the newest `Date` of a response, plus the time since.
+    """What all calls of a process share.
+
+    The service's clock is the newest `Date` of a response, plus the time since.
 
     Attributes:
-        account: Returns the account that is signed in now; raises `NotSignedInError` when there is none.
+        account: Returns the account that is signed in now; raises `NotSignedInError` when there is
+            none.
     """
 
     def __init__(
@@ -78,8 +89,8 @@ class CallContext:
     def time(self) -> datetime | None:
         """The time by the service's clock (aware).
 
-        None when there was no response yet. Also None when our wall clock was set since, or a virtual machine was
-        paused: then nobody knows how much time has passed.
+        None when there was no response yet. Also None when our wall clock was set since, or a
+        virtual machine was paused: then nobody knows how much time has passed.
         """
         if self._date is None:
             return None
@@ -87,10 +98,11 @@ class CallContext:
         return None if abs(since.drift()) > _TOLERANCE else date + timedelta(seconds=since.passed())
 
     def _latest_time(self, now: float) -> float:
-        """The latest time that it certainly is, in seconds since the epoch; `now` is by the ledger's clock.
+        """The latest time that it certainly is, in seconds since the epoch; `now` is by the
+        ledger's clock.
 
-        A clock that is wrong for seconds must not end a call that is scheduled. So KallyAI's clock has to agree; if
-        that is not known, the ledger's may not have been set.
+        A clock that is wrong for seconds must not end a call that is scheduled. So KallyAI's clock
+        has to agree; if that is not known, the ledger's may not have been set.
         """
         was_set = self._was_set(now)
         known = self.time()
@@ -116,7 +128,9 @@ class CallContext:
         *args: Params.args,
         **more: Params.kwargs,
     ) -> Result:
-        """`Ledger.write`, repeated until the ledger can be used: what `work` writes, nobody could find out again."""
+        """`Ledger.write`, repeated until the ledger can be used: what `work` writes, nobody could
+        find out again.
+        """
         waits = pauses(self.timing.pause, self.timing.longest_pause)
         while True:
             try:
@@ -128,21 +142,29 @@ class CallContext:
                 await self.clock.sleep(next(waits))
 
     async def learn_time(self, account: AccountKey) -> None:
-        """If the service's clock is not known, send a request for the `Date` of its response; errors as `api_of`."""
+        """If the service's clock is not known, send a request for the `Date` of its response;
+        errors as `api_of`.
+        """
         if self.time() is None:
             async with self.api_of(account) as api:
                 await api.list_calls(limit=1)
 
     async def check_account(self, account: AccountKey) -> None:
-        """Raise `NotSignedInError`, or `KallyAIError` (code `account_changed`), unless `account` is signed in now."""
+        """Raise `NotSignedInError`, or `KallyAIError` (code `account_changed`), unless `account` is
+        signed in now.
+        """
         if await self.account() != account:
-            raise KallyAIError("Another account is signed in than when the call was asked for.", code="account_changed")
+            raise KallyAIError(
+                "Another account is signed in than when the call was asked for.",
+                code="account_changed",
+            )
 
     @contextmanager
     def api(self) -> "Iterator[KallyAI]":
-        """A context with the API client. At its end, the service's clock is set by the `Date` of the last response.
+        """A context with the API client.
 
-        A `Date` does not count if it is earlier than the clock's time: a cache may have kept the response for a long
+        At its end, the service's clock is set by the `Date` of the last response. A `Date` does not
+        count if it is earlier than the clock's time: a cache may have kept the response for a long
         time without an `Age` header.
         """
         api = self._connect()
@@ -152,14 +174,20 @@ class CallContext:
         finally:
             date, known = api.server_time, self._date[0] if self._date is not None else None
             is_new = date is not before and date is not known and began.passed() <= _OLDEST
-            if date is not None and is_new and ((self.time() or date) - date).total_seconds() <= _TOLERANCE:
+            if (
+                date is not None
+                and is_new
+                and ((self.time() or date) - date).total_seconds() <= _TOLERANCE
+            ):
                 self._date = date, Stopwatch(self.clock)
 
     @asynccontextmanager
     async def api_of(self, account: AccountKey) -> "AsyncIterator[KallyAI]":
-        """A context with the API client, for reading what belongs to `account`; errors as `check_account`.
+        """A context with the API client, for reading what belongs to `account`; errors as
+        `check_account`.
 
-        An error at its end means that what was read may be of another account, and must not be used.
+        An error at its end means that what was read may be of another account, and must not be
+        used.
         """
         await self.check_account(account)
         with self.api() as api:

@@ -1,7 +1,8 @@
 """Notes which outcomes were delivered: a client was told how the call ended.
 
-A request for the same call gets an outcome that was not delivered, and places no new call. So an outcome counts as
-delivered only when its answer goes to a client that still waits for it; over stdio, only when the client has read it.
+A request for the same call gets an outcome that was not delivered, and places no new call. So an
+outcome counts as delivered only when its answer goes to a client that still waits for it; over
+stdio, only when the client has read it.
 """
 
 from collections import OrderedDict
@@ -21,22 +22,33 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.clock import Stopwatch
 
 _REMEMBERED = 1000
-"""How many answered requests are remembered, and how many calls that were told, for `Delivery.last_delivered`."""
+"""How many answered requests are remembered, and how many calls that were told, for
+`Delivery.last_delivered`.
+"""
 
 _delivers: ContextVar[list[CallRecord] | None] = ContextVar("kallyai_mcp_delivers", default=None)
-"""The calls whose outcomes the result of the current request delivers; None outside of a request."""
+"""The calls whose outcomes the result of the current request delivers; None outside of a
+request.
+"""
 
 
 class Delivery:
-    """Notes what this process delivers. With `awaits_reading`, an answer delivers when it was `read`, not before."""
+    """Notes what this process delivers.
+
+    With `awaits_reading`, an answer delivers when it was `read`, not before.
+    """
 
     def __init__(self, context: CallContext) -> None:
         self._context = context
         self.awaits_reading = False
         self._unread: dict[tuple[object, object], list[CallRecord]] = {}
-        """The calls that the answer to a request delivers once it is read, by connection and request id."""
+        """The calls that the answer to a request delivers once it is read, by connection and
+        request id.
+        """
         self._delivered: OrderedDict[tuple[object, object], list[CallRecord]] = OrderedDict()
-        """The calls that the answer to a request has delivered; the client may cancel while that is being sent."""
+        """The calls that the answer to a request has delivered; the client may cancel while that is
+        being sent.
+        """
         self._last_delivered: OrderedDict[tuple[AccountKey, str], LastDelivered] = OrderedDict()
         """The call that was delivered last, by account and fingerprint."""
 
@@ -44,8 +56,8 @@ class Delivery:
     async def request(self, connection: object, request_id: object) -> AsyncIterator[None]:
         """A context for one request, whose result reports what `note` is told in it.
 
-        If the request fails or is canceled, its result delivers nothing. `connection` is the same object for all
-        requests of a connection.
+        If the request fails or is canceled, its result delivers nothing. `connection` is the same
+        object for all requests of a connection.
         """
         delivered: list[CallRecord] = []
         token = _delivers.set(delivered)
@@ -102,7 +114,8 @@ class Delivery:
         return self._last_delivered.get((requested.account, requested.fingerprint))
 
     async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
-        with suppress(LedgerUnavailableError):  # the outcome is delivered once more, which does no harm
+        # The outcome is delivered once more, which does no harm.
+        with suppress(LedgerUnavailableError):
             since = Stopwatch(self._context.clock)
             await self._context.ledger.write(None, mark_delivered, records, delivered=delivered)
             for record in records if delivered else ():
@@ -111,7 +124,9 @@ class Delivery:
 
 
 def _remember(known: OrderedDict[Any, Any], key: object, value: object) -> None:
-    """Add a value to those that are `known`, or set it anew; the oldest of more than `_REMEMBERED` is forgotten."""
+    """Add a value to those that are `known`, or set it anew; the oldest of more than `_REMEMBERED`
+    is forgotten.
+    """
     known[key] = value
     known.move_to_end(key)
     if len(known) > _REMEMBERED:

@@ -1,4 +1,6 @@
-"""The fingerprint of a call: what it asks for, without differences that don't change the meaning."""
+"""The fingerprint of a call: what it asks for, without differences that don't change the
+meaning.
+"""
 
 import hashlib
 import json
@@ -13,10 +15,11 @@ from kallyai_mcp.calls.other_time import without_other_time
 
 @lru_cache(1024)  # one call asks several times
 def fingerprint(submission: Submission) -> str:
-    """A digest (SHA-256, in hexadecimal) that is equal for two submissions that request the same call.
+    """A digest (SHA-256, in hexadecimal) that is equal for two submissions that request the same
+    call.
 
-    Texts are compared as `normalized`. The time zone does not count: an agent that leaves it out the second time still
-    means the same appointment.
+    Texts are compared as `normalized`. The time zone does not count: an agent that leaves it out
+    the second time still means the same appointment.
     """
     asked = without_kept_booking(without_other_time(submission.as_json()))
     fields = {name: normalized(value) for name, value in asked.items()}
@@ -34,10 +37,11 @@ _PLAIN = str.maketrans(
 def normalized(value: Any) -> Any:
     """A JSON value whose texts have no differences that don't change their meaning.
 
-    They are in lower case and in one Unicode form (NFKC), with single spaces and the quotation marks and dashes of a
-    keyboard, and without invisible characters and a final full stop.
+    They are in lower case and in one Unicode form (NFKC), with single spaces and the quotation
+    marks and dashes of a keyboard, and without invisible characters and a final full stop.
     """
     if isinstance(value, str):
         text = unicodedata.normalize("NFKC", value.translate(_PLAIN)).casefold()
-        return " ".join("".join(char for char in text if unicodedata.category(char) != "Cf").split()).rstrip(" .")
+        visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
+        return " ".join(visible.split()).rstrip(" .")
     return [normalized(item) for item in value] if isinstance(value, list) else value

@@ -1,8 +1,9 @@
-"""The instruction that a call about an earlier booking changes nothing about it but what its task says.
+"""The instruction that a call about an earlier booking changes nothing about it but what its task
+says.
 
 A call with `changes_call_id` and without a new day or time may be about anything: a name, a wish, a
-cancellation. The reference has no field that says which, so KallyAI is told to do no more than that.
-As the instruction of `calls.other_time`, it does not make two submissions different calls.
+cancellation. The reference has no field that says which, so KallyAI is told to do no more than
+that. As the instruction of `calls.other_time`, it does not make two submissions different calls.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,8 @@
-"""What follows from a phone number alone: its E.164 form, its country, its time zones, and why it can't be called.
+"""What follows from a phone number alone: its E.164 form, its country, its time zones, and why it
+can't be called.
 
-`phonenumbers` is imported in the functions: its import takes about 50 ms, and `tools/list` does not need it.
+`phonenumbers` is imported in the functions: its import takes about 50 ms, and `tools/list` does not
+need it.
 """
 
 import json
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
 _GUESS_REGIONS = ("US", "ES", "GB")
-"""The countries for which a number without a country code is parsed, to suggest numbers; they are never called."""
+"""The countries for which a number without a country code is parsed, to suggest numbers; they are
+never called.
+"""
 
 _LONGEST_EMERGENCY_NUMBER = 6
 
@@ -28,7 +32,9 @@ _MORE_EMERGENCY_NUMBERS = {
     "PL": ("984", "985", "986"),
     "PT": ("117",),
 }
-"""Emergency numbers by country (ISO 3166-1) that `phonenumbers` takes for ordinary short numbers."""
+"""Emergency numbers by country (ISO 3166-1) that `phonenumbers` takes for ordinary short
+numbers.
+"""
 
 _SATELLITES = ("+870", "+881", "+882", "+883")
 """How the numbers of satellite networks begin (ITU-T E.164)."""
@@ -44,8 +50,9 @@ class NumberProblem:
     """Why a number can't be called.
 
     Attributes:
-        kind: What is wrong; `tools.argument_types` has the words for it. Of a number that KallyAI refuses to call, it
-            is the code of "Error Code Reference": `emergency_number` or `toll_number`.
+        kind: What is wrong; `tools.argument_types` has the words for it. Of a number that KallyAI
+            refuses to call, it is the code of "Error Code Reference": `emergency_number` or
+            `toll_number`.
         meant: The numbers that may be meant, in E.164.
         dial: The digits that the user must dial, if it is an emergency number.
     """
@@ -58,8 +65,8 @@ class NumberProblem:
 def normalize(number: str) -> str | NumberProblem:
     """The E.164 form of `number`, which may be in any format; or why it can't be called.
 
-    These can't be called: a number without a country code, an emergency number of any country, a premium-rate number,
-    and a number that its country does not assign.
+    These can't be called: a number without a country code, an emergency number of any country, a
+    premium-rate number, and a number that its country does not assign.
     """
     import phonenumbers
 
@@ -78,19 +85,29 @@ def normalize(number: str) -> str | NumberProblem:
     if kind == phonenumbers.PhoneNumberType.UNKNOWN:
         return NumberProblem("invalid")
     e164: str = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    return NumberProblem("letters", meant=(e164,)) if any(char.isalpha() for char in meant) else e164
+    return (
+        NumberProblem("letters", meant=(e164,)) if any(char.isalpha() for char in meant) else e164
+    )
 
 
 def for_people(number: str) -> str:
-    """`number` (E.164) in groups of digits, such as "+1 415-555-1234"; unchanged when it can't be parsed."""
+    """`number` (E.164) in groups of digits, such as "+1 415-555-1234"; unchanged when it can't be
+    parsed.
+    """
     import phonenumbers
 
     parsed = _parsed(number)
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL) if parsed else number
+    return (
+        phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+        if parsed
+        else number
+    )
 
 
 def local_time(number: str, now: datetime) -> datetime | None:
-    """`now` in the zone of `number` (E.164); None when no zone is known, or the clocks of its zones differ."""
+    """`now` in the zone of `number` (E.164); None when no zone is known, or the clocks of its zones
+    differ.
+    """
     times = local_times(number, now)
     return times[0] if len(times) == 1 else None
 
@@ -113,16 +130,24 @@ def zone_of_number(number: str) -> str | None:
 
 @lru_cache(1024)  # one call asks several times
 def zones_of_number(number: str) -> tuple[str, ...]:
-    """The IANA names of the time zones in which `number` (E.164) may be, sorted; empty when none is known."""
+    """The IANA names of the time zones in which `number` (E.164) may be, sorted; empty when none is
+    known.
+    """
     from phonenumbers import PhoneNumberType
     from phonenumbers.phonenumberutil import is_number_type_geographical
 
     if (parsed := _parsed(number)) is None or (kind := _kind_of(number)) == PhoneNumberType.UNKNOWN:
         return ()
     country = str(parsed.country_code)
-    digits = number.removeprefix("+") if is_number_type_geographical(kind, parsed.country_code or 0) else country
+    digits = (
+        number.removeprefix("+")
+        if is_number_type_geographical(kind, parsed.country_code or 0)
+        else country
+    )
     prefixes = (digits[:length] for length in range(len(digits), 0, -1))
-    return next((_zones_by_prefix()[prefix] for prefix in prefixes if prefix in _zones_by_prefix()), ())
+    return next(
+        (_zones_by_prefix()[prefix] for prefix in prefixes if prefix in _zones_by_prefix()), ()
+    )
 
 
 @cache
@@ -131,8 +156,14 @@ def _zones_by_prefix() -> dict[str, tuple[str, ...]]:
 
     `tests/number_zones.py` makes the table, because phonenumberslite has none.
     """
-    table = json.loads((files("kallyai_mcp.calls") / "number_zones.json").read_text("utf-8"))["prefixes"]
-    return {prefix: tuple(zones.split()) for zones, prefixes in table.items() for prefix in prefixes.split()}
+    table = json.loads((files("kallyai_mcp.calls") / "number_zones.json").read_text("utf-8"))[
+        "prefixes"
+    ]
+    return {
+        prefix: tuple(zones.split())
+        for zones, prefixes in table.items()
+        for prefix in prefixes.split()
+    }
 
 
 def may_cost_more(number: str) -> bool:
@@ -146,15 +177,20 @@ def may_cost_more(number: str) -> bool:
 def place_of(number: str, language: str = "en") -> str | None:
     """The name of the country of `number` (E.164), in `language` (`en` or `es`).
 
-    None when it may be in several countries, or is neither in a country that KallyAI calls nor in a neighbor of one.
-    The town is left out, because the geocoder of `phonenumbers` takes seconds and 190 MB to load.
+    None when it may be in several countries, or is neither in a country that KallyAI calls nor in a
+    neighbor of one. The town is left out, because the geocoder of `phonenumbers` takes seconds and
+    190 MB to load.
     """
     import phonenumbers
 
     parsed = phonenumbers.parse(number)
     regions = phonenumbers.region_codes_for_country_code(parsed.country_code or 0)
-    possible = [region for region in regions if phonenumbers.is_valid_number_for_region(parsed, region)]
-    names: dict[str, list[str]] = json.loads((files("kallyai_mcp.calls") / "countries.json").read_text("utf-8"))
+    possible = [
+        region for region in regions if phonenumbers.is_valid_number_for_region(parsed, region)
+    ]
+    names: dict[str, list[str]] = json.loads(
+        (files("kallyai_mcp.calls") / "countries.json").read_text("utf-8")
+    )
     found = names.get(possible[0]) if len(possible) == 1 else None
     return found[language == "es"] if found else None
 
@@ -171,11 +207,17 @@ def _parsed(number: str, region: str | None = None) -> "PhoneNumber | None":
 
 @lru_cache(1024)
 def _kind_of(number: str) -> int:
-    """The `PhoneNumberType` of a number (E.164); `UNKNOWN` for one that its country does not assign."""
+    """The `PhoneNumberType` of a number (E.164); `UNKNOWN` for one that its country does not
+    assign.
+    """
     import phonenumbers
 
     parsed = _parsed(number)
-    kind: int = phonenumbers.number_type(parsed) if parsed is not None else phonenumbers.PhoneNumberType.UNKNOWN
+    kind: int = (
+        phonenumbers.number_type(parsed)
+        if parsed is not None
+        else phonenumbers.PhoneNumberType.UNKNOWN
+    )
     return kind
 
 
@@ -193,7 +235,8 @@ def _emergency_number_in(number: str) -> str | None:
             of_code = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code), ())
             regions = of_code if length else phonenumbers.SUPPORTED_SHORT_REGIONS
             if len(rest) <= _LONGEST_EMERGENCY_NUMBER and any(
-                rest in _MORE_EMERGENCY_NUMBERS.get(region, ()) or phonenumbers.is_emergency_number(rest, region)
+                rest in _MORE_EMERGENCY_NUMBERS.get(region, ())
+                or phonenumbers.is_emergency_number(rest, region)
                 for region in regions
             ):
                 return rest
@@ -201,12 +244,16 @@ def _emergency_number_in(number: str) -> str | None:
 
 
 def _without_country(number: str) -> NumberProblem:
-    """The problem of a number without a plus sign, which may have the prefix that stands for it in a country."""
+    """The problem of a number without a plus sign, which may have the prefix that stands for it in
+    a country.
+    """
     import phonenumbers
 
     parsed = [found for region in _GUESS_REGIONS if (found := _parsed(number, region)) is not None]
     if not parsed:
         return NumberProblem("not_a_number")
     valid = filter(phonenumbers.is_valid_number, parsed)
-    meant = dict.fromkeys(phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164) for found in valid)
+    meant = dict.fromkeys(
+        phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164) for found in valid
+    )
     return NumberProblem("no_country", meant=tuple(meant))

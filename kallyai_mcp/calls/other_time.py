@@ -1,7 +1,9 @@
-"""The instruction that tells KallyAI whether it may agree to a day or time other than the requested one.
+"""The instruction that tells KallyAI whether it may agree to a day or time other than the requested
+one.
 
-The reference has no field for this, so it is one of the `additional_instructions`. Two submissions that differ only in
-this instruction request the same call: the second is a duplicate, and only `redial` places it.
+The reference has no field for this, so it is one of the `additional_instructions`. Two submissions
+that differ only in this instruction request the same call: the second is a duplicate, and only
+`redial` places it.
 """
 
 from collections.abc import Mapping
@@ -23,10 +25,15 @@ def spoken_language(submission: Submission) -> str:
 
 
 def with_other_time(submission: Submission, *, accept: bool) -> Submission:
-    """`submission` with the instruction to `accept` another day or time, or not to; unchanged if it names neither."""
+    """`submission` with the instruction to `accept` another day or time, or not to; unchanged if it
+    names neither.
+    """
     if submission.appointment_date is None and submission.appointment_time is None:
         return submission
-    instructions = (*(submission.additional_instructions or ()), _INSTRUCTIONS[spoken_language(submission), accept])
+    instructions = (
+        *(submission.additional_instructions or ()),
+        _INSTRUCTIONS[spoken_language(submission), accept],
+    )
     return submission.model_copy(update={"additional_instructions": instructions})
 
 
@@ -39,11 +46,17 @@ def forbids_other_time(submission: Submission | SubmissionEcho) -> bool:
 def without_other_time(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a submission without the instruction of `with_other_time`."""
     others = {name: value for name, value in fields.items() if name != "additional_instructions"}
-    own = [text for text in fields.get("additional_instructions", ()) if text not in _INSTRUCTIONS.values()]
+    own = [
+        text
+        for text in fields.get("additional_instructions", ())
+        if text not in _INSTRUCTIONS.values()
+    ]
     return others | {"additional_instructions": own} if own else others
 
 
 def instructions_in(language: str, submission: Submission) -> tuple[str, ...]:
-    """The additional instructions, with that of `with_other_time` in this language, not in the call's."""
+    """The additional instructions, with that of `with_other_time` in this language, not in the
+    call's.
+    """
     own = {text: _INSTRUCTIONS[language, accept] for (_, accept), text in _INSTRUCTIONS.items()}
     return tuple(own.get(text, text) for text in submission.additional_instructions or ())

@@ -1,11 +1,18 @@
-"""What may be claimed about a phone call, by its final status, or by the error of the request to place it."""
+"""What may be claimed about a phone call, by its final status, or by the error of the request to
+place it.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from kallyai_mcp.api.errors import KallyAIError, ResponseLostError, ServiceError, UnreadableResponseError
+from kallyai_mcp.api.errors import (
+    KallyAIError,
+    ResponseLostError,
+    ServiceError,
+    UnreadableResponseError,
+)
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import Calendar, is_as_asked, with_zone
 from kallyai_mcp.calls.reported_time import other_time_in
@@ -15,7 +22,8 @@ class Outcome(StrEnum):
     """What may be claimed about a call that has ended."""
 
     BOOKED = "booked"  # KallyAI has a calendar event, as asked for and as it reports
-    BOOKED_OTHER_TIME = "booked_other_time"  # it has one for another day or time than asked for, or than it reports
+    # It has one for another day or time than asked for, or than it reports.
+    BOOKED_OTHER_TIME = "booked_other_time"
     ANSWERED = "answered"  # the conversation took place, and nothing shows a booking
     NOT_REACHED = "not_reached"  # nobody talked
     FAILED = "failed"  # the call was interrupted
@@ -26,8 +34,8 @@ class Outcome(StrEnum):
 class Findings(NamedTuple):
     """What KallyAI's calendar file and transcript say about a call that has ended.
 
-    `calendar` is None when the calendar file does not count; `reached` says whether the call reached somebody, and is
-    None when KallyAI could not be asked.
+    `calendar` is None when the calendar file does not count; `reached` says whether the call
+    reached somebody, and is None when KallyAI could not be asked.
     """
 
     calendar: Calendar | None
@@ -45,19 +53,29 @@ _WITHOUT_SUCCESS: Mapping[str, Outcome] = {
 }
 
 NOBODY_REACHED = frozenset({"no_answer", "busy", "failed", "canceled", "cancelled", "voicemail"})
-"""The statuses after which nobody was reached, unless KallyAI shows something else; see `reached_somebody`."""
+"""The statuses after which nobody was reached, unless KallyAI shows something else; see
+`reached_somebody`.
+"""
 
 _CONVERSATION = 30.0
 """The fewest seconds in which a call can be answered and something be agreed in it."""
 
 _PROOFS = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
-"""The HTTP statuses that prove that the service did not act on a request (rule 2 of placing a call)."""
+"""The HTTP statuses that prove that the service did not act on a request (rule 2 of placing a
+call).
+"""
 
 
 def outcome_of(
-    call: Call, calendar: Calendar | None, *, reached: bool, asked: Submission | SubmissionEcho, zone_name: str
+    call: Call,
+    calendar: Calendar | None,
+    *,
+    reached: bool,
+    asked: Submission | SubmissionEcho,
+    zone_name: str,
 ) -> Outcome | None:
-    """The outcome of a call that was `asked` for, with times in a zone (IANA name); None while it is in progress.
+    """The outcome of a call that was `asked` for, with times in a zone (IANA name); None while it
+    is in progress.
 
     `reached` is what `reached_somebody` has said.
     """
@@ -76,9 +94,15 @@ def outcome_of(
 
 
 def reported_other_time(
-    call: Call | None, calendar: Calendar | None, *, asked: Submission | SubmissionEcho, zone_name: str
+    call: Call | None,
+    calendar: Calendar | None,
+    *,
+    asked: Submission | SubmissionEcho,
+    zone_name: str,
 ) -> str | None:
-    """The time of the booking in KallyAI's report, if its calendar event has another one; None if they agree."""
+    """The time of the booking in KallyAI's report, if its calendar event has another one; None if
+    they agree.
+    """
     if call is None or calendar is None or calendar.appointment is None:
         return None
     start = with_zone(calendar.appointment.start, ZoneInfo(zone_name))
@@ -88,8 +112,9 @@ def reported_other_time(
 def reached_somebody(call: Call, *, callee_spoke: bool | None = None) -> bool:
     """Whether somebody may have talked to KallyAI in a call that has ended without an appointment.
 
-    With an unknown status, yes. Words of the callee in the transcript prove it, except after `voicemail`, where they
-    are those of the recording. An interrupted call without a transcript (`callee_spoke`: None) counts by its duration.
+    With an unknown status, yes. Words of the callee in the transcript prove it, except after
+    `voicemail`, where they are those of the recording. An interrupted call without a transcript
+    (`callee_spoke`: None) counts by its duration.
     """
     if call.plain_status not in NOBODY_REACHED:
         return True
@@ -97,14 +122,19 @@ def reached_somebody(call: Call, *, callee_spoke: bool | None = None) -> bool:
         return False
     if callee_spoke is not None or _WITHOUT_SUCCESS[call.plain_status] is Outcome.NOT_REACHED:
         return bool(callee_spoke)
-    return call.highlights is not None if call.duration_seconds is None else call.duration_seconds >= _CONVERSATION
+    return (
+        call.highlights is not None
+        if call.duration_seconds is None
+        else call.duration_seconds >= _CONVERSATION
+    )
 
 
 def proves_no_call(error: KallyAIError) -> bool:
     """Whether `error`, raised by `KallyAI.create_call`, proves that no call was placed.
 
-    After any other error, a call may have been placed: 408, 409, 425, 499, a redirect, 5xx, and a broken or unreadable
-    response. This includes a 503 that looks like a bot check, because the pages of outages have the same words.
+    After any other error, a call may have been placed: 408, 409, 425, 499, a redirect, 5xx, and a
+    broken or unreadable response. This includes a 503 that looks like a bot check, because the
+    pages of outages have the same words.
     """
     if isinstance(error, ServiceError):
         return error.status in _PROOFS

@@ -1,4 +1,6 @@
-"""The call policy: which numbers may be called, how often, and which risks are a reason to ask the user first."""
+"""The call policy: which numbers may be called, how often, and which risks are a reason to ask the
+user first.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +14,23 @@ from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.numbers import local_times, may_cost_more
 
 ConsentKind = Literal["not_needed", "never_asks", "form", "confirmation"]
-"""How consent was given: it was not needed without a risk; a setting says never to ask; by a form of the client; by a
-confirmation token that the agent sent back."""
+"""How consent was given: it was not needed without a risk; a setting says never to ask; by a form
+of the client; by a confirmation token that the agent sent back.
+"""
 
 EARLIEST, LATEST = time(8), time(21)
-"""The ordinary hours for a call, by the callee's clock: from the first one until before the second one."""
+"""The ordinary hours for a call, by the callee's clock: from the first one until before the second
+one.
+"""
 
 RECENTLY = timedelta(hours=1)
 """How long after a call its number counts as called recently."""
 
 FEW_MINUTES = 5.0
-"""With fewer minutes left than this, the plan may not last for one call. With none, KallyAI refuses the call."""
+"""With fewer minutes left than this, the plan may not last for one call.
+
+With none, KallyAI refuses the call.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,10 @@ class Limit:
     per_number: bool = False
 
     def wait(self, newest: Sequence[datetime], now: datetime) -> float:
-        """Seconds until one more call is allowed, infinite for never. `newest`: when the last `count` were placed."""
+        """Seconds until one more call is allowed, infinite for never.
+
+        `newest`: when the last `count` were placed.
+        """
         if len(newest) < self.count:
             return 0.0
         return (newest[-1] + self.window - now).total_seconds() if newest else inf
@@ -44,18 +55,23 @@ class Limit:
         """The error that refuses one more call for so many seconds."""
         calls = "1 call" if self.count == 1 else f"{self.count or 'no'} calls"
         span = "an hour" if self.window == timedelta(hours=1) else "a day"
-        rule = f"this server allows {calls} {span}{' to one number' if self.per_number else ''} ({self.setting})"
+        rule = (
+            f"this server allows {calls} {span}{' to one number' if self.per_number else ''} "
+            f"({self.setting})"
+        )
         if wait == inf:
             return PolicyError(rule, setting=self.setting)
-        return PolicyError(f"{rule}, and that many were placed", setting=self.setting, retry_after=wait)
+        return PolicyError(
+            f"{rule}, and that many were placed", setting=self.setting, retry_after=wait
+        )
 
 
 @dataclass(frozen=True)
 class CallPolicy:
     """What an operator allows. By default nothing is limited. `Settings` has checked the values.
 
-    `allowed` and `denied` are E.164 numbers, or prefixes of them such as +1415. Without `allowed`, all may be called
-    that are not denied.
+    `allowed` and `denied` are E.164 numbers, or prefixes of them such as +1415. Without `allowed`,
+    all may be called that are not denied.
     """
 
     calls_per_hour: int | None = None
@@ -73,19 +89,27 @@ class CallPolicy:
             ("KALLYAI_CALLS_PER_DAY", self.calls_per_day, day, False),
             ("KALLYAI_CALLS_PER_NUMBER", self.calls_per_number, day, True),
         )
-        return tuple(Limit(name, limit, window, one) for name, limit, window, one in settings if limit is not None)
+        return tuple(
+            Limit(name, limit, window, one)
+            for name, limit, window, one in settings
+            if limit is not None
+        )
 
     def refusal(
         self, number: str, newest: Mapping[Limit, Sequence[datetime]], now: datetime, due: datetime
     ) -> PolicyError | None:
-        """The error of the setting that refuses a call to `number` that is `due` now or later; None if none does.
+        """The error of the setting that refuses a call to `number` that is `due` now or later; None
+        if none does.
 
-        `newest` is as for `Limit.wait`. The limit that lasts longest is named, so that an agent does not retry early.
+        `newest` is as for `Limit.wait`. The limit that lasts longest is named, so that an agent
+        does not retry early.
         """
         waits = {limit: limit.wait(placed, now) for limit, placed in newest.items()}
         longest = max(waits, key=lambda limit: waits[limit], default=None)
         is_reached = longest is not None and waits[longest] > max(0.0, (due - now).total_seconds())
-        return self.ban(number) or (longest.error(waits[longest]) if longest is not None and is_reached else None)
+        return self.ban(number) or (
+            longest.error(waits[longest]) if longest is not None and is_reached else None
+        )
 
     def ban(self, number: str) -> PolicyError | None:
         """The error when `number` (E.164) may not be called at all; None when it may."""
@@ -94,7 +118,10 @@ class CallPolicy:
         elif number.startswith(self.denied):
             rule, setting = "this server may not call this number", "KALLYAI_DENY_NUMBERS"
         elif self.allowed and not number.startswith(self.allowed):
-            rule, setting = "this server calls only the numbers on its list", "KALLYAI_ALLOW_NUMBERS"
+            rule, setting = (
+                "this server calls only the numbers on its list",
+                "KALLYAI_ALLOW_NUMBERS",
+            )
         else:
             return None
         return PolicyError(f"{rule} ({setting})", setting=setting)
@@ -104,11 +131,13 @@ class RiskFlag(StrEnum):
     """A reason to ask the user before a call."""
 
     LOCAL_HOUR = "local_hour"  # it is not between 8:00 and 21:00 for the callee
-    CALLED_RECENTLY = "called_recently"  # the number was called, or may have been, within the last hour
+    # The number was called, or may have been, within the last hour.
+    CALLED_RECENTLY = "called_recently"
     FEW_MINUTES = "few_minutes"  # the plan has less than 5 minutes left
     COSTLY = "costly"  # a satellite or shared-cost number
     URGENT = "urgent"  # the request says `is_urgent`
-    OTHER_NUMBER = "other_number"  # it changes a booking of another number; `risk_flags` does not look for it
+    # It changes a booking of another number; `risk_flags` does not look for it.
+    OTHER_NUMBER = "other_number"
 
 
 @dataclass(frozen=True)
@@ -118,8 +147,10 @@ class Consent:
     Attributes:
         asked_by: The client's own name and version, for the audit trail.
         risk_flags: The risks that the user was told.
-        last_calls: When each number that may be called had been called last, at that time; None for never.
-        confirmation_id: The id of the user's yes, which allows one call; None when no user was asked.
+        last_calls: When each number that may be called had been called last, at that time; None for
+            never.
+        confirmation_id: The id of the user's yes, which allows one call; None when no user was
+            asked.
         joins: A duplicate was found. Then no risk was checked, and no new call is allowed.
     """
 
@@ -136,9 +167,9 @@ def risk_flags(
 ) -> tuple[RiskFlag, ...]:
     """The reasons to ask the user before a call that is placed `now`.
 
-    With several zones, as for a mobile number of Spain, `LOCAL_HOUR` applies if it is outside the ordinary hours in any
-    of them. It does not apply without a known zone, as for a toll-free number. `usage` is None when it is not known,
-    `last_call` when the number was never called.
+    With several zones, as for a mobile number of Spain, `LOCAL_HOUR` applies if it is outside the
+    ordinary hours in any of them. It does not apply without a known zone, as for a toll-free
+    number. `usage` is None when it is not known, `last_call` when the number was never called.
     """
     number = submission.respondent_phone
     minutes = usage.minutes_remaining if usage is not None else None

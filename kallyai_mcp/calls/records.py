@@ -1,4 +1,6 @@
-"""The call record: how one call is stored, from before its request leaves until after its outcome is delivered."""
+"""The call record: how one call is stored, from before its request leaves until after its outcome
+is delivered.
+"""
 
 import uuid
 from dataclasses import dataclass, field, replace
@@ -17,7 +19,9 @@ _TRACKING = "t-"
 """The prefix of our own ids, which no id of the service has."""
 
 DATED_EARLIER = timedelta(minutes=2)
-"""How much earlier than its request a call may be dated: the service's clocks may differ from ours and each other."""
+"""How much earlier than its request a call may be dated: the service's clocks may differ from ours
+and each other.
+"""
 
 _SAME_MOMENT = timedelta(seconds=2)
 """How much earlier than its request a call may seem to be created: KallyAI's times are in whole
@@ -46,12 +50,17 @@ class PlacedFor(StrEnum):
 
 
 ACTIVE = frozenset({CallState.RESERVED, CallState.SENT})
-"""The states of a call that a worker must still run to its end; `ledger.rows.ACTIVE` is the same in SQL."""
+"""The states of a call that a worker must still run to its end; `ledger.rows.ACTIVE` is the same in
+SQL.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountKey:
-    """One account, named as in its access token, at one KallyAI, `api`. No account sees the records of another."""
+    """One account, named as in its access token, at one KallyAI, `api`.
+
+    No account sees the records of another.
+    """
 
     api: str
     account: str
@@ -88,21 +97,30 @@ class CallRecord:
     Attributes:
         tracking_id: The id that an agent uses until there is a `call_id`.
         day: The UTC date of `placed_at` when it got its key, as YYYY-MM-DD.
-        generation: How many records have the same account, fingerprint, and day, and came before it.
-        placed_at: When it was requested; for a scheduled call that was placed, when a worker took it to place it.
-        session_id: What KallyAI is told: the agent's own text, or the `list_id` of the list that made the call.
-        plan_id: The list that it is a call of; not of an earlier attempt, nor of a call that was taken back.
+        generation: How many records have the same account, fingerprint, and day, and came before
+            it.
+        placed_at: When it was requested; for a scheduled call that was placed, when a worker took
+            it to place it.
+        session_id: What KallyAI is told: the agent's own text, or the `list_id` of the list that
+            made the call.
+        plan_id: The list that it is a call of; not of an earlier attempt, nor of a call that was
+            taken back.
         sent_at: When its request may have left first; None before.
-        clock_offset: How far the service's clock was ahead of the ledger's at `sent_at`, in seconds; None when unknown.
-        response_lost_at: When the response to one of its requests was first lost; None if none was. Before its own
-            request: when an earlier one with its key was sent, which was refused by 429.
+        clock_offset: How far the service's clock was ahead of the ledger's at `sent_at`, in
+            seconds; None when unknown.
+        response_lost_at: When the response to one of its requests was first lost; None if none was.
+            Before its own request: when an earlier one with its key was sent, which was refused by
+            429.
         delivered_at: When a client was told how it ended, or need not be told; None before.
-        call: How the call ended, as KallyAI reports it. A `SENT` record has it while its calendar file is read.
+        call: How the call ended, as KallyAI reports it. A `SENT` record has it while its calendar
+            file is read.
         calendar: None when KallyAI was not asked for its calendar file.
         reached: Whether it reached somebody (`outcome.reached_somebody`); None until that is known.
-        is_new: A request has just made it; False for a duplicate, and for what is read from the ledger.
+        is_new: A request has just made it; False for a duplicate, and for what is read from the
+            ledger.
         last_call: When the number of a new one was called last; None for never. Not in the ledger.
-        error: Why no call was placed (`REFUSED`, `EXPIRED`), or why its outcome is not known (`UNKNOWN`).
+        error: Why no call was placed (`REFUSED`, `EXPIRED`), or why its outcome is not known
+            (`UNKNOWN`).
     """
 
     tracking_id: str
@@ -142,10 +160,20 @@ class CallRecord:
         session_id: str | None = None,
         schedule: Schedule = AT_ONCE,
     ) -> "CallRecord":
-        """A record that is not in the ledger yet, which chooses its `day`, `generation`, and `idempotency_key`."""
+        """A record that is not in the ledger yet, which chooses its `day`, `generation`, and
+        `idempotency_key`.
+        """
         state = CallState.RESERVED if schedule.not_before is None else CallState.SCHEDULED
         known = (account, fingerprint(submission), submission, timezone)
-        return cls(new_tracking_id(), *known, "", placed_at, session_id=session_id, state=state, schedule=schedule)
+        return cls(
+            new_tracking_id(),
+            *known,
+            "",
+            placed_at,
+            session_id=session_id,
+            state=state,
+            schedule=schedule,
+        )
 
     @property
     def is_active(self) -> bool:
@@ -160,7 +188,9 @@ class CallRecord:
     def is_awaited(self, until: datetime) -> bool:
         """Whether it is in progress, or scheduled and due by `until`."""
         due = self.schedule.not_before
-        return self.is_active or (self.state is CallState.SCHEDULED and due is not None and due <= until)
+        return self.is_active or (
+            self.state is CallState.SCHEDULED and due is not None and due <= until
+        )
 
     @property
     def is_of_list(self) -> bool:
@@ -171,8 +201,8 @@ class CallRecord:
     def may_change(self) -> bool:
         """Whether KallyAI may later say more about how it ended.
 
-        An unknown status may not be final. The highlights may be written after the call, and so may the transcript,
-        without which nothing shows that somebody talked.
+        An unknown status may not be final. The highlights may be written after the call, and so may
+        the transcript, without which nothing shows that somebody talked.
         """
         if self.state is not CallState.ENDED or self.call is None:
             return self.state is CallState.UNKNOWN
@@ -181,7 +211,8 @@ class CallRecord:
     def tells_more_than(self, known: "CallRecord") -> bool:
         """Whether it says more about how the call ended than its record `known` in the ledger.
 
-        The first final status counts, unless a later one comes with what was not known of whether somebody talked.
+        The first final status counts, unless a later one comes with what was not known of whether
+        somebody talked.
         """
         if self.call is None or known.call is None:
             return False
@@ -193,7 +224,14 @@ class CallRecord:
 
     def ended_with(self, call: Call, findings: Findings) -> "CallRecord":
         """The record after its call has ended, as `call` and `findings` say."""
-        return replace(self, state=CallState.ENDED, call_id=call.call_id, call=call, error=None, **findings._asdict())
+        return replace(
+            self,
+            state=CallState.ENDED,
+            call_id=call.call_id,
+            call=call,
+            error=None,
+            **findings._asdict(),
+        )
 
     @property
     def is_calendar_unread(self) -> bool:
@@ -202,10 +240,14 @@ class CallRecord:
 
     @property
     def outcome(self) -> Outcome | None:
-        """What may be claimed about it; None while it is open, and for a call that was not placed."""
+        """What may be claimed about it; None while it is open, and for a call that was not
+        placed.
+        """
         if self.state is CallState.ENDED and self.call is not None:
             reached, asked = bool(self.reached), self.submission
-            return outcome_of(self.call, self.calendar, reached=reached, asked=asked, zone_name=self.timezone)
+            return outcome_of(
+                self.call, self.calendar, reached=reached, asked=asked, zone_name=self.timezone
+            )
         return Outcome.UNKNOWN if self.state is CallState.UNKNOWN else None
 
     @property
@@ -225,26 +267,44 @@ class CallRecord:
 
     @property
     def is_earlier_call(self) -> bool:
-        """Whether KallyAI answered with a call from before this request: the ledger has lost its record."""
+        """Whether KallyAI answered with a call from before this request: the ledger has lost its
+        record.
+        """
         return self.placed_for is PlacedFor.EARLIER_REQUEST
 
     @property
     def called_at(self) -> datetime:
-        """When it was placed at the earliest: by this machine's clock, the service's, and what KallyAI says."""
-        sent = (self.sent_at or self.placed_at) + timedelta(seconds=min(0.0, self.clock_offset or 0.0))
+        """When it was placed at the earliest: by this machine's clock, the service's, and what
+        KallyAI says.
+        """
+        sent = (self.sent_at or self.placed_at) + timedelta(
+            seconds=min(0.0, self.clock_offset or 0.0)
+        )
         created_at = self.call.created_at if self.call is not None else None
         return sent if created_at is None else min(sent, created_at)
 
     def elapsed(self, now: datetime) -> float:
-        """Seconds since it was asked for, or since an earlier call was placed; 0 when a clock was set back."""
-        created_at = self.call.created_at if self.call is not None and self.is_earlier_call else None
+        """Seconds since it was asked for, or since an earlier call was placed; 0 when a clock was
+        set back.
+        """
+        created_at = (
+            self.call.created_at if self.call is not None and self.is_earlier_call else None
+        )
         return max(0.0, (now - (created_at or self.placed_at)).total_seconds())
 
 
 def _facts(record: CallRecord, call: Call) -> tuple[bool, ...]:
-    """What is known of how `call` ended, the weightier first; the last two don't outweigh another status."""
+    """What is known of how `call` ended, the weightier first; the last two don't outweigh another
+    status.
+    """
     is_final, has_highlights = call.plain_status in Call.FINAL, call.highlights is not None
-    return is_final, record.reached is not None, bool(record.reached), has_highlights, not record.is_calendar_unread
+    return (
+        is_final,
+        record.reached is not None,
+        bool(record.reached),
+        has_highlights,
+        not record.is_calendar_unread,
+    )
 
 
 def new_tracking_id() -> str:

@@ -53,7 +53,9 @@ _MORNING = ("am", "ma\u00f1ana")
 _AFTERNOON = ("pm", "tarde", "noche")
 
 
-def other_time_in(report: str | None, start: date | datetime | None, number: str | None) -> str | None:
+def other_time_in(
+    report: str | None, start: date | datetime | None, number: str | None
+) -> str | None:
     """The time of the booking in a report, as written there, if it is not the `start` of the event.
 
     None if they agree, or if either has no time. The times of a report are the callee's, whose
@@ -70,7 +72,9 @@ def other_time_in(report: str | None, start: date | datetime | None, number: str
 
 
 def _times_of_booking(report: str) -> list[tuple[str, frozenset[time]]]:
-    """The times for which a report says that something was booked, as written and as each can be read."""
+    """The times for which a report says that something was booked, as written and as each can be
+    read.
+    """
     plain = _QUOTED.sub(" ", _HALF.sub(r"\1\2", report))
     found = []
     for sentence in _SENTENCE_END.split(plain):
@@ -100,7 +104,9 @@ def _given(found: re.Match[str], *names: str) -> str:
 
 
 def _hours(hour: int, half: str) -> set[int]:
-    """The hours of the day that an `hour` may be; `half` says which half of the day, or is empty."""
+    """The hours of the day that an `hour` may be; `half` says which half of the day, or is
+    empty.
+    """
     morning, afternoon = hour % 12, hour % 12 + 12
     if half in _MORNING:
         return {morning}

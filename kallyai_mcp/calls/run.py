@@ -1,8 +1,10 @@
-"""One call on its way: its request is sent, its outcome is found out, and both are written into the ledger.
+"""One call on its way: its request is sent, its outcome is found out, and both are written into the
+ledger.
 
-It keeps rules 1 to 4 of placing a call (`kallyai_mcp.calls`). Two exceptions of rule 4: (a) a request that found no
-connection does not count as sent; (b) after 429 the key is sent again at once after the list has shown that no such
-call has ended, because the service knows the keys of the calls that are in progress.
+It keeps rules 1 to 4 of placing a call (`kallyai_mcp.calls`). Two exceptions of rule 4: (a) a
+request that found no connection does not count as sent; (b) after 429 the key is sent again at once
+after the list has shown that no such call has ended, because the service knows the keys of the
+calls that are in progress.
 """
 
 import asyncio
@@ -39,15 +41,14 @@ _LISTED_BEFORE = 3.0
 """The most seconds from the look into the service's list to the request that relies on it."""
 
 _FROM_CONNECTION = 5.0
-"""The most seconds from the connection to the first byte: the write of `sent`, and the look at the account."""
+"""The most seconds from the connection to the first byte, for the last check."""
 
 _DATE_WITHIN = 1.0
 """The most seconds for which the request for a call waits for the service's time."""
 
 _FINDINGS_FIRST = 0.5
-"""The most seconds for which an outcome waits for its calendar file, so that both are written at once.
-
-After that, the outcome is written, and the calendar file is asked for once more.
+"""The most seconds for which an outcome waits for its calendar file, to be written with it. After
+that, the outcome is written alone, and the file is asked for once more.
 """
 
 _LAST_WRITE = 2.0
@@ -63,7 +64,9 @@ class Run:
         end: What the ledger returned: the record at its end, or its next attempt; None before.
     """
 
-    def __init__(self, record: CallRecord, context: CallContext, since_reserved: Stopwatch | None = None) -> None:
+    def __init__(
+        self, record: CallRecord, context: CallContext, since_reserved: Stopwatch | None = None
+    ) -> None:
         self.record = record
         self.has_ended = asyncio.Event()
         self.end: CallRecord | None = None
@@ -71,10 +74,13 @@ class Run:
         self._ledger = context.ledger
         self._timing = context.timing
         self._clock = context.clock
-        self._since_reserved = since_reserved  # since before the reservation, for a call that is to be sent
-        self._since_sent: Stopwatch | None = None  # since the newest request left; None if that placed no call
+        # Since before the reservation, for a call that is to be sent.
+        self._since_reserved = since_reserved
+        # Since the newest request left; None if that placed no call.
+        self._since_sent: Stopwatch | None = None
         self._since_first_sent: Stopwatch | None = None  # since the first one left
-        self._resend_window: tuple[Stopwatch, float] | None = None  # how long the key may be sent again, and since when
+        # How long the key may be sent again, and since when.
+        self._resend_window: tuple[Stopwatch, float] | None = None
         self._unwritten: Call | None = None  # the answer, until it is in the ledger
 
     async def place(self) -> None:
@@ -82,10 +88,16 @@ class Run:
         try:
             await self._place()
         except anyio.get_cancelled_exc_class():
-            with CancelScope(shield=True), move_on_after(_LAST_WRITE), suppress(LedgerUnavailableError):
+            with (
+                CancelScope(shield=True),
+                move_on_after(_LAST_WRITE),
+                suppress(LedgerUnavailableError),
+            ):
                 if self._unwritten is not None:  # the server ends
                     bind = partial(progress.bind_call, proven=True)
-                    await self._ledger.write(self.record.account, bind, self.record, self._unwritten)
+                    await self._ledger.write(
+                        self.record.account, bind, self.record, self._unwritten
+                    )
             raise
 
     async def settle(self) -> None:
@@ -107,11 +119,14 @@ class Run:
         await self._search(lost, self._timing.search - max(age, 0.0))
 
     async def _place(self) -> None:
-        """Send the request, and again while it is certain that no call was placed; then run the call to its end."""
+        """Send the request, and again while it is certain that no call was placed; then run the
+        call to its end.
+        """
         tries, waits = 0, pauses(self._timing.pause, self._timing.longest_pause)
         is_due = self.record.schedule.not_before is not None
         most = self._timing.connect_tries_when_due if is_due else self._timing.connect_tries
-        error: KallyAIError = RateLimitedError("KallyAI got too many requests.")  # after an earlier request of the key
+        # After an earlier request of the key.
+        error: KallyAIError = RateLimitedError("KallyAI got too many requests.")
         is_last = False
         while True:
             if self.record.response_lost_at is not None and await self._settle_limited(error):
@@ -135,15 +150,18 @@ class Run:
             if is_last:
                 continue
             with suppress(LedgerUnavailableError):  # users learn only later why it waits
-                self.record = await self._ledger.write(self.record.account, progress.note_delay, self.record, error)
+                self.record = await self._ledger.write(
+                    self.record.account, progress.note_delay, self.record, error
+                )
             await self._clock.sleep(pause)
 
     async def _settle_limited(self, error: KallyAIError) -> bool:
-        """After 429, look for the call; returns False when it is certain that the service does not list it.
+        """After 429, look for the call; returns False when it is certain that the service does not
+        list it.
 
-        Then the key may be sent again. After any other `error` it may not, and the call may be in progress.
-        A due call that was put off, or is signed out now, waits instead: nothing was sent since the
-        list was looked through, and it is looked through again before the next request.
+        Then the key may be sent again. After any other `error` it may not, and the call may be in
+        progress. A due call that was put off, or is signed out now, waits instead: nothing was sent
+        since the list was looked through, and it is looked through again before the next request.
         """
         if self._may_wait and needs_sign_in(error):
             return False
@@ -162,7 +180,9 @@ class Run:
         return True
 
     async def _settle_lost(self, error: KallyAIError) -> None:
-        """After a lost response, look for the call, send its request again if that is soon, and search for the call."""
+        """After a lost response, look for the call, send its request again if that is soon, and
+        search for the call.
+        """
         is_first = self._resend_window is None
         if is_first and self._since_sent is not None:
             self._resend_window = self._since_sent, self._timing.resend_within
@@ -177,9 +197,12 @@ class Run:
         await self._search(error, self._timing.search)
 
     async def _send(self) -> KallyAIError | None:
-        """Send the request once; run the call to its end that the service answers with, or return the error."""
+        """Send the request once; run the call to its end that the service answers with, or return
+        the error.
+        """
         record = self.record
-        # Else nothing would tell when it left by the service's clock, if this process ended and the clock was set.
+        # Else nothing would tell when it left by the service's clock, if this process ended and the
+        # clock was set.
         with suppress(KallyAIError), self._clock.move_on_after(_DATE_WITHIN):
             await self._context.learn_time(record.account)
         try:
@@ -197,9 +220,16 @@ class Run:
         self._unwritten, record = call, self.record
         if call.is_final:
             with self._clock.move_on_after(_FINDINGS_FIRST):
-                record = record.ended_with(call, await read_findings(self._context, record.account, call, record))
+                record = record.ended_with(
+                    call, await read_findings(self._context, record.account, call, record)
+                )
         bound = await self._context.until_written(
-            record.account, progress.bind_call, record, call, proven=True, service_time=self._context.time
+            record.account,
+            progress.bind_call,
+            record,
+            call,
+            proven=True,
+            service_time=self._context.time,
         )
         self._unwritten = None
         if bound is None:  # it is not known whether a new one was placed
@@ -212,14 +242,17 @@ class Run:
         return None
 
     async def _last_check(self) -> None:
-        """Write down that the request leaves; raises `KallyAIError` when it must not. It has a token and a connection.
+        """Write down that the request leaves; raises `KallyAIError` when it must not.
 
-        The time is looked at once more at the end: the write may have taken long, or the machine was suspended.
+        It has a token and a connection. The time is looked at once more at the end: the write may
+        have taken long, or the machine was suspended.
         """
         since_connected = Stopwatch(self._clock)
         if self._is_late():
             # The API client calls this a second time after a 401, with a new token.
-            raise ResponseLostError("KallyAI refused the token so late that it may have acted on the request.")
+            raise ResponseLostError(
+                "KallyAI refused the token so late that it may have acted on the request."
+            )
         mark_sent = partial(progress.mark_sent, service_time=self._context.time)
         try:
             self.record = await self._ledger.write(self.record.account, mark_sent, self.record)
@@ -228,7 +261,9 @@ class Run:
         await self._context.check_account(self.record.account)
         self._check_time()
         if since_connected.longest() > _FROM_CONNECTION:
-            raise KallyAIError("The last check of the request took too long, so it was not sent.", code="not_sent")
+            raise KallyAIError(
+                "The last check of the request took too long, so it was not sent.", code="not_sent"
+            )
         self._since_sent = Stopwatch(self._clock)
         self._since_first_sent = self._since_first_sent or self._since_sent
 
@@ -238,28 +273,41 @@ class Run:
         if place_by is not None:
             within = min(within, (place_by - self.record.placed_at).total_seconds())
         if self._since_reserved is None or self._since_reserved.longest() > within:
-            raise KallyAIError("The request could not leave in time, so it was not sent.", code="too_late")
+            raise KallyAIError(
+                "The request could not leave in time, so it was not sent.", code="too_late"
+            )
         if not self._may_be_sent_again():
             raise KallyAIError("The same request may not be sent so much later.", code="too_late")
 
     def _is_late(self) -> bool:
-        """Whether the request left so long ago that a refusal does not prove that no call was placed."""
-        return self._since_sent is not None and self._since_sent.longest() > self._timing.refuse_within
+        """Whether the request left so long ago that a refusal does not prove that no call was
+        placed.
+        """
+        return (
+            self._since_sent is not None and self._since_sent.longest() > self._timing.refuse_within
+        )
 
     def _may_be_sent_again(self) -> bool:
-        """Whether the service still knows the key of an earlier request that may have placed the call, or none did."""
-        return self._resend_window is None or self._resend_window[0].longest() < self._resend_window[1]
+        """Whether the service still knows the key of an earlier request that may have placed the
+        call, or none did.
+        """
+        return (
+            self._resend_window is None or self._resend_window[0].longest() < self._resend_window[1]
+        )
 
     async def _mark_response_lost(self) -> None:
         """See `progress.mark_response_lost`."""
         since_sent = self._since_first_sent.passed if self._since_first_sent is not None else None
-        mark = partial(progress.mark_response_lost, service_time=self._context.time, since_sent=since_sent)
+        mark = partial(
+            progress.mark_response_lost, service_time=self._context.time, since_sent=since_sent
+        )
         self.record = await self._context.until_written(self.record.account, mark, self.record)
 
     async def _look(self) -> bool:
         """Look once for the call; if it is found, run it to its end. Errors are those of `find`.
 
-        How far the clocks differed when the request left is written down before: they may be set later.
+        How far the clocks differed when the request left is written down before: they may be set
+        later.
         """
         if self.record.clock_offset is None and self._since_first_sent is not None:
             await self._context.learn_time(self.record.account)
@@ -277,8 +325,9 @@ class Run:
     ) -> None:
         """Look for the call until it has ended or `seconds` have passed, and run it to its end.
 
-        The record ends as `otherwise` and with `error` if it is certain at the end that the service does not list the
-        call. While that is not certain, the search goes on for at least `Timing.search`; then the call is unknown.
+        The record ends as `otherwise` and with `error` if it is certain at the end that the service
+        does not list the call. While that is not certain, the search goes on for at least
+        `Timing.search`; then the call is unknown.
         """
         waits = waits or pauses(self._timing.first_look, self._timing.longest_pause)
         began = self._clock.monotonic()
@@ -312,9 +361,13 @@ class Run:
         return True
 
     async def _poll_until_ended(self) -> None:
-        """Ask for a call that was placed, and whose id is known, until it ends, at most `Timing.poll_at_most`."""
+        """Ask for a call that was placed, and whose id is known, until it ends, at most
+        `Timing.poll_at_most`.
+        """
         error = ResponseLostError("The call was placed, and KallyAI has not said yet how it ended.")
-        await self._search(error, self._timing.poll_at_most, waits=pauses(self._timing.pause, longest=5))
+        await self._search(
+            error, self._timing.poll_at_most, waits=pauses(self._timing.pause, longest=5)
+        )
 
     @property
     def _may_wait(self) -> bool:
@@ -323,15 +376,23 @@ class Run:
 
     async def _refuse(self, error: KallyAIError) -> None:
         """Write down that no call was placed; one that is due may wait (`progress.refuse`)."""
-        self.end = await self._context.until_written(self.record.account, progress.refuse, self.record, error)
+        self.end = await self._context.until_written(
+            self.record.account, progress.refuse, self.record, error
+        )
         if self.end.state is CallState.REFUSED:
             count("kallyai.calls.refused", code=error.code)
 
-    async def _finish(self, state: CallState, error: KallyAIError | None = None, call: Call | None = None) -> None:
-        """Write down how the call ended, its outcome and its calendar file in one step; or the `error`."""
+    async def _finish(
+        self, state: CallState, error: KallyAIError | None = None, call: Call | None = None
+    ) -> None:
+        """Write down how the call ended, its outcome and its calendar file in one step; or the
+        `error`.
+        """
         ended = replace(self.record, state=state, call=None, error=error)
         if call is not None:
-            ended = ended.ended_with(call, await read_findings(self._context, ended.account, call, self.record))
+            ended = ended.ended_with(
+                call, await read_findings(self._context, ended.account, call, self.record)
+            )
         self.end = await self._context.until_written(ended.account, progress.finish, ended)
         if error is not None and state is CallState.REFUSED:
             count("kallyai.calls.refused", code=error.code)

@@ -34,7 +34,9 @@ _RETRIED = frozenset({"busy", "no_answer"})
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt that reached nobody: when it was placed, its `Call.plain_status`, and the service's id of the call."""
+    """An attempt that reached nobody: when it was placed, its `Call.plain_status`, and the
+    service's id of the call.
+    """
 
     at: datetime
     status: str
@@ -47,7 +49,8 @@ class Schedule:
 
     Attributes:
         not_before: When it is due (aware); None for at once.
-        place_by: The latest time at which it may be placed (aware); None for a call that is due at once.
+        place_by: The latest time at which it may be placed (aware); None for a call that is due at
+            once.
         attempts: The most attempts, with the first one.
         earlier: The attempts so far, which reached nobody.
     """
@@ -59,13 +62,18 @@ class Schedule:
 
     @property
     def attempt(self) -> int:
-        """The number of the newest attempt, which is due, in progress, or over; the first one is 1."""
+        """The number of the newest attempt, which is due, in progress, or over; the first one
+        is 1.
+        """
         return len(self.earlier) + 1
 
     @property
     def columns(self) -> dict[str, Any]:
         """The columns of the ledger; `from_row` reads them back."""
-        earlier = [{"at": one.at.timestamp(), "status": one.status, "call_id": one.call_id} for one in self.earlier]
+        earlier = [
+            {"at": one.at.timestamp(), "status": one.status, "call_id": one.call_id}
+            for one in self.earlier
+        ]
         return {
             "not_before": seconds_or_none(self.not_before),
             "place_by": seconds_or_none(self.place_by),
@@ -75,7 +83,9 @@ class Schedule:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Schedule":
-        """The schedule in a row with the columns that `columns` returned; errors as in `records.from_row`."""
+        """The schedule in a row with the columns that `columns` returned; errors as in
+        `records.from_row`.
+        """
         earlier = json.loads(row["earlier"]) if row["earlier"] else ()
         return cls(
             moment_or_none(row["not_before"]),

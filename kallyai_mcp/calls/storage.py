@@ -12,7 +12,9 @@ from kallyai_mcp.calls.timing import Timing
 __all__ = ["Ledger", "SharedValues", "check_readable", "check_writable", "open_file", "open_server"]
 
 
-def open_file(path: Path, now: Callable[[], datetime], policy: CallPolicy, timing: Timing) -> Ledger:
+def open_file(
+    path: Path, now: Callable[[], datetime], policy: CallPolicy, timing: Timing
+) -> Ledger:
     """The ledger in an SQLite file, which its first use makes; `now` is the wall clock (aware)."""
     from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 

@@ -5,35 +5,47 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timing:
-    """All values are seconds, except for counts and `keep_days`. These are defaults: settings change four of them.
+    """All values are seconds, except for counts and `keep_days`.
+
+    These are defaults: settings change four of them.
 
     Attributes:
-        repeat_after: How long after its end a call that reached somebody is the answer to a request for the same call.
-        repeat_after_delivery: How long after its delivery any outcome is the answer to a request for the same call.
+        repeat_after: How long after its end a call that reached somebody is the answer to a request
+            for the same call.
+        repeat_after_delivery: How long after its delivery any outcome is the answer to a request
+            for the same call.
         look_back: How long after a call that reached nobody KallyAI is asked about it before it is
             placed again.
         look_first: How long a request waits for that answer.
-        wait_for_user: How long a list that waits for its user is the answer to a request for the same list.
+        wait_for_user: How long a list that waits for its user is the answer to a request for the
+            same list.
         send_within: A request leaves only while its record is younger than this.
-        resend_within: The same idempotency key is sent again only this long after the first send: no call can have
-            ended by then, so the service still knows the key.
-        refuse_within: A refusal that comes later does not prove that no call was placed: the minutes may have run out,
-            or the token may have expired, during the call. Longer than a cold start, which takes up to 30 s.
+        resend_within: The same idempotency key is sent again only this long after the first send:
+            no call can have ended by then, so the service still knows the key.
+        refuse_within: A refusal that comes later does not prove that no call was placed: the
+            minutes may have run out, or the token may have expired, during the call. Longer than a
+            cold start, which takes up to 30 s.
         connect_tries: How many times a request is tried while nothing could be sent.
-        connect_tries_when_due: As `connect_tries`, for a scheduled call: the machine may just have woken up.
+        connect_tries_when_due: As `connect_tries`, for a scheduled call: the machine may just have
+            woken up.
         pause: The first pause between two tries; each next one is twice as long.
         longest_pause: The longest pause. A request is refused if the service asks for a longer one.
         place_within: How long after it was due a scheduled call may still be placed.
-        search: How long to search for a call whose response was lost. Longer than a phone call lasts, because the
-            service may list a call only after it has ended.
-        first_look: The first pause before the search for a lost call; each next one is twice as long.
+        search: How long to search for a call whose response was lost. Longer than a phone call
+            lasts, because the service may list a call only after it has ended.
+        first_look: The first pause before the search for a lost call; each next one is twice as
+            long.
         poll_at_most: How long to ask for a call that the service says is in progress.
         calendar: How long to wait for an ended call, its calendar file, or its transcript.
-        reread_others: The pause between two reads of the ledger for a call that another process runs.
-        watch_active: The pause between two looks for calls whose worker has died, while calls are in progress.
-        watch_idle: The longest pause between two checks whether the ledger has changed, or a scheduled call is due.
+        reread_others: The pause between two reads of the ledger for a call that another process
+            runs.
+        watch_active: The pause between two looks for calls whose worker has died, while calls are
+            in progress.
+        watch_idle: The longest pause between two checks whether the ledger has changed, or a
+            scheduled call is due.
         purge: The pause between two deletions of old records.
-        purge_pause: The pause between two transactions that delete or expire records, so that others can write.
+        purge_pause: The pause between two transactions that delete or expire records, so that
+            others can write.
         keep_days: How many days a record is kept.
     """
 

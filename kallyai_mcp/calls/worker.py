@@ -1,4 +1,6 @@
-"""The worker of a process: runs calls to their end, places what is due, and takes over from dead workers."""
+"""The worker of a process: runs calls to their end, places what is due, and takes over from dead
+workers.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -14,7 +16,7 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.ledger import follow_up, progress, rows, upkeep
+from kallyai_mcp.calls.ledger import follow_up, lists, progress, rows, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.run import Run
@@ -29,7 +31,7 @@ _LOOK_UPS = 10
 """How many calls before those that are due KallyAI is asked about at once."""
 
 _FIRST_PAUSE = 1.0
-"""Seconds until the first work in the background: the client that started the server waits for the list of tools."""
+"""Seconds until the first work in the background: a client waits for the list of tools."""
 
 
 class Worker:
@@ -37,12 +39,14 @@ class Worker:
 
     After that the phone calls go on at KallyAI, and the next worker settles their records.
 
-    Unless it `works_alone`, it looks for what is to be done only during a request, and after one for the list that it
-    has asked for, because no account is known without one: its clients send their own tokens. If it `is_read_only`, it
-    places no call that is scheduled.
+    Unless it `works_alone`, it looks for what is to be done only during a request, and after one
+    for the list that it has asked for, because no account is known without one: its clients send
+    their own tokens. If it `is_read_only`, it places no call that is scheduled.
     """
 
-    def __init__(self, context: CallContext, *, works_alone: bool = True, is_read_only: bool = False) -> None:
+    def __init__(
+        self, context: CallContext, *, works_alone: bool = True, is_read_only: bool = False
+    ) -> None:
         self.context = context
         self.timing = context.timing
         self.clock = context.clock
@@ -75,7 +79,10 @@ class Worker:
         return self
 
     async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
     ) -> bool | None:
         self._is_over = True
         self._tasks.cancel_scope.cancel()
@@ -103,7 +110,9 @@ class Worker:
         return self._runs.get(record.tracking_id)
 
     async def leased_name(self) -> str:
-        """The name of this worker, which holds its lease; a new one at first, and after the database was restarted."""
+        """The name of this worker, which holds its lease; a new one at first, and after the
+        database was restarted.
+        """
         async with self._leasing:
             database = self.context.ledger.database
             if self._name is None or not database.has_lease():
@@ -112,11 +121,12 @@ class Worker:
 
     @contextmanager
     def reserving(self, account: AccountKey, tracking_id: str) -> Iterator[None]:
-        """A context for a transaction that reserves a call under this id; it is not taken over meanwhile.
+        """A context for a transaction that reserves a call under this id; it is not taken over
+        meanwhile.
 
-        A canceled request waits for its end, so that it leaves no record without a worker. If the ledger does not
-        confirm the transaction, it may have been committed all the same. Then that is undone, because the client is
-        told of an error.
+        A canceled request waits for its end, so that it leaves no record without a worker. If the
+        ledger does not confirm the transaction, it may have been committed all the same. Then that
+        is undone, because the client is told of an error.
         """
 
         async def undone() -> None:
@@ -138,22 +148,33 @@ class Worker:
         self._reserving.discard(tracking_id)
 
     def start(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> None:
-        """Start to run a call to its end. `since_reserved` runs since before the reservation; None if its worker died.
+        """Start to run a call to its end.
 
-        A request that reserves a call is not canceled, so it may come here after this worker's end. Then nothing was
-        sent, and the next worker finds the record in the ledger.
+        `since_reserved` runs since before the reservation; None if its worker died. A request that
+        reserves a call is not canceled, so it may come here after this worker's end. Then nothing
+        was sent, and the next worker finds the record in the ledger.
         """
         if not self._is_over:
             run = self._runs[record.tracking_id] = Run(record, self.context, since_reserved)
-            self._tasks.start_soon(self._run, run, run.settle if since_reserved is None else run.place)
+            self._tasks.start_soon(
+                self._run, run, run.settle if since_reserved is None else run.place
+            )
 
     def same_running(self, new: CallRecord) -> CallRecord | None:
-        """The record of the same call that this worker runs now. Known even when the ledger can't be used."""
+        """The record of the same call that this worker runs now.
+
+        Known even when the ledger can't be used.
+        """
         running = (run for run in self._runs.values() if run.record.account == new.account)
-        return next((run.record for run in running if run.record.fingerprint == new.fingerprint), None)
+        return next(
+            (run.record for run in running if run.record.fingerprint == new.fingerprint), None
+        )
 
     def _in_background(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Start `work`, unless this worker has ended. Its errors are logged and end nothing else."""
+        """Start `work`, unless this worker has ended.
+
+        Its errors are logged and end nothing else.
+        """
 
         async def run() -> None:
             with logged("in the background"):
@@ -168,13 +189,16 @@ class Worker:
             await work()
         except Exception as error:  # noqa: BLE001 - no record must stay active, and one call must not end all others
             _log.exception("A call could not be run to its end")
-            problem = KallyAIError(f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error")
+            problem = KallyAIError(
+                f"An error of kallyai-mcp itself: {type(error).__name__}", code="internal_error"
+            )
             with logged("writing down an error"):
                 unknown = replace(record, state=CallState.UNKNOWN, call=None, error=problem)
                 await self.context.ledger.write(record.account, progress.finish, unknown)
             self._wake.set()  # if that could not be written, the record is taken over
         finally:
-            # If the ledger confirmed the end late, the next attempt may already run under the same tracking id.
+            # If the ledger confirmed the end late, the next attempt may already run under the same
+            # tracking id.
             if self._runs.get(record.tracking_id) is run:
                 del self._runs[record.tracking_id]
             run.has_ended.set()
@@ -186,15 +210,20 @@ class Worker:
             await self.clock.sleep(self.timing.longest_pause)
 
     async def _send_next(self, account: AccountKey, list_id: str) -> bool:
-        """Send the next call of a list, which waits for the end of another one, with the token of the same request.
+        """Send the next call of a list, which waits for the end of another one, with the token of
+        the same request.
 
-        A list that stops at a result waits while it is not known whether the call before reached somebody. Returns
-        False if this has to be tried again: nothing else works without a request.
+        A list that stops at a result waits while it is not known whether the call before reached
+        somebody. Returns False if this has to be tried again: nothing else works without a request.
         """
-        found = await self.context.ledger.read(follow_up.find_list, account, list_id)
+        found = await self.context.ledger.read(lists.find_list, account, list_id)
         if found is None or not found.is_open or found.is_calling:
             return True
-        unclear = [one for one in found.records[-2:-1] if one.state is CallState.ENDED and one.reached is None]
+        unclear = [
+            one
+            for one in found.records[-2:-1]
+            if one.state is CallState.ENDED and one.reached is None
+        ]
         is_known = not unclear or found.until == "all"
         if not is_known and not self._works_alone:
             is_known = await look_again(unclear[0], self.context)
@@ -202,10 +231,13 @@ class Worker:
             await self._send_due(account, lambda: None, {list_id})
         return self._works_alone
 
-    async def _send_due(self, account: AccountKey, service_time: ServiceTime, only: Collection[str]) -> None:
+    async def _send_due(
+        self, account: AccountKey, service_time: ServiceTime, only: Collection[str]
+    ) -> None:
         """Send the calls that `follow_up.take_due` reserves for this worker."""
         worker = await self.leased_name()
-        async with self._taking_over:  # else a call that is reserved here, but not started, would be taken over
+        # Else a call that is reserved here, but not started, would be taken over.
+        async with self._taking_over:
             since_reserved = Stopwatch(self.clock)
             take_due = partial(follow_up.take_due, only=only, service_time=service_time)
             for record in await self.context.ledger.write(account, take_due, account, worker):
@@ -292,7 +324,9 @@ class Worker:
             pause = self.timing.purge
             with logged("deleting old records"):
                 ledger = self.context.ledger
-                while ledger.database.version() is not None and await ledger.write(None, upkeep.purge, seconds):
+                while ledger.database.version() is not None and await ledger.write(
+                    None, upkeep.purge, seconds
+                ):
                     await self.clock.sleep(self.timing.purge_pause)
 
     async def _expire(self) -> None:
@@ -305,10 +339,15 @@ class Worker:
         return await self._take_over(await self.context.account())
 
     async def _take_over(self, account: AccountKey) -> bool:
-        """Take over up to `BATCH` calls of workers that have died; returns whether there may be more."""
+        """Take over up to `BATCH` calls of workers that have died; returns whether there may be
+        more.
+        """
         worker = await self.leased_name()
-        async with self._taking_over:  # else two tasks would start the same record, which the ledger gives to both
-            taken = await self.context.ledger.write(account, upkeep.take_over, account, worker, self._known())
+        # Else two tasks would start the same record, which the ledger gives to both.
+        async with self._taking_over:
+            taken = await self.context.ledger.write(
+                account, upkeep.take_over, account, worker, self._known()
+            )
             for record in taken:
                 if record.is_active and record.tracking_id not in self._known():
                     self.start(record)
@@ -339,10 +378,7 @@ class Worker:
         return len(due) == BATCH
 
     async def _place_after(
-        self,
-        account: AccountKey,
-        id_: str,
-        before: Collection[CallRecord],
+        self, account: AccountKey, id_: str, before: Collection[CallRecord]
     ) -> None:
         """Place a call that is due, once KallyAI has told all about the calls `before` it.
 

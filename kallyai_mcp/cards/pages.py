@@ -1,9 +1,10 @@
 """Builds the cards: each card is one self-contained HTML document (SEP-1865, "UI Resource Format").
 
-A card is built from its own page and the shared style, texts, and scripts next to this module. It loads nothing. So it
-works under the policy that a host must apply if a resource declares no domains: `default-src 'none'`, with inline
-script and style allowed ("Host Behavior"). The card's own policy allows only its one script and its one style sheet, by
-their hashes. So it is also safe in a host with a weaker policy.
+A card is built from its own page and the shared style, texts, and scripts next to this module. It
+loads nothing. So it works under the policy that a host must apply if a resource declares no
+domains: `default-src 'none'`, with inline script and style allowed ("Host Behavior"). The card's
+own policy allows only its one script and its one style sheet, by their hashes. So it is also safe
+in a host with a weaker policy.
 """
 
 import json
@@ -21,8 +22,16 @@ _SHARED = ("text.js", "host.js", "page.js", "errors.js")
 
 @cache
 def call_card(*, read_only: bool = False) -> str:
-    """The HTML document of the call card; with `read_only`, it has no buttons that place or cancel calls."""
-    scripts = ("call_view.js", "call_list.js", "call_watch.js", "call_consent.js", "conversation.js")
+    """The HTML document of the call card; with `read_only`, it has no buttons that place or cancel
+    calls.
+    """
+    scripts = (
+        "call_view.js",
+        "call_list.js",
+        "call_watch.js",
+        "call_consent.js",
+        "conversation.js",
+    )
     return _document("call", *scripts, READ_ONLY=read_only)
 
 
@@ -37,7 +46,9 @@ def _document(name: Literal["call", "quota"], *scripts: str, **constants: object
     values = {"VERSION": __version__, "TEXTS": _pairs(name), **constants}
     dump = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
     body = "".join(f"const {key} = {dump(value)};\n" for key, value in values.items())
-    body += "".join(_without_comments(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js"))
+    body += "".join(
+        _without_comments(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js")
+    )
     script = f'\n"use strict";\n(() => {{\n{body}}})();\n'
     policy = (
         f"default-src 'none'; script-src {csp_hash(script)}; style-src {csp_hash(style)}; "
@@ -67,7 +78,11 @@ def _pairs(name: Literal["call", "quota"]) -> dict[str, tuple[str, str]]:
 
 def _without_comments(source: str) -> str:
     """`source` without indentation and comments."""
-    for comment_or_indentation in (r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", r"(?<=[;{,]) //(?-s: .*)$", r"^\s+"):
+    for comment_or_indentation in (
+        r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n",
+        r"(?<=[;{,]) //(?-s: .*)$",
+        r"^\s+",
+    ):
         source = re.sub(comment_or_indentation, "", source, flags=re.MULTILINE | re.DOTALL)
     return source
 

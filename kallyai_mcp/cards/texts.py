@@ -1,4 +1,5 @@
-"""The texts of cards and forms, in English and Spanish, from `texts.json`; and which of the two a client prefers.
+"""The texts of cards and forms, in English and Spanish, from `texts.json`; and which of the two a
+client prefers.
 
 What a model or a terminal shows is in English; `texts.json` has what it says of each error code.
 """
@@ -16,7 +17,9 @@ Part = Literal["shared", "errors", "call", "quota", "forms"]
 
 @cache
 def _catalog() -> dict[str, dict[str, Any]]:
-    table: dict[str, dict[str, Any]] = json.loads((files("kallyai_mcp.cards") / "texts.json").read_text("utf-8"))
+    table: dict[str, dict[str, Any]] = json.loads(
+        (files("kallyai_mcp.cards") / "texts.json").read_text("utf-8")
+    )
     return table
 
 
@@ -29,7 +32,9 @@ def texts(language: Language, *parts: Part) -> dict[str, str]:
 
 
 def explained(code: str) -> tuple[str, str] | None:
-    """What an error with this code means, and what an agent should do, without periods; None if it is not explained."""
+    """What an error with this code means, and what an agent should do, without periods; None if it
+    is not explained.
+    """
     found = _catalog()["codes"].get(code, {})
     return (found["happened"], found["todo"]) if "happened" in found else None
 
@@ -45,7 +50,9 @@ def error_sentences() -> dict[str, tuple[str, str]]:
 
 
 def preferred_language(accepted: str) -> Language:
-    """The preferred one of the two languages in an Accept-Language header, or in one language tag; else English."""
+    """The preferred one of the two languages in an Accept-Language header, or in one language tag;
+    else English.
+    """
     tags = re.findall(r"([a-z]+)[^,;]*(?:;\s*q=(\d(?:\.\d+)?))?[^,]*", accepted.lower())
     tags.sort(key=lambda tag: -float(tag[1] or 1))
     for tag, _ in tags:

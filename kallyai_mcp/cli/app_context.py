@@ -35,8 +35,8 @@ async def open_app_context(
 ) -> AsyncIterator[AppContext]:
     """Open the app context for as long as a server runs; `connection` is closed at the end.
 
-    `timezone` is the user's (IANA), None for the machine's. With `links`, the user is at this machine, so tools give
-    out sign-in links for its browser.
+    `timezone` is the user's (IANA), None for the machine's. With `links`, the user is at this
+    machine, so tools give out sign-in links for its browser.
     """
     settings = connection.settings
     zone = timezone or _local_timezone()
@@ -45,10 +45,16 @@ async def open_app_context(
     # The embedded sandbox calls nobody, and a test number should do the same at every hour.
     usual_confirm: Confirm = "never" if settings.sandbox else "auto"
     context = CallContext(
-        connection.api, connection.account_key, connection.ledger, timing=connection.timing, clock=connection.clock
+        connection.api,
+        connection.account_key,
+        connection.ledger,
+        timing=connection.timing,
+        clock=connection.clock,
     )
     async with connection, anyio.create_task_group() as tasks:
-        async with Calls(context, works_alone=not connection.callers, is_read_only=settings.read_only) as calls:
+        async with Calls(
+            context, works_alone=not connection.callers, is_read_only=settings.read_only
+        ) as calls:
             yield AppContext(
                 api=connection.api,
                 calls=calls,
@@ -65,7 +71,10 @@ async def open_app_context(
 
 
 class BrowserSignIn:
-    """The tools' `SignInService`. In `tasks`, a listener waits for the user's browser, also after the tool's call."""
+    """The tools' `SignInService`.
+
+    In `tasks`, a listener waits for the user's browser, also after the tool's call.
+    """
 
     def __init__(self, connection: Connection, tasks: TaskGroup, *, links: bool) -> None:
         self._connection = connection
@@ -86,7 +95,8 @@ class BrowserSignIn:
     async def link(self) -> SignInLink | None:
         """The link of the sign-in that waits for its user, or else of a new one.
 
-        Raises `TokenStoreError` if a sign-in could not be stored, and `OSError` when there is no free port.
+        Raises `TokenStoreError` if a sign-in could not be stored, and `OSError` when there is no
+        free port.
         """
         session = self._connection.session
         if session is None or not self._links:
@@ -98,13 +108,16 @@ class BrowserSignIn:
         return SignInLink(flow.link, max(1, round(flow.seconds_left / 60)))
 
     async def wait_until_signed_in(self, seconds: float) -> bool:
-        """Wait for the end of the newest sign-in, at most `seconds`; returns whether the user has signed in."""
+        """Wait for the end of the newest sign-in, at most `seconds`; returns whether the user has
+        signed in.
+        """
         with anyio.move_on_after(seconds):
             await self._ended.wait()
         return self._is_signed_in
 
     async def _wait(self, session: "Session", *, task_status: "TaskStatus[LoopbackSignIn]") -> None:
-        from kallyai_mcp.auth.loopback import LoopbackSignIn  # late: a user who is signed in needs no listener
+        # Late: a user who is signed in needs no listener.
+        from kallyai_mcp.auth.loopback import LoopbackSignIn
 
         async with LoopbackSignIn(self._connection.api().cli_auth_url, SIGN_IN_SECONDS) as flow:
             self._flow = flow
@@ -132,7 +145,9 @@ def _local_timezone() -> str:
 
             name = tzlocal.get_localzone_name()
         else:
-            name = os.environ.get("TZ", "").removeprefix(":") or str(Path("/etc/localtime").resolve())
+            name = os.environ.get("TZ", "").removeprefix(":") or str(
+                Path("/etc/localtime").resolve()
+            )
         return ZoneInfo(name.rpartition("/zoneinfo/")[2]).key
     except (ValueError, OSError, LookupError):  # there is no such zone, or several
         return "UTC"

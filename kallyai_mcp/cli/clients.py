@@ -1,4 +1,6 @@
-"""The MCP clients that `install` knows: where each has its servers, and the entry that starts this one."""
+"""The MCP clients that `install` knows: where each has its servers, and the entry that starts this
+one.
+"""
 
 import json
 import os
@@ -18,9 +20,10 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class Client:
-    """One MCP client. `path` returns the file that has its servers, in the `table`; only plain JSON is edited.
+    """One MCP client.
 
-    `adds` and `removes` return the arguments with which its own `program` adds or removes an entry.
+    `path` returns the file that has its servers, in the `table`; only plain JSON is edited. `adds`
+    and `removes` return the arguments with which its own `program` adds or removes an entry.
     """
 
     title: str
@@ -43,13 +46,18 @@ class Client:
         return typed | {"command": command, "args": [*arguments]}
 
     def is_here(self) -> bool:
-        """Whether the client seems to be installed: its program, its file, or a folder that only it creates."""
+        """Whether the client seems to be installed: its program, its file, or a folder that only it
+        creates.
+        """
         path = self.path()
         has_folder = path.parent != Path.home() and path.parent.is_dir()
         return has_folder or path.is_file() or shutil.which(self.program) is not None
 
     def to_paste(self, name: str, entry: Entry) -> str:
-        """An entry as the file has it, for the user to paste. A value as JSON is TOML and YAML, too."""
+        """An entry as the file has it, for the user to paste.
+
+        A value as JSON is TOML and YAML, too.
+        """
         if self.format == "json":
             return json.dumps({self.table: {name: entry}}, indent=2, ensure_ascii=False)
         if self.format == "toml":
@@ -80,7 +88,9 @@ def _pairs(entry: Entry, form: str) -> list[str]:
 
 
 def command_of(entry: object) -> list[str] | None:
-    """The command and the arguments of an entry that starts this program; None if it starts another one."""
+    """The command and the arguments of an entry that starts this program; None if it starts another
+    one.
+    """
     if not isinstance(entry, dict):
         return None
     words = [*_words(entry.get("command", entry.get("cmd"))), *_words(entry.get("args"))]
@@ -107,7 +117,9 @@ def server_command(*, sandbox: bool) -> tuple[str, list[str]]:
 
 
 def _folder(variable: str, *default: str) -> Path:
-    """The folder in an environment variable if it is an absolute path, else `default` in the user's home folder."""
+    """The folder in an environment variable if it is an absolute path, else `default` in the user's
+    home folder.
+    """
     named = Path(os.environ.get(variable, ""))
     return named if named.is_absolute() else Path.home().joinpath(*default)
 
@@ -127,7 +139,8 @@ def _settings() -> Path:
 
 def _claude_desktop() -> Path:
     name = Path("Claude") / "claude_desktop_config.json"
-    # Since 2026, Claude Desktop is an MSIX package on Windows, which sees this folder in place of %APPDATA%\Claude.
+    # Since 2026, Claude Desktop is an MSIX package on Windows, which sees this folder in place of
+    # %APPDATA%\Claude.
     if platform.system() == "Windows":
         packages = _folder("LOCALAPPDATA", "AppData", "Local") / "Packages"
         folders = sorted(packages.glob("Claude_*/LocalCache/Roaming"))
@@ -146,7 +159,9 @@ def _goose() -> Path:
 
 
 def _cline() -> Path:
-    """The file of the extension for VS Code, if it is installed; else the file of Cline's command line."""
+    """The file of the extension for VS Code, if it is installed; else the file of Cline's command
+    line.
+    """
     extension = _settings() / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev"
     folder = extension if extension.is_dir() else Path.home() / ".cline" / "data"
     return folder / "settings" / "cline_mcp_settings.json"
@@ -191,16 +206,30 @@ CLIENTS: dict[str, Client] = {
         adds=_codex_adds,
         removes=lambda name: ["mcp", "remove", name],
     ),
-    "windsurf": Client("Windsurf", lambda: Path.home() / ".codeium" / "windsurf" / "mcp_config.json"),
+    "windsurf": Client(
+        "Windsurf", lambda: Path.home() / ".codeium" / "windsurf" / "mcp_config.json"
+    ),
     "gemini": Client(
         "Gemini CLI",
         lambda: _folder("GEMINI_CLI_HOME") / ".gemini" / "settings.json",
         program="gemini",
-        adds=lambda name, entry: ["mcp", "add", "--scope", "user", name, entry["command"], *entry["args"]],
+        adds=lambda name, entry: [
+            "mcp",
+            "add",
+            "--scope",
+            "user",
+            name,
+            entry["command"],
+            *entry["args"],
+        ],
         removes=lambda name: ["mcp", "remove", "--scope", "user", name],
     ),
-    "opencode": Client("OpenCode", lambda: _config() / "opencode" / "opencode.json", table="mcp", shape="opencode"),
-    "zed": Client("Zed", lambda: _own_folder("Zed", "zed") / "settings.json", table="context_servers"),
+    "opencode": Client(
+        "OpenCode", lambda: _config() / "opencode" / "opencode.json", table="mcp", shape="opencode"
+    ),
+    "zed": Client(
+        "Zed", lambda: _own_folder("Zed", "zed") / "settings.json", table="context_servers"
+    ),
     "goose": Client("Goose", _goose, format="yaml", table="extensions", shape="goose"),
     "cline": Client("Cline", _cline),
 }

@@ -31,7 +31,10 @@ SIGN_IN_SECONDS = 300.0
 """How long a link to the sign-in page works."""
 
 EMBEDDED_URL = "http://embedded-sandbox.invalid"
-"""The base URL of the embedded sandbox's links. Nothing serves them, so their host is a reserved name (RFC 6761)."""
+"""The base URL of the embedded sandbox's links.
+
+Nothing serves them, so their host is a reserved name (RFC 6761).
+"""
 
 
 class _SandboxTokens:
@@ -58,11 +61,12 @@ class _SandboxTokens:
 
 
 class Connection:
-    """The parts that a command works with. Each is opened at its first use, once, and closed at the end.
+    """The parts that a command works with.
 
-    With the setting `sandbox`, KallyAI is a sandbox in this process; `speed` is that of its calls, and 1 that of real
-    ones. With `callers`, the access token is that of the client of each HTTP request. Raises `CommandError` if the
-    sandbox is not installed, and `SetupError` as `_open_database`.
+    Each is opened at its first use, once, and closed at the end. With the setting `sandbox`,
+    KallyAI is a sandbox in this process; `speed` is that of its calls, and 1 that of real ones.
+    With `callers`, the access token is that of the client of each HTTP request. Raises
+    `CommandError` if the sandbox is not installed, and `SetupError` as `_open_database`.
     """
 
     def __init__(self, settings: Settings, *, speed: float = 10, callers: bool = False) -> None:
@@ -87,7 +91,9 @@ class Connection:
 
     @cached_property
     def tokens(self) -> "Session | StaticTokens | CallerTokens | _SandboxTokens":
-        """The source of the access tokens; raises `TokenStoreError` if the setting's token store can't be used."""
+        """The source of the access tokens; raises `TokenStoreError` if the setting's token store
+        can't be used.
+        """
         settings = self.settings
         if settings.sandbox:
             return _SandboxTokens(self.sandbox)
@@ -102,7 +108,11 @@ class Connection:
         from kallyai_mcp.auth.token_store import TokenStore
 
         store = TokenStore(settings.token_store, settings.home, settings.api_url)
-        return Session(store, lambda token: self.api().refresh(token), settings.home / "sign-in" / "renewal.lock")
+        return Session(
+            store,
+            lambda token: self.api().refresh(token),
+            settings.home / "sign-in" / "renewal.lock",
+        )
 
     @property
     def session(self) -> "Session | None":
@@ -154,7 +164,9 @@ class Connection:
         """The account that is signed in; raises `NotSignedInError` if nobody is."""
         tokens = await self.tokens.current()
         if tokens is None:
-            raise NotSignedInError("Not signed in to KallyAI. `kallyai-mcp login` signs in through the browser.")
+            raise NotSignedInError(
+                "Not signed in to KallyAI. `kallyai-mcp login` signs in through the browser."
+            )
         return AccountKey(self.settings.api_url, tokens.account)
 
     async def __aenter__(self) -> Self:
@@ -180,8 +192,8 @@ def open_api(
 ) -> "KallyAI":
     """Create an API client. The HTTP library is imported only here.
 
-    The waits between two tries are multiples of `retry_backoff`, in seconds. Raises `KallyAIError` (`bad_environment`)
-    if a variable of the environment can't be used, such as a malformed proxy.
+    The waits between two tries are multiples of `retry_backoff`, in seconds. Raises `KallyAIError`
+    (`bad_environment`) if a variable of the environment can't be used, such as a malformed proxy.
     """
     from kallyai_mcp.api.client import KallyAI
 
@@ -197,7 +209,9 @@ def open_api(
         raise KallyAIError(str(error), code="bad_environment") from None
 
 
-def _open_ledger(settings: Settings, now: Callable[[], datetime], policy: CallPolicy, timing: Timing) -> storage.Ledger:
+def _open_ledger(
+    settings: Settings, now: Callable[[], datetime], policy: CallPolicy, timing: Timing
+) -> storage.Ledger:
     """The ledger in the shared database (`KALLYAI_DATABASE_URL`), or in this user's file.
 
     Nothing is read yet. Raises `SetupError` if the URL is not valid, or its driver is missing.

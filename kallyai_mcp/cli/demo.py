@@ -1,4 +1,6 @@
-"""`kallyai-mcp demo`: three calls on a sandbox in this process, with the texts that an agent reads."""
+"""`kallyai-mcp demo`: three calls on a sandbox in this process, with the texts that an agent
+reads.
+"""
 
 import os
 import shlex
@@ -35,21 +37,27 @@ _DO_NOT_CALL = "+12025550121"
 @click.command()
 @speed_option(60)
 def demo(*, speed: float) -> None:
-    """Show three calls on the sandbox: what an agent is told, what was said, and the appointment. Nobody is called."""
+    """Show three calls on the sandbox: what an agent is told, what was said, and the appointment.
+
+    Nobody is called.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         connection = Connection(Settings(home=Path(home), sandbox=True), speed=speed)
         say("Phone calls by an agent. It all happens here; nobody is called.\n")
         run(partial(_run, connection))
     say("\nNext, with a sandbox or with your KallyAI account:", bold=True)
     command = "kallyai-mcp" if shutil.which("kallyai-mcp") else shlex.quote(sys.argv[0])
-    if "UV_RUN_RECURSION_DEPTH" in os.environ:  # `uv run` has started this; the program may not be on the user's PATH
+    # `uv run` has started this; the program may not be on the user's PATH.
+    if "UV_RUN_RECURSION_DEPTH" in os.environ:
         command = "uv run kallyai-mcp"
     say(f"  {command} install CLIENT --sandbox\n  {command} install CLIENT")
 
 
 async def _run(connection: Connection) -> None:
     async with open_app_context(connection) as app_context:
-        friday = app_context.now().date() + timedelta(days=(4 - app_context.now().weekday()) % 7 or 7)
+        friday = app_context.now().date() + timedelta(
+            days=(4 - app_context.now().weekday()) % 7 or 7
+        )
         table = Submission(
             task_category="restaurant",
             task_description="Book a table by the window",
@@ -60,22 +68,32 @@ async def _run(connection: Connection) -> None:
             appointment_time="19:00",
             party_size=4,
         )
-        call_id = await _place(app_context, "1. You ask for a table for four on Friday at seven.", table)
+        call_id = await _place(
+            app_context, "1. You ask for a table for four on Friday at seven.", table
+        )
         assert call_id is not None  # noqa: S101 - a booked call has one
         say("\nWhat was said:", bold=True)
         say((await transcript(app_context, call_id)).text)
         event = (await find_booking(app_context, call_id)).booking.appointment
         say("\nThe appointment:", bold=True)
         assert event is not None  # noqa: S101 - or `find_booking` has raised an error
-        say(f"{event.summary}, {day_and_hour(event.start, app_context.now())}" if event.start else str(event.summary))
+        say(
+            f"{event.summary}, {day_and_hour(event.start, app_context.now())}"
+            if event.start
+            else str(event.summary)
+        )
         busy = table.model_copy(update={"respondent_phone": _BUSY, "business_name": "Busy Bistro"})
-        await _place(app_context, "2. You ask for the same at a restaurant whose line is busy.", busy)
+        await _place(
+            app_context, "2. You ask for the same at a restaurant whose line is busy.", busy
+        )
         ask = Submission(
             task_category="general",
             task_description="Ask when they open",
             respondent_phone=_DO_NOT_CALL,
         )
-        await _place(app_context, "3. You ask for a call to a number that is on the do-not-call list.", ask)
+        await _place(
+            app_context, "3. You ask for a call to a number that is on the do-not-call list.", ask
+        )
         say("\nWhat it cost:", bold=True)
         say(quota(await app_context.api().get_statistics(), None, now=app_context.now()))
 
@@ -85,7 +103,9 @@ async def _place(app_context: AppContext, title: str, submission: Submission) ->
     say(f"\n{title}", bold=True)
     try:
         zone = callee_zone(None, submission.respondent_phone, app_context)
-        placed = await app_context.calls.place(CallRequest(submission, zone, Stopwatch(app_context.calls.clock)))
+        placed = await app_context.calls.place(
+            CallRequest(submission, zone, Stopwatch(app_context.calls.clock))
+        )
         ended = await app_context.calls.wait(placed, 60)
         result = await call_result(app_context, ended, placed_now=True)
     except KallyAIError as error:

@@ -23,11 +23,17 @@ _SECONDS = 8.0
 """The most seconds for one check."""
 
 _CLOCK_SECONDS = 60.0
-"""How many seconds this machine's clock may differ from KallyAI's. A token is renewed that long before it expires."""
+"""How many seconds this machine's clock may differ from KallyAI's.
+
+A token is renewed that long before it expires.
+"""
 
 _SIGNS = {"ok": "✓", "bad": "✗", "skipped": "-"}
 _FIXES = {
-    "api": "look at the network, the proxy, and KALLYAI_API_URL; a service that sleeps needs half a minute",
+    "api": (
+        "look at the network, the proxy, and KALLYAI_API_URL; a service that sleeps needs half "
+        "a minute"
+    ),
     "ledger": "make the folder writable, or set KALLYAI_HOME to another one",
     "serve": "set it where the server runs",
     "database": "see that PostgreSQL runs, and is set up as docs/hosting.md says",
@@ -47,7 +53,9 @@ class Finding(NamedTuple):
 @json_option
 @click.pass_obj
 def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
-    """Check this installation, and say how to fix what is wrong; the exit code is 0 if all is well."""
+    """Check this installation, and say how to fix what is wrong; the exit code is 0 if all is
+    well.
+    """
     found = run(partial(_findings, settings))
     bad = [finding for finding in found if finding.status == "bad"]
     if as_json:
@@ -65,15 +73,25 @@ def _line_of(finding: Finding) -> str:
 
 
 async def _findings(settings: Settings | SettingsError) -> list[Finding]:
-    program = shutil.which("kallyai-mcp") or "`kallyai-mcp` is not on the PATH, so clients get its whole path"
-    versions = f"kallyai-mcp {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
+    program = (
+        shutil.which("kallyai-mcp")
+        or "`kallyai-mcp` is not on the PATH, so clients get its whole path"
+    )
+    versions = (
+        f"kallyai-mcp {__version__}, Python {platform.python_version()}, "
+        f"{platform.platform(terse=True)}"
+    )
     found = [Finding("program", "ok", f"{versions}; {program}")]
     try:
         if isinstance(settings, SettingsError):
             raise settings
         opened = Connection(settings)
     except (SettingsError, CommandError) as error:
-        return [*found, Finding("settings", "bad", str(error), "set it as it says, or remove it"), *_clients()]
+        return [
+            *found,
+            Finding("settings", "bad", str(error), "set it as it says, or remove it"),
+            *_clients(),
+        ]
     async with opened as connection:
         checks = [_sign_in, _api, _ledger]
         if settings.auth != "none":
@@ -82,7 +100,9 @@ async def _findings(settings: Settings | SettingsError) -> list[Finding]:
     return [*found, *_clients()]
 
 
-async def _found_by(check: Callable[[Connection], Awaitable[Finding]], connection: Connection) -> Finding:
+async def _found_by(
+    check: Callable[[Connection], Awaitable[Finding]], connection: Connection
+) -> Finding:
     """What a check finds; a bad finding if it fails, or takes too long."""
     name = check.__name__.strip("_")
     try:
@@ -105,11 +125,19 @@ async def _sign_in(connection: Connection) -> Finding:
         await connection.session.check()
     tokens = await connection.tokens.current()
     if tokens is None:
-        return Finding("sign_in", "skipped", "nobody is signed in; the first call asks, or `kallyai-mcp login` does it")
+        return Finding(
+            "sign_in",
+            "skipped",
+            "nobody is signed in; the first call asks, or `kallyai-mcp login` does it",
+        )
     has_expired = tokens.expires_at <= time.time()
     if has_expired and tokens.refresh_token is None:
-        return Finding("sign_in", "bad", "the sign-in has ended and can't be renewed", "`kallyai-mcp login`")
-    return Finding("sign_in", "ok", f"signed in as {one_line(tokens.who)}" if tokens.who else "signed in")
+        return Finding(
+            "sign_in", "bad", "the sign-in has ended and can't be renewed", "`kallyai-mcp login`"
+        )
+    return Finding(
+        "sign_in", "ok", f"signed in as {one_line(tokens.who)}" if tokens.who else "signed in"
+    )
 
 
 async def _api(connection: Connection) -> Finding:
@@ -126,7 +154,12 @@ async def _api(connection: Connection) -> Finding:
     ahead = (before + time.time()) / 2 - api.server_time.timestamp()
     if abs(ahead) > _CLOCK_SECONDS:
         apart = f"{duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} KallyAI's"
-        return Finding("api", "bad", f"this machine's clock is {apart}", "set the clock, or let the network set it")
+        return Finding(
+            "api",
+            "bad",
+            f"this machine's clock is {apart}",
+            "set the clock, or let the network set it",
+        )
     return Finding("api", "ok", f"{url} answers; the clocks agree")
 
 
@@ -141,7 +174,9 @@ async def _serve(connection: Connection) -> Finding:
     from kallyai_mcp.cli.serve_http import check_access  # late: it imports the MCP SDK
 
     check_access(connection.settings, None)
-    return Finding("serve", "ok", f"KALLYAI_AUTH={connection.settings.auth} has what a server over HTTP needs")
+    return Finding(
+        "serve", "ok", f"KALLYAI_AUTH={connection.settings.auth} has what a server over HTTP needs"
+    )
 
 
 def _clients() -> list[Finding]:
@@ -152,7 +187,9 @@ def _clients() -> list[Finding]:
             words = command_of(entry)
             if words is not None:
                 found.append(_of_entry(client.title, name, words[0]))
-    return found or [Finding("client", "skipped", "no client has an entry; `kallyai-mcp install` adds one")]
+    return found or [
+        Finding("client", "skipped", "no client has an entry; `kallyai-mcp install` adds one")
+    ]
 
 
 def _of_entry(title: str, name: str, program: str) -> Finding:

@@ -23,25 +23,32 @@ _WHY_NOT = "this program does not change files with comments, TOML, or YAML."
 def _check_name(ctx: click.Context, param: click.Parameter, name: str) -> str:
     # Every client accepts such names; Claude Code accepts no others.
     if not re.fullmatch("[A-Za-z0-9_-]{1,64}", name):
-        raise click.BadParameter("use only letters, digits, - and _, which every client takes", ctx, param)
+        raise click.BadParameter(
+            "use only letters, digits, - and _, which every client takes", ctx, param
+        )
     return name
 
 
 _client_name = click.Choice(list(CLIENTS), case_sensitive=False)
-_name = click.option("--name", default="kallyai", show_default=True, callback=_check_name, help="Name of the entry.")
+_name = click.option(
+    "--name", default="kallyai", show_default=True, callback=_check_name, help="Name of the entry."
+)
 _EPILOG = f"Clients: {', '.join(CLIENTS)}"
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("client", metavar="[CLIENT]", type=_client_name, required=False)
 @_name
-@click.option("--sandbox", is_flag=True, help="Serve on an embedded sandbox: no account, nobody is called.")
+@click.option(
+    "--sandbox", is_flag=True, help="Serve on an embedded sandbox: no account, nobody is called."
+)
 @click.option("--print", "only_print", is_flag=True, help="Show the entry and change nothing.")
 def install(*, client: str | None, name: str, sandbox: bool, only_print: bool) -> None:
     """Add this server to CLIENT; without CLIENT, list the clients that are found here.
 
-    A client's own command adds it, if it has one. Else its file is edited: the rest stays as it is, and a backup is
-    kept next to it. If neither can be done, the entry is printed to be pasted, and the exit code is 1.
+    A client's own command adds it, if it has one. Else its file is edited: the rest stays as it is,
+    and a backup is kept next to it. If neither can be done, the entry is printed to be pasted, and
+    the exit code is 1.
     """
     if sandbox:
         need_sandbox()
@@ -49,7 +56,8 @@ def install(*, client: str | None, name: str, sandbox: bool, only_print: bool) -
         _list_clients(name)
         return
     _install(CLIENTS[client], name, sandbox=sandbox, only_print=only_print)
-    compileall.compile_dir(Path(__file__).parents[1], quiet=2)  # so that the first start is as fast as the others
+    # So that the first start is as fast as the others.
+    compileall.compile_dir(Path(__file__).parents[1], quiet=2)
 
 
 def _list_clients(name: str) -> None:
@@ -73,13 +81,17 @@ def uninstall(*, client: str, name: str) -> None:
     if known.removes is None or not _ran(known, known.removes(name)):
         new = _edited(known, text, name, None)
         if new is None:
-            raise CommandError(f'Remove the entry "{name}" under "{known.table}" in {path} yourself: {_WHY_NOT}')
+            raise CommandError(
+                f'Remove the entry "{name}" under "{known.table}" in {path} yourself: {_WHY_NOT}'
+            )
         _replace(path, new, known)
     say(f'{known.title} no longer has the entry "{name}". Next: restart {known.title}.')
 
 
 def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> None:
-    """Add the entry by the client's own program, else in its file; else print it, and raise `CommandError`."""
+    """Add the entry by the client's own program, else in its file; else print it, and raise
+    `CommandError`.
+    """
     path, before = _read(client)
     old = client.entries().get(name)
     entry = _entry_to_add(client, name, old, sandbox=sandbox)
@@ -136,23 +148,36 @@ def _add_to_file(client: Client, name: str, entry: Entry, path: Path, before: st
 
 def _say_next(client: Client, name: str, *, replaces_real: bool, sandbox: bool) -> None:
     """Say what the user does next, and which settings of this shell the client may not have."""
-    say(f'Next: quit {client.title}, start it again, and see in its list of MCP servers that "{name}" is on.')
+    say(
+        f"Next: quit {client.title}, start it again, and see in its list of MCP servers that "
+        f'"{name}" is on.'
+    )
     if sandbox:
         replaced = "It replaced the entry that makes real calls. " if replaces_real else ""
-        say(f'{replaced}The sandbox calls nobody. Ask, for example: "Call +12025550100 and ask when they close."')
+        say(
+            f'{replaced}The sandbox calls nobody. Ask, for example: "Call +12025550100 and ask '
+            'when they close."'
+        )
     else:
         say('Then ask it, for example: "Call +1… and ask when they close today."')
         say("Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.")
-    settings = sorted(name for name, value in os.environ.items() if name.startswith("KALLYAI_") and value.strip())
+    settings = sorted(
+        name for name, value in os.environ.items() if name.startswith("KALLYAI_") and value.strip()
+    )
     if settings:
-        say(f"Note: {client.title} may start the server without {', '.join(settings)}. Put those into the entry's env.")
+        say(
+            f"Note: {client.title} may start the server without {', '.join(settings)}. Put those "
+            "into the entry's env."
+        )
 
 
 def _ran(client: Client, arguments: list[str]) -> bool:
     """Whether the client's own program is here and did what it was told."""
     command = [shutil.which(client.program) or "", *arguments]
     try:
-        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)  # noqa: S603
+        subprocess.run(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return False
     return True
@@ -163,10 +188,15 @@ def _read(client: Client) -> tuple[Path, str]:
     path = client.path()
     try:
         path = path.resolve() if path.is_symlink() else path
-        return path, path.read_bytes().decode("utf-8-sig")  # not `read_text`, which changes the ends of the lines
+        # Not `read_text`, which changes the ends of the lines.
+        return path, path.read_bytes().decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return path, ""
-    except (OSError, RuntimeError, UnicodeDecodeError) as error:  # a link that leads to itself is a RuntimeError
+    except (
+        OSError,
+        RuntimeError,
+        UnicodeDecodeError,
+    ) as error:  # a link that leads to itself is a RuntimeError
         raise CommandError(f"{path} can't be read: {error}.") from None
 
 
@@ -175,7 +205,8 @@ def _replace(path: Path, text: str, client: Client) -> None:
     backup = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.bak")
     try:
         for folder in [path.parent, *path.parent.parents][::-1]:
-            folder.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would leave the modes to the umask
+            # `parents=True` would leave the modes to the umask.
+            folder.mkdir(mode=0o700, exist_ok=True)
         if path.exists():
             backup.touch(0o600)
             shutil.copy2(path, backup)
@@ -184,11 +215,15 @@ def _replace(path: Path, text: str, client: Client) -> None:
         if backup.exists():
             shutil.copymode(backup, path)
     except OSError as error:
-        raise CommandError(f"{path} can't be written: {error.strerror}. It was left as it is.") from None
+        raise CommandError(
+            f"{path} can't be written: {error.strerror}. It was left as it is."
+        ) from None
     if sys.platform == "win32" and _is_private_copy(path):
         raise CommandError(
-            f"This program sees a private copy of {path}, which {client.title} does not read: Python or the shell came "
-            "from the Microsoft Store. Run this from another terminal, with Python from python.org or uv."
+            f"This program sees a private copy of {path}, which {client.title} does not read: "
+            "Python or the shell came "
+            "from the Microsoft Store. Run this from another terminal, with Python from python.org "
+            "or uv."
         )
 
 
@@ -199,10 +234,10 @@ def _is_private_copy(path: Path) -> bool:
 
 
 def _edited(client: Client, text: str, name: str, entry: Entry | None) -> str | None:
-    """A JSON text with this entry first in the table, or without it for None. All other characters stay as they are.
+    """A JSON text with this entry first in the table, or without it for None.
 
-    None if that is not simple: the file is no JSON, it has comments or a name twice, or the table
-    is something else.
+    All other characters stay as they are. None if that is not simple: the file is no JSON, it has
+    comments or a name twice, or the table is something else.
     """
     if client.format != "json":
         return None
@@ -235,7 +270,9 @@ def _without(text: str, at: int, name: str) -> str:
 
 
 def _with(text: str, at: int, depth: int, name: str, value: object) -> str:
-    """The text with a new member at `at`, where an object begins that is `depth` deep, indented like the others."""
+    """The text with a new member at `at`, where an object begins that is `depth` deep, indented
+    like the others.
+    """
     has_lines = "\n" in text.strip()
     newline = "\r\n" if "\r\n" in text else "\n"
     found = re.search(r'\n([ \t]+)"', text)

@@ -22,7 +22,9 @@ from kallyai_mcp.cli.output import CommandError, run, say
 from kallyai_mcp.settings import Settings
 
 _OWN_SETTINGS = ("KALLYAI_", "OTEL_", "PG")
-"""The prefixes of the environment variables that this program, its database library, and OpenTelemetry read."""
+"""The prefixes of the environment variables that this program, its database library, and
+OpenTelemetry read.
+"""
 
 
 @click.command()
@@ -51,13 +53,21 @@ async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
     """Run the reference's "CLI Authentication", from the link to the stored tokens."""
     session = _session(connection)
     await session.check()
-    async with LoopbackSignIn(connection.api().cli_auth_url, SIGN_IN_SECONDS, place="terminal") as flow:
+    async with LoopbackSignIn(
+        connection.api().cli_auth_url, SIGN_IN_SECONDS, place="terminal"
+    ) as flow:
         if browser and await _open_browser(flow.link):
-            say(f"Your browser opens KallyAI's sign-in page. If it does not, open this link:\n{flow.link}")
-        else:
-            say(f"Open this link in any browser and sign in; it works for 5 minutes:\n{flow.link}\n")
             say(
-                "If that browser runs on another machine, it ends on an address that it can't open.\n"
+                "Your browser opens KallyAI's sign-in page. If it does not, open this "
+                f"link:\n{flow.link}"
+            )
+        else:
+            say(
+                f"Open this link in any browser and sign in; it works for 5 minutes:\n{flow.link}\n"
+            )
+            say(
+                "If that browser runs on another machine, it ends on an address that it can't "
+                "open.\n"
                 f"Copy that whole address (it begins with {flow.redirect_uri}) and paste it here:"
             )
             loop = anyio.lowlevel.current_token()
@@ -70,13 +80,17 @@ async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
 
 
 def _accept_pasted_address(flow: LoopbackSignIn, token: anyio.lowlevel.EventLoopToken) -> None:
-    """Read addresses until one is right; in a daemon thread, which doesn't keep the process alive."""
+    """Read addresses until one is right; in a daemon thread, which doesn't keep the process
+    alive.
+    """
     read = _line_of_terminal if sys.stdin.isatty() else _line_of_pipe
     wrong = (
-        f"That is not the right address: it has to start with {flow.redirect_uri}/? and be of this sign-in. "
+        f"That is not the right address: it has to start with {flow.redirect_uri}/? and be of this "
+        "sign-in. "
         "Copy the whole address bar."
     )
-    with suppress(EOFError, KeyboardInterrupt, RuntimeError):  # the input or the event loop has ended
+    # The input or the event loop has ended.
+    with suppress(EOFError, KeyboardInterrupt, RuntimeError):
         while line := read():
             if not line.strip():
                 continue
@@ -99,7 +113,9 @@ def _line_of_terminal() -> str:
 
 @contextmanager
 def _terminal_as_it_was() -> Iterator[None]:
-    """At the end of this context, the terminal's settings are what they were; a thread may still wait for a line."""
+    """At the end of this context, the terminal's settings are what they were; a thread may still
+    wait for a line.
+    """
     if not sys.stdin.isatty() or sys.platform == "win32":
         yield
         return
@@ -128,7 +144,10 @@ def logout(settings: Settings) -> None:
 
 
 async def _open_browser(link: str) -> bool:
-    """Open the default browser. It does not inherit the settings of this program, because some are secrets."""
+    """Open the default browser.
+
+    It does not inherit the settings of this program, because some are secrets.
+    """
     for name in [name for name in os.environ if name.startswith(_OWN_SETTINGS)]:
         del os.environ[name]  # this program has read them already
     return await anyio.to_thread.run_sync(webbrowser.open, link, abandon_on_cancel=True)

@@ -30,7 +30,7 @@ _COMMANDS = {
     "demo": ("demo", "Show a call, from sign-in to transcript."),
     "install": ("install", "Add this server to a client."),
     "login": ("login", "Sign in through the browser."),
-    "call": ("calls", "Place a call, and see what was agreed."),
+    "call": ("call", "Place a call, and see what was agreed."),
     "calls": ("calls", "List your calls, newest first."),
     "show": ("calls", "Show how a call or a list ended."),
     "cancel": ("calls", "Cancel a scheduled call or a list."),
@@ -49,7 +49,9 @@ _COMMANDS = {
 class _Formatter(click.HelpFormatter):
     """Help whose right column is wide enough for words on a narrow terminal, too."""
 
-    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
         super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
 
 
@@ -72,7 +74,9 @@ class _Group(click.Group):
         """The command itself, in place of that which has only its name and its line in the help."""
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None:
-            command = getattr(importlib.import_module(f"kallyai_mcp.cli.{_COMMANDS[name][0]}"), name)
+            command = getattr(
+                importlib.import_module(f"kallyai_mcp.cli.{_COMMANDS[name][0]}"), name
+            )
             command.context_class = _Context
         return name, command, rest
 
@@ -86,7 +90,8 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="kallyai-mcp")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Phone calls for AI agents: an MCP server that has KallyAI call people and brings back what was agreed.
+    """Phone calls for AI agents: an MCP server that has KallyAI call people and brings back what
+    was agreed.
 
     Without a command it serves MCP on standard input and output, for a client that starts it.
     """
@@ -101,20 +106,26 @@ def cli(context: click.Context) -> None:
 
 
 @click.command()
-@click.option("--transport", type=click.Choice(["stdio", "http", "sse"]), default="stdio", show_default=True)
+@click.option(
+    "--transport", type=click.Choice(["stdio", "http", "sse"]), default="stdio", show_default=True
+)
 @address_options(default_port=8000)
 @click.option(
     "--auth",
     type=click.Choice(get_args(Auth)),
     show_default="KALLYAI_AUTH, or none",
-    help="Who may use the server over HTTP. none: anyone on this machine. secret: clients with KALLYAI_MCP_TOKEN. "
-    "caller: clients with a KallyAI access token, for its account. oauth: users who sign in here, each with their own "
+    help="Who may use the server over HTTP. none: anyone on this machine. secret: clients with "
+    "KALLYAI_MCP_TOKEN. "
+    "caller: clients with a KallyAI access token, for its account. oauth: users who sign in here, "
+    "each with their own "
     "account.",
 )
 @sandbox_option
 @speed_option(10)
 @click.pass_obj
-def serve(settings: Settings, *, transport: str, host: str, port: int, auth: Auth | None, speed: float) -> None:
+def serve(
+    settings: Settings, *, transport: str, host: str, port: int, auth: Auth | None, speed: float
+) -> None:
     """Serve MCP to clients: to one on stdin and stdout, or to many over HTTP.
 
     http and sse are the same server: /mcp, /sse, /health and /ready.
@@ -133,7 +144,8 @@ def main(*arguments: Any) -> None:
     """Run the command line: the entry point of `kallyai-mcp` and `python -m kallyai_mcp`."""
     prepare_streams()
     columns = shutil.get_terminal_size().columns
-    narrow = {"terminal_width": columns} if columns < 50 else {}  # click takes no width below 50 by itself
+    # Click takes no width below 50 by itself.
+    narrow = {"terminal_width": columns} if columns < 50 else {}
     try:
         # not `standalone_mode`, in which click says "Aborted!" after Ctrl-C
         code = cli(*arguments, prog_name="kallyai-mcp", standalone_mode=False, **narrow)

@@ -1,4 +1,6 @@
-"""What commands have in common: their options, and what they print: lines, JSON, and errors of one line."""
+"""What commands have in common: their options, and what they print: lines, JSON, and errors of one
+line.
+"""
 
 import errno
 import importlib.util
@@ -25,7 +27,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _NO_LOG = logging.NullHandler()
 """A command says in one line what fails; a log of it would be a second one."""
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON: the structure of the tool's result.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON: the structure of the tool's result."
+)
 
 
 def _use_sandbox(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -34,15 +38,26 @@ def _use_sandbox(context: click.Context, _: click.Parameter, wanted: bool) -> No
 
 
 _words = "Use the embedded sandbox: nobody is called."
-sandbox_option = click.option("--sandbox", is_flag=True, expose_value=False, callback=_use_sandbox, help=_words)
+sandbox_option = click.option(
+    "--sandbox", is_flag=True, expose_value=False, callback=_use_sandbox, help=_words
+)
 """The same as the setting `KALLYAI_SANDBOX`."""
 
 
 def address_options(*, default_port: int) -> Callable[[_Command], _Command]:
     """Give a command the options --host and --port."""
     ports = click.IntRange(0, 65535)
-    host = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-    port = click.option("--port", metavar="N", type=ports, default=default_port, show_default=True, help="0: any free.")
+    host = click.option(
+        "--host", default="127.0.0.1", show_default=True, help="The address to listen on."
+    )
+    port = click.option(
+        "--port",
+        metavar="N",
+        type=ports,
+        default=default_port,
+        show_default=True,
+        help="0: any free.",
+    )
     return lambda command: host(port(command))
 
 
@@ -50,11 +65,16 @@ def speed_option(default: float) -> Callable[[_Command], _Command]:
     """Give a command the option --speed, with this default."""
     times = click.FloatRange(min=0, min_open=True)
     words = "Speed of the sandbox's calls; 1 is real."
-    return click.option("--speed", metavar="TIMES", type=times, default=default, show_default=True, help=words)
+    return click.option(
+        "--speed", metavar="TIMES", type=times, default=default, show_default=True, help=words
+    )
 
 
 class CommandError(click.ClickException):
-    """A command failed; the message is one line that says what to do. `facts` are those of an error for --json."""
+    """A command failed; the message is one line that says what to do.
+
+    `facts` are those of an error for --json.
+    """
 
     def __init__(self, message: str, facts: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -113,9 +133,10 @@ def say_json(document: Mapping[str, Any]) -> None:
 
 
 def run(work: Callable[[], Awaitable[_Result]]) -> _Result:
-    """Run the asynchronous part of a command. It prints nothing that a program reads: a pipe may be closed.
+    """Run the asynchronous part of a command.
 
-    An error of KallyAI's, or of the operating system, is raised as a `CommandError`.
+    It prints nothing that a program reads: a pipe may be closed. An error of KallyAI's, or of the
+    operating system, is raised as a `CommandError`.
     """
     logging.getLogger().addHandler(_NO_LOG)
 
@@ -160,7 +181,9 @@ _WRITABLE = "KALLYAI_HOME names a folder for this program's files; it must be wr
 
 
 def follow_locale() -> None:
-    """Write the times of this context as the user's locale does: with 24 hours, and with the day before the month."""
+    """Write the times of this context as the user's locale does: with 24 hours, and with the day
+    before the month.
+    """
     from kallyai_mcp.tools.text.plain import DAY_FIRST, HAS_24_HOURS
 
     before = locale.setlocale(locale.LC_TIME)

@@ -27,16 +27,24 @@ if TYPE_CHECKING:
     from kallyai_mcp.sandbox.simulator.scenario import Line
 
 _USEFUL = ("+12025550100", "+12025550101", "+12025550103")
-"""The test numbers that the command prints: one agrees, one offers another time, and one is busy."""
+"""The test numbers that the command prints: one agrees, one offers another time, and one is
+busy.
+"""
 
 
 @click.command()
 @address_options(default_port=8787)
-@click.option("--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this file.")
+@click.option(
+    "--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this file."
+)
 @speed_option(1)
-@click.option("--scenarios", type=click.File(encoding="utf-8"), help="A TOML file: what happens on its lines.")
+@click.option(
+    "--scenarios", type=click.File(encoding="utf-8"), help="A TOML file: what happens on its lines."
+)
 @click.option("--play", is_flag=True, help="You play the callee on all other lines, on a page.")
-def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios: TextIO | None, play: bool) -> None:
+def sandbox(
+    *, host: str, port: int, data: Path | None, speed: float, scenarios: TextIO | None, play: bool
+) -> None:
     """Run a complete KallyAI on this machine, over HTTP, until Ctrl-C."""
     need_sandbox()
     from kallyai_mcp.sandbox.serve import serve
@@ -49,12 +57,17 @@ def sandbox(*, host: str, port: int, data: Path | None, speed: float, scenarios:
     def ready(url: str) -> None:
         _say_what_runs(url, lines or useful, play=play)
         say(f"State is in {data}." if data else "State is in memory, gone when it stops.")
-        say(f"Calls run at {speed:.10g} times real speed. Ctrl-C stops it. To use it, in another terminal:")
+        say(
+            f"Calls run at {speed:.10g} times real speed. Ctrl-C stops it. To use it, in another "
+            "terminal:"
+        )
         _say_how_to_use(url)
         say("Each call is shown here: a line when it begins, one when it ends.")
 
     try:
-        anyio.run(partial(serve, host, port, data, speed, lines, plays=play, ready=ready, report=_report))
+        anyio.run(
+            partial(serve, host, port, data, speed, lines, plays=play, ready=ready, report=_report)
+        )
     except OSError as error:
         if is_of_the_output(error):
             raise

@@ -22,19 +22,27 @@ from kallyai_mcp.transports.standard_streams import allow_open_files, exit_on_si
 from kallyai_mcp.transports.stdio import serve_stdio
 
 _CLOSE_SECONDS = 1.5
-"""How many seconds closing may take after the client has left. A renewal of the sign-in has this time to end."""
+"""How many seconds closing may take after the client has left.
+
+A renewal of the sign-in has this time to end.
+"""
 
 _IDLE_SECONDS = 1.0
-"""After so many seconds a client has the list of tools, and its user has not asked for a call yet."""
+"""After so many seconds a client has the list of tools, and its user has not asked for a call
+yet.
+"""
 
 _LATE = ("kallyai_mcp.api.client", "httpcore2", "opentelemetry.metrics", "phonenumbers", "filelock")
 """Modules that tools need, and the list of tools does not."""
 
 
-def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: FirstAnswers | None = None) -> None:
+def serve_over_stdio(
+    settings: Settings, *, speed: float = 10, first_answers: FirstAnswers | None = None
+) -> None:
     """Serve one client on stdin and stdout until it leaves.
 
-    `first_answers` has answered the client's first requests until now; None if nothing was answered yet.
+    `first_answers` has answered the client's first requests until now; None if nothing was answered
+    yet.
     """
 
     @asynccontextmanager
@@ -65,7 +73,10 @@ def serve_over_stdio(settings: Settings, *, speed: float = 10, first_answers: Fi
 
 
 async def _prepare(connection: Connection) -> None:
-    """Load what the first tools need while nobody waits for them. Any error is left to the tool that needs it."""
+    """Load what the first tools need while nobody waits for them.
+
+    Any error is left to the tool that needs it.
+    """
     await anyio.sleep(_IDLE_SECONDS)
     thread = threading.Thread(target=_import_late, daemon=True)  # one of anyio's would stay
     thread.start()
@@ -83,7 +94,8 @@ def _import_late() -> None:
 
 
 _FOR_A_PERSON = """\
-kallyai-mcp waits for an MCP client on standard input: it is a program that other programs start. You may want:
+kallyai-mcp waits for an MCP client on standard input: it is a program that other programs start.
+You may want:
   kallyai-mcp demo      see a call from sign-in to transcript; nobody is called
   kallyai-mcp install   add it to a client, such as Claude Desktop or Cursor
   kallyai-mcp call      place a call from here

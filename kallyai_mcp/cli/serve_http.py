@@ -1,4 +1,6 @@
-"""`kallyai-mcp serve` over HTTP: who may use it, and the app, also for workers that uvicorn starts."""
+"""`kallyai-mcp serve` over HTTP: who may use it, and the app, also for workers that uvicorn
+starts.
+"""
 
 import asyncio
 import gc
@@ -55,7 +57,12 @@ _FOR_OTHERS = ("KALLYAI_PUBLIC_URL", "KALLYAI_ALLOWED_HOSTS", "KALLYAI_ALLOWED_O
 
 _NEEDED = {
     "secret": ("KALLYAI_MCP_TOKEN",),
-    "oauth": ("KALLYAI_CLIENT_ID", "KALLYAI_CLIENT_SECRET", "KALLYAI_SECRET_KEYS", "KALLYAI_PUBLIC_URL"),
+    "oauth": (
+        "KALLYAI_CLIENT_ID",
+        "KALLYAI_CLIENT_SECRET",
+        "KALLYAI_SECRET_KEYS",
+        "KALLYAI_PUBLIC_URL",
+    ),
 }
 """What each kind of access needs."""
 
@@ -77,7 +84,9 @@ def serve_over_http(settings: Settings, host: str, port: int, *, speed: float) -
             await stopped.wait()
 
     try:
-        anyio.run(serve, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
+        anyio.run(
+            serve, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None}
+        )
     except OSError as error:
         raise CommandError(cannot_listen(host, port, error)) from None
 
@@ -85,13 +94,16 @@ def serve_over_http(settings: Settings, host: str, port: int, *, speed: float) -
 def from_environment() -> Starlette:
     """Create the app from the environment alone, for a web server that imports it.
 
-    An example is `uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2`. The app doesn't know its
-    address, so `KALLYAI_AUTH` must not be `none`.
+    An example is `uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2`. The
+    app doesn't know its address, so `KALLYAI_AUTH` must not be `none`.
     """
     try:
         settings = Settings.from_env()
         if settings.sandbox:  # each worker would have one, on the same file
-            raise SetupError("KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set KALLYAI_API_URL.")
+            raise SetupError(
+                "KALLYAI_SANDBOX is for `serve`: run `kallyai-mcp sandbox`, and set "
+                "KALLYAI_API_URL."
+            )
         return _start(settings, None)
     except (SettingsError, click.ClickException) as error:
         say(f"Error: {error}", err=True)
@@ -102,7 +114,8 @@ def _start(settings: Settings, host: str | None, *, speed: float = 10) -> Starle
     configure(settings.log_level, settings.log_format)
     app = build_app(settings, host, speed=speed)
     gc.freeze()
-    gc.set_threshold(20_000)  # a request leaves few cycles; with the default of 700, collecting takes 8 % of its time
+    # A request leaves few cycles; with the default of 700, collecting takes 8 % of its time.
+    gc.set_threshold(20_000)
     return app
 
 
@@ -116,13 +129,16 @@ def build_app(
 ) -> Starlette:
     """Build the ASGI app.
 
-    `host` is None if it is not known; then it counts as an address that others can reach. `clock` tells the time of the
-    hosted sign-in in seconds since the epoch, and `fetch` fetches the metadata documents of its clients; None for the
-    usual way.
+    `host` is None if it is not known; then it counts as an address that others can reach. `clock`
+    tells the time of the hosted sign-in in seconds since the epoch, and `fetch` fetches the
+    metadata documents of its clients; None for the usual way.
     """
-    is_worker = multiprocessing.parent_process() is not None  # then others accept connections on the same port
+    # Then others accept connections on the same port.
+    is_worker = multiprocessing.parent_process() is not None
     if is_worker and not settings.secret_keys:
-        raise SetupError(f"KALLYAI_SECRET_KEYS is needed, the same for all workers; `{MAKE_KEY}` makes one.")
+        raise SetupError(
+            f"KALLYAI_SECRET_KEYS is needed, the same for all workers; `{MAKE_KEY}` makes one."
+        )
     check_access(settings, host)
     is_local = is_loopback(host)
     callers = settings.auth in _AUTHS_OF_USERS
@@ -137,13 +153,16 @@ def build_app(
     opened: list[AppContext] = []
 
     @asynccontextmanager
-    async def shared_app_context() -> AsyncIterator[AppContext]:  # the SDK asks for it for each `/sse` connection
+    # The SDK asks for it for each `/sse` connection.
+    async def shared_app_context() -> AsyncIterator[AppContext]:
         yield opened[0]
 
     server = build_server(
         shared_app_context,
         read_only=settings.read_only,
-        request_state=RequestStateSecurity(keys=list(settings.secret_keys)) if settings.secret_keys else None,
+        request_state=RequestStateSecurity(keys=list(settings.secret_keys))
+        if settings.secret_keys
+        else None,
     )
 
     @asynccontextmanager
@@ -198,18 +217,24 @@ def _policy_of(settings: Settings, provider: "Provider | None", *, local: bool) 
 
 
 def check_access(settings: Settings, host: str | None) -> None:
-    """Check that the settings neither open the server to everyone nor make it impossible to use; `host` as above."""
+    """Check that the settings neither open the server to everyone nor make it impossible to use;
+    `host` as above.
+    """
     auth = settings.auth
     flag = "KALLYAI_AUTH=" if host is None else "--auth "
     public = _what_lets_others_in(settings, host)
     if auth == "none" and public:
         raise SetupError(
-            f"{public[0]} lets others reach this server, so say who may use it: {flag}secret (clients with "
-            f"KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token), or {flag}oauth (users who sign "
+            f"{public[0]} lets others reach this server, so say who may use it: {flag}secret "
+            "(clients with "
+            f"KALLYAI_MCP_TOKEN), {flag}caller (clients with a KallyAI access token), or "
+            f"{flag}oauth (users who sign "
             "in)."
         )
     if auth in _AUTHS_OF_USERS and settings.sandbox:
-        raise SetupError(f"{flag}{auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it.")
+        raise SetupError(
+            f"{flag}{auth} needs a KallyAI that gives tokens: run `kallyai-mcp sandbox` beside it."
+        )
     needed = _NEEDED.get(auth, ())
     missing = [variable for variable in needed if variable not in _set_variables(settings, needed)]
     if missing:
@@ -235,7 +260,9 @@ def create_oauth_server(
     clock: Callable[[], float],
     fetch: Callable[[str], Awaitable[bytes]] | None,
 ) -> tuple["Provider", Sequence[Route], Sequence[Middleware]]:
-    """The provider of `--auth oauth`, its routes, and the middleware that checks the scopes of its tokens."""
+    """The provider of `--auth oauth`, its routes, and the middleware that checks the scopes of its
+    tokens.
+    """
     from kallyai_mcp.auth.oauth_server.clients import DocumentFetcher
     from kallyai_mcp.auth.oauth_server.provider import Provider
     from kallyai_mcp.auth.oauth_server.routes import oauth_routes
@@ -249,7 +276,8 @@ def create_oauth_server(
     # With a path, RFC 8414, section 2, would have other addresses for the metadata.
     if parts.path or not is_safe:
         raise SetupError(
-            "KALLYAI_PUBLIC_URL: it must be https and a host, without a path, as https://phone.example.com"
+            "KALLYAI_PUBLIC_URL: it must be https and a host, without a path, as "
+            "https://phone.example.com"
         )
     values = SharedValues(connection.ledger())
     tool_scopes = {tool.name: tool.scopes for tool in tools(read_only=settings.read_only)}

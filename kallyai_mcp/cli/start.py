@@ -1,6 +1,7 @@
 """The entry point of `kallyai-mcp` and `python -m kallyai_mcp`.
 
-A client that starts the server over stdio gets its first answers before the rest of the program is imported.
+A client that starts the server over stdio gets its first answers before the rest of the program is
+imported.
 """
 
 import gc
@@ -52,7 +53,9 @@ def _serve(settings: Settings) -> None:
 
 
 def plain_settings() -> Settings | None:
-    """The settings; None if one may change the first answers, or what happens or is logged before them."""
+    """The settings; None if one may change the first answers, or what happens or is logged before
+    them.
+    """
     try:
         settings = Settings.from_env()
     except SettingsError:

@@ -1,11 +1,14 @@
-"""`kallyai-mcp status`: the account, its quota, its calls in progress, and the last calls; and the audit trail."""
+"""`kallyai-mcp status`: the account, its quota, its calls in progress, and the last calls; and the
+audit trail.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from kallyai_mcp.cli.calls import Shown, about_calls, call_rows, notes_of
+from kallyai_mcp.cli.call_commands import Shown, about_calls
+from kallyai_mcp.cli.calls import call_rows, notes_of
 from kallyai_mcp.cli.output import say
 from kallyai_mcp.tools.call_page import list_page
 from kallyai_mcp.tools.context import AppContext
@@ -15,15 +18,21 @@ from kallyai_mcp.tools.text.plain import one_line
 
 
 @click.command()
-@click.option("--audit", is_flag=True, help="Show which calls were asked for, who asked, and how the user agreed.")
+@click.option(
+    "--audit",
+    is_flag=True,
+    help="Show which calls were asked for, who asked, and how the user agreed.",
+)
 @about_calls
 async def status(app_context: AppContext, *, audit: bool) -> Shown:
     """Show who is signed in, the quota, the calls in progress, and the last calls."""
     if audit:
         return await _audit(app_context)
     api = app_context.api()
-    if not click.get_current_context().params["as_json"]:  # before the first request, whose error does not say it
-        say(f"KallyAI: {'the embedded sandbox, which calls nobody' if app_context.embedded else api.base_url}")
+    # Before the first request, whose error does not say it.
+    if not click.get_current_context().params["as_json"]:
+        where = "the embedded sandbox, which calls nobody" if app_context.embedded else api.base_url
+        say(f"KallyAI: {where}")
     who = await app_context.sign_in.signed_in()
     statistics = await api.get_statistics()
     last = await list_page(app_context, limit=5, offset=0)
@@ -44,10 +53,14 @@ async def status(app_context: AppContext, *, audit: bool) -> Shown:
 
 
 async def _audit(app_context: AppContext) -> Shown:
-    """The account's 100 newest entries of the audit trail, the newest first, with whole phone numbers."""
+    """The account's 100 newest entries of the audit trail, the newest first, with whole phone
+    numbers.
+    """
     calls = app_context.calls
     entries = await calls.audit_trail(100)
-    lines = [_line_of(entry) for entry in entries] or ["The audit trail is empty: no call was asked for."]
+    lines = [_line_of(entry) for entry in entries] or [
+        "The audit trail is empty: no call was asked for."
+    ]
     as_facts = [entry | {"at": entry["at"].isoformat(timespec="seconds")} for entry in entries]
     return Shown("\n".join(lines), {"audit": as_facts})
 

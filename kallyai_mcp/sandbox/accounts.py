@@ -38,8 +38,8 @@ def scopes_in(language: str) -> dict[str, str]:
 class Account:
     """One account of the sandbox, with the state that it shows, in English and Spanish.
 
-    `minutes_used_before` and `calls_used_before` count at the start of every period. `regions`: ISO 3166 codes of the
-    countries that it may call; None means every supported country.
+    `minutes_used_before` and `calls_used_before` count at the start of every period. `regions`: ISO
+    3166 codes of the countries that it may call; None means every supported country.
     """
 
     id: str
@@ -60,19 +60,67 @@ class Account:
 ACCOUNTS: dict[str, Account] = {
     account.id: account
     for account in (
-        Account("acct-personal", "personal@sandbox.test", "A personal plan with minutes to spare",
-                "Un plan personal con minutos de sobra", "personal", "monthly", 210, 35, 45, 8),
-        Account("acct-business", "business@sandbox.test", "A business plan with plenty of everything",
-                "Un plan de empresa con minutos y llamadas de sobra", "business", "yearly", 6000, 1000),
-        Account("acct-trial", "trial@sandbox.test", "A trial with few minutes left",
-                "Una prueba a la que le quedan pocos minutos", "trial", "monthly", 30, 5, 25, 3,
-                has_active_subscription=False, subscription_status="trialing"),
-        Account("acct-empty", "empty@sandbox.test", "A trial that is used up: every call is refused with 402",
-                "Una prueba agotada: cada llamada se rechaza con 402", "trial", "monthly", 30, 5, 30, 5,
-                has_active_subscription=False, subscription_status="trialing"),
-        Account("acct-us-only", "us-only@sandbox.test", "May call the United States and Canada only",
-                "Solo puede llamar a Estados Unidos y Canadá", "personal", "monthly", 210, 35,
-                regions=frozenset({"US", "CA"})),
+        Account(
+            "acct-personal",
+            "personal@sandbox.test",
+            "A personal plan with minutes to spare",
+            "Un plan personal con minutos de sobra",
+            "personal",
+            "monthly",
+            210,
+            35,
+            45,
+            8,
+        ),
+        Account(
+            "acct-business",
+            "business@sandbox.test",
+            "A business plan with plenty of everything",
+            "Un plan de empresa con minutos y llamadas de sobra",
+            "business",
+            "yearly",
+            6000,
+            1000,
+        ),
+        Account(
+            "acct-trial",
+            "trial@sandbox.test",
+            "A trial with few minutes left",
+            "Una prueba a la que le quedan pocos minutos",
+            "trial",
+            "monthly",
+            30,
+            5,
+            25,
+            3,
+            has_active_subscription=False,
+            subscription_status="trialing",
+        ),
+        Account(
+            "acct-empty",
+            "empty@sandbox.test",
+            "A trial that is used up: every call is refused with 402",
+            "Una prueba agotada: cada llamada se rechaza con 402",
+            "trial",
+            "monthly",
+            30,
+            5,
+            30,
+            5,
+            has_active_subscription=False,
+            subscription_status="trialing",
+        ),
+        Account(
+            "acct-us-only",
+            "us-only@sandbox.test",
+            "May call the United States and Canada only",
+            "Solo puede llamar a Estados Unidos y Canadá",
+            "personal",
+            "monthly",
+            210,
+            35,
+            regions=frozenset({"US", "CA"}),
+        ),
     )
-}  # fmt: skip
+}
 """Accounts by id. The embedded sandbox is signed in as `acct-personal`."""

@@ -30,7 +30,8 @@ from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 router = APIRouter(prefix="/v1/calls", tags=["Calls"])
 
 Reader = Annotated[Account, Depends(require("calls:read"))]
-_LARGEST_OFFSET = 2**53 - 1  # the largest integer that every JSON parser keeps exact; it fits into SQLite's, too
+# The largest integer that every JSON parser keeps exact; it fits into SQLite's, too.
+_LARGEST_OFFSET = 2**53 - 1
 
 
 def _response(call: Call, now: datetime) -> CallResponse:
@@ -45,12 +46,17 @@ def _find(sandbox: Sandbox, account: Account, call_id: str) -> Call:
     with sandbox.store.transaction() as db:
         call = call_table.by_id(db, account.id, call_id)
     if call is None:
-        raise ApiError(404, "call_not_found", "There is no such call", "Your account has no call with this id")
+        raise ApiError(
+            404, "call_not_found", "There is no such call", "Your account has no call with this id"
+        )
     return call
 
 
 async def _end_of(sandbox: Sandbox, call: Call) -> Call:
-    """Wait until `call` has ended, and return it with its outcome. The end of a played call may change meanwhile."""
+    """Wait until `call` has ended, and return it with its outcome.
+
+    The end of a played call may change meanwhile.
+    """
     while True:
         await sandbox.wait_until(call.ends_at)
         with sandbox.store.transaction() as db:
@@ -75,14 +81,15 @@ async def create_call(
         uuid.UUID | None,
         Header(
             alias="Idempotency-Key",
-            description="Identifies this call, so that a repeated request is safe; generated for OAuth clients",
+            description="Identifies this call, so that a repeated request is safe; generated for "
+            "OAuth clients",
         ),
     ] = None,
 ) -> CallResponse:
     """Places a call and answers when it has ended.
 
-    Needs the scope `calls:write`. The same Idempotency-Key with the same body is the same call, also while it is in
-    progress.
+    Needs the scope `calls:write`. The same Idempotency-Key with the same body is the same call,
+    also while it is in progress.
     """
     number = body.submission.respondent_phone
     try:
@@ -92,7 +99,9 @@ async def create_call(
         submission = body.submission.model_dump(mode="json", exclude_none=True)
         why = {"code": error.code, "reason": error.reason, "at": sandbox.clock.now()}
         with sandbox.store.transaction() as db:
-            call_table.add_refused(db, RefusedCall(respondent_phone=number, submission=submission, **why))
+            call_table.add_refused(
+                db, RefusedCall(respondent_phone=number, submission=submission, **why)
+            )
         raise
     sandbox.report(f"{number}  calling")
     await notify_placed(request.scope, loses_answer=placed.loses_answer)
@@ -103,7 +112,10 @@ async def create_call(
 
 
 @router.get(
-    "", response_model_exclude_none=True, response_description="One page of them", responses=errors(400, 401, 403)
+    "",
+    response_model_exclude_none=True,
+    response_description="One page of them",
+    responses=errors(400, 401, 403),
 )
 async def list_calls(
     account: Reader,
@@ -130,7 +142,11 @@ async def list_calls(
     return CallList(calls=listed, total=total)
 
 
-@router.get("/{call_id}", response_description="The call in its current state", responses=errors(401, 403, 404))
+@router.get(
+    "/{call_id}",
+    response_description="The call in its current state",
+    responses=errors(401, 403, 404),
+)
 async def get_call_details(call_id: str, account: Reader, sandbox: SandboxDep) -> CallResponse:
     """One call; `in_progress` until it has ended.
 
@@ -139,9 +155,15 @@ async def get_call_details(call_id: str, account: Reader, sandbox: SandboxDep) -
     return _response(_find(sandbox, account, call_id), sandbox.clock.now())
 
 
-@router.get("/{call_id}/transcript", response_description="The whole conversation", responses=errors(401, 403, 404))
+@router.get(
+    "/{call_id}/transcript",
+    response_description="The whole conversation",
+    responses=errors(401, 403, 404),
+)
 async def get_transcript(
-    call_id: str, account: Annotated[Account, Depends(require("transcripts:read"))], sandbox: SandboxDep
+    call_id: str,
+    account: Annotated[Account, Depends(require("transcripts:read"))],
+    sandbox: SandboxDep,
 ) -> Transcript:
     """Who said what, after the call has ended.
 
@@ -149,18 +171,33 @@ async def get_transcript(
     """
     call = _find(sandbox, account, call_id)
     if not call.has_ended(sandbox.clock.now()):
-        raise ApiError(404, "transcript_not_found", "There is no transcript yet", "The call is still in progress")
+        raise ApiError(
+            404,
+            "transcript_not_found",
+            "There is no transcript yet",
+            "The call is still in progress",
+        )
     if call.transcript is None:
-        raise ApiError(404, "transcript_not_found", "There is no transcript of this call", f"It ended: {call.status}")
+        raise ApiError(
+            404,
+            "transcript_not_found",
+            "There is no transcript of this call",
+            f"It ended: {call.status}",
+        )
     return Transcript.model_validate({"entries": call.transcript})
 
 
 _CALENDAR: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The appointment", "content": {"text/calendar": {"schema": {"type": "string"}}}}
+    200: {
+        "description": "The appointment",
+        "content": {"text/calendar": {"schema": {"type": "string"}}},
+    }
 }
 
 
-@router.get("/{call_id}/calendar.ics", response_class=Response, responses=_CALENDAR | errors(401, 403, 404))
+@router.get(
+    "/{call_id}/calendar.ics", response_class=Response, responses=_CALENDAR | errors(401, 403, 404)
+)
 async def get_calendar_event(call_id: str, account: Reader, sandbox: SandboxDep) -> Response:
     """The agreed appointment, as iCalendar (RFC 5545).
 
@@ -168,8 +205,12 @@ async def get_calendar_event(call_id: str, account: Reader, sandbox: SandboxDep)
     """
     call = _find(sandbox, account, call_id)
     if not call.has_ended(sandbox.clock.now()):
-        raise ApiError(404, "not_found", "There is no calendar event yet", "The call is still in progress")
+        raise ApiError(
+            404, "not_found", "There is no calendar event yet", "The call is still in progress"
+        )
     if call.calendar is None:
-        raise ApiError(404, "not_found", "There is no calendar event", "No appointment was agreed in the call")
+        raise ApiError(
+            404, "not_found", "There is no calendar event", "No appointment was agreed in the call"
+        )
     headers = {"Content-Disposition": f'attachment; filename="{call.call_id}.ics"'}
     return Response(call.calendar, media_type="text/calendar; charset=utf-8", headers=headers)

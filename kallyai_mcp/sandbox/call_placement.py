@@ -1,7 +1,8 @@
-"""Places a call: checks the request, simulates the call, and stores its outcome, all in one transaction.
+"""Places a call: checks the request, simulates the call, and stores its outcome, all in one
+transaction.
 
-A call has ended when the clock has reached its `ends_at`, without a background task. So no call is lost when the
-client disconnects or the sandbox is killed.
+A call has ended when the clock has reached its `ends_at`, without a background task. So no call is
+lost when the client disconnects or the sandbox is killed.
 """
 
 import hashlib
@@ -28,24 +29,31 @@ _KEY_NAMESPACE = uuid.UUID("b7d0c2a4-51f3-4c39-8b0e-6f2a9f3f7c11")
 
 @dataclass(frozen=True)
 class Placed:
-    """A call that was placed, now or before; with `loses_answer`, its client gets no answer to this request."""
+    """A call that was placed, now or before; with `loses_answer`, its client gets no answer to this
+    request.
+    """
 
     call: Call
     loses_answer: bool = False
 
 
 def place(
-    sandbox: Sandbox, account: Account, request: CallCreateRequest, key: uuid.UUID | None, client_id: str | None
+    sandbox: Sandbox,
+    account: Account,
+    request: CallCreateRequest,
+    key: uuid.UUID | None,
+    client_id: str | None,
 ) -> Placed:
     """Place a call, or find the call that was placed with the same Idempotency-Key before.
 
-    A key belongs to the account, and stays with its call. After a refusal, it can be used again. For a request of an
-    OAuth client (`client_id`) without a key, one is generated from client and request ("auto-generated for GPT clients"
-    in the reference). It expires an hour after its call has ended, so that the client can then ask for the same call
-    again.
+    A key belongs to the account, and stays with its call. After a refusal, it can be used again.
+    For a request of an OAuth client (`client_id`) without a key, one is generated from client and
+    request ("auto-generated for GPT clients" in the reference). It expires an hour after its call
+    has ended, so that the client can then ask for the same call again.
 
     Raises:
-        ApiError: `idempotency_key_reused` 409, or the first rule of `api.md` that the request breaks.
+        ApiError: `idempotency_key_reused` 409, or the first rule of `api.md` that the request
+            breaks.
     """
     with sandbox.store.transaction() as db:
         try:
@@ -123,10 +131,14 @@ def _seconds(result: SimulatedCall, scenario: Scenario, speed: float) -> float:
     """How long a call lasts by the clock; a person who plays the callee has real time."""
     if scenario.seconds is not None:
         return scenario.seconds
-    return result.duration_seconds if scenario.does == "is_played" else result.duration_seconds / speed
+    return (
+        result.duration_seconds if scenario.does == "is_played" else result.duration_seconds / speed
+    )
 
 
 def _fingerprint(request: CallCreateRequest) -> str:
-    """Return a hash that is equal for two bodies with the same values, however their JSON is written."""
+    """Return a hash that is equal for two bodies with the same values, however their JSON is
+    written.
+    """
     body = request.model_dump(mode="json", exclude_none=True)
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""The table of placed calls. A call's outcome is written when it is placed; for a played call, at each step."""
+"""The table of placed calls.
+
+A call's outcome is written when it is placed; for a played call, at each step.
+"""
 
 import json
 import math
@@ -27,8 +30,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Call:
     """One placed call.
 
-    `idempotency_key` is the one that still finds it. `fingerprint` is equal for bodies that ask for the same call.
-    `tenths`: what it costs, in tenths of a minute. `calendar`: the iCalendar file of what was agreed.
+    `idempotency_key` is the one that still finds it. `fingerprint` is equal for bodies that ask for
+    the same call. `tenths`: what it costs, in tenths of a minute. `calendar`: the iCalendar file of
+    what was agreed.
     """
 
     call_id: str
@@ -51,7 +55,9 @@ class Call:
         return now >= self.ends_at
 
     def seen_at(self, now: datetime) -> dict[str, Any]:
-        """Return the fields as clients see them at `now` (aware): without the outcome until the call has ended."""
+        """Return the fields as clients see them at `now` (aware): without the outcome until the
+        call has ended.
+        """
         if self.has_ended(now):
             return vars(self)
         outcome = ("highlights", "next_steps", "duration_seconds", "transcript", "calendar")
@@ -71,7 +77,12 @@ def _row(call: Call) -> dict[str, Any]:
     """The row of a call by column, in the order of the table; the reverse of `read`."""
     times = {name: _micros(getattr(call, name)) for name in ("started_at", "ends_at")}
     transcript = _if_there(json.dumps, call.transcript)
-    return {**vars(call), **times, "transcript": transcript, "submission": json.dumps(call.submission)}
+    return {
+        **vars(call),
+        **times,
+        "transcript": transcript,
+        "submission": json.dumps(call.submission),
+    }
 
 
 def read(row: sqlite3.Row | dict[str, Any]) -> Call:
@@ -93,8 +104,10 @@ def add(db: sqlite3.Connection, call: Call) -> None:
 def change_outcome(db: sqlite3.Connection, call: Call) -> None:
     """Write the end and the outcome of a call again."""
     db.execute(
-        "UPDATE calls SET ends_at = :ends_at, status = :status, highlights = :highlights, next_steps = :next_steps,"
-        " duration_seconds = :duration_seconds, tenths = :tenths, transcript = :transcript, calendar = :calendar"
+        "UPDATE calls SET ends_at = :ends_at, status = :status, highlights = :highlights, "
+        "next_steps = :next_steps,"
+        " duration_seconds = :duration_seconds, tenths = :tenths, transcript = :transcript, "
+        "calendar = :calendar"
         " WHERE call_id = :call_id",
         _row(call),
     )
@@ -102,33 +115,50 @@ def change_outcome(db: sqlite3.Connection, call: Call) -> None:
 
 def by_id(db: sqlite3.Connection, account_id: str, call_id: str) -> Call | None:
     """Return the account's call with this id, or None; calls of other accounts are not found."""
-    row = db.execute("SELECT * FROM calls WHERE account_id = ? AND call_id = ?", (account_id, call_id)).fetchone()
+    row = db.execute(
+        "SELECT * FROM calls WHERE account_id = ? AND call_id = ?", (account_id, call_id)
+    ).fetchone()
     return _if_there(read, row)
 
 
 def by_key(db: sqlite3.Connection, account_id: str, key: str) -> Call | None:
     """Return the account's call that was placed with this Idempotency-Key, or None."""
-    row = db.execute("SELECT * FROM calls WHERE account_id = ? AND idempotency_key = ?", (account_id, key)).fetchone()
+    row = db.execute(
+        "SELECT * FROM calls WHERE account_id = ? AND idempotency_key = ?", (account_id, key)
+    ).fetchone()
     return _if_there(read, row)
 
 
 def forget_key(db: sqlite3.Connection, call: Call) -> None:
-    """Make the Idempotency-Key of `call` usable for a new call; only `all_calls` still returns it with `call`."""
+    """Make the Idempotency-Key of `call` usable for a new call; only `all_calls` still returns it
+    with `call`.
+    """
     db.execute("INSERT INTO forgotten_keys VALUES (?, ?)", (call.call_id, call.idempotency_key))
     db.execute("UPDATE calls SET idempotency_key = NULL WHERE call_id = ?", (call.call_id,))
 
 
 def all_calls(db: sqlite3.Connection) -> list[Call]:
-    """Return the calls of all accounts, oldest first, each with the Idempotency-Key that it was placed with."""
-    forgotten = {row["call_id"]: row["idempotency_key"] for row in db.execute("SELECT * FROM forgotten_keys")}
+    """Return the calls of all accounts, oldest first, each with the Idempotency-Key that it was
+    placed with.
+    """
+    forgotten = {
+        row["call_id"]: row["idempotency_key"] for row in db.execute("SELECT * FROM forgotten_keys")
+    }
     calls = [read(row) for row in db.execute("SELECT * FROM calls ORDER BY started_at, rowid")]
-    return [replace(call, idempotency_key=forgotten.get(call.call_id, call.idempotency_key)) for call in calls]
+    return [
+        replace(call, idempotency_key=forgotten.get(call.call_id, call.idempotency_key))
+        for call in calls
+    ]
 
 
 def outcome_of(result: SimulatedCall, facts: CallFacts) -> dict[str, Any]:
     """Return the fields of `Call` that follow from a simulation."""
     entries = [
-        {"speaker": entry.speaker, "content": entry.content, "timestamp": timestamp(entry.at_seconds)}
+        {
+            "speaker": entry.speaker,
+            "content": entry.content,
+            "timestamp": timestamp(entry.at_seconds),
+        }
         for entry in result.entries
     ]
     return {
@@ -138,23 +168,35 @@ def outcome_of(result: SimulatedCall, facts: CallFacts) -> dict[str, Any]:
         "duration_seconds": result.duration_seconds,
         "tenths": math.ceil(round(result.duration_seconds / 6, 6)),
         "transcript": entries or None,
-        "calendar": _if_there(lambda event: ics(event, call_id=facts.call_id, now=facts.now), result.event),
+        "calendar": _if_there(
+            lambda event: ics(event, call_id=facts.call_id, now=facts.now), result.event
+        ),
     }
 
 
 def bookings_with(db: sqlite3.Connection, number: str) -> tuple[Booking, ...]:
-    """Return what calls to a number (E.164) have booked, moved, or canceled, of all accounts, oldest first."""
+    """Return what calls to a number (E.164) have booked, moved, or canceled, of all accounts,
+    oldest first.
+    """
     found = []
     for row in db.execute("SELECT * FROM bookings WHERE number = ? ORDER BY rowid", (number,)):
         slot = Slot(date.fromisoformat(row["day"]), _if_there(time.fromisoformat, row["at"]))
-        who = (row["call_id"], row["booking_id"], row["name"], TaskCategory(row["category"]), row["party"])
+        who = (
+            row["call_id"],
+            row["booking_id"],
+            row["name"],
+            TaskCategory(row["category"]),
+            row["party"],
+        )
         departs = _if_there(date.fromisoformat, row["departs"])
         found.append(Booking(*who, slot, departs, bool(row["is_canceled"])))
     return tuple(found)
 
 
 def remember(db: sqlite3.Connection, number: str, result: SimulatedCall) -> None:
-    """Store what the callee of a number (E.164) remembers of a call: a booking that was made, moved, or canceled."""
+    """Store what the callee of a number (E.164) remembers of a call: a booking that was made,
+    moved, or canceled.
+    """
     if (made := result.booking) is None:
         return
     at = _if_there(time.isoformat, made.slot.at)
@@ -182,18 +224,29 @@ def refused_calls(db: sqlite3.Connection) -> list[RefusedCall]:
     return [RefusedCall.model_validate_json(row["refused"]) for row in rows]
 
 
-def page(db: sqlite3.Connection, account_id: str, *, limit: int, offset: int) -> tuple[list[Call], int]:
-    """Return one page of the account's calls, newest first, and the number of calls on all pages."""
+def page(
+    db: sqlite3.Connection, account_id: str, *, limit: int, offset: int
+) -> tuple[list[Call], int]:
+    """Return one page of the account's calls, newest first, and the number of calls on all
+    pages.
+    """
     rows = db.execute(
-        "SELECT * FROM calls WHERE account_id = ? ORDER BY started_at DESC, rowid DESC LIMIT ? OFFSET ?",
+        "SELECT * FROM calls WHERE account_id = ? ORDER BY started_at DESC, rowid DESC LIMIT ? "
+        "OFFSET ?",
         (account_id, limit, offset),
     ).fetchall()
-    total = db.execute("SELECT count(*) FROM calls WHERE account_id = ?", (account_id,)).fetchone()[0]
+    total = db.execute("SELECT count(*) FROM calls WHERE account_id = ?", (account_id,)).fetchone()[
+        0
+    ]
     return [read(row) for row in rows], total
 
 
-def used(db: sqlite3.Connection, account_id: str, start: datetime, end: datetime) -> tuple[int, int]:
-    """Return the cost in tenths of a minute, and the number, of the account's calls placed in [start, end)."""
+def used(
+    db: sqlite3.Connection, account_id: str, start: datetime, end: datetime
+) -> tuple[int, int]:
+    """Return the cost in tenths of a minute, and the number, of the account's calls placed in
+    [start, end).
+    """
     row = db.execute(
         "SELECT coalesce(sum(tenths), 0), count(*) FROM calls"
         " WHERE account_id = ? AND started_at >= ? AND started_at < ?",

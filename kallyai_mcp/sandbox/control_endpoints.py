@@ -1,4 +1,6 @@
-"""`/_sandbox/…`: endpoints for tests: sign in, say what happens on a line, set faults, list the placed calls."""
+"""`/_sandbox/…`: endpoints for tests: sign in, say what happens on a line, set faults, list the
+placed calls.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -20,7 +22,10 @@ from kallyai_mcp.sandbox.state import SandboxDep
 LineNumber = Annotated[PhoneNumber, Path()]
 
 router = APIRouter(
-    prefix="/_sandbox", tags=["Sandbox"], dependencies=[Depends(only_from_this_machine)], responses=REMOTE_CLIENT
+    prefix="/_sandbox",
+    tags=["Sandbox"],
+    dependencies=[Depends(only_from_this_machine)],
+    responses=REMOTE_CLIENT,
 )
 
 
@@ -31,8 +36,12 @@ class PlacedCall(BaseModel):
     account_id: str
     respondent_phone: str
     task_description: str
-    submission: dict[str, Any] = Field(description="The submission as it was sent, without its nulls")
-    idempotency_key: str | None = Field(description="The key it was placed with, also after it was forgotten")
+    submission: dict[str, Any] = Field(
+        description="The submission as it was sent, without its nulls"
+    )
+    idempotency_key: str | None = Field(
+        description="The key it was placed with, also after it was forgotten"
+    )
     started_at: datetime
     ends_at: datetime
     status: Status
@@ -44,21 +53,26 @@ class PlacedCalls(BaseModel):
     """The calls of all accounts, oldest first."""
 
     calls: list[PlacedCall]
-    refused: list[RefusedCall] = Field(description="The newest 1,000 calls that were refused, oldest first")
+    refused: list[RefusedCall] = Field(
+        description="The newest 1,000 calls that were refused, oldest first"
+    )
 
 
 class AccountChoice(BaseModel):
     """The account to sign in, and what its access token may do; by default everything."""
 
     account_id: str = Field("acct-personal", json_schema_extra={"enum": list(ACCOUNTS)})
-    scopes: set[str] = Field(set(SCOPES), json_schema_extra={"items": {"type": "string", "enum": list(SCOPES)}})
+    scopes: set[str] = Field(
+        set(SCOPES), json_schema_extra={"items": {"type": "string", "enum": list(SCOPES)}}
+    )
 
 
 @router.put("/faults", response_description="The faults that are set now", responses=errors(400))
 async def set_faults(plan: FaultPlan, sandbox: SandboxDep) -> FaultState:
     """Replaces all faults, and sets their counters to 0.
 
-    A fault after a call is placed, or in the middle of a response, skips requests that the sandbox refuses.
+    A fault after a call is placed, or in the middle of a response, skips requests that the sandbox
+    refuses.
     """
     return sandbox.set_faults(plan)
 
@@ -78,7 +92,10 @@ async def clear_faults(sandbox: SandboxDep) -> None:
 
 @router.get("/calls", response_description="All calls")
 async def get_placed_calls(sandbox: SandboxDep) -> PlacedCalls:
-    """Every placed call of every account, oldest first, whatever a client was told. No fault changes this list."""
+    """Every placed call of every account, oldest first, whatever a client was told.
+
+    No fault changes this list.
+    """
     with sandbox.store.transaction() as db:
         calls = call_table.all_calls(db)
     now = sandbox.clock.now()
@@ -94,7 +111,9 @@ async def delete_all_calls(sandbox: SandboxDep) -> None:
     sandbox.wake()
 
 
-@router.post("/sign-in", response_description="An access token and a refresh token", responses=errors(400))
+@router.post(
+    "/sign-in", response_description="An access token and a refresh token", responses=errors(400)
+)
 async def sign_in(choice: AccountChoice, sandbox: SandboxDep) -> TokenResponse:
     """Signs an account in without a browser."""
     try:
@@ -122,7 +141,12 @@ async def get_line(number: LineNumber, sandbox: SandboxDep) -> LineScript:
     return sandbox.lines.of(number)
 
 
-@router.delete("/line/{number}", status_code=204, response_description="The line is as it was", responses=errors(400))
+@router.delete(
+    "/line/{number}",
+    status_code=204,
+    response_description="The line is as it was",
+    responses=errors(400),
+)
 async def reset_line(number: LineNumber, sandbox: SandboxDep) -> None:
     """Sets a line back to what it was when the sandbox started."""
     sandbox.lines.set(number, None)

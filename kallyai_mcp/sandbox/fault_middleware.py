@@ -1,4 +1,6 @@
-"""Injects faults: the outermost ASGI middleware, so that no other layer changes what a fault does."""
+"""Injects faults: the outermost ASGI middleware, so that no other layer changes what a fault
+does.
+"""
 
 import asyncio
 import math
@@ -19,21 +21,26 @@ from kallyai_mcp.sandbox.faults import KINDS_AFTER_PLACEMENT, Fault
 from kallyai_mcp.sandbox.state import Sandbox
 
 CONNECTION = "sandbox.connection"
-"""The key in `scope["state"]` for the server's `asyncio.Transport`. Without it, a cut connection is an exception."""
+"""The key in `scope["state"]` for the server's `asyncio.Transport`.
+
+Without it, a cut connection is an exception.
+"""
 
 _PLACED = "sandbox.placed"
 _LOST = "sandbox.lost"
 _REASON = "A fault that was set with /_sandbox/faults"
 _PAGE = "<!doctype html>\n<title>502 Bad Gateway</title>\n<h1>502 Bad Gateway</h1>\n"
-# SO_LINGER with a time-out of 0 makes close() send a TCP reset. On Windows the two fields are shorts.
+# SO_LINGER with a time-out of 0 makes close() send a TCP reset. On Windows the two fields are
+# shorts.
 _LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 class FaultMiddleware:
     """ASGI middleware that makes requests fail as `faults` says.
 
-    A fault that happens after a call is placed, or in the middle of a response, does not apply to a request that the
-    sandbox refuses: the client gets the refusal, and the fault stays for a later request.
+    A fault that happens after a call is placed, or in the middle of a response, does not apply to a
+    request that the sandbox refuses: the client gets the refusal, and the fault stays for a later
+    request.
     """
 
     def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
@@ -44,7 +51,8 @@ class FaultMiddleware:
         """Serve one request."""
         taken = None
         if scope["type"] == "http":
-            # A store that fails makes the application fail, which answers in the reference's format.
+            # A store that fails makes the application fail, which answers in the reference's
+            # format.
             with suppress(sqlite3.Error), self._sandbox.store.transaction() as db:
                 taken = faults.take(db, scope["method"], scope["path"])
         if taken is None:
@@ -54,7 +62,9 @@ class FaultMiddleware:
         fault_id, fault = taken
         if fault.kind == "cut_mid_body":
             await self._send_half(fault_id, scope, receive, send)
-        elif fault.kind in KINDS_AFTER_PLACEMENT and not await self._until(_PLACED, scope, receive, send):
+        elif fault.kind in KINDS_AFTER_PLACEMENT and not await self._until(
+            _PLACED, scope, receive, send
+        ):
             self._settle(fault_id, happened=False)
         else:
             self._settle(fault_id, happened=True)
@@ -65,7 +75,10 @@ class FaultMiddleware:
             faults.settle(db, fault_id, happened=happened)
 
     async def _until(self, event: str, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Run the request until its call is placed, or lost by its line. False: the response has been sent."""
+        """Run the request until its call is placed, or lost by its line.
+
+        False: the response has been sent.
+        """
         with anyio.CancelScope() as until:
             await self._app({**scope, event: until.cancel}, receive, send)
         return until.cancelled_caught
@@ -78,9 +91,13 @@ class FaultMiddleware:
             while (await receive()).get("more_body"):
                 pass
         if fault.kind in ("unavailable_before", "unavailable_after"):
-            await _refusal(503, "service_unavailable", "Service unavailable", fault.seconds)(scope, receive, send)
+            await _refusal(503, "service_unavailable", "Service unavailable", fault.seconds)(
+                scope, receive, send
+            )
         elif fault.kind == "rate_limited":
-            await _refusal(429, "rate_limited", "Too many requests", fault.seconds)(scope, receive, send)
+            await _refusal(429, "rate_limited", "Too many requests", fault.seconds)(
+                scope, receive, send
+            )
         elif fault.kind == "html":
             await HTMLResponse(_PAGE, 502)(scope, receive, send)
         elif fault.kind == "error_after":
@@ -110,7 +127,9 @@ class FaultMiddleware:
         body = b"".join(part["body"] for part in parts)
         if body:  # without a body, the head alone would be a complete response
             await send(head)
-            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+            await send(
+                {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}
+            )
         await _cut(scope, receive, reset=not body)
 
 
@@ -122,8 +141,9 @@ def _refusal(status: int, code: str, message: str, seconds: float) -> Response:
 async def _cut(scope: Scope, receive: Receive, *, reset: bool = True) -> None:
     """End the connection with a TCP reset, and return when it has ended.
 
-    Without `reset`, it is only closed, so that the client gets what was sent before; after a reset, some systems
-    discard received data that the program has not read. For a request of this process, it raises.
+    Without `reset`, it is only closed, so that the client gets what was sent before; after a reset,
+    some systems discard received data that the program has not read. For a request of this process,
+    it raises.
     """
     connection: asyncio.Transport | None = scope.get("state", {}).get(CONNECTION)
     if connection is None:
@@ -131,7 +151,9 @@ async def _cut(scope: Scope, receive: Receive, *, reset: bool = True) -> None:
     if not reset:
         connection.close()
     elif not connection.is_closing():  # the client may have closed it already
-        connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        connection.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO
+        )
         connection.abort()
     # uvicorn would send a 500 if the request ended before its connection.
     while (await receive())["type"] != "http.disconnect":
@@ -139,9 +161,10 @@ async def _cut(scope: Scope, receive: Receive, *, reset: bool = True) -> None:
 
 
 async def notify_placed(scope: Scope, *, loses_answer: bool) -> None:
-    """Tell the middleware that a call is placed and committed. Never returns if the client gets no answer.
+    """Tell the middleware that a call is placed and committed.
 
-    `loses_answer`: the line's scenario says that the answer to this request is lost.
+    Never returns if the client gets no answer. `loses_answer`: the line's scenario says that the
+    answer to this request is lost.
     """
     end = scope.get(_PLACED)
     if end is None and loses_answer:

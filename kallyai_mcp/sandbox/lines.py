@@ -1,4 +1,6 @@
-"""What happens on the lines of one sandbox, by the test numbers, by a scenario file, and by tests."""
+"""What happens on the lines of one sandbox, by the test numbers, by a scenario file, and by
+tests.
+"""
 
 import sqlite3
 from collections.abc import Iterable
@@ -9,12 +11,19 @@ from kallyai_mcp.sandbox.store import Store
 
 
 class Lines:
-    """The lines by number: test numbers, `lines` in place of some of them, and all others. Any thread may use it."""
+    """The lines by number: test numbers, `lines` in place of some of them, and all others.
 
-    def __init__(self, store: Store, lines: Iterable[Line] = (), default: LineScript | None = None) -> None:
+    Any thread may use it.
+    """
+
+    def __init__(
+        self, store: Store, lines: Iterable[Line] = (), default: LineScript | None = None
+    ) -> None:
         self._store = store
         self._default = default or LineScript()
-        self._initial: dict[str, LineScript] = {line.number: line for line in (*TEST_NUMBERS, *lines)}
+        self._initial: dict[str, LineScript] = {
+            line.number: line for line in (*TEST_NUMBERS, *lines)
+        }
 
     @property
     def can_be_played(self) -> bool:
@@ -31,16 +40,23 @@ class Lines:
             return self._of(db, number)
 
     def _of(self, db: sqlite3.Connection, number: str) -> LineScript:
-        row = db.execute("SELECT script FROM lines WHERE number = ? AND script IS NOT NULL", (number,)).fetchone()
+        row = db.execute(
+            "SELECT script FROM lines WHERE number = ? AND script IS NOT NULL", (number,)
+        ).fetchone()
         if row is None:
             return self._initial.get(number, self._default)
         return LineScript.model_validate_json(row["script"])
 
     def set(self, number: str, script: LineScript | None) -> None:
-        """Set what happens on a line, None: as the sandbox started. The next call to it is its first."""
+        """Set what happens on a line, None: as the sandbox started.
+
+        The next call to it is its first.
+        """
         text = None if script is None else script.model_dump_json(exclude_unset=True)
         with self._store.transaction() as db:
-            db.execute("INSERT OR REPLACE INTO lines (number, script) VALUES (?, ?)", (number, text))
+            db.execute(
+                "INSERT OR REPLACE INTO lines (number, script) VALUES (?, ?)", (number, text)
+            )
 
     def take(self, db: sqlite3.Connection, number: str) -> Scenario:
         """Return what happens in a new call to a line, and count the call."""

@@ -1,4 +1,6 @@
-"""What every response gets: a `Date` by the sandbox's clock, and the reference's format if the sandbox fails."""
+"""What every response gets: a `Date` by the sandbox's clock, and the reference's format if the
+sandbox fails.
+"""
 
 import logging
 from datetime import UTC
@@ -15,9 +17,11 @@ _logger = logging.getLogger(__name__)
 
 
 class ResponseMiddleware:
-    """ASGI middleware: dates each response, and turns an exception into a 500 without its text, which it logs.
+    """ASGI middleware: dates each response, and turns an exception into a 500 without its text,
+    which it logs.
 
-    Starlette's own error middleware can't be used: it raises the exception again after it has answered.
+    Starlette's own error middleware can't be used: it raises the exception again after it has
+    answered.
     """
 
     def __init__(self, app: ASGIApp, clock: Clock) -> None:
@@ -32,7 +36,8 @@ class ResponseMiddleware:
             nonlocal has_started
             if message["type"] == "http.response.start":
                 has_started = True
-                now = self._clock.now().astimezone(UTC)  # which tests can replace (RFC 9110, section 6.6.1)
+                # Which tests can replace (RFC 9110, section 6.6.1).
+                now = self._clock.now().astimezone(UTC)
                 MutableHeaders(scope=message)["Date"] = format_datetime(now, usegmt=True)
             await send(message)
 
@@ -41,6 +46,12 @@ class ResponseMiddleware:
         except Exception:
             if has_started or scope["type"] != "http":
                 raise  # it is too late for another response
-            body = error_body(ApiError(500, "internal_error", "The sandbox failed", "This is a defect; see its log"))
-            _logger.exception("unhandled exception, correlation_id %s", body["error"]["correlation_id"])
+            body = error_body(
+                ApiError(
+                    500, "internal_error", "The sandbox failed", "This is a defect; see its log"
+                )
+            )
+            _logger.exception(
+                "unhandled exception, correlation_id %s", body["error"]["correlation_id"]
+            )
             await JSONResponse(body, status_code=500)(scope, receive, send_dated)

@@ -1,4 +1,5 @@
-"""The sandbox's pages, in English or Spanish: its home, and the page on which a person plays the callee.
+"""The sandbox's pages, in English or Spanish: its home, and the page on which a person plays the
+callee.
 
 They load no resources of other servers. Other modules render pages of their own with `render`.
 """
@@ -20,9 +21,14 @@ Language = Literal["en", "es"]
 
 
 def policy(forms: str = "'none'", scripts: str = "'none'") -> str:
-    """Return a Content-Security-Policy for a page with the one style sheet, whose forms go to `forms` only."""
-    return (f"default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action {forms}; "
-            f"frame-ancestors 'none'; script-src {scripts}; connect-src {scripts}")  # fmt: skip
+    """Return a Content-Security-Policy for a page with the one style sheet, whose forms go to
+    `forms` only.
+    """
+    return (
+        "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action "
+        f"{forms}; "
+        f"frame-ancestors 'none'; script-src {scripts}; connect-src {scripts}"
+    )
 
 
 HEADERS = {
@@ -50,8 +56,12 @@ def _environment() -> jinja2.Environment:
 
 
 def preferred_language(request: Request) -> Language:
-    """Return the pages' language: the first of `Accept-Language` that they have, by default English."""
-    tags = (tag.strip().lower()[:2] for tag in request.headers.get("accept-language", "").split(","))
+    """Return the pages' language: the first of `Accept-Language` that they have, by default
+    English.
+    """
+    tags = (
+        tag.strip().lower()[:2] for tag in request.headers.get("accept-language", "").split(",")
+    )
     return "es" if next((tag for tag in tags if tag in ("en", "es")), "en") == "es" else "en"
 
 
@@ -60,7 +70,12 @@ PageLanguage = Annotated[Language, Depends(preferred_language)]
 
 
 def render(
-    template: str, *, language: Language, status: int = 200, headers: Mapping[str, str] = {}, **values: Any
+    template: str,
+    *,
+    language: Language,
+    status: int = 200,
+    headers: Mapping[str, str] = {},
+    **values: Any,
 ) -> HTMLResponse:
     """Return a page from `sandbox/templates`."""
 

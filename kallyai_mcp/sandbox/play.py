@@ -1,8 +1,10 @@
-"""`/_sandbox/play/calls/…`: a person or a program plays the callee of the lines that are set to `is_played`.
+"""`/_sandbox/play/calls/…`: a person or a program plays the callee of the lines that are set to
+`is_played`.
 
-The table of calls always has the outcome that a played call will have if nobody does anything more: `no_answer` until
-somebody picks up, and then that of the conversation so far. Each step writes it again, and moves the call's end. So a
-call ends in a bounded time, even if the player goes away or the sandbox is killed.
+The table of calls always has the outcome that a played call will have if nobody does anything more:
+`no_answer` until somebody picks up, and then that of the conversation so far. Each step writes it
+again, and moves the call's end. So a call ends in a bounded time, even if the player goes away or
+the sandbox is killed.
 """
 
 import json
@@ -48,22 +50,28 @@ class CallToPlay(BaseModel):
     language: Literal["en", "es"] = Field(description="The language of the conversation")
     state: State = Field(description="Nobody has picked up; somebody has; the call has ended")
     seconds_left: float = Field(
-        description="`incoming`: for how long somebody can pick up; `in_progress`: after how long the call ends if the"
+        description="`incoming`: for how long somebody can pick up; `in_progress`: after how long "
+        "the call ends if the"
         " callee says nothing more; `ended`: 0"
     )
     said: list[TranscriptEntry] = Field(description="The conversation so far")
     expects: TurnKind | None = Field(
-        description="`in_progress`: what the callee would likely do next, such as `answers` a question; else null"
+        description="`in_progress`: what the callee would likely do next, such as `answers` a "
+        "question; else null"
     )
     status: Status | None = Field(description="How the call ended; null before that")
-    highlights: str | None = Field(description="What the user is told; null before the call has ended")
+    highlights: str | None = Field(
+        description="What the user is told; null before the call has ended"
+    )
 
 
 class CallsToPlay(BaseModel):
     """The newest 100 calls, newest first."""
 
     calls: list[CallToPlay]
-    can_come: bool = Field(description="Whether a call can come: the sandbox was started with --play, or a line is set")
+    can_come: bool = Field(
+        description="Whether a call can come: the sandbox was started with --play, or a line is set"
+    )
 
 
 class _Played:
@@ -108,7 +116,8 @@ class _Played:
             result = simulate(self.facts, Scenario(does="is_busy"))
             is_over = True
         else:
-            db.execute("DELETE FROM bookings WHERE call_id = ?", (self.call.call_id,))  # what this call did so far
+            # What this call did so far.
+            db.execute("DELETE FROM bookings WHERE call_id = ?", (self.call.call_id,))
             facts = replace(self.facts, bookings=call_table.bookings_with(db, self.number))
             result, caller = play(facts, self.turns)
             is_over = caller.is_over
@@ -116,8 +125,12 @@ class _Played:
         ends_at = now if is_over else now + timedelta(minutes=3)  # of silence
         self.call = replace(self.call, ends_at=ends_at, **call_table.outcome_of(result, self.facts))
         call_table.change_outcome(db, self.call)
-        turns = json.dumps([each.model_dump(mode="json", exclude_defaults=True) for each in self.turns])
-        db.execute("UPDATE played_calls SET turns = ? WHERE call_id = ?", (turns, self.call.call_id))
+        turns = json.dumps(
+            [each.model_dump(mode="json", exclude_defaults=True) for each in self.turns]
+        )
+        db.execute(
+            "UPDATE played_calls SET turns = ? WHERE call_id = ?", (turns, self.call.call_id)
+        )
 
 
 def _step(sandbox: Sandbox, call_id: str, turn: Turn | None) -> CallToPlay:
@@ -126,12 +139,19 @@ def _step(sandbox: Sandbox, call_id: str, turn: Turn | None) -> CallToPlay:
     with sandbox.store.transaction() as db:
         row = db.execute(f"{_SELECT} WHERE call_id = ?", (call_id,)).fetchone()
         if row is None:
-            raise ApiError(404, "not_found", "There is no such call", "Nobody plays the callee in a call with this id")
+            raise ApiError(
+                404,
+                "not_found",
+                "There is no such call",
+                "Nobody plays the callee in a call with this id",
+            )
         played = _Played(row)
         state = played.state(now)
         needed = _needed_state(turn, state)
         if state != needed:
-            raise ApiError(409, "conflict", "The call is in another state", f"It is {state}, not {needed}")
+            raise ApiError(
+                409, "conflict", "The call is in another state", f"It is {state}, not {needed}"
+            )
         played.add(db, turn or greeting(played.facts), now)
     sandbox.wake()
     return played.view(now)
@@ -147,11 +167,17 @@ def _needed_state(turn: Turn | None, state: State) -> State:
 
 @router.get("", summary="Get Calls to Play", response_description="The calls")
 async def get_calls(sandbox: SandboxDep) -> CallsToPlay:
-    """The calls to lines that are set to `is_played`, and what was said in them; ask again every half second or so."""
+    """The calls to lines that are set to `is_played`, and what was said in them; ask again every
+    half second or so.
+    """
     now = sandbox.clock.now()
     with sandbox.store.transaction() as db:
-        rows = db.execute(f"{_SELECT} ORDER BY started_at DESC, calls.rowid DESC LIMIT 100").fetchall()
-    return CallsToPlay(calls=[_Played(row).view(now) for row in rows], can_come=sandbox.lines.can_be_played)
+        rows = db.execute(
+            f"{_SELECT} ORDER BY started_at DESC, calls.rowid DESC LIMIT 100"
+        ).fetchall()
+    return CallsToPlay(
+        calls=[_Played(row).view(now) for row in rows], can_come=sandbox.lines.can_be_played
+    )
 
 
 @router.post("/{call_id}/pick-up", responses=errors(404, 409))
@@ -167,7 +193,7 @@ async def pick_up(call_id: str, sandbox: SandboxDep) -> CallToPlay:
 async def say_something(call_id: str, turn: Turn, sandbox: SandboxDep) -> CallToPlay:
     """Adds a turn of the callee: its words, and what they do, which decides the assistant's reply.
 
-    `hangs_up` ends the call; an incoming call ends with `busy`. A call in which the callee says nothing for 3 minutes
-    ends.
+    `hangs_up` ends the call; an incoming call ends with `busy`. A call in which the callee says
+    nothing for 3 minutes ends.
     """
     return _step(sandbox, call_id, turn)

@@ -1,9 +1,10 @@
 """An account's usage of its plan.
 
-A call costs the length of its conversation, rounded up to a tenth of a minute, whatever its status; it counts from the
-moment it is placed. The period is the calendar month in UTC, or the calendar year on a yearly plan. A call is refused
-when the minutes or the calls of the plan are used up; the last call may exceed the minutes. The usage that an account
-starts with (`accounts.Account`) counts in every period, so that each account always shows the same state.
+A call costs the length of its conversation, rounded up to a tenth of a minute, whatever its status;
+it counts from the moment it is placed. The period is the calendar month in UTC, or the calendar
+year on a yearly plan. A call is refused when the minutes or the calls of the plan are used up; the
+last call may exceed the minutes. The usage that an account starts with (`accounts.Account`) counts
+in every period, so that each account always shows the same state.
 """
 
 import sqlite3
@@ -22,7 +23,9 @@ _RENEWAL_DAY = 22
 
 
 def minutes(tenths: int) -> int | float:
-    """Return tenths of a minute as minutes: an int if it is whole, as in the reference's examples."""
+    """Return tenths of a minute as minutes: an int if it is whole, as in the reference's
+    examples.
+    """
     return tenths // 10 if tenths % 10 == 0 else tenths / 10
 
 
@@ -36,7 +39,9 @@ def period(account: Account, now: datetime, day: int = 1) -> tuple[datetime, dat
 
 
 def expires_at(account: Account, now: datetime) -> datetime:
-    """Return when the account's subscription renews or ends: a day of its own, as in the reference's example."""
+    """Return when the account's subscription renews or ends: a day of its own, as in the
+    reference's example.
+    """
     this, after = period(account, now, _RENEWAL_DAY)
     return this if now < this else after
 
@@ -77,12 +82,23 @@ class Usage:
 
     def exceeded(self) -> QuotaExceededError:
         """Return the error of a call that the plan does not cover."""
-        body = {"plan_type": self.account.plan_type, "minutes_allocated": self.account.minutes_allocated}
-        return QuotaExceededError(body | {"minutes_used": minutes(self.tenths), "upgrade_url": UPGRADE_URL})
+        body = {
+            "plan_type": self.account.plan_type,
+            "minutes_allocated": self.account.minutes_allocated,
+        }
+        return QuotaExceededError(
+            body | {"minutes_used": minutes(self.tenths), "upgrade_url": UPGRADE_URL}
+        )
 
 
 def usage(db: sqlite3.Connection, account: Account, now: datetime) -> Usage:
     """Return the account's usage in the period that contains `now` (aware)."""
     start, end = period(account, now)
     tenths, calls = call_table.used(db, account.id, start, end)
-    return Usage(account, account.minutes_used_before * 10 + tenths, account.calls_used_before + calls, start, end)
+    return Usage(
+        account,
+        account.minutes_used_before * 10 + tenths,
+        account.calls_used_before + calls,
+        start,
+        end,
+    )

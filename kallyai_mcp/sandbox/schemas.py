@@ -1,4 +1,6 @@
-"""The API's request and response bodies: the reference's "Request Schemas", "Response Schemas", and "Error Codes"."""
+"""The API's request and response bodies: the reference's "Request Schemas", "Response Schemas", and
+"Error Codes".
+"""
 
 import json
 from datetime import datetime
@@ -21,7 +23,9 @@ from kallyai_mcp.sandbox.simulator.submission import Submission
 
 
 def _read_submission(value: Any, handler: ModelWrapValidatorHandler[Submission]) -> Submission:
-    """Validate a submission; raise `scheduling_violation` if its only error is a date that doesn't exist."""
+    """Validate a submission; raise `scheduling_violation` if its only error is a date that doesn't
+    exist.
+    """
     try:
         return handler(value)
     except ValidationError as invalid:
@@ -69,8 +73,10 @@ class CallMetadata(BaseModel):
 Status = Annotated[
     str,
     Field(
-        description="success, no_answer, busy, failed, voicemail, or cancelled. The reference does not list two more:"
-        " in_progress until the call has ended, and terminated when the service ended it. The live service may send"
+        description="success, no_answer, busy, failed, voicemail, or cancelled. The reference does "
+        "not list two more:"
+        " in_progress until the call has ended, and terminated when the service ended it. The live "
+        "service may send"
         " others."
     ),
 ]
@@ -85,11 +91,15 @@ class CallResponse(BaseModel):
     next_steps: str | None
     duration_seconds: float | None
     metadata: CallMetadata
-    submission: dict[str, Any] = Field(description="The submission as it was sent, without its nulls")
+    submission: dict[str, Any] = Field(
+        description="The submission as it was sent, without its nulls"
+    )
 
 
 class ListedSubmission(BaseModel):
-    """The part of a submission that is in the list; `business_name` is left out if none was sent."""
+    """The part of a submission that is in the list; `business_name` is left out if none was
+    sent.
+    """
 
     respondent_phone: str
     business_name: str | None = None
@@ -105,7 +115,9 @@ class ListedCall(BaseModel):
 
 
 class CallList(BaseModel):
-    """One page of the account's calls, newest first; `total` is the number of calls on all pages."""
+    """One page of the account's calls, newest first; `total` is the number of calls on all
+    pages.
+    """
 
     calls: list[ListedCall]
     total: int
@@ -223,6 +235,9 @@ _MEANINGS: dict[int, str] = {
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI entries of the errors that an endpoint can answer with."""
     return {
-        status: {"model": QuotaExceededResponse if status == 402 else ErrorResponse, "description": _MEANINGS[status]}
+        status: {
+            "model": QuotaExceededResponse if status == 402 else ErrorResponse,
+            "description": _MEANINGS[status],
+        }
         for status in statuses
     }

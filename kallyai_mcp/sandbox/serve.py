@@ -24,13 +24,16 @@ _GRACE_SECONDS = 1  # for responses that are being sent at shutdown
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's HTTP protocol; it also gives each request its connection, so that a fault can cut it."""
+    """uvicorn's HTTP protocol; it also gives each request its connection, so that a fault can cut
+    it.
+    """
 
     def connection_made(  # type: ignore[override]  # as in uvicorn, which also narrows the argument's type
         self, transport: asyncio.Transport
     ) -> None:
         super().connection_made(transport)
-        self.app_state = {**self.app_state, CONNECTION: transport}  # uvicorn copies it into each request's scope
+        # Uvicorn copies it into each request's scope.
+        self.app_state = {**self.app_state, CONNECTION: transport}
 
 
 class _Server(uvicorn.Server):
@@ -45,7 +48,9 @@ class _Server(uvicorn.Server):
         self._end = anyio.Event()
 
     def end(self) -> None:
-        """Shut the server down at once. uvicorn alone would notice it only at its next tick, so tests would wait."""
+        """Shut the server down at once. uvicorn alone would notice it only at its next tick, so
+        tests would wait.
+        """
         self.should_exit = True
         self._end.set()
 
@@ -88,11 +93,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _run_server(app: FastAPI, host: str, port: int, *, signals: bool) -> AsyncIterator[tuple[str, _Server]]:
+async def _run_server(
+    app: FastAPI, host: str, port: int, *, signals: bool
+) -> AsyncIterator[tuple[str, _Server]]:
     family, _, _, _, address = (await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
     listener = socket.create_server(address[:2], family=family, backlog=2048)
-    # Connections inherit this option. asyncio does not set it for a listener made by create_server; without it, the
-    # second part of a response waits 40 ms for the client to acknowledge the first.
+    # Connections inherit this option. asyncio does not set it for a listener made by create_server;
+    # without it, the second part of a response waits 40 ms for the client to acknowledge the first.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
         app,
@@ -121,7 +128,9 @@ async def _run_server(app: FastAPI, host: str, port: int, *, signals: bool) -> A
 
 
 def _address(listener: socket.socket) -> str:
-    """Return the base URL for clients on this machine; for a listener on all interfaces, the loopback address."""
+    """Return the base URL for clients on this machine; for a listener on all interfaces, the
+    loopback address.
+    """
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -129,10 +138,12 @@ def _address(listener: socket.socket) -> str:
 
 @asynccontextmanager
 async def running(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve `app` (of `create_app`) while the block runs, and yield its base URL without a trailing slash.
+    """Serve `app` (of `create_app`) while the block runs, and yield its base URL without a trailing
+    slash.
 
-    Port 0 is any free one. It needs asyncio, as uvicorn does. At the end, requests that wait for a call are answered
-    with 503, and the port is free again. The caller closes `app.state.sandbox`, and handles signals.
+    Port 0 is any free one. It needs asyncio, as uvicorn does. At the end, requests that wait for a
+    call are answered with 503, and the port is free again. The caller closes `app.state.sandbox`,
+    and handles signals.
 
     Raises:
         OSError: The address or port can't be used.
@@ -152,7 +163,8 @@ async def serve(
     ready: Callable[[str], object] = lambda _: None,
     report: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Serve a sandbox until SIGINT or SIGTERM (in the main thread only) or until canceled; see `running`, `create_app`.
+    """Serve a sandbox until SIGINT or SIGTERM (in the main thread only) or until canceled; see
+    `running`, `create_app`.
 
     `ready` is called with the base URL when the server is up; `report` is `Sandbox.report`.
     """

@@ -1,4 +1,6 @@
-"""What the sandbox's endpoints share: database, tokens, clock, speed, lines, faults, and the wait for a call's end."""
+"""What the sandbox's endpoints share: database, tokens, clock, speed, lines, faults, and the wait
+for a call's end.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -21,13 +23,20 @@ from kallyai_mcp.sandbox.store import Store
 
 
 class Sandbox:
-    """The state of one local KallyAI: `app.state.sandbox` of its application. The arguments are those of `create_app`.
+    """The state of one local KallyAI: `app.state.sandbox` of its application.
 
-    `report` is called with a line for people when a call is placed, is refused, or has ended.
+    The arguments are those of `create_app`. `report` is called with a line for people when a call
+    is placed, is refused, or has ended.
     """
 
     def __init__(
-        self, data: Path | None, speed: float, clock: Clock, lines: Iterable[Line] = (), *, plays: bool = False
+        self,
+        data: Path | None,
+        speed: float,
+        clock: Clock,
+        lines: Iterable[Line] = (),
+        *,
+        plays: bool = False,
     ) -> None:
         if not (math.isfinite(speed) and speed > 0):
             raise ValueError(f"speed must be a number above 0, not {speed}")
@@ -40,8 +49,12 @@ class Sandbox:
         self._waits: set[anyio.CancelScope] = set()
         self._stopped = False
 
-    def issue_tokens(self, account_id: str = "acct-personal", scopes: Sequence[str] | None = None) -> dict[str, Any]:
-        """Sign an account in without a browser: the reference's token response; see `Tokens.issue`."""
+    def issue_tokens(
+        self, account_id: str = "acct-personal", scopes: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """Sign an account in without a browser: the reference's token response; see
+        `Tokens.issue`.
+        """
         return self.tokens.issue(account_id, scopes).model_dump()
 
     def set_faults(self, plan: FaultPlan) -> FaultState:
@@ -56,10 +69,12 @@ class Sandbox:
             return call_table.refused_calls(db)
 
     async def wait_until(self, moment: datetime) -> None:
-        """Wait until `moment` (aware), or until a call has changed: look again what it is that you wait for.
+        """Wait until `moment` (aware), or until a call has changed: look again what it is that you
+        wait for.
 
         Raises:
-            ApiError: 503 `service_unavailable`: the sandbox is shutting down. Calls in progress continue.
+            ApiError: 503 `service_unavailable`: the sandbox is shutting down. Calls in progress
+                continue.
         """
         with anyio.CancelScope() as scope:
             self._waits.add(scope)
@@ -73,7 +88,8 @@ class Sandbox:
                 503,
                 "service_unavailable",
                 "The sandbox is shutting down; the call continues",
-                "Send the same request with the same Idempotency-Key when it is up again, or look in GET /v1/calls",
+                "Send the same request with the same Idempotency-Key when it is up again, or look "
+                "in GET /v1/calls",
                 {"Retry-After": "1"},
             )
 
@@ -83,7 +99,10 @@ class Sandbox:
         self.wake()
 
     def wake(self) -> None:
-        """Let the requests that wait look again, because a call has changed. Call it on their event loop."""
+        """Let the requests that wait look again, because a call has changed.
+
+        Call it on their event loop.
+        """
         for scope in self._waits:
             scope.cancel()
 

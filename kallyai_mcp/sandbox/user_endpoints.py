@@ -1,6 +1,7 @@
 """The endpoints of the reference's "User Endpoints", and the billing page at a signed link.
 
-The browser that opens the billing page has no access token, so the link is a token itself; it works for an hour.
+The browser that opens the billing page has no access token, so the link is a token itself; it works
+for an hour.
 """
 
 from datetime import timedelta
@@ -31,8 +32,12 @@ def _portal_url(request: Request, sandbox: Sandbox, account: Account) -> str:
     return str(request.url_for("billing_page", session=session))
 
 
-@router.get("/v1/users/me/subscription", response_description="The subscription", responses=errors(401, 403))
-async def get_subscription(request: Request, account: Subscriber, sandbox: SandboxDep) -> Subscription:
+@router.get(
+    "/v1/users/me/subscription", response_description="The subscription", responses=errors(401, 403)
+)
+async def get_subscription(
+    request: Request, account: Subscriber, sandbox: SandboxDep
+) -> Subscription:
     """The plan, and when it ends or renews.
 
     Needs the scope `subscription:read`.
@@ -40,7 +45,11 @@ async def get_subscription(request: Request, account: Subscriber, sandbox: Sandb
     return Subscription(
         has_active_subscription=account.has_active_subscription,
         provider="stripe",
-        plan=Plan(type=account.plan_type, period=account.period, minutes_included=account.minutes_allocated),
+        plan=Plan(
+            type=account.plan_type,
+            period=account.period,
+            minutes_included=account.minutes_allocated,
+        ),
         status=account.subscription_status,
         expires_at=quota.expires_at(account, sandbox.clock.now()),
         auto_renew=account.has_active_subscription,
@@ -48,7 +57,9 @@ async def get_subscription(request: Request, account: Subscriber, sandbox: Sandb
     )
 
 
-@router.get("/v1/users/me/statistics", response_description="The current period", responses=errors(401, 403))
+@router.get(
+    "/v1/users/me/statistics", response_description="The current period", responses=errors(401, 403)
+)
 async def get_statistics(account: Subscriber, sandbox: SandboxDep) -> Statistics:
     """Used and remaining minutes and calls; calls in progress count.
 
@@ -59,10 +70,14 @@ async def get_statistics(account: Subscriber, sandbox: SandboxDep) -> Statistics
 
 
 @router.get(
-    "/v1/stripe/billing-portal", response_description="The link; it works for an hour", responses=errors(401, 403)
+    "/v1/stripe/billing-portal",
+    response_description="The link; it works for an hour",
+    responses=errors(401, 403),
 )
 async def get_billing_portal(
-    request: Request, account: Annotated[Account, Depends(require("billing:manage"))], sandbox: SandboxDep
+    request: Request,
+    account: Annotated[Account, Depends(require("billing:manage"))],
+    sandbox: SandboxDep,
 ) -> BillingPortal:
     """A link to the page where the plan is managed.
 
@@ -76,7 +91,9 @@ async def billing_page(session: str, language: PageLanguage, sandbox: SandboxDep
     """Show the account's plan and usage, in English or Spanish."""
     claims = sandbox.tokens.verify("billing", _ISSUER, session)
     if claims is None or sandbox.tokens.has_expired(claims):
-        raise ApiError(404, "not_found", "This billing link is not valid or has expired", "Ask for a new one")
+        raise ApiError(
+            404, "not_found", "This billing link is not valid or has expired", "Ask for a new one"
+        )
     account = ACCOUNTS[claims["sub"]]
     with sandbox.store.transaction() as db:
         usage = quota.usage(db, account, sandbox.clock.now())

@@ -1,4 +1,6 @@
-"""The rules for refusing calls, with the codes of the reference's "Error Code Reference"; `api.md` lists them."""
+"""The rules for refusing calls, with the codes of the reference's "Error Code Reference"; `api.md`
+lists them.
+"""
 
 import re
 from collections.abc import Iterable
@@ -14,19 +16,70 @@ from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.sandbox.simulator.scenario import HH_MM
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
-SUPPORTED_COUNTRIES = frozenset({
-    "AD", "AT", "BE", "BG", "CA", "CH", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR",
-    "GB", "GG", "GR", "HR", "HU", "IE", "IM", "IS", "IT", "JE", "LI", "LT", "LU", "LV",
-    "MC", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK", "SM", "US", "VA",
-})  # fmt: skip
+SUPPORTED_COUNTRIES = frozenset(
+    {
+        "AD",
+        "AT",
+        "BE",
+        "BG",
+        "CA",
+        "CH",
+        "CY",
+        "CZ",
+        "DE",
+        "DK",
+        "EE",
+        "ES",
+        "FI",
+        "FR",
+        "GB",
+        "GG",
+        "GR",
+        "HR",
+        "HU",
+        "IE",
+        "IM",
+        "IS",
+        "IT",
+        "JE",
+        "LI",
+        "LT",
+        "LU",
+        "LV",
+        "MC",
+        "MT",
+        "NL",
+        "NO",
+        "PL",
+        "PT",
+        "RO",
+        "SE",
+        "SI",
+        "SK",
+        "SM",
+        "US",
+        "VA",
+    }
+)
 """ISO 3166: "US, Canada, UK, Spain, and most European countries"."""
 
 SUPPORTED_LANGUAGES = ("en", "es")
 
 UNSAFE = (
-    "bomb threat", "amenaza de bomba", "blackmail", "chantaje", "chantajear", "harass", "acosar", "threaten",
-    "amenazar", "scam them", "estafar", "impersonate the police", "hacerse pasar por la policía",
-)  # fmt: skip
+    "bomb threat",
+    "amenaza de bomba",
+    "blackmail",
+    "chantaje",
+    "chantajear",
+    "harass",
+    "acosar",
+    "threaten",
+    "amenazar",
+    "scam them",
+    "estafar",
+    "impersonate the police",
+    "hacerse pasar por la policía",
+)
 """Phrases that no submission may contain, as whole words in upper or lower case."""
 
 LONGEST_NOTICE = timedelta(days=366)
@@ -45,13 +98,19 @@ MORE_EMERGENCY_NUMBERS = {
     "PL": frozenset({"984", "985", "986"}),
     "PT": frozenset({"117"}),
 }
-"""Numbers of police and rescue services that `phonenumbers` has as ordinary short numbers, by ISO 3166 country."""
+"""Numbers of police and rescue services that `phonenumbers` has as ordinary short numbers, by ISO
+3166 country.
+"""
 
-_UNSAFE = re.compile(r"\b(?:" + "|".join(re.escape(phrase) for phrase in UNSAFE) + r")\b", re.IGNORECASE)
+_UNSAFE = re.compile(
+    r"\b(?:" + "|".join(re.escape(phrase) for phrase in UNSAFE) + r")\b", re.IGNORECASE
+)
 
 
 def check(submission: Submission, account: Account, zone: ZoneInfo, now: datetime) -> str:
-    """Return the number to call, in E.164; raise the error of the first rule, from number to words, that is broken."""
+    """Return the number to call, in E.164; raise the error of the first rule, from number to words,
+    that is broken.
+    """
     number = _check_number(submission.respondent_phone)
     _check_country(number, account)
     for language in (submission.call_language, submission.language):
@@ -80,24 +139,36 @@ def _check_number(phone: str | None) -> phonenumbers.PhoneNumber:
 
 
 def _invalid_number(reason: str) -> ApiError:
-    return ApiError(400, "validation_error", "The request is not valid", f"submission.respondent_phone: {reason}")
+    return ApiError(
+        400,
+        "validation_error",
+        "The request is not valid",
+        f"submission.respondent_phone: {reason}",
+    )
 
 
 def _parse(phone: str) -> phonenumbers.PhoneNumber | None:
-    """Return the number; None if it is not in E.164, or has a length that no number of its country has."""
+    """Return the number; None if it is not in E.164, or has a length that no number of its country
+    has.
+    """
     if not _E164.fullmatch(phone):
         return None
     try:
         number = phonenumbers.parse(phone)
     except phonenumbers.NumberParseException:
         return None
-    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+    if (
+        phonenumbers.is_possible_number_with_reason(number)
+        != phonenumbers.ValidationResult.IS_POSSIBLE
+    ):
         return None
     return number
 
 
 def _is_emergency_number(phone: str) -> bool:
-    """Whether this is an emergency number of any country, or, after a country code, of that country."""
+    """Whether this is an emergency number of any country, or, after a country code, of that
+    country.
+    """
     digits = phonenumbers.normalize_digits_only(_EXTENSION.split(phone, maxsplit=1)[0])
     if _is_emergency_number_in(digits, phonenumbers.SUPPORTED_SHORT_REGIONS):
         return True
@@ -127,7 +198,9 @@ def _check_country(number: phonenumbers.PhoneNumber, account: Account) -> None:
 
 
 def _check_time(day: date | None, at: str | None, here: datetime) -> None:
-    """Refuse a time that is past or too far ahead at `here`, the current time in the request's time zone."""
+    """Refuse a time that is past or too far ahead at `here`, the current time in the request's time
+    zone.
+    """
     reason = None
     if at is not None and not HH_MM.fullmatch(at):
         reason = "appointment_time: not a time in the form HH:MM (24-hour)"

@@ -1,1 +1,3 @@
-"""The MCP server, built from explicit lists of tools, resources, prompts, extensions, and middleware."""
+"""The MCP server, built from explicit lists of tools, resources, prompts, extensions, and
+middleware.
+"""

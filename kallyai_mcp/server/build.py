@@ -22,20 +22,24 @@ from kallyai_mcp.tools.resources import add_templates
 from kallyai_mcp.tools.tasks import CallTasks
 
 INSTRUCTIONS = (
-    "KallyAI calls people on the phone. make_call places a real call: make sure of the number and of what the user "
+    "KallyAI calls people on the phone. make_call places a real call: make sure of the number and "
+    "of what the user "
     "wants first, and never place a call again because an answer is slow: get_call follows it."
 )
 """The instructions that a client gets when it connects, and may show to its model."""
 
 READ_ONLY_INSTRUCTIONS = (
-    "KallyAI calls people on the phone. Here no call can be placed or canceled: the tools show calls that were placed "
+    "KallyAI calls people on the phone. Here no call can be placed or canceled: the tools show "
+    "calls that were placed "
     "elsewhere."
 )
 """The instructions of a read-only server."""
 
 _LISTS = CacheHint(TTL_MS, "public")
-"""How long a client may cache an answer that only an update changes (SEP-2549). `resources/read` has none: calls, too,
-are resources."""
+"""How long a client may cache an answer that only an update changes (SEP-2549).
+
+`resources/read` has none: calls, too, are resources.
+"""
 
 
 def build_server(
@@ -46,9 +50,10 @@ def build_server(
 ) -> MCPServer[AppContext]:
     """Build the server.
 
-    The context of `open_app_context` is open as long as the server runs. With `read_only`, all that places or cancels
-    calls is left out: these tools, prompts, tasks, and skills. `request_state` protects the state that a client returns
-    with the user's answer (multi-round requests); None for a key that only this process has.
+    The context of `open_app_context` is open as long as the server runs. With `read_only`, all that
+    places or cancels calls is left out: these tools, prompts, tasks, and skills. `request_state`
+    protects the state that a client returns with the user's answer (multi-round requests); None for
+    a key that only this process has.
     """
     extensions: list[Extension] = [_cards(read_only=read_only)]
     if not read_only:
@@ -73,7 +78,8 @@ def build_server(
         log_level="WARNING",  # if `logs.configure` was not called
         request_state_security=request_state,
     )
-    # No argument is to be repeated in a header. With the schemas, the SDK would search them for such ones at each call.
+    # No argument is to be repeated in a header. With the schemas, the SDK would search them for
+    # such ones at each call.
     lowlevel_server(server).get_tool_input_schema = lambda _: None
     add_templates(server)
     for prompt in () if read_only else prompts():
@@ -86,10 +92,18 @@ def _cards(*, read_only: bool) -> Apps:
     apps = Apps()
     meta = {"ui": {"prefersBorder": True}}
     for uri, name, title, description, page in (
-        (CALL_CARD, "call_card", "Call card", "Shows a person their call", partial(call_card, read_only=read_only)),
+        (
+            CALL_CARD,
+            "call_card",
+            "Call card",
+            "Shows a person their call",
+            partial(call_card, read_only=read_only),
+        ),
         (QUOTA_CARD, "quota_card", "Quota card", "Shows a person what is left", quota_card),
     ):
         apps.add_resource(
-            FunctionResource(uri=uri, name=name, title=title, description=description, fn=page, meta=meta)
+            FunctionResource(
+                uri=uri, name=name, title=title, description=description, fn=page, meta=meta
+            )
         )
     return apps

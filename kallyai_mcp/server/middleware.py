@@ -31,14 +31,17 @@ def middleware() -> list[ServerMiddleware[Any]]:
         own = by_method.get(ctx.method)
         return await (call_next(ctx) if own is None else own(ctx, call_next))
 
-    return [Correlation(), handle]  # in this order, so that the log lines of the others have the request's id
+    # In this order, so that the log lines of the others have the request's id.
+    return [Correlation(), handle]
 
 
-async def describe_server(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+async def describe_server(
+    ctx: ServerRequestContext[Any, Any], call_next: CallNext
+) -> HandlerResult:
     """Add the server's icon, in a data URI, and declare that there are no updates of a resource.
 
-    If the SDK knew the icon, it would put it into every result, where it would be most of the bytes. And it promises
-    updates wherever clients can listen.
+    If the SDK knew the icon, it would put it into every result, where it would be most of the
+    bytes. And it promises updates wherever clients can listen.
     """
     result = await call_next(ctx)
     if not isinstance(result, dict):
@@ -48,7 +51,10 @@ async def describe_server(ctx: ServerRequestContext[Any, Any], call_next: CallNe
         return {**result, "serverInfo": {**result["serverInfo"], "icons": icons}}
     result["capabilities"]["resources"]["subscribe"] = False
     meta = result["_meta"]
-    return {**result, "_meta": {**meta, SERVER_INFO_META_KEY: {**meta[SERVER_INFO_META_KEY], "icons": icons}}}
+    return {
+        **result,
+        "_meta": {**meta, SERVER_INFO_META_KEY: {**meta[SERVER_INFO_META_KEY], "icons": icons}},
+    }
 
 
 @cache

@@ -1,6 +1,7 @@
 """All uses of private parts of the MCP SDK (mcp 2.3), with the reason for each.
 
-No other module may use private parts. A test for each function here fails when the SDK changes that part.
+No other module may use private parts. A test for each function here fails when the SDK changes that
+part.
 """
 
 from typing import Any
@@ -20,7 +21,8 @@ def lowlevel_server(server: MCPServer[AppContext]) -> Server[AppContext]:
 def connection_of(ctx: ServerRequestContext[Any, Any]) -> object:
     """The connection of a message: the same object for all messages of one connection.
 
-    A notification that cancels a request has the request's id, which is unique only in one connection. The SDK makes a
-    session object for each message, and all of one connection share only this private part.
+    A notification that cancels a request has the request's id, which is unique only in one
+    connection. The SDK makes a session object for each message, and all of one connection share
+    only this private part.
     """
     return ctx.session._connection  # noqa: SLF001

@@ -1,4 +1,5 @@
-"""The Skills extension (SEP-2640), until the SDK has it: a skill about good phone calls, which a host loads on demand.
+"""The Skills extension (SEP-2640), until the SDK has it: a skill about good phone calls, which a
+host loads on demand.
 
 The plug-in for Claude Code has the same file.
 """
@@ -17,7 +18,10 @@ from mcp.types import INVALID_PARAMS, PaginatedRequestParams, RequestParams
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 TTL_MS: Final = 300_000
-"""Milliseconds for which a client may cache what only an update changes. Then all clients see an updated server."""
+"""Milliseconds for which a client may cache what only an update changes.
+
+Then all clients see an updated server.
+"""
 
 _URI = "skill://phone-call/SKILL.md"
 FOLDER = Path(__file__).parents[1] / "skills"
@@ -26,12 +30,16 @@ FOLDER = Path(__file__).parents[1] / "skills"
 _FILE = FOLDER / "phone-call" / "SKILL.md"
 _CACHED = {"ttlMs": TTL_MS, "cacheScope": "public"}
 _VERSIONS = frozenset(MODERN_PROTOCOL_VERSIONS)
-"""The protocol versions with the extension. For a client of an earlier version, the file is an ordinary resource."""
+"""The protocol versions with the extension.
+
+For a client of an earlier version, the file is an ordinary resource.
+"""
 
 _Context = ServerRequestContext[Any, Any]
 
 
-class SkillParams(RequestParams, defer_build=True):  # building it takes time, and few clients use it
+# Building it takes time, and few clients use it.
+class SkillParams(RequestParams, defer_build=True):
     """The parameters of skills/get."""
 
     uri: str
@@ -51,7 +59,8 @@ class Skills(Extension):
             title="How to make a phone call for a user",
             description=about["description"],
             mime_type="text/markdown",
-            fn=lambda: _FILE.read_bytes().decode(),  # not read_text: the digest is of these line ends
+            # Not read_text: the digest is of these line ends.
+            fn=lambda: _FILE.read_bytes().decode(),
         )
         return [ResourceBinding(file)]
 
@@ -64,7 +73,9 @@ class Skills(Extension):
 
     async def _list(self, _: _Context, params: PaginatedRequestParams) -> dict[str, Any]:
         if params.cursor is not None:
-            raise MCPError(INVALID_PARAMS, "There is no such page: all skills are on the first one.")
+            raise MCPError(
+                INVALID_PARAMS, "There is no such page: all skills are on the first one."
+            )
         return {"skills": [_skill()], **_CACHED}
 
     async def _get(self, _: _Context, params: SkillParams) -> dict[str, Any]:
@@ -77,7 +88,15 @@ class Skills(Extension):
 def _skill() -> dict[str, Any]:
     """The entry of the skill: the URI of its file, the front matter of that file, and its files."""
     content = _FILE.read_bytes()
-    file = {"uri": _URI, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}", "size": len(content)}
+    file = {
+        "uri": _URI,
+        "digest": f"sha256:{hashlib.sha256(content).hexdigest()}",
+        "size": len(content),
+    }
     # The front matter is YAML of plain texts on one line, as a test checks.
     lines = content.decode().split("---", 2)[1].strip().splitlines()
-    return {"uri": _URI, "frontmatter": dict(line.split(": ", 1) for line in lines), "resources": [file]}
+    return {
+        "uri": _URI,
+        "frontmatter": dict(line.split(": ", 1) for line in lines),
+        "resources": [file],
+    }

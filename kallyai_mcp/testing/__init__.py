@@ -1,6 +1,7 @@
 """Tests of agents: the pytest fixture `kallyai_sandbox`, and the classes of its objects.
 
-pytest imports this package in every run if kallyai-mcp is installed, so its classes are imported when they are used.
+pytest imports this package in every run if kallyai-mcp is installed, so its classes are imported
+when they are used.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -20,7 +20,9 @@ def kallyai_sandbox(tmp_path: Path) -> "Iterator[KallyAISandbox]":
         from kallyai_mcp.testing.sandbox import running_sandbox
     except ModuleNotFoundError as error:
         pytest.fail(
-            f'kallyai_sandbox needs {error.name}. Install it with: pip install "kallyai-mcp[sandbox]"', pytrace=False
+            f"kallyai_sandbox needs {error.name}. Install it with: pip install "
+            '"kallyai-mcp[sandbox]"',
+            pytrace=False,
         )
     with running_sandbox(tmp_path / "kallyai") as sandbox:
         yield sandbox

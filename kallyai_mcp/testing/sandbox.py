@@ -1,4 +1,6 @@
-"""The sandbox of one test: its address and account for the agent, its lines, and the calls that were placed."""
+"""The sandbox of one test: its address and account for the agent, its lines, and the calls that
+were placed.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -29,10 +31,12 @@ _KEPT = ("turns", "loses_the_answer", "seconds")
 
 
 class Line:
-    """One number. Each method sets what happens in calls to it, and returns the line: `line.is_busy().then.books()`.
+    """One number.
 
-    Until a test sets something, the callee agrees to the request. A value that is not possible raises `ValueError`,
-    which says what is possible. `index` is the call for which the methods set something, from 0.
+    Each method sets what happens in calls to it, and returns the line:
+    `line.is_busy().then.books()`. Until a test sets something, the callee agrees to the request. A
+    value that is not possible raises `ValueError`, which says what is possible. `index` is the call
+    for which the methods set something, from 0.
     """
 
     def __init__(self, number: str, lines: Lines, *, index: int = 0) -> None:
@@ -41,13 +45,17 @@ class Line:
         self._index = index
 
     def books(
-        self, *, at: str | time | None = None, on: str | date | None = None, ignores_instructions: bool = False
+        self,
+        *,
+        at: str | time | None = None,
+        on: str | date | None = None,
+        ignores_instructions: bool = False,
     ) -> "Line":
         """The callee agrees to the request.
 
-        With `at` ("20:30") or `on` ("2026-11-27"), every other time or day is taken, and this one is offered instead.
-        With `ignores_instructions`, KallyAI agrees to it even without `accept_other_time`, to test how the agent
-        reports it; by default, nothing is booked then.
+        With `at` ("20:30") or `on` ("2026-11-27"), every other time or day is taken, and this one
+        is offered instead. With `ignores_instructions`, KallyAI agrees to it even without
+        `accept_other_time`, to test how the agent reports it; by default, nothing is booked then.
         """
         return self._set(does="agrees", at=at, on=on, ignores_instructions=ignores_instructions)
 
@@ -93,7 +101,9 @@ class Line:
         return Line(self.number, self._lines, index=self._index + 1)
 
     def _set(self, **fields: Any) -> "Line":
-        script = self._lines.of(self.number).model_dump(exclude_unset=True, include=set(LineScript.model_fields))
+        script = self._lines.of(self.number).model_dump(
+            exclude_unset=True, include=set(LineScript.model_fields)
+        )
         calls: list[dict[str, Any]] = [script, *script.pop("then", ())]
         calls += [{}] * (self._index + 1 - len(calls))
         call = calls[self._index]
@@ -110,9 +120,10 @@ class Line:
 class PlacedCall:
     """A call that was placed, even if its client did not get the answer.
 
-    `submission` is the reference's "SubmissionPayload", as it was sent, and `status` the reference's, or
-    `in_progress`. Until the call has ended, `highlights` and `calendar` (the iCalendar file of what was booked) are
-    None, and `transcript` is empty; it has (speaker, words), and the speaker is `AI` or `HUMAN`.
+    `submission` is the reference's "SubmissionPayload", as it was sent, and `status` the
+    reference's, or `in_progress`. Until the call has ended, `highlights` and `calendar` (the
+    iCalendar file of what was booked) are None, and `transcript` is empty; it has (speaker, words),
+    and the speaker is `AI` or `HUMAN`.
     """
 
     number: str
@@ -136,11 +147,14 @@ class PlacedCall:
 class KallyAISandbox:
     """A KallyAI for one test, at `url`, signed in, by default as an account with 27 calls left.
 
-    `env` is to be added to the environment of the server's process: the API's URL, the access token, a folder of its
-    own, and `KALLYAI_CONFIRM=never`. To test consent, set `KALLYAI_CONFIRM` to `always`.
+    `env` is to be added to the environment of the server's process: the API's URL, the access
+    token, a folder of its own, and `KALLYAI_CONFIRM=never`. To test consent, set `KALLYAI_CONFIRM`
+    to `always`.
     """
 
-    def __init__(self, app: SandboxApp, url: str, home: Path, *, account_id: str = "acct-personal") -> None:
+    def __init__(
+        self, app: SandboxApp, url: str, home: Path, *, account_id: str = "acct-personal"
+    ) -> None:
         self._sandbox = app.state.sandbox
         self.url = url
         self.access_token: str = self._sandbox.issue_tokens(account_id)["access_token"]
@@ -176,28 +190,38 @@ class KallyAISandbox:
         """Check that no call was placed; with `number` (E.164), that none was placed to it."""
         found = self.calls if number is None else self._calls_to(_checked(number))
         if found:
-            self._fail(f"No call to {number or 'anybody'} was expected, but {len(found)} were placed.")
+            self._fail(
+                f"No call to {number or 'anybody'} was expected, but {len(found)} were placed."
+            )
 
     def assert_consented(self) -> None:
-        """Check that the user agreed to each placed call before it was placed, and that there was one.
+        """Check that the user agreed to each placed call before it was placed, and that there was
+        one.
 
-        The audit trail of kallyai-mcp shows it. So the server must have run with `env`, and must have asked the user:
-        with `KALLYAI_CONFIRM=always`.
+        The audit trail of kallyai-mcp shows it. So the server must have run with `env`, and must
+        have asked the user: with `KALLYAI_CONFIRM=always`.
         """
         calls = self.calls
         agreed = _agreed_keys(self.env)
         without = [call for call in calls if call.idempotency_key not in agreed]
         if without or not calls:
             self._fail(
-                f"The user's yes to each call was expected; {len(calls)} were placed, {len(without)} of them without "
+                f"The user's yes to each call was expected; {len(calls)} were placed, "
+                f"{len(without)} of them without "
                 "it. The server asks before each call with KALLYAI_CONFIRM=always."
             )
 
     def _fail(self, what: str) -> NoReturn:
-        """Raise an `AssertionError` that tells every call that was asked for, in order, with its outcome."""
-        placed = [(each.started_at, _line_of(each.submission, each.status, each.highlights)) for each in self.calls]
+        """Raise an `AssertionError` that tells every call that was asked for, in order, with its
+        outcome.
+        """
+        placed = [
+            (each.started_at, _line_of(each.submission, each.status, each.highlights))
+            for each in self.calls
+        ]
         refused = [
-            (each.at, _line_of(each.submission, each.code, each.reason)) for each in self._sandbox.refused_calls()
+            (each.at, _line_of(each.submission, each.code, each.reason))
+            for each in self._sandbox.refused_calls()
         ]
         in_order = sorted([*placed, *refused], key=itemgetter(0))
         lines = list(map(itemgetter(1), in_order)) or ["  no call"]
@@ -205,7 +229,10 @@ class KallyAISandbox:
 
 
 def _line_of(submission: Mapping[str, Any], status: str, words: str | None) -> str:
-    return f"  {submission.get('respondent_phone')}, “{submission.get('task_description')}”: {status}: {words}"
+    return (
+        f"  {submission.get('respondent_phone')}, “{submission.get('task_description')}”: "
+        f"{status}: {words}"
+    )
 
 
 def _checked(number: str) -> str:
@@ -215,7 +242,9 @@ def _checked(number: str) -> str:
 
 
 def _agreed_keys(env: Mapping[str, str]) -> set[str | None]:
-    """The idempotency keys of the calls that the user agreed to, by the audit trail of a server with `env`."""
+    """The idempotency keys of the calls that the user agreed to, by the audit trail of a server
+    with `env`.
+    """
     from kallyai_mcp.calls.ledger import rows
     from kallyai_mcp.cli.connection import Connection
     from kallyai_mcp.settings import Settings
@@ -232,16 +261,22 @@ def _agreed_keys(env: Mapping[str, str]) -> set[str | None]:
                         keys.add(record.idempotency_key)
             return keys
 
-    with start_blocking_portal() as portal:  # in this thread, the test may have an event loop of its own
+    # In this thread, the test may have an event loop of its own.
+    with start_blocking_portal() as portal:
         return portal.call(read)
 
 
 @contextmanager
 def running_sandbox(home: Path) -> Iterator[KallyAISandbox]:
-    """Serve a sandbox of its own, in a thread, while the block runs; `home` is for the data of a kallyai-mcp server."""
+    """Serve a sandbox of its own, in a thread, while the block runs; `home` is for the data of a
+    kallyai-mcp server.
+    """
     app = create_app(speed=_AT_ONCE)
     try:
-        with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(running(app)) as url:
+        with (
+            start_blocking_portal("asyncio") as portal,
+            portal.wrap_async_context_manager(running(app)) as url,
+        ):
             yield KallyAISandbox(app, url, home)
     finally:
         app.state.sandbox.close()

@@ -1,1 +1,3 @@
-"""What an agent sees: the tools' parameters, descriptions, and annotations, and how results read."""
+"""What an agent sees: the tools' parameters, descriptions, and annotations, and how results
+read.
+"""

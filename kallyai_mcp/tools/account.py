@@ -34,7 +34,9 @@ async def check_quota(
     if url is not None:
         text += f"\n{words.billing_link(url, embedded=app_context.embedded)}"
     shown = None if app_context.embedded else url
-    structure = QuotaAnswer.model_construct(**dict(statistics), subscription=subscription, billing_url=shown)
+    structure = QuotaAnswer.model_construct(
+        **dict(statistics), subscription=subscription, billing_url=shown
+    )
     return ToolResult(text, structure).for_client()
 
 
@@ -59,11 +61,14 @@ async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult,
     if page is None:
         return ToolResult(words.LOGIN_NEEDED, SignInAnswer(signed_in=False)).for_client()
     text = words.sign_in_needed(page, "go on with what they asked for")
-    return ToolResult(text, SignInAnswer(signed_in=False, link=page.url, expires_in=page.minutes * 60)).for_client()
+    return ToolResult(
+        text, SignInAnswer(signed_in=False, link=page.url, expires_in=page.minutes * 60)
+    ).for_client()
 
 
 async def request_sign_in(elicitation: Elicitation, app_context: AppContext) -> bool:
-    """Have the client open the sign-in page, and wait for the user to sign in; returns whether they have.
+    """Have the client open the sign-in page, and wait for the user to sign in; returns whether they
+    have.
 
     The wait lasts at most `app_context.wait_seconds`, as the default wait for a call does.
     """

@@ -1,8 +1,9 @@
-"""The types of the tools' arguments: each checks one value and returns it in the form that the tool works with.
+"""The types of the tools' arguments: each checks one value and returns it in the form that the tool
+works with.
 
-A value is refused only if it is certainly wrong; KallyAI decides about all others. Validate a model with these types by
-`tools.arguments.validate`, because the types need the current time from it. The message of a `ValueError` follows the
-value, as in '"x" is past'.
+A value is refused only if it is certainly wrong; KallyAI decides about all others. Validate a model
+with these types by `tools.arguments.validate`, because the types need the current time from it. The
+message of a `ValueError` follows the value, as in '"x" is past'.
 """
 
 import json
@@ -11,7 +12,14 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticKnownError
 
 from kallyai_mcp.api.errors import KallyAIError, check_call_id
@@ -42,13 +50,22 @@ _NUMBERS = {
 
 
 class RefusedNumberError(KallyAIError):
-    """KallyAI calls no such number, and says so by the error's code; `dial` is an emergency number to dial oneself."""
+    """KallyAI calls no such number, and says so by the error's code; `dial` is an emergency number
+    to dial oneself.
+    """
 
     def __init__(self, number: str, problem: NumberProblem) -> None:
         if problem.dial is not None:
-            text = f"KallyAI cannot call emergency services. Tell the user to dial {problem.dial} themselves, now."
+            text = (
+                f"KallyAI cannot call emergency services. Tell the user to dial {problem.dial} "
+                "themselves, now."
+            )
         else:
-            text = f"KallyAI does not call premium-rate numbers such as {number}. Ask the user for an ordinary number."
+            text = (
+                f"KallyAI does not call premium-rate numbers such as {number}. Ask the user "
+                "for "
+                "an ordinary number."
+            )
         super().__init__(text, code=problem.kind)
         self.dial = problem.dial
 
@@ -63,7 +80,9 @@ def _e164(number: str) -> str:
 
 
 def _wrong_number(problem: NumberProblem) -> str:
-    """What is wrong with a phone number, and what may be meant, as it follows the number, without a period."""
+    """What is wrong with a phone number, and what may be meant, as it follows the number, without a
+    period.
+    """
     wrong = _NUMBERS[problem.kind]
     if problem.meant:
         return f"{wrong}; it may be {' or '.join(map(_with_place, problem.meant))}"
@@ -85,7 +104,11 @@ def _once_called(number: str) -> str:
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # what zoneinfo raises for unknown names, odd paths, and directories
+    except (
+        KeyError,
+        ValueError,
+        OSError,
+    ):  # what zoneinfo raises for unknown names, odd paths, and directories
         raise ValueError("is not an IANA time zone; it looks like America/New_York") from None
     return name
 
@@ -93,8 +116,8 @@ def _known_zone(name: str) -> str:
 def _not_past(day: date, info: ValidationInfo) -> date:
     """Return `day` unless it is past.
 
-    A day counts as past by the clock of the callee. If the callee's time zone is not known, the day must be past
-    everywhere.
+    A day counts as past by the clock of the callee. If the callee's time zone is not known, the day
+    must be past everywhere.
     """
     now: datetime = (info.context or {})["now"]
     number = info.data.get("respondent_phone")
@@ -114,7 +137,9 @@ def _no_bool(value: Any) -> Any:
 
 
 def json_list(value: Any) -> Any:
-    """A list that was sent as JSON text, or as its only item; without items that stand for no value."""
+    """A list that was sent as JSON text, or as its only item; without items that stand for no
+    value.
+    """
     if isinstance(value, str):
         value = _list_in(value)
     if not isinstance(value, list):
@@ -127,7 +152,10 @@ def _list_in(text: str) -> list[Any]:
     """The list that a text is in JSON, or else a list of the text alone."""
     try:
         read = json.loads(text)
-    except (ValueError, RecursionError):  # not JSON, or a number too long or a list too deep for Python's parser
+    except (
+        ValueError,
+        RecursionError,
+    ):  # not JSON, or a number too long or a list too deep for Python's parser
         return [text]
     return read if isinstance(read, list) else [text]
 
@@ -137,10 +165,15 @@ def _is_absent(item: Any) -> bool:
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]
-"""Any text that UTF-8 can encode: pydantic refuses half of a surrogate pair where it has to look at a text."""
+"""Any text that UTF-8 can encode: pydantic refuses half of a surrogate pair where it has to look at
+a text.
+"""
 
 PhoneNumber = Annotated[str, AfterValidator(_e164)]
-"""A phone number as people write it; the tool gets it in E.164. For 911, validation raises `RefusedNumberError`."""
+"""A phone number as people write it; the tool gets it in E.164.
+
+For 911, validation raises `RefusedNumberError`.
+"""
 
 CalledNumber = Annotated[str, AfterValidator(_once_called)]
 """A number of earlier calls."""
@@ -162,7 +195,9 @@ TaskDescription = Annotated[
     str,
     Field(
         max_length=MAX_DESCRIPTION_LENGTH,
-        description=f"What to achieve; may be read aloud. Up to {MAX_DESCRIPTION_LENGTH} characters",
+        description=(
+            f"What to achieve; may be read aloud. Up to {MAX_DESCRIPTION_LENGTH} characters"
+        ),
     ),
 ]
 """What KallyAI should do in the call."""
@@ -199,15 +234,27 @@ def _without_seconds(value: Any) -> Any:
 
 Time = Annotated[TimeOfDay, BeforeValidator(_without_seconds)]
 
-NotBefore = Annotated[datetime, BeforeValidator(_written_moment), WithJsonSchema({"type": "string"})]
+NotBefore = Annotated[
+    datetime, BeforeValidator(_written_moment), WithJsonSchema({"type": "string"})
+]
 """A date and time in ISO 8601; if the text has no offset, the `datetime` has no time zone."""
 
 
 Since = Annotated[datetime, WithJsonSchema({"type": "string"})]
 """A day or a moment in ISO 8601; if the text has no offset, the `datetime` has no time zone."""
 
-_STATUSES = ("scheduled", "in_progress", *Outcome, "moved", "expired", "refused", *sorted(Call.FINAL - set(Outcome)))
-"""What list_calls can look for, as results name it: what may be claimed of a call, or how far it is; and KallyAI's."""
+_STATUSES = (
+    "scheduled",
+    "in_progress",
+    *Outcome,
+    "moved",
+    "expired",
+    "refused",
+    *sorted(Call.FINAL - set(Outcome)),
+)
+"""What list_calls can look for, as results name it: what may be claimed of a call, or how far it
+is; and KallyAI's.
+"""
 
 
 def _known_status(text: str) -> str:
@@ -221,7 +268,9 @@ Status = Annotated[str, AfterValidator(_known_status)]
 """The beginning of a status of `_STATUSES`."""
 
 CallId = Annotated[str, AfterValidator(check_call_id)]
-"""A `call_id` or `tracking_id`; for others, validation raises `UnusableCallIdError` (and no `ValidationError`)."""
+"""A `call_id` or `tracking_id`; for others, validation raises `UnusableCallIdError` (and no
+`ValidationError`).
+"""
 
 _NUMBER = BeforeValidator(_no_bool)
 
@@ -231,7 +280,9 @@ PartySize = Annotated[int, Field(ge=1, le=50), _NUMBER]
 
 WaitSeconds = Annotated[
     float,
-    Field(ge=0, le=WAIT_LIMIT, allow_inf_nan=False, description="To wait for the outcome; 45 is safe"),
+    Field(
+        ge=0, le=WAIT_LIMIT, allow_inf_nan=False, description="To wait for the outcome; 45 is safe"
+    ),
     _NUMBER,
 ]
 Limit = Annotated[int, Field(ge=1, le=200, description="How many"), _NUMBER]

@@ -1,4 +1,6 @@
-"""Reads and validates the arguments that an agent sends; an error names each wrong argument in a line of its own."""
+"""Reads and validates the arguments that an agent sends; an error names each wrong argument in a
+line of its own.
+"""
 
 import json
 import re
@@ -19,7 +21,9 @@ MAX_NAMED = 20
 """How many wrong arguments an error names at most."""
 
 _ZEROS = re.compile(r"\+?0[0:./() -]*")
-"""Texts of zeros that models write where their client demands a value: 0, 0000-00-00, 00:00, +0 000 000."""
+"""Texts of zeros that models write where their client demands a value: 0, 0000-00-00, 00:00, +0 000
+000.
+"""
 
 _FEW = 4
 """Clients often send all arguments of a tool that has so few."""
@@ -47,27 +51,36 @@ class InvalidArgumentsError(KallyAIError, code="invalid_arguments"):
 
 
 def without_blanks(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """`arguments` without white space around texts, and without those that are null, blank, "null", or "N/A"."""
-    trimmed = {name: value.strip() if isinstance(value, str) else value for name, value in arguments.items()}
+    """`arguments` without white space around texts, and without those that are null, blank, "null",
+    or "N/A".
+    """
+    trimmed = {
+        name: value.strip() if isinstance(value, str) else value
+        for name, value in arguments.items()
+    }
     return {
-        name: value for name, value in trimmed.items() if value is not None and not _is_one_of(value, NOT_AVAILABLE)
+        name: value
+        for name, value in trimmed.items()
+        if value is not None and not _is_one_of(value, NOT_AVAILABLE)
     }
 
 
 def read(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a tool without those that stand for no value; `schema` is that of the tool's arguments.
+    """The arguments of a tool without those that stand for no value; `schema` is that of the tool's
+    arguments.
 
-    If all of many arguments were sent, the client makes its model fill in each of them ("strict" mode). Then "none" and
-    0 stand for no value, too, also for `wait_seconds`: with that 0, the model would be answered before the call has
-    ended, and might never ask for the outcome. A number of people is never dropped: the call would be placed for the
-    wrong number.
+    If all of many arguments were sent, the client makes its model fill in each of them ("strict"
+    mode). Then "none" and 0 stand for no value, too, also for `wait_seconds`: with that 0, the
+    model would be answered before the call has ended, and might never ask for the outcome. A number
+    of people is never dropped: the call would be placed for the wrong number.
     """
     properties, given = schema["properties"], without_blanks(arguments)
     fills_in_all = len(properties) > _FEW and arguments.keys() >= properties.keys()
     if not fills_in_all:
         return given
     kept = {"party_size", *schema.get("required", ())}
-    if not _is_zero(given.get("appointment_date", 0)):  # without a day, 00:00 does not mean midnight
+    # Without a day, 00:00 does not mean midnight.
+    if not _is_zero(given.get("appointment_date", 0)):
         kept.add("appointment_time")
     return {name: value for name, value in given.items() if name in kept or not _is_no_value(value)}
 
@@ -87,12 +100,17 @@ def _is_zero(value: Any) -> bool:
 
 
 def validate(
-    model: type[_Model], tool: str, arguments: Mapping[str, Any], now: datetime, *, lacking: Sequence[Problem] = ()
+    model: type[_Model],
+    tool: str,
+    arguments: Mapping[str, Any],
+    now: datetime,
+    *,
+    lacking: Sequence[Problem] = (),
 ) -> _Model:
     """Validate the `arguments` of a tool, at `now` in the user's time zone.
 
-    The fields of `model` are the arguments, with the types of `tools.argument_types`. If anything is `lacking`, that is
-    an error, too.
+    The fields of `model` are the arguments, with the types of `tools.argument_types`. If anything
+    is `lacking`, that is an error, too.
     """
     problems = list(lacking)
     try:
@@ -106,7 +124,10 @@ def validate(
 
 
 def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> Iterator[Problem]:
-    """The problems that pydantic found. Only the first unknown argument is told which ones the tool takes."""
+    """The problems that pydantic found.
+
+    Only the first unknown argument is told which ones the tool takes.
+    """
     properties = schema_of_arguments(model)["properties"]
     takes = f"; it takes {', '.join(properties) or 'none'}"
     for entry in error.errors(include_url=False):
@@ -120,7 +141,9 @@ def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> I
 
 def _path(within: Sequence[int | str]) -> str:
     """Where in an argument a wrong value is: "[1].respondent_phone"."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{one_line(part, 40)}" for part in within)
+    return "".join(
+        f"[{part}]" if isinstance(part, int) else f".{one_line(part, 40)}" for part in within
+    )
 
 
 def _what_is_wrong(entry: ErrorDetails, schema: Mapping[str, Any]) -> str:
@@ -145,7 +168,9 @@ def _what_is_wrong(entry: ErrorDetails, schema: Mapping[str, Any]) -> str:
 
 
 def _expected(schema: Mapping[str, Any]) -> str:
-    """What an argument may be, by its schema: its values, its bounds, or else its description or its type."""
+    """What an argument may be, by its schema: its values, its bounds, or else its description or
+    its type.
+    """
     values = next((one for one in schema.get("anyOf", ()) if one != _NULL), schema)
     if "enum" in values:
         *first, last = values["enum"]
@@ -160,15 +185,18 @@ def _expected(schema: Mapping[str, Any]) -> str:
 class _Terse(GenerateJsonSchema):
     """Schemas as short as they can be: every client reads all of them, and its model pays for them.
 
-    They are without titles, which repeat names; without defaults, which some strict modes refuse; and without null:
-    results leave out what is not known.
+    They are without titles, which repeat names; without defaults, which some strict modes refuse;
+    and without null: results leave out what is not known.
     """
 
-    def generate(self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
+    def generate(
+        self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation"
+    ) -> JsonSchemaValue:
         made = super().generate(schema, mode)
         for part in (made, *made.get("$defs", {}).values()):
             part.pop("title", None)
-            part.pop("description", None)  # the docstring of a class here, which tells a client nothing
+            # The docstring of a class here, which tells a client nothing.
+            part.pop("description", None)
         return made
 
     def field_title_should_be_set(self, schema: Any) -> bool:
@@ -185,14 +213,17 @@ class _Terse(GenerateJsonSchema):
 _NULL = {"type": "null"}
 
 _LIMITS = frozenset({"enum", "minimum", "maximum", "pattern", "format", "minItems", "maxItems"})
-"""The parts of a schema that leave a client no value to send for "nothing", such as an empty text."""
+"""The parts of a schema that leave a client no value to send for "nothing", such as an empty
+text.
+"""
 
 
 class _OfArguments(_Terse):
-    """The schemas of arguments. One that may be left out, and is limited, may be null, which counts as left out.
+    """The schemas of arguments.
 
-    A client that makes its model fill in every argument, and lets it write only what the schema allows, would else make
-    it invent a value.
+    One that may be left out, and is limited, may be null, which counts as left out. A client that
+    makes its model fill in every argument, and lets it write only what the schema allows, would
+    else make it invent a value.
     """
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:

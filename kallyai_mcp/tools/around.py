@@ -1,4 +1,6 @@
-"""The tool call_around: calls candidates one after another, until one of them is booked or answers."""
+"""The tool call_around: calls candidates one after another, until one of them is booked or
+answers.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,7 +53,9 @@ Candidate = create_model(
 
 
 def _schema_of_candidate() -> dict[str, Any]:
-    """The schema of a candidate; the description of the list has the names, so few words are left."""
+    """The schema of a candidate; the description of the list has the names, so few words are
+    left.
+    """
     schema = schema_of_arguments(Candidate)
     for name in schema["properties"].keys() - schema["required"]:
         del schema["properties"][name]["description"]
@@ -69,21 +73,30 @@ class ListArguments(BaseModel, defer_build=True):
             max_length=10,
             description="2 to 10 {respondent_phone, business_name}; for one: make_call",
         ),
-        WithJsonSchema({"type": "array", "items": _schema_of_candidate(), "minItems": 2, "maxItems": 10}),
+        WithJsonSchema(
+            {"type": "array", "items": _schema_of_candidate(), "minItems": 2, "maxItems": 10}
+        ),
     ]
     until: Literal["booked", "answered", "all"] = Field(description="What ends the list")
     if_answered: Literal["stop", "continue"] = Field(
         "stop", description="After an answer without a booking; default: stop"
     )
-    continue_after: Text | None = Field(None, description="The call_id after which the list goes on")
+    continue_after: Text | None = Field(
+        None, description="The call_id after which the list goes on"
+    )
 
     def calls(self) -> list[CallArguments]:
         """The arguments of the call to each candidate, in their order."""
         shared = {name: getattr(self, name) for name in marked(InList.ALL_CALLS)}
-        return [CallArguments.model_construct(**shared, **dict(candidate)) for candidate in self.candidates]
+        return [
+            CallArguments.model_construct(**shared, **dict(candidate))
+            for candidate in self.candidates
+        ]
 
 
-ArgumentsOfList = create_model("ArgumentsOfList", __base__=ListArguments, **marked(InList.ALL_CALLS))
+ArgumentsOfList = create_model(
+    "ArgumentsOfList", __base__=ListArguments, **marked(InList.ALL_CALLS)
+)
 """What call_around takes: its own arguments, and those of all calls."""
 
 
@@ -106,7 +119,9 @@ async def call_around(
     return await wait_and_answer(app_context, placed, shared.wait_seconds, ctx, placed_now=is_new)
 
 
-async def _wanted_list(arguments: ListArguments, calls: Sequence[CallArguments], app_context: AppContext) -> CallList:
+async def _wanted_list(
+    arguments: ListArguments, calls: Sequence[CallArguments], app_context: AppContext
+) -> CallList:
     """The list that the arguments ask for; `calls` are those of its calls."""
     numbers = [call.respondent_phone for call in calls]
     if len(set(numbers)) < len(numbers):
@@ -119,13 +134,17 @@ async def _wanted_list(arguments: ListArguments, calls: Sequence[CallArguments],
         submissions,
         arguments.until,
         accept_other_time=calls[0].accept_other_time,
-        timezones=tuple(callee_zone(call.timezone, call.respondent_phone, app_context) for call in calls),
+        timezones=tuple(
+            callee_zone(call.timezone, call.respondent_phone, app_context) for call in calls
+        ),
         asked_at=app_context.now(),
         goes_on_if_answered=arguments.if_answered == "continue",
     )
 
 
-async def _known_list(wanted: CallList, continue_after: str | None, app_context: AppContext) -> CallList | None:
+async def _known_list(
+    wanted: CallList, continue_after: str | None, app_context: AppContext
+) -> CallList | None:
     """The list in the ledger that the request is about; None if it is a new one."""
     if continue_after is None:
         return await app_context.calls.same_list(wanted)
@@ -144,7 +163,9 @@ def _is_to_go_on(known: CallList, continue_after: str | None) -> bool:
 
 
 def _ask_only(submission: Submission) -> Submission:
-    """`submission` with the instruction to ask, and not to agree to anything, for a list `until` all were asked."""
+    """`submission` with the instruction to ask, and not to agree to anything, for a list `until`
+    all were asked.
+    """
     instructions = (
         *(submission.additional_instructions or ()),
         _ASK_ONLY[spoken_language(submission)],
@@ -155,7 +176,9 @@ def _ask_only(submission: Submission) -> Submission:
 async def _consent(
     wanted_list: CallList, confirmation: str | None, reader: Reader, ctx: Context[AppContext, Any]
 ) -> Consent | CallToolResult:
-    """Get the consent to start a list or to let one go on, or the result that tells the agent to ask the user."""
+    """Get the consent to start a list or to let one go on, or the result that tells the agent to
+    ask the user.
+    """
     goes_on = bool(wanted_list.records)
     app_context = ctx.request_context.lifespan_context
     last_calls = await app_context.calls.last_calls(wanted_list)
@@ -167,7 +190,9 @@ async def _consent(
         structure.not_called = candidates_of(to_come)
 
     def preview(flags: Sequence[Flags], usage: Statistics | None, words: Words) -> str:
-        return list_preview(to_come, flags, usage, wanted_list.until, reader, words, goes_on=goes_on)
+        return list_preview(
+            to_come, flags, usage, wanted_list.until, reader, words, goes_on=goes_on
+        )
 
     question = Question(
         tool="call_around",

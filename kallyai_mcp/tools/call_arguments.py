@@ -1,7 +1,8 @@
-"""The arguments of a call, each once: make_call takes them, and the command `call` makes them of its options.
+"""The arguments of a call, each once: make_call takes them, and the command `call` makes them of
+its options.
 
-The models of call_around are derived from these: a mark in the annotation says which calls of a list
-an argument is for.
+The models of call_around are derived from these: a mark in the annotation says which calls of a
+list an argument is for.
 """
 
 from enum import Enum
@@ -48,7 +49,9 @@ class CallArguments(BaseModel, defer_build=True):
     `respondent_phone` comes before the days, whose validation looks at the clock there.
     """
 
-    task_category: OfAllCalls[Literal["restaurant", "clinic", "hotel", "general"]] = Field(description="Kind of callee")
+    task_category: OfAllCalls[Literal["restaurant", "clinic", "hotel", "general"]] = Field(
+        description="Kind of callee"
+    )
     task_description: OfAllCalls[TaskDescription]
     respondent_phone: OfOneCall[PhoneNumber] = Field(description="E.164: +14155551234")
     business_name: OfOneCall[Text | None] = Field(None, description="Who is called")
@@ -57,24 +60,42 @@ class CallArguments(BaseModel, defer_build=True):
     appointment_date: OfAllCalls[AppointmentDate | None] = Field(
         None, description="YYYY-MM-DD; only for a new booking or changes_call_id"
     )
-    appointment_time: OfAllCalls[Time | None] = Field(None, description="HH:MM, 24-hour, at the callee")
-    other_times: OfAllCalls[Text | None] = Field(None, description='Also fine: "10:00-12:00, 15:00"')
-    departure_date: OfAllCalls[AppointmentDate | None] = Field(None, description="Hotel, YYYY-MM-DD")
+    appointment_time: OfAllCalls[Time | None] = Field(
+        None, description="HH:MM, 24-hour, at the callee"
+    )
+    other_times: OfAllCalls[Text | None] = Field(
+        None, description='Also fine: "10:00-12:00, 15:00"'
+    )
+    departure_date: OfAllCalls[AppointmentDate | None] = Field(
+        None, description="Hotel, YYYY-MM-DD"
+    )
     time_preference_text: OfAllCalls[Text | None] = Field(None, description='In words: "after 5pm"')
     party_size: OfAllCalls[PartySize | None] = Field(
         None, description="People; a restaurant or a hotel needs it for a booking"
     )
-    language: OfAllCalls[SpokenLanguage | None] = Field(None, description="Of the summary and the user's forms")
+    language: OfAllCalls[SpokenLanguage | None] = Field(
+        None, description="Of the summary and the user's forms"
+    )
     call_language: OfAllCalls[SpokenLanguage | None] = Field(None, description="Spoken in the call")
-    is_urgent: OfAllCalls[bool | None] = Field(None, description="To be called with priority; the user is asked")
+    is_urgent: OfAllCalls[bool | None] = Field(
+        None, description="To be called with priority; the user is asked"
+    )
     additional_instructions: OfAllCalls[Texts | None] = Field(None, description="Wishes and limits")
-    questions: OfAllCalls[QuestionTexts | None] = Field(None, description="Up to 10; each answer is quoted")
-    accept_other_time: OfAllCalls[bool] = Field(False, description="May agree to another day or time")
+    questions: OfAllCalls[QuestionTexts | None] = Field(
+        None, description="Up to 10; each answer is quoted"
+    )
+    accept_other_time: OfAllCalls[bool] = Field(
+        False, description="May agree to another day or time"
+    )
     timezone: OfAllCalls[TimeZoneName | None] = Field(
         None,
-        description="Where the user is, IANA; results tell times there, too. Not that of the appointment",
+        description=(
+            "Where the user is, IANA; results tell times there, too. Not that of the appointment"
+        ),
     )
-    changes_call_id: OfNoList[CallId | None] = Field(None, description="Booking to change or cancel")
+    changes_call_id: OfNoList[CallId | None] = Field(
+        None, description="Booking to change or cancel"
+    )
     session_id: OfNoList[Text | None] = Field(None, description="Passed on to KallyAI")
     wait_seconds: OfAllCalls[WaitSeconds | None] = None
     not_before: OfNoList[NotBefore | None] = Field(
@@ -83,7 +104,9 @@ class CallArguments(BaseModel, defer_build=True):
     )
     retries: OfNoList[Retries] = Field(0, description="More attempts, if busy or no answer")
     redial: OfNoList[bool] = Field(False, description="Call again on purpose")
-    confirmation: OfAllCalls[Text | None] = Field(None, description="From a result, after the user's yes")
+    confirmation: OfAllCalls[Text | None] = Field(
+        None, description="From a result, after the user's yes"
+    )
 
 
 def marked(mark: InList) -> dict[str, Any]:

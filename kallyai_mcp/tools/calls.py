@@ -1,4 +1,6 @@
-"""The tools about calls: make_call, get_call, cancel_call, list_calls, get_transcript, get_calendar_event."""
+"""The tools about calls: make_call, get_call, cancel_call, list_calls, get_transcript,
+get_calendar_event.
+"""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -55,9 +57,9 @@ async def make_call(
 ) -> Annotated[CallToolResult | Task, CallAnswer]:
     """Have KallyAI phone somebody to book, ask, change, or cancel something.
 
-    It is a real call: it costs minutes and cannot be undone. Make sure of the number and of what the user wants. Give
-    all details: KallyAI knows nothing else. If the result is in_progress, follow it with get_call; never place it
-    again. Report only the outcome that the result states.
+    It is a real call: it costs minutes and cannot be undone. Make sure of the number and of what
+    the user wants. Give all details: KallyAI knows nothing else. If the result is in_progress,
+    follow it with get_call; never place it again. Report only the outcome that the result states.
     """
     app_context = ctx.request_context.lifespan_context.for_user_in(arguments.timezone)
     arrived = Stopwatch(app_context.calls.clock)
@@ -74,11 +76,15 @@ async def make_call(
         placed = await _placed_unasked(request, risks, ctx)
     if placed is None:
         reader, confirmation = app_context.reader(), arguments.confirmation
-        checked = await consent.check(request, risks=risks, confirmation=confirmation, reader=reader, ctx=ctx)
+        checked = await consent.check(
+            request, risks=risks, confirmation=confirmation, reader=reader, ctx=ctx
+        )
         if isinstance(checked, CallToolResult):
             return checked
         placed = await app_context.calls.place(request, consent=checked)
-    return await wait_and_answer(app_context, placed, arguments.wait_seconds, ctx, placed_now=placed.is_new)
+    return await wait_and_answer(
+        app_context, placed, arguments.wait_seconds, ctx, placed_now=placed.is_new
+    )
 
 
 def _risks_of_change(earlier: CallView, number: str) -> tuple[RiskFlag, ...]:
@@ -174,10 +180,12 @@ async def wait_and_answer(
     *,
     placed_now: bool | None,
 ) -> CallToolResult | Task:
-    """Wait for a call or a list to end, and return the result; the outcomes in it count as delivered.
+    """Wait for a call or a list to end, and return the result; the outcomes in it count as
+    delivered.
 
-    `wait_seconds` is the tool's argument; None for the setting (`KALLYAI_WAIT_SECONDS`). `placed_now` is None if the
-    tool only looks at it; otherwise a client with tasks gets a task at once while it is in progress.
+    `wait_seconds` is the tool's argument; None for the setting (`KALLYAI_WAIT_SECONDS`).
+    `placed_now` is None if the tool only looks at it; otherwise a client with tasks gets a task at
+    once while it is in progress.
     """
     request = ctx.request_context
     is_task = placed_now is not None and accepts_tasks(request)
@@ -186,7 +194,9 @@ async def wait_and_answer(
     known = await _waited_for(app_context, found, 0 if is_task else seconds)
     if is_task and not isinstance(known, Call) and status_of(known) == "working":
         return task_of(app_context, known, is_new=True, is_duplicate=placed_now is False)
-    return await result_of(app_context, known, placed_now=placed_now, client_is_there=not may_be_gone)
+    return await result_of(
+        app_context, known, placed_now=placed_now, client_is_there=not may_be_gone
+    )
 
 
 def _is_open(found: CallRecord | CallList | Call) -> bool:
@@ -210,8 +220,9 @@ async def _waited_for(
 def _leaves_unnoticed(request: ServerRequestContext[AppContext, Any]) -> bool:
     """Whether this worker may not notice when the client gives up.
 
-    A client of the 2025 versions over `/mcp` leaves its request open then. It cancels by another request, which may
-    reach another worker, because there are no sessions (`stateless_http`). A client of 2026-07-28 closes its request.
+    A client of the 2025 versions over `/mcp` leaves its request open then. It cancels by another
+    request, which may reach another worker, because there are no sessions (`stateless_http`). A
+    client of 2026-07-28 closes its request.
     """
     is_stateless = request.request is not None and request.request.url.path.endswith("/mcp")
     return is_stateless and request.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS

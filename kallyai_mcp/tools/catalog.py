@@ -1,4 +1,6 @@
-"""The tools, from one explicit list, and their class: it validates arguments and turns errors into results."""
+"""The tools, from one explicit list, and their class: it validates arguments and turns errors into
+results.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -18,7 +20,12 @@ from kallyai_mcp.tools import account, around, calls
 from kallyai_mcp.tools.arguments import Problem, read, schema_of, schema_of_arguments, validate
 from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError, ask_missing, lacking_details
+from kallyai_mcp.tools.elicitation import (
+    Elicitation,
+    InputRequiredError,
+    ask_missing,
+    lacking_details,
+)
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import tool_error
 
@@ -26,9 +33,11 @@ CALL_CARD, QUOTA_CARD = "ui://kallyai/call.html", "ui://kallyai/quota.html"
 """The URIs of the cards that an MCP Apps host shows for results (SEP-1865, "Tool Metadata")."""
 
 PROGRESS_EVERY = 3.0
-"""Seconds between two messages about the progress of a tool, for clients that ask for them (`progressToken`).
+"""Seconds between two messages about the progress of a tool, for clients that ask for them
+(`progressToken`).
 
-The first one comes at once. Each restarts a client's time-out. The shortest one of a known client is 5 seconds.
+The first one comes at once. Each restarts a client's time-out. The shortest one of a known client
+is 5 seconds.
 """
 
 
@@ -45,8 +54,8 @@ class CallTool(Tool):
 
     The SDK's texts begin with "Error executing tool", and have pydantic's terms and links in them.
 
-    `scopes` are the OAuth scopes that a token needs to use the tool (the reference's "Scopes"). `places_calls`: its
-    errors must say whether a call was placed.
+    `scopes` are the OAuth scopes that a token needs to use the tool (the reference's "Scopes").
+    `places_calls`: its errors must say whether a call was placed.
     """
 
     scopes: frozenset[str] = Field(exclude=True)
@@ -61,8 +70,12 @@ class CallTool(Tool):
         _, model = get_args(signature(self.fn).return_annotation)
         return schema_of(model)
 
-    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
-        """Validate `arguments`, run the tool, and return its `CallToolResult`; errors are results, too (`isError`)."""
+    async def run(
+        self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
+    ) -> Any:
+        """Validate `arguments`, run the tool, and return its `CallToolResult`; errors are results,
+        too (`isError`).
+        """
         del convert_result  # every tool returns a `CallToolResult`, so there is nothing to convert
         request = context.request_context
         work = self._result(arguments, context, request.lifespan_context)
@@ -74,19 +87,25 @@ class CallTool(Tool):
         finally:
             reports.cancel()
 
-    async def _result(self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext) -> Any:
+    async def _result(
+        self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext
+    ) -> Any:
         try:
             validated = await self._validated(arguments, context, app_context)
             try:
                 return await self.fn(**validated, ctx=context)
             except NotSignedInError:
-                if not await account.request_sign_in(Elicitation(context, arguments.get("language")), app_context):
+                if not await account.request_sign_in(
+                    Elicitation(context, arguments.get("language")), app_context
+                ):
                     raise
                 return await self.fn(**validated, ctx=context)
         except InputRequiredError as error:  # the client calls the tool again, with the reply
             return error.result
         except KallyAIError as error:
-            return await tool_error(error, app_context, tool=self.name, places_calls=self.places_calls)
+            return await tool_error(
+                error, app_context, tool=self.name, places_calls=self.places_calls
+            )
 
     async def _validated(
         self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext
@@ -97,9 +116,12 @@ class CallTool(Tool):
         if self.places_calls:
             given = await ask_missing(given, Elicitation(context, given.get("language")))
             lacking = lacking_details(given)
-        # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called "null" would be None.
+        # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called
+        # "null" would be None.
         now = app_context.now().astimezone(zone_of(app_context.timezone))
-        return validate(self.fn_metadata.arg_model, self.name, given, now, lacking=lacking).model_dump_one_level()
+        return validate(
+            self.fn_metadata.arg_model, self.name, given, now, lacking=lacking
+        ).model_dump_one_level()
 
 
 async def _report_progress(context: Context[Any, Any]) -> None:
@@ -124,8 +146,22 @@ def _described() -> tuple[CallTool, ...]:
     both = _READS, _WRITES  # make_call also reads whether the same call was placed before
     around_title = "Call several, one after another"
     return (
-        _tool(calls.make_call, "Make a phone call", *both, takes=CallArguments, places_calls=True, card=CALL_CARD),
-        _tool(around.call_around, around_title, *both, takes=around.ArgumentsOfList, places_calls=True, card=CALL_CARD),
+        _tool(
+            calls.make_call,
+            "Make a phone call",
+            *both,
+            takes=CallArguments,
+            places_calls=True,
+            card=CALL_CARD,
+        ),
+        _tool(
+            around.call_around,
+            around_title,
+            *both,
+            takes=around.ArgumentsOfList,
+            places_calls=True,
+            card=CALL_CARD,
+        ),
         _tool(calls.get_call, "Get a call's outcome", _READS, card=CALL_CARD),
         _tool(calls.cancel_call, "Cancel a scheduled call", *both, read_only=False),
         _tool(calls.list_calls, "List calls", _READS),

@@ -1,4 +1,7 @@
-"""Confirmations: with such a token, an agent passes on its user's consent to one call. It expires after minutes."""
+"""Confirmations: with such a token, an agent passes on its user's consent to one call.
+
+It expires after minutes.
+"""
 
 import base64
 import hashlib
@@ -26,25 +29,30 @@ _MAC_BYTES = 16
 class Confirmations:
     """Issues confirmations and checks them; nothing is stored.
 
-    A confirmation consists of its expiry (seconds since the epoch, in hexadecimal), a period, and a MAC. The MAC is
-    made of the expiry and of what the user agrees to (`about`). The ledger stores which confirmations were used.
+    A confirmation consists of its expiry (seconds since the epoch, in hexadecimal), a period, and a
+    MAC. The MAC is made of the expiry and of what the user agrees to (`about`). The ledger stores
+    which confirmations were used.
 
-    Of the secret `keys`, of 32 bytes or more, the first one signs, and all verify. All workers need the same. Without
-    any, only this process accepts its confirmations; elsewhere, or after a restart, the user is asked again.
+    Of the secret `keys`, of 32 bytes or more, the first one signs, and all verify. All workers need
+    the same. Without any, only this process accepts its confirmations; elsewhere, or after a
+    restart, the user is asked again.
     """
 
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
         self._keys = keys or (secrets.token_bytes(32),)
 
     def issue(self, now: datetime, *about: str) -> str:
-        """A new confirmation, valid for `LIFETIME`; `about` are the facts that the user agrees to, with the account."""
+        """A new confirmation, valid for `LIFETIME`; `about` are the facts that the user agrees to,
+        with the account.
+        """
         expires = int((now + LIFETIME).timestamp())
         return f"{expires:x}.{_mac(self._keys[0], expires, about)}"
 
     def verify(self, confirmation: str, now: datetime, *about: str) -> str | None:
         """The id of `confirmation`, under which the ledger stores its use; None if it is not valid.
 
-        It is valid if it was issued with the same `about`, and has not expired. White space around it does not count.
+        It is valid if it was issued with the same `about`, and has not expired. White space around
+        it does not count.
         """
         expiry, _, mac = confirmation.strip().partition(".")
         try:
@@ -60,8 +68,8 @@ class Confirmations:
 def digest(account: str, request: CallRequest | CallList, *, apart_from: frozenset[str]) -> str:
     """A digest (SHA-256, in hexadecimal) of all that a user agrees to, for the confirmation.
 
-    Each field of the request counts, also one that it gets later, `apart_from` those that are named. Texts are
-    compared as `normalized`, and times as moments.
+    Each field of the request counts, also one that it gets later, `apart_from` those that are
+    named. Texts are compared as `normalized`, and times as moments.
     """
     names = [field.name for field in fields(request) if field.name not in apart_from]
     values = {name: _comparable(getattr(request, name)) for name in names}
@@ -85,7 +93,9 @@ def _comparable(value: Any) -> Any:
 
 
 def _parts(value: Any) -> Mapping[str, Any]:
-    """The named parts of a value; `TypeError` for one that has none, so that nothing is left out of a digest."""
+    """The named parts of a value; `TypeError` for one that has none, so that nothing is left out of
+    a digest.
+    """
     if isinstance(value, Mapping):
         return value
     if isinstance(value, BaseModel):

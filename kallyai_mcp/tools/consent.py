@@ -33,11 +33,12 @@ _NO_PART_OF_A_CALL = frozenset({"arrived"})
 class Question:
     """What a user is asked before a call, or before the calls of a list.
 
-    A confirmation is valid for exactly what the digest `about` was made of, and until one of the numbers is called,
-    whose `last_calls` are given. `preview` describes the calls by the risks of each and what is left of the plan;
-    `structure` is that of the result for a client that can't show a form. `risks` are reasons to ask that the
-    submissions don't show. At night, the user is offered the next ordinary hour of a callee in `timezone`; None where
-    no call can be placed later.
+    A confirmation is valid for exactly what the digest `about` was made of, and until one of the
+    numbers is called, whose `last_calls` are given. `preview` describes the calls by the risks of
+    each and what is left of the plan; `structure` is that of the result for a client that can't
+    show a form. `risks` are reasons to ask that the submissions don't show. At night, the user is
+    offered the next ordinary hour of a callee in `timezone`; None where no call can be placed
+    later.
     """
 
     tool: Literal["make_call", "call_around"]
@@ -108,7 +109,9 @@ async def check(
         last_calls=(found.last_call,),
         submissions=[submission],
         preview=preview,
-        structure=CallAnswer(local_times=[moment.isoformat(timespec="minutes") for moment in there]),
+        structure=CallAnswer(
+            local_times=[moment.isoformat(timespec="minutes") for moment in there]
+        ),
         schedule=request.schedule,
         risks=risks,
         timezone=request.timezone,
@@ -145,7 +148,9 @@ class Decision(Enum):
     ASK = "the user has to be asked"
 
 
-def decide(confirm: Literal["auto", "always"], flags: Flags, *, is_confirmed: bool, said_no: bool) -> Decision:
+def decide(
+    confirm: Literal["auto", "always"], flags: Flags, *, is_confirmed: bool, said_no: bool
+) -> Decision:
     """Decide about calls with these risks.
 
     A no counts also if its reason has passed meanwhile. While there is a reason, the reply is read
@@ -190,7 +195,9 @@ async def ask_user(
     reply = await _shown_form(question, risks, later, elicitation)
     if reply is None:
         is_wrong = confirmation is not None
-        return _to_be_confirmed(question, risks, later, app_context.confirmations, is_wrong=is_wrong)
+        return _to_be_confirmed(
+            question, risks, later, app_context.confirmations, is_wrong=is_wrong
+        )
     if reply.says_yes("call_now"):
         return replace(agreed, how="form", confirmation_id=reply.id)
     if later is not None and reply.says_yes("call_later"):
@@ -212,7 +219,9 @@ async def _risks_of(question: Question, app_context: AppContext) -> Risks:
     )
 
 
-def _id_of(confirmation: str | None, question: Question, now: datetime, app_context: AppContext) -> str | None:
+def _id_of(
+    confirmation: str | None, question: Question, now: datetime, app_context: AppContext
+) -> str | None:
     """The id of a confirmation; None if there is none, or it is not valid for this question."""
     if confirmation is None:
         return None
@@ -240,7 +249,9 @@ async def _shown_form(
     preview = question.preview(risks.of_each, risks.usage, elicitation.words)
     fields = _fields(question, later, elicitation.words)
     about = " ".join((*question.terms, *risks.of_any))
-    return await elicitation.ask("consent", form(preview, fields, required=["call_now"]), about=about)
+    return await elicitation.ask(
+        "consent", form(preview, fields, required=["call_now"]), about=about
+    )
 
 
 def _to_be_confirmed(
@@ -287,13 +298,17 @@ def _not_agreed() -> KallyAIError:
 
 
 def _fields(question: Question, later: datetime | None, words: Words) -> dict[str, dict[str, Any]]:
-    """The fields of the form: whether to call now, or when it is due; and whether to call `later` instead."""
+    """The fields of the form: whether to call now, or when it is due; and whether to call `later`
+    instead.
+    """
     key = "call_now" if question.schedule.not_before is None else "call_then"
     phone = question.submissions[0].respondent_phone
     fields: dict[str, dict[str, Any]] = {"call_now": {"type": "boolean"} | words.field(key)}
     if later is not None:
         hour = words.hour(local_time(phone, later) or later, phone)
-        fields["call_later"] = {"type": "boolean", "default": False} | words.field("call_later", hour=hour)
+        fields["call_later"] = {"type": "boolean", "default": False} | words.field(
+            "call_later", hour=hour
+        )
     return fields
 
 

@@ -1,4 +1,7 @@
-"""The app context: what the tools work with. `cli` builds it, and it lives as long as the server."""
+"""The app context: what the tools work with.
+
+`cli` builds it, and it lives as long as the server.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +22,9 @@ if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
 
 _USAGE_SECONDS = 3.0
-"""How many seconds to wait for the quota, which is only an addition to a result and must not delay it."""
+"""How many seconds to wait for the quota, which is only an addition to a result and must not delay
+it.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,15 +39,21 @@ class SignInService(Protocol):
     """Tells who is signed in, and gives the sign-in link."""
 
     async def signed_in(self) -> str | None:
-        """Return the name or address of who is signed in, "" when the token has none; None when nobody is."""
+        """Return the name or address of who is signed in, "" when the token has none; None when
+        nobody is.
+        """
         ...
 
     async def link(self) -> SignInLink | None:
-        """Open the sign-in page and return a link to it; None if this sign-in does not use a link."""
+        """Open the sign-in page and return a link to it; None if this sign-in does not use a
+        link.
+        """
         ...
 
     async def wait_until_signed_in(self, seconds: float) -> bool:
-        """Wait at most `seconds` until the user has signed in by the link; return whether they have."""
+        """Wait at most `seconds` until the user has signed in by the link; return whether they
+        have.
+        """
         ...
 
 
@@ -50,8 +61,9 @@ class SignInService(Protocol):
 class AppContext:
     """What a tool may use.
 
-    `timezone` is an IANA name: the user's if `zone_is_known`, else this machine's. `embedded`: KallyAI is the embedded
-    sandbox, whose pages can't be opened. `api` makes the API client at its first use: listing the tools needs none.
+    `timezone` is an IANA name: the user's if `zone_is_known`, else this machine's. `embedded`:
+    KallyAI is the embedded sandbox, whose pages can't be opened. `api` makes the API client at its
+    first use: listing the tools needs none.
     """
 
     api: "Callable[[], KallyAI]"
@@ -71,7 +83,11 @@ class AppContext:
 
         A call that is placed next then knows KallyAI's time from the beginning.
         """
-        with anyio.move_on_after(_USAGE_SECONDS), suppress(KallyAIError), self.calls.context.api() as api:
+        with (
+            anyio.move_on_after(_USAGE_SECONDS),
+            suppress(KallyAIError),
+            self.calls.context.api() as api,
+        ):
             return await api.get_statistics()
         return None
 

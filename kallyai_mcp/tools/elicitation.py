@@ -1,12 +1,15 @@
-"""Asking the user during a tool call, in both protocol generations: also for details that a booking can't do without.
+"""Asking the user during a tool call, in both protocol generations: also for details that a booking
+can't do without.
 
-A client of 2025-11-25 is asked while the tool waits (`elicitation/create`). A client of 2026-07-28 gets the question as
-the result of the tool (`InputRequiredResult`), and calls the tool again with the reply. A tool need not know the
-difference: on 2026-07-28, a question ends the run of the tool, and the next run gets the reply.
+A client of 2025-11-25 is asked while the tool waits (`elicitation/create`). A client of 2026-07-28
+gets the question as the result of the tool (`InputRequiredResult`), and calls the tool again with
+the reply. A tool need not know the difference: on 2026-07-28, a question ends the run of the tool,
+and the next run gets the reply.
 
-The SDK's `Resolve` and `Elicit` (`mcp.server.mcpserver`, 2.3.0) do the same for forms, but with them a tool can't also
-open a link or ask for a missing argument, a preview that shows the time would be asked again each minute, and a client
-that shows no forms gets an error in place of the question as a text.
+The SDK's `Resolve` and `Elicit` (`mcp.server.mcpserver`, 2.3.0) do the same for forms, but with
+them a tool can't also open a link or ask for a missing argument, a preview that shows the time
+would be asked again each minute, and a client that shows no forms gets an error in place of the
+question as a text.
 """
 
 import json
@@ -17,7 +20,13 @@ from typing import Any, Literal
 from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
-from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitRequestURLParams, ElicitResult, InputRequiredResult
+from mcp.types import (
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitRequestURLParams,
+    ElicitResult,
+    InputRequiredResult,
+)
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, Field, ValidationError
 
@@ -30,7 +39,9 @@ from kallyai_mcp.tools.text.plain import one_line
 
 
 class InputRequiredError(Exception):
-    """The tool needs the user's reply, so this run of the tool ends; `result` asks the client for the reply."""
+    """The tool needs the user's reply, so this run of the tool ends; `result` asks the client for
+    the reply.
+    """
 
     def __init__(self, result: InputRequiredResult) -> None:
         super().__init__()
@@ -43,9 +54,10 @@ class Reply(BaseModel, defer_build=True):
     Attributes:
         about: What was asked about.
         id: It is the same if a client sends the same reply again, with the same state.
-        action: As in the specification: `accept`, `decline` (an explicit no), or `cancel` (no choice); None before the
-            user has replied.
-        content: The form's fields as they were sent, not validated; empty unless `action` is `accept`.
+        action: As in the specification: `accept`, `decline` (an explicit no), or `cancel` (no
+            choice); None before the user has replied.
+        content: The form's fields as they were sent, not validated; empty unless `action` is
+            `accept`.
     """
 
     about: str
@@ -68,13 +80,17 @@ class Reply(BaseModel, defer_build=True):
 
 
 def language_of(ctx: Context[Any, Any], named: object = None) -> Language:
-    """The language of what the user reads: the one that the call names, else the client's, else English.
+    """The language of what the user reads: the one that the call names, else the client's, else
+    English.
 
-    ChatGPT sends the user's locale in `_meta`; over HTTP, a client may send the header Accept-Language.
+    ChatGPT sends the user's locale in `_meta`; over HTTP, a client may send the header
+    Accept-Language.
     """
     if named in ("en", "es"):
         return named
-    accepted = (ctx.request_context.meta or {}).get("openai/locale") or (ctx.headers or {}).get("accept-language")
+    accepted = (ctx.request_context.meta or {}).get("openai/locale") or (ctx.headers or {}).get(
+        "accept-language"
+    )
     return preferred_language(accepted) if isinstance(accepted, str) else "en"
 
 
@@ -116,7 +132,9 @@ class Elicitation:
         self._replies = _replies_to(ctx)
 
     def lacks_yes(self, name: str, field: str) -> bool:
-        """Whether the user has replied to the form of this `name`, and not with a yes in this field."""
+        """Whether the user has replied to the form of this `name`, and not with a yes in this
+        field.
+        """
         reply = self._replies.get(name)
         if reply is None or reply.action is None:
             return False
@@ -150,13 +168,19 @@ class Elicitation:
         during = ServerMessageMetadata(related_request_id=self._ctx.request_id)
         try:
             result = await self._ctx.session.send_request(request, ElicitResult, metadata=during)
-        except (MCPError, ValidationError):  # it refused, can't be reached, or its reply is not valid
+        except (
+            MCPError,
+            ValidationError,
+        ):  # it refused, can't be reached, or its reply is not valid
             return None
         return question.with_result(result)
 
-    def _result_with(self, name: str, question: Reply, request: ElicitRequest) -> InputRequiredResult:
+    def _result_with(
+        self, name: str, question: Reply, request: ElicitRequest
+    ) -> InputRequiredResult:
         """The result that asks a client of 2026-07-28."""
-        # The server encrypts the state (RequestStateSecurity): the client can neither read nor change it.
+        # The server encrypts the state (RequestStateSecurity): the client can neither read nor
+        # change it.
         questions = self._replies | {name: question}
         state = json.dumps({key: asked.model_dump() for key, asked in questions.items()})
         return InputRequiredResult(input_requests={name: request}, request_state=state)
@@ -187,19 +211,27 @@ _FIELDS: dict[str, dict[str, Any]] = {
 
 
 _NO_BOOKING = (
-    "A call that books nothing, or changes a booking without changes_call_id, has its day and time in task_description "
+    "A call that books nothing, or changes a booking without changes_call_id, has its day and time "
+    "in task_description "
     "alone"
 )
 
 
 def lacking_details(given: Mapping[str, Any]) -> list[Problem]:
-    """The arguments without which a booking can't be made. Without a day and a time, a call only asks."""
+    """The arguments without which a booking can't be made.
+
+    Without a day and a time, a call only asks.
+    """
     names_time = bool(given.keys() & {"appointment_date", "appointment_time"})
     asks_only = not names_time or given.get("until") == "all"
     if asks_only or "changes_call_id" in given:
         return []
     needed = _NEEDED.get(str(given.get("task_category")), {})
-    return [Problem(name, f"missing; {ask} {_NO_BOOKING}") for name, ask in needed.items() if name not in given]
+    return [
+        Problem(name, f"missing; {ask} {_NO_BOOKING}")
+        for name, ask in needed.items()
+        if name not in given
+    ]
 
 
 async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Mapping[str, Any]:

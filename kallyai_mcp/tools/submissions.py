@@ -1,7 +1,7 @@
 """The submission for KallyAI, and when it is due, from the arguments of a call.
 
-What the reference has no fields for is passed as instructions: questions, other times, an earlier booking. They are
-read back from the submission, so a call needs no record of its own for them.
+What the reference has no fields for is passed as instructions: questions, other times, an earlier
+booking. They are read back from the submission, so a call needs no record of its own for them.
 """
 
 import re
@@ -44,8 +44,11 @@ def submission_of(arguments: CallArguments, *, changes: str = "") -> Submission:
     """
     _check_days_of_stay(arguments)
     if arguments.other_times and not are_times(arguments.other_times):
-        raise InvalidArgumentsError([Problem("other_times", 'expected times such as "10:00-12:00, 15:00"')])
-    # Empty and false values are left out: with and without them, it must be the same call (the same fingerprint).
+        raise InvalidArgumentsError(
+            [Problem("other_times", 'expected times such as "10:00-12:00, 15:00"')]
+        )
+    # Empty and false values are left out: with and without them, it must be the same call (the same
+    # fingerprint).
     fields = {name: getattr(arguments, name) or None for name in Submission.model_fields}
     fields["additional_instructions"] = _instructions_of(arguments, changes) or None
     submission = Submission(**fields)
@@ -58,13 +61,16 @@ def _check_days_of_stay(arguments: CallArguments) -> None:
     arrival = arguments.appointment_date
     departure = arguments.departure_date
     if arrival is not None and departure is not None and departure <= arrival:
-        raise InvalidArgumentsError([Problem("departure_date", f'"{departure}" is not after the day of arrival')])
+        raise InvalidArgumentsError(
+            [Problem("departure_date", f'"{departure}" is not after the day of arrival')]
+        )
 
 
 def callee_zone(given: str | None, number: str, app_context: AppContext) -> str:
     """IANA name of the zone of a call's day and time, which is that of the number.
 
-    If the number has several zones, or none, it is the user's: the `given` one, or that of the context.
+    If the number has several zones, or none, it is the user's: the `given` one, or that of the
+    context.
     """
     return zone_of_number(number) or given or app_context.timezone
 
@@ -94,7 +100,9 @@ def _schedule(
     timezone: str,
     app_context: AppContext,
 ) -> Schedule:
-    """When a call is due, and how often it may be placed; `timezone` (IANA) is that of its day and time."""
+    """When a call is due, and how often it may be placed; `timezone` (IANA) is that of its day and
+    time.
+    """
     if not_before is None and not retries:
         return AT_ONCE
     if not app_context.calls.places_due:
@@ -110,7 +118,9 @@ def _schedule(
     if wrong is None and is_past_appointment(submission, not_before, timezone):
         wrong = "is after the appointment that the call asks for"
     if wrong is not None:
-        raise InvalidArgumentsError([Problem("not_before", f'"{not_before:%Y-%m-%d %H:%M}" {wrong}')])
+        raise InvalidArgumentsError(
+            [Problem("not_before", f'"{not_before:%Y-%m-%d %H:%M}" {wrong}')]
+        )
     is_to_come = not_before > now
     return app_context.calls.scheduled(not_before if is_to_come else None, retries)
 
@@ -133,7 +143,9 @@ def _has_expired(window: Schedule, submission: Submission, timezone: str, now: d
 
 
 def _instructions_of(arguments: CallArguments, changes: str) -> list[str]:
-    """The instructions of a call: the agent's own, and those of this module; `changes` as in `submission_of`."""
+    """The instructions of a call: the agent's own, and those of this module; `changes` as in
+    `submission_of`.
+    """
     own = arguments.additional_instructions or []
     questions = [f"{text.rstrip(' .?!')}?" for text in arguments.questions or ()]
     language = arguments.call_language or arguments.language or "en"
@@ -192,6 +204,13 @@ def spans_in(text: str) -> list[tuple[time, time]]:
     return spans
 
 
-def _texts_after(beginnings: Mapping[str, str], submission: Submission | SubmissionEcho) -> list[str]:
+def _texts_after(
+    beginnings: Mapping[str, str], submission: Submission | SubmissionEcho
+) -> list[str]:
     texts = submission.additional_instructions or ()
-    return [text.removeprefix(begin) for text in texts for begin in beginnings.values() if text.startswith(begin)]
+    return [
+        text.removeprefix(begin)
+        for text in texts
+        for begin in beginnings.values()
+        if text.startswith(begin)
+    ]

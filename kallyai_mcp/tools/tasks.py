@@ -1,13 +1,16 @@
-"""The Tasks extension (SEP-2663): make_call and call_around return a task at once to a client that declares it.
+"""The Tasks extension (SEP-2663): make_call and call_around return a task at once to a client that
+declares it.
 
-A task is another view of a call record or a list, and its id is the `tracking_id`. Nothing else is stored, so a task
-survives a restart, and any process with the same ledger can answer requests about it, but only for its account.
+A task is another view of a call record or a list, and its id is the `tracking_id`. Nothing else is
+stored, so a task survives a restart, and any process with the same ledger can answer requests about
+it, but only for its account.
 
-A completed task must stay completed ("Task Status Lifecycle"). So the task of a list covers it until a decision is
-needed: if it goes on then, get_call follows it. Only a list that goes on after a limit or the sign-in has stopped it is
-the same task again.
+A completed task must stay completed ("Task Status Lifecycle"). So the task of a list covers it
+until a decision is needed: if it goes on then, get_call follows it. Only a list that goes on after
+a limit or the sign-in has stopped it is the same task again.
 
-Few clients use tasks, and building the pydantic models takes time at every start. So they are built when first used.
+Few clients use tasks, and building the pydantic models takes time at every start. So they are built
+when first used.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -59,9 +62,10 @@ class TaskParams(RequestParams, defer_build=True):
 class Task(Result, defer_build=True):
     """The specification's CreateTaskResult (`result_type` "task") and GetTaskResult ("complete").
 
-    `created_at` and `last_updated_at` are sent as ISO 8601. While a call is in progress, `status_message` says how long
-    it has lasted, so `last_updated_at` is the time of the answer. A phone call takes 1 to 3 minutes, so a client should
-    wait for the milliseconds of `poll_interval_ms` between two requests.
+    `created_at` and `last_updated_at` are sent as ISO 8601. While a call is in progress,
+    `status_message` says how long it has lasted, so `last_updated_at` is the time of the answer. A
+    phone call takes 1 to 3 minutes, so a client should wait for the milliseconds of
+    `poll_interval_ms` between two requests.
     """
 
     result_type: Literal["task", "complete"] = "complete"
@@ -81,19 +85,25 @@ class CallTasks(Extension):
     identifier = TASKS
 
     def methods(self) -> Sequence[MethodBinding]:
-        """tasks/get; tasks/update, which changes nothing; and tasks/cancel, which does the same as cancel_call.
+        """tasks/get; tasks/update, which changes nothing; and tasks/cancel, which does the same as
+        cancel_call.
 
-        They raise `MCPError`. -32021: the client doesn't declare the extension. -32020: `Mcp-Name` names another task.
-        -32602: the account has no such task. -32603: the ledger or the account can't be read, for example because
-        nobody is signed in.
+        They raise `MCPError`. -32021: the client doesn't declare the extension. -32020: `Mcp-Name`
+        names another task. -32602: the account has no such task. -32603: the ledger or the account
+        can't be read, for example because nobody is signed in.
         """
         answers = {"tasks/get": _get, "tasks/update": _update, "tasks/cancel": _cancel}
         versions = frozenset(MODERN_PROTOCOL_VERSIONS)
-        return [MethodBinding(method, TaskParams, _handler(answer), versions) for method, answer in answers.items()]
+        return [
+            MethodBinding(method, TaskParams, _handler(answer), versions)
+            for method, answer in answers.items()
+        ]
 
 
 def accepts_tasks(request: _Context) -> bool:
-    """Whether the result of this request may be a task; a client of an earlier version gets none, whatever it says."""
+    """Whether the result of this request may be a task; a client of an earlier version gets none,
+    whatever it says.
+    """
     capability = ClientCapabilities(extensions={TASKS: {}})
     is_modern = request.protocol_version in MODERN_PROTOCOL_VERSIONS
     return is_modern and request.session.check_client_capability(capability)
@@ -107,7 +117,9 @@ def task_of(
     is_duplicate: bool = False,
     result: dict[str, Any] | None = None,
 ) -> Task:
-    """The task of a call or list: a new one, for a request that may be a duplicate, or with its `result`."""
+    """The task of a call or list: a new one, for a request that may be a duplicate, or with its
+    `result`.
+    """
     now, status, reader = app_context.now(), status_of(found), app_context.reader()
     if isinstance(found, CallList):
         id_, created_at = found.list_id, found.asked_at
@@ -119,7 +131,8 @@ def task_of(
         result_type="task" if is_new else "complete",
         task_id=id_,
         status=status,
-        status_message=text.partition("\n")[0] if result is None else None,  # what follows is for the agent
+        # What follows is for the agent.
+        status_message=text.partition("\n")[0] if result is None else None,
         created_at=created_at,
         last_updated_at=now if status == "working" else found.ended_at or now,
         ttl_ms=timedelta(days=app_context.calls.timing.keep_days) // timedelta(milliseconds=1),
@@ -131,7 +144,9 @@ async def _get(app_context: AppContext, found: CallRecord | CallList) -> Task:
     if status_of(found) != "completed":
         return task_of(app_context, found)
     answer = await result_of(app_context, found, placed_now=True)
-    return task_of(app_context, found, result=answer.model_dump(by_alias=True, mode="json", exclude_none=True))
+    return task_of(
+        app_context, found, result=answer.model_dump(by_alias=True, mode="json", exclude_none=True)
+    )
 
 
 async def _update(_: AppContext, __: CallRecord | CallList) -> EmptyResult:
@@ -140,7 +155,9 @@ async def _update(_: AppContext, __: CallRecord | CallList) -> EmptyResult:
 
 async def _cancel(app_context: AppContext, found: CallRecord | CallList) -> EmptyResult:
     if status_of(found) == "working":
-        await cancel(app_context, found.list_id if isinstance(found, CallList) else found.tracking_id)
+        await cancel(
+            app_context, found.list_id if isinstance(found, CallList) else found.tracking_id
+        )
     return EmptyResult()
 
 
@@ -165,7 +182,9 @@ def _handler(
 
 
 def _check_name_header(ctx: _Context, task_id: str) -> None:
-    """Check over HTTP that the header `Mcp-Name` names the same task as the body (SEP-2663, SEP-2243)."""
+    """Check over HTTP that the header `Mcp-Name` names the same task as the body (SEP-2663,
+    SEP-2243).
+    """
     headers: Mapping[str, str] = getattr(ctx.request, "headers", None) or {}
     name = headers.get(MCP_NAME_HEADER)
     if name is not None and decode_header_value(name) != task_id:
@@ -178,8 +197,8 @@ def _check_name_header(ctx: _Context, task_id: str) -> None:
 def status_of(found: CallRecord | CallList) -> Status:
     """The status of the task of a call or list.
 
-    A list that goes on after the user has decided so is `completed`, as it was before. So is one that was canceled
-    after a call may have reached somebody, so that the client gets the result.
+    A list that goes on after the user has decided so is `completed`, as it was before. So is one
+    that was canceled after a call may have reached somebody, so that the client gets the result.
     """
     goes_on_again = isinstance(found, CallList) and found.passed > 0
     if found.is_open and not goes_on_again:
@@ -187,6 +206,8 @@ def status_of(found: CallRecord | CallList) -> Status:
     if isinstance(found, CallRecord):
         is_canceled = found.state is CallState.CANCELED
     else:
-        may_have_reached = any(one.is_active or one.state is CallState.UNKNOWN or one.reached for one in found.records)
+        may_have_reached = any(
+            one.is_active or one.state is CallState.UNKNOWN or one.reached for one in found.records
+        )
         is_canceled = found.stop_reason is StopReason.CANCELED and not may_have_reached
     return "cancelled" if is_canceled else "completed"

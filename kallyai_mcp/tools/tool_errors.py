@@ -1,4 +1,6 @@
-"""Turns errors into results of a tool (`isError`), with a text for the agent and a structure for programs."""
+"""Turns errors into results of a tool (`isError`), with a text for the agent and a structure for
+programs.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -40,9 +42,11 @@ _PASSING_KINDS = (
 async def tool_error(
     error: errors.KallyAIError, app_context: AppContext, *, tool: str, places_calls: bool
 ) -> "CallToolResult":
-    """The result for an error of `tool`: with a sign-in link if nobody is signed in, and the quota if it is used up.
+    """The result for an error of `tool`: with a sign-in link if nobody is signed in, and the quota
+    if it is used up.
 
-    With `places_calls`, the error is about a call that the tool should place, so the result says whether it was placed.
+    With `places_calls`, the error is about a call that the tool should place, so the result says
+    whether it was placed.
     """
     error, link = await with_sign_in_link(error, app_context)
     text, structure = await error_result(error, app_context, places_calls=places_calls)
@@ -56,19 +60,28 @@ async def tool_error(
 async def error_result(
     error: errors.KallyAIError, app_context: AppContext, *, places_calls: bool
 ) -> tuple[str, ErrorAnswer]:
-    """The text and the structure for an error, without a sign-in link; with the quota if that refuses the call."""
-    text, structure = error_text(error, places_calls=places_calls), error_answer(error, places_calls=places_calls)
+    """The text and the structure for an error, without a sign-in link; with the quota if that
+    refuses the call.
+    """
+    text, structure = (
+        error_text(error, places_calls=places_calls),
+        error_answer(error, places_calls=places_calls),
+    )
     if places_calls and isinstance(error, errors.QuotaExceededError):
         usage = await app_context.usage()
         structure.used_up = used_up(error, usage or Statistics())
-        text = with_service_words(f"Not called: {quota_facts(error, usage, now=app_context.now())}", error)
+        text = with_service_words(
+            f"Not called: {quota_facts(error, usage, now=app_context.now())}", error
+        )
     return text, structure
 
 
 async def with_sign_in_link(
     error: errors.KallyAIError, app_context: AppContext
 ) -> tuple[errors.KallyAIError, SignInLink | None]:
-    """The error, and a sign-in link if nobody is signed in; or why there can't be one, such as a read-only folder."""
+    """The error, and a sign-in link if nobody is signed in; or why there can't be one, such as a
+    read-only folder.
+    """
     if not isinstance(error, errors.NotSignedInError):
         return error, None
     try:

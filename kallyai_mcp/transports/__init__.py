@@ -1,1 +1,3 @@
-"""How clients connect: over stdin and stdout, or over HTTP, with access policy, rate limits, and timeouts."""
+"""How clients connect: over stdin and stdout, or over HTTP, with access policy, rate limits, and
+timeouts.
+"""

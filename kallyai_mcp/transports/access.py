@@ -1,4 +1,5 @@
-"""Who may use the HTTP server, and how much of it: the policy, the ASGI middleware that enforces it, and its metadata.
+"""Who may use the HTTP server, and how much of it: the policy, the ASGI middleware that enforces
+it, and its metadata.
 
 Each process counts its own limits.
 """
@@ -42,25 +43,33 @@ VERIFY_SECONDS = 30.0
 """Seconds between two checks of the bearer token of an open stream."""
 
 _RETRY_AFTER = 5.0
-"""After how many seconds a client should try again if its token can't be checked, and KallyAI names no time."""
+"""After how many seconds a client should try again if its token can't be checked, and KallyAI names
+no time.
+"""
 
 _STATUS_PATHS = frozenset({"/health", "/ready"})
 """The paths for load balancers, which have no bearer token and may send an address as `Host`."""
 
 _METADATA = "/.well-known/oauth-protected-resource"
-"""The beginning of the path of the metadata. The rest is the path of the resource (RFC 9728, section 3.1)."""
+"""The beginning of the path of the metadata.
+
+The rest is the path of the resource (RFC 9728, section 3.1).
+"""
 
 
 @dataclass(frozen=True)
 class AccessPolicy:
-    """Who may use the HTTP server: by the headers `Host` and `Origin`, and by the bearer token of a request.
+    """Who may use the HTTP server: by the headers `Host` and `Origin`, and by the bearer token of a
+    request.
 
     Attributes:
         hosts: Allowed values of `Host`. `name:*` allows any port or none. None allows all values.
-        origins: Allowed values of `Origin`, in the same form. Requests without `Origin` are always allowed.
+        origins: Allowed values of `Origin`, in the same form. Requests without `Origin` are always
+            allowed.
         bearers: Which bearer tokens are good; None if no token is needed.
         rate_limit: How many requests each account may send (each address, if no token is needed).
-        metadata_at: The server's base URL for clients, if it has metadata that names the authorization server.
+        metadata_at: The server's base URL for clients, if it has metadata that names the
+            authorization server.
         trusted_proxies: Addresses and networks of proxies whose `X-Forwarded-For` header is used.
     """
 
@@ -79,7 +88,10 @@ def _matches(value: str, allowed: Sequence[str]) -> bool:
 
 
 class _Answer:
-    """A response on its way to the client, which can be ended early. What the app sends after that is dropped."""
+    """A response on its way to the client, which can be ended early.
+
+    What the app sends after that is dropped.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -88,7 +100,9 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if not self._is_complete:
             self.has_begun = True
-            self._is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+            self._is_complete = message["type"] == "http.response.body" and not message.get(
+                "more_body", False
+            )
             await self._send(message)
 
     async def end(self) -> None:
@@ -97,16 +111,19 @@ class _Answer:
 
 
 class AccessMiddleware:
-    """Refuses requests that the policy does not allow, and ends the open ones when the server stops.
+    """Refuses requests that the policy does not allow, and ends the open ones when the server
+    stops.
 
     * 431: the headers are too long.
     * 421: the `Host` is another one.
     * 403: the `Origin` is another one.
     * 401: there is no valid bearer token.
     * 503: the token can't be checked now, or the server stops.
-    * 429: too many requests or open streams of one caller, or too many invalid tokens from one address.
+    * 429: too many requests or open streams of one caller, or too many invalid tokens from one
+      address.
 
-    It puts the user into the ASGI scope and into the SDK's context, where the SDK's transports read it.
+    It puts the user into the ASGI scope and into the SDK's context, where the SDK's transports read
+    it.
     """
 
     def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
@@ -125,7 +142,9 @@ class AccessMiddleware:
         answer = _Answer(send)
         try:
             await self._serve(scope, receive, answer)
-        except asyncio.CancelledError:  # the server stops; uvicorn would log that as an error of the app
+        except (
+            asyncio.CancelledError
+        ):  # the server stops; uvicorn would log that as an error of the app
             await answer.end()
             if not answer.has_begun:
                 await PlainTextResponse("The server stops", 503)(scope, receive, send)
@@ -175,8 +194,12 @@ class AccessMiddleware:
         wait = self._rate_limit.acquire(caller)
         return _retry_later(429, "Too many requests", wait) if wait > 0 else caller
 
-    async def _verify(self, bearers: Bearers, bearer: str | None, network: str) -> AccessToken | Response | None:
-        """The content of a bearer token, or a refusal to check it; None if it is wrong or missing."""
+    async def _verify(
+        self, bearers: Bearers, bearer: str | None, network: str
+    ) -> AccessToken | Response | None:
+        """The content of a bearer token, or a refusal to check it; None if it is wrong or
+        missing.
+        """
         if bearer is None:
             return None
         try:
@@ -185,7 +208,9 @@ class AccessMiddleware:
             text = "Too many wrong tokens from this address"
             return _retry_later(429, text, error.seconds)
         except (KallyAIError, TimeoutError) as error:
-            _log.warning("a bearer could not be verified: %s", getattr(error, "code", "no answer in time"))
+            _log.warning(
+                "a bearer could not be verified: %s", getattr(error, "code", "no answer in time")
+            )
             wait = getattr(error, "retry_after", None) or _RETRY_AFTER
             return _retry_later(503, "KallyAI can't be asked whether this token is good", wait)
 
@@ -211,7 +236,10 @@ class AccessMiddleware:
     async def _serve_stream(
         self, scope: Scope, receive: Receive, answer: _Answer, *, caller: str, bearer: str | None
     ) -> None:
-        """Run the app for a stream. When `bearer` is no longer valid, end it; uvicorn then tells the app."""
+        """Run the app for a stream.
+
+        When `bearer` is no longer valid, end it; uvicorn then tells the app.
+        """
         self._streams[caller] += 1
         try:
             async with anyio.create_task_group() as tasks:
@@ -246,8 +274,8 @@ def _bearer(headers: Headers) -> str | None:
 def _is_stream(scope: Scope, headers: Headers) -> bool:
     """Whether a request is answered with a stream that ends only when the client disconnects.
 
-    The header `Mcp-Method` can be used, because the SDK refuses a message with another method (MCP 2026-07-28,
-    "Streamable HTTP").
+    The header `Mcp-Method` can be used, because the SDK refuses a message with another method (MCP
+    2026-07-28, "Streamable HTTP").
     """
     if scope["method"] == "GET":
         return bool(scope["path"] == "/sse")
@@ -260,9 +288,15 @@ def _retry_later(status: int, text: str, seconds: float) -> Response:
 
 def metadata_routes(base_url: str, issuer: str, scopes: Sequence[str]) -> list[Route]:
     """The metadata documents of the base URL and of both MCP endpoints (RFC 9728, section 3.2)."""
-    facts = {"authorization_servers": [issuer], "scopes_supported": scopes or None, "resource_name": "KallyAI phone"}
+    facts = {
+        "authorization_servers": [issuer],
+        "scopes_supported": scopes or None,
+        "resource_name": "KallyAI phone",
+    }
     routes = []
     for path in ("", "/mcp", "/sse"):
         document = ProtectedResourceMetadata.model_validate({"resource": base_url + path, **facts})
-        routes.append(Route(f"{_METADATA}{path}", ProtectedResourceMetadataHandler(document).handle))
+        routes.append(
+            Route(f"{_METADATA}{path}", ProtectedResourceMetadataHandler(document).handle)
+        )
     return routes

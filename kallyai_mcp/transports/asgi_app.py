@@ -1,8 +1,9 @@
-"""The ASGI app: `/mcp` (Streamable HTTP), the older `/sse` with `/messages/`, `/health`, and `/ready`.
+"""The ASGI app: `/mcp` (Streamable HTTP), the older `/sse` with `/messages/`, `/health`, and
+`/ready`.
 
-`/mcp` keeps no sessions, so any worker can answer any request. A session of `/sse` is its connection and belongs to one
-worker. So a load balancer must send all requests of a client to one worker. Workers that share a port can't be
-addressed separately, so they don't serve `/sse`.
+`/mcp` keeps no sessions, so any worker can answer any request. A session of `/sse` is its
+connection and belongs to one worker. So a load balancer must send all requests of a client to one
+worker. Workers that share a port can't be addressed separately, so they don't serve `/sse`.
 """
 
 import asyncio
@@ -43,7 +44,9 @@ Check = Callable[[], Awaitable[object]]
 
 _log = logging.getLogger(__name__)
 _NO_CHECKS = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-"""Turns the SDK's checks of `Host` and `Origin` off: the `AccessMiddleware` checks them for every path."""
+"""Turns the SDK's checks of `Host` and `Origin` off: the `AccessMiddleware` checks them for every
+path.
+"""
 
 
 def http_app(
@@ -58,9 +61,10 @@ def http_app(
 ) -> Starlette:
     """The app of both HTTP transports.
 
-    `checks` are those of `/ready`. `lifespan` is entered before the first request is served, and left when the app
-    ends. Without `sse`, `/sse` answers 404. `routes` are more routes, such as those of the OAuth server, which come
-    first, and `middleware` is inside of the `AccessMiddleware`, and gets each body as one message.
+    `checks` are those of `/ready`. `lifespan` is entered before the first request is served, and
+    left when the app ends. Without `sse`, `/sse` answers 404. `routes` are more routes, such as
+    those of the OAuth server, which come first, and `middleware` is inside of the
+    `AccessMiddleware`, and gets each body as one message.
     """
     streamable = server.streamable_http_app(stateless_http=True, transport_security=_NO_CHECKS)
     for route in streamable.routes:
@@ -72,7 +76,8 @@ def http_app(
         events = server.sse_app(transport_security=_NO_CHECKS)
         for route in events.routes:
             if isinstance(route, Route) and route.methods:
-                route.methods.discard("HEAD")  # Starlette adds it to GET; the SDK opens a stream for it
+                # Starlette adds it to GET; the SDK opens a stream for it.
+                route.methods.discard("HEAD")
         all_routes += events.routes
 
     @asynccontextmanager
@@ -93,10 +98,13 @@ def http_app(
     return app
 
 
-def status_routes(checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic) -> list[Route]:
-    """`/health` and `/ready` for load balancers. They are public, so many requests must cost no more than one.
+def status_routes(
+    checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic
+) -> list[Route]:
+    """`/health` and `/ready` for load balancers.
 
-    `checks` are the readiness checks by name; `clock` is monotonic, in seconds.
+    They are public, so many requests must cost no more than one. `checks` are the readiness checks
+    by name; `clock` is monotonic, in seconds.
     """
     lock = asyncio.Lock()
     states: dict[str, str] = {}
@@ -131,9 +139,9 @@ def status_routes(checks: Mapping[str, Check], clock: Callable[[], float] = time
 def _with_session_id(app: ASGIApp) -> ASGIApp:
     """`/mcp` with an id in the response to the first request of a client up to 2025-11-25.
 
-    The server keeps no sessions. An id only identifies a client, so that a notification can cancel its request
-    (`server/cancellations.py`), and a load balancer can send both to one worker. Every worker accepts every id, and an
-    id gives no access.
+    The server keeps no sessions. An id only identifies a client, so that a notification can cancel
+    its request (`server/cancellations.py`), and a load balancer can send both to one worker. Every
+    worker accepts every id, and an id gives no access.
     """
 
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,7 +151,9 @@ def _with_session_id(app: ASGIApp) -> ASGIApp:
             await send(message)
 
         # Only `initialize` has neither header: later requests of these versions have the version.
-        is_first = not {b"mcp-session-id", b"mcp-protocol-version"} & {name for name, _ in scope["headers"]}
+        is_first = not {b"mcp-session-id", b"mcp-protocol-version"} & {
+            name for name, _ in scope["headers"]
+        }
         await app(scope, receive, send_named if is_first else send)
 
     return named

@@ -28,7 +28,10 @@ TURN_SECONDS = 10.0
 """How long a new token may wait for its turn."""
 
 CONCURRENT_CHECKS = 4
-"""How many new tokens of one network are checked at once. `WRONG` may be exceeded by this number."""
+"""How many new tokens of one network are checked at once.
+
+`WRONG` may be exceeded by this number.
+"""
 
 _LOGGED = "1/minute"
 
@@ -111,7 +114,8 @@ class Bearers:
         return self._check.is_known(bearer) or self._check.is_refused(bearer)
 
     async def _take_turn(self, network: str, latest: float) -> None:
-        """Return when a new token of a network may be checked; raises if that is not until `latest`.
+        """Return when a new token of a network may be checked; raises if that is not until
+        `latest`.
 
         A network that sent few wrong tokens need not wait.
         """
@@ -135,6 +139,7 @@ class Bearers:
         """Say once a minute that a network has reached the limit."""
         if self._logged.acquire("") == 0:
             _log.warning(
-                "one address sends too many wrong tokens: they get 429, and its new tokens wait for "
+                "one address sends too many wrong tokens: they get 429, and its new tokens wait "
+                "for "
                 "their check (behind a proxy, KALLYAI_TRUSTED_PROXIES tells addresses apart)"
             )

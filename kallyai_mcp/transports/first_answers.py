@@ -1,11 +1,12 @@
 """Answers a client's first requests over stdio while the server is still being imported.
 
-Nearly all of a cold start is the import of the MCP SDK, and the first requests of clients always have the same answers:
-the server's name and its lists. They are in `first_answers.json`, which `python -m tests.first_answers` makes with the
-real server.
+Nearly all of a cold start is the import of the MCP SDK, and the first requests of clients always
+have the same answers: the server's name and its lists. They are in `first_answers.json`, which
+`python -m tests.first_answers` makes with the real server.
 
-A thread answers until the server is ready, or until another message comes. Then the server reads that message and all
-that follow. Before them it reads the handshake that was answered; `stdio.py` drops its answer to that.
+A thread answers until the server is ready, or until another message comes. Then the server reads
+that message and all that follow. Before them it reads the handshake that was answered; `stdio.py`
+drops its answer to that.
 
 This module imports only the standard library.
 """
@@ -18,10 +19,14 @@ from pathlib import Path
 from typing import Any
 
 CATALOG = Path(__file__).with_name("first_answers.json")
-"""A JSON file: `texts` is a list of results, `versions` has the index of a text for each version and method."""
+"""A JSON file: `texts` is a list of results, `versions` has the index of a text for each version
+and method.
+"""
 
 _FIRST_WAIT = 0.01
-"""Seconds for which the client may be silent before the import begins, which would delay the first answers."""
+"""Seconds for which the client may be silent before the import begins, which would delay the first
+answers.
+"""
 
 _INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
@@ -54,7 +59,10 @@ class FirstAnswers:
             self._thread.start()
 
     def stop(self) -> None:
-        """Stop answering, when the client has read all answers. After that, the attributes don't change."""
+        """Stop answering, when the client has read all answers.
+
+        After that, the attributes don't change.
+        """
         os.write(self._stop, b".")
         if self._thread.ident is not None:
             self._thread.join()
@@ -62,7 +70,9 @@ class FirstAnswers:
         os.close(self._stop)
 
     def _answer(self, longest_wait: float | None = None) -> bool:
-        """Answer until the client is silent for so many seconds; returns False if the server must go on."""
+        """Answer until the client is silent for so many seconds; returns False if the server must
+        go on.
+        """
         try:
             while ready := select.select([self.stdin, self._stopped], [], [], longest_wait)[0]:
                 if self._stopped in ready or not (data := os.read(self.stdin, 64 * 1024)):
@@ -71,7 +81,8 @@ class FirstAnswers:
                 if not self._answer_received():
                     return False
         except (OSError, ValueError):
-            return False  # the client has disconnected, or the descriptors are too high for `select`
+            # The client has disconnected, or the descriptors are too high for `select`.
+            return False
         return True
 
     def _answer_received(self) -> bool:
@@ -95,9 +106,9 @@ class FirstAnswers:
             self.handshake.append(line)
             return b""
         match message:
-            case {"jsonrpc": "2.0", "id": int() | str() as id_, "method": str(method), **more} if not more.keys() - {
-                "params"
-            }:
+            case {"jsonrpc": "2.0", "id": int() | str() as id_, "method": str(method), **more} if (
+                not more.keys() - {"params"}
+            ):
                 version = self._version_of(method, more.get("params", {}))
             case _:
                 return None
@@ -113,7 +124,11 @@ class FirstAnswers:
     def _version_of(self, method: str, params: Any) -> str | None:
         """The protocol version of a request; None if the server must answer it."""
         match params:
-            case {"protocolVersion": str(version), "capabilities": {}, "clientInfo": {"name": str(), "version": str()}}:
+            case {
+                "protocolVersion": str(version),
+                "capabilities": {},
+                "clientInfo": {"name": str(), "version": str()},
+            }:
                 return version if method == "initialize" and not self.handshake else None
             case {
                 "_meta": {

@@ -1,10 +1,9 @@
 """Requests with MCP messages, as the SDK's transports read them.
 
-| what a client sends | what the SDK does | what it gets here |
-|---|---|---|
-| `/mcp/` | Starlette redirects to `/mcp`, by http behind a proxy | what it gets at `/mcp` |
-| `Content-Type: Application/JSON` | 415 | as in lower case (RFC 9110, section 8.3.1) |
-| an id that is `NaN` or another odd value | 202, and no answer ever | 400 (JSON-RPC 2.0, section 4) |
+| what a client sends | what the SDK does | what it gets here | |---|---|---| | `/mcp/` | Starlette
+redirects to `/mcp`, by http behind a proxy | what it gets at `/mcp` | | `Content-Type:
+Application/JSON` | 415 | as in lower case (RFC 9110, section 8.3.1) | | an id that is `NaN` or
+another odd value | 202, and no answer ever | 400 (JSON-RPC 2.0, section 4) |
 """
 
 import json

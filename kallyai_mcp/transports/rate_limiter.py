@@ -10,8 +10,8 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 class RateLimiter:
     """A moving window for each caller, which is deleted when it is empty.
 
-    `rate` is the most uses in a time, such as `300/minute`; the unit is `second`, `minute`, `hour`, or `day`. `clock`
-    is monotonic, in seconds.
+    `rate` is the most uses in a time, such as `300/minute`; the unit is `second`, `minute`, `hour`,
+    or `day`. `clock` is monotonic, in seconds.
     """
 
     def __init__(self, rate: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -20,10 +20,15 @@ class RateLimiter:
         self._window = _SECONDS[unit]
         self._clock = clock
         self._uses: OrderedDict[str, deque[float]] = OrderedDict()
-        """The times of each caller's newest uses, at most as many as are allowed. The newest caller is the last."""
+        """The times of each caller's newest uses, at most as many as are allowed.
+
+        The newest caller is the last.
+        """
 
     def acquire(self, caller: str) -> float:
-        """Count one use by `caller` if it is allowed; returns 0, or the seconds until one is allowed."""
+        """Count one use by `caller` if it is allowed; returns 0, or the seconds until one is
+        allowed.
+        """
         wait = self.peek(caller)
         if wait == 0:
             self._uses.setdefault(caller, deque(maxlen=self._most)).append(self._clock())

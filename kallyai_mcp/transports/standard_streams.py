@@ -24,7 +24,10 @@ _STREAMS = (
 
 
 def can_be_waited_for(descriptor: int) -> bool:
-    """Whether it is a pipe or a socket of a POSIX system. Only for these can a program wait without a thread."""
+    """Whether it is a pipe or a socket of a POSIX system.
+
+    Only for these can a program wait without a thread.
+    """
     try:
         mode = os.fstat(descriptor).st_mode
     except OSError:
@@ -56,10 +59,12 @@ def discard(descriptor: int) -> None:
 
 
 def take_stdio() -> tuple[int, int]:
-    """Take standard input and output for the protocol; returns the descriptors to read from and to write to.
+    """Take standard input and output for the protocol; returns the descriptors to read from and to
+    write to.
 
-    From then on, reads from descriptor 0 get the end of the file, and writes to descriptor 1 go to stderr. So other
-    output of the process does not reach the client. No child process inherits the new descriptors.
+    From then on, reads from descriptor 0 get the end of the file, and writes to descriptor 1 go to
+    stderr. So other output of the process does not reach the client. No child process inherits the
+    new descriptors.
     """
     null = os.open(os.devnull, os.O_RDWR)  # this takes the number of stderr if that is closed
     stdin = os.dup(0)
@@ -92,8 +97,8 @@ def exit_on_signals(flush_log: Callable[[], object] | None = None) -> None:
 def exit_within(seconds: float) -> None:
     """End the process after `seconds` at the latest, even if a task or a thread does not end.
 
-    A client that has closed stdin waits about two seconds for its server and then kills it (MCP specification,
-    "Lifecycle", "Shutdown").
+    A client that has closed stdin waits about two seconds for its server and then kills it (MCP
+    specification, "Lifecycle", "Shutdown").
     """
     timer = threading.Timer(seconds, os._exit, (0,))
     timer.daemon = True
@@ -101,13 +106,19 @@ def exit_within(seconds: float) -> None:
 
 
 def allow_open_files() -> int:
-    """Raise the limit of open files as far as the system allows; returns it. On many systems it is 1,024 or 256."""
+    """Raise the limit of open files as far as the system allows; returns it.
+
+    On many systems it is 1,024 or 256.
+    """
     try:
         import resource
     except ImportError:
         return _MOST_FILES  # Windows has no such limit
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    now, most = (_MOST_FILES if limit == resource.RLIM_INFINITY else min(limit, _MOST_FILES) for limit in limits)
+    now, most = (
+        _MOST_FILES if limit == resource.RLIM_INFINITY else min(limit, _MOST_FILES)
+        for limit in limits
+    )
     if now < most:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, limits[1]))

@@ -1,12 +1,14 @@
-"""The stdio transport: one client on standard input and output, with what the SDK's own transport does not do.
+"""The stdio transport: one client on standard input and output, with what the SDK's own transport
+does not do.
 
 * An outcome is delivered when the client has read the answer with it.
-* A line that is no message is answered with an error (JSON-RPC 2.0, section 5.1). The SDK drops it, and the client
-  would wait for ever.
-* `initialize` may follow `server/discover`. Some clients wait only a second for the answer to `server/discover`, while
-  the server may still start, and then send `initialize`. The SDK refuses this on a connection whose first request was
-  of the version 2026-07-28.
-* The event loop waits for pipes and sockets. The SDK's threads take a third of the time of a fast tool call.
+* A line that is no message is answered with an error (JSON-RPC 2.0, section 5.1). The SDK drops it,
+  and the client would wait for ever.
+* `initialize` may follow `server/discover`. Some clients wait only a second for the answer to
+  `server/discover`, while the server may still start, and then send `initialize`. The SDK refuses
+  this on a connection whose first request was of the version 2026-07-28.
+* The event loop waits for pipes and sockets. The SDK's threads take a third of the time of a fast
+  tool call.
 """
 
 import json
@@ -56,8 +58,8 @@ _PAUSE = 0.1
 async def serve_stdio(server: MCPServer[AppContext], first: FirstAnswers | None = None) -> None:
     """Serve one client on stdin and stdout until it closes one of them.
 
-    Only the protocol is written to stdout. Other output of the process goes to stderr. `first` has answered the client
-    until now; None if nothing was answered yet.
+    Only the protocol is written to stdout. Other output of the process goes to stderr. `first` has
+    answered the client until now; None if nothing was answered yet.
     """
     first = first or FirstAnswers(*take_stdio())
     first.stop()
@@ -88,12 +90,16 @@ class _Client:
         self._writing = anyio.Lock()
         self._noting = anyio.Lock(fast_acquire=True)
         self._unread: deque[tuple[int, object]] = deque()
-        """Where the answers that were written and may have an outcome end, each with the id of its request."""
+        """Where the answers that were written and may have an outcome end, each with the id of its
+        request.
+        """
         self._has_unread = anyio.Event()
         self.has_left = False
 
     async def serve(self, server: Server[AppContext]) -> None:
-        """Serve one connection of the SDK: a `server/discover` that comes first, or all that follows."""
+        """Serve one connection of the SDK: a `server/discover` that comes first, or all that
+        follows.
+        """
         requests, read = anyio.create_memory_object_stream[SessionMessage | Exception]()
         send, answers = anyio.create_memory_object_stream[SessionMessage]()
         async with anyio.create_task_group() as tasks:
@@ -110,7 +116,11 @@ class _Client:
                     continue
                 self._has_answer = anyio.Event()
                 await requests.send(SessionMessage(message))
-                if is_first and isinstance(message, JSONRPCRequest) and message.method == "server/discover":
+                if (
+                    is_first
+                    and isinstance(message, JSONRPCRequest)
+                    and message.method == "server/discover"
+                ):
                     await self._has_answer.wait()
                     return
                 is_first = False
@@ -119,8 +129,9 @@ class _Client:
     async def _message_in(self, line: str) -> JSONRPCMessage | None:
         """The message in a line; None if there is none, which the client is told.
 
-        A response that is not valid is not answered: the client could take the error for the response to its own
-        request with the same id. An error takes its place, so that the code that waits for the response goes on.
+        A response that is not valid is not answered: the client could take the error for the
+        response to its own request with the same id. An error takes its place, so that the code
+        that waits for the response goes on.
         """
         with suppress(ValidationError):
             return jsonrpc_message_adapter.validate_json(line, by_name=False)
@@ -128,7 +139,9 @@ class _Client:
             return None
         parsed = None
         code = INVALID_REQUEST
-        words = "Invalid request: not one JSON-RPC 2.0 message of MCP, or with half a surrogate pair"
+        words = (
+            "Invalid request: not one JSON-RPC 2.0 message of MCP, or with half a surrogate pair"
+        )
         try:
             parsed = json.loads(line)
         except (ValueError, RecursionError):
@@ -163,13 +176,19 @@ class _Client:
             await self._output.write(f"{text}\n".encode())
 
     async def note_read(self, *, is_followed: bool = False) -> None:
-        """Report to `Delivery` which answers were read. `is_followed`: a message of the client has come now."""
+        """Report to `Delivery` which answers were read.
+
+        `is_followed`: a message of the client has come now.
+        """
         async with self._noting:
             while self._unread and self._unread[0][0] <= self._output.read(is_followed=is_followed):
                 await self._delivery.read(self._unread.popleft()[1])
 
     async def watch(self) -> None:
-        """Report what a client has read that sends no further message. Runs until it is canceled."""
+        """Report what a client has read that sends no further message.
+
+        Runs until it is canceled.
+        """
         while True:
             await self._has_unread.wait()
             self._has_unread = anyio.Event()
@@ -179,7 +198,10 @@ class _Client:
 
 
 async def read_lines(descriptor: int, received: bytes = b"") -> AsyncGenerator[str, None]:
-    """UTF-8 lines from a descriptor, after the bytes that were `received` from it. Invalid bytes become U+FFFD."""
+    """UTF-8 lines from a descriptor, after the bytes that were `received` from it.
+
+    Invalid bytes become U+FFFD.
+    """
     waits = can_be_waited_for(descriptor)
     unfinished = bytearray(received)
     while True:
@@ -190,7 +212,9 @@ async def read_lines(descriptor: int, received: bytes = b"") -> AsyncGenerator[s
             await anyio.wait_readable(descriptor)
             data = os.read(descriptor, _CHUNK)
         else:
-            data = await anyio.to_thread.run_sync(os.read, descriptor, _CHUNK, abandon_on_cancel=True)
+            data = await anyio.to_thread.run_sync(
+                os.read, descriptor, _CHUNK, abandon_on_cancel=True
+            )
         if not data:
             break
         unfinished += data
@@ -199,7 +223,8 @@ async def read_lines(descriptor: int, received: bytes = b"") -> AsyncGenerator[s
 
 
 class _Output:
-    """Writes bytes to a descriptor, waits while the other side does not read, and tells what that has read.
+    """Writes bytes to a descriptor, waits while the other side does not read, and tells what that
+    has read.
 
     `sent` are the bytes written so far.
     """
@@ -220,15 +245,17 @@ class _Output:
                 # A write of this many bytes does not block then (POSIX).
                 written = os.write(self._descriptor, left[: select.PIPE_BUF])
             else:
-                written = await anyio.to_thread.run_sync(os.write, self._descriptor, left, abandon_on_cancel=True)
+                written = await anyio.to_thread.run_sync(
+                    os.write, self._descriptor, left, abandon_on_cancel=True
+                )
             self.sent += written
             left = left[written:]
 
     def read(self, *, is_followed: bool) -> int:
         """How many bytes of `sent` the other side has read, or fewer.
 
-        Only Linux tells it, of pipes and of sockets that are open. Elsewhere it is all of them if a message of the
-        other side has followed now.
+        Only Linux tells it, of pipes and of sockets that are open. Elsewhere it is all of them if a
+        message of the other side has followed now.
         """
         if sys.platform != "linux" or not self._waits:
             self._read = self.sent if is_followed else self._read

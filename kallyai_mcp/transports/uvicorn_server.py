@@ -22,13 +22,20 @@ MAX_HEADERS = 100
 """The most headers of a request."""
 
 REQUEST_TIMEOUT = 10.0
-"""The most seconds from the connection, or from the first byte of a request, to the end of its headers and body."""
+"""The most seconds from the connection, or from the first byte of a request, to the end of its
+headers and body.
+"""
 
 WRITE_TIMEOUT = 60.0
-"""The most seconds for which a client may not read a response, after the system's buffers are full (on Linux)."""
+"""The most seconds for which a client may not read a response, after the system's buffers are full
+(on Linux).
+"""
 
 MAX_PIPELINED = 16
-"""The most requests of a connection that wait for the response to an earlier one. Few clients send any."""
+"""The most requests of a connection that wait for the response to an earlier one.
+
+Few clients send any.
+"""
 
 _ACCEPTED_AT_ONCE = 16
 """The most connections that are accepted in one turn of the event loop."""
@@ -36,17 +43,21 @@ _ACCEPTED_AT_ONCE = 16
 
 @cache
 def most_connections() -> int:
-    """The most open connections of clients: half of the files that may be open. Calls and the ledger need the rest."""
+    """The most open connections of clients: half of the files that may be open.
+
+    Calls and the ledger need the rest.
+    """
     return allow_open_files() // 2
 
 
 class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # uvicorn chooses the class at run time
     """uvicorn's HTTP protocol, which closes a connection whose request or response takes too long.
 
-    It also closes one whose headers never end, or that sends many requests before their responses. Only httptools,
-    which has no limits for these, calls the methods `on_…`; h11 has its own limits.
+    It also closes one whose headers never end, or that sends many requests before their responses.
+    Only httptools, which has no limits for these, calls the methods `on_…`; h11 has its own limits.
 
-    For uvicorn's command line: `--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol`.
+    For uvicorn's command line: `--http
+    kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol`.
     """
 
     _request_timer: asyncio.TimerHandle | None = None
@@ -62,14 +73,20 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             return
         with contextlib.suppress(OSError):  # a Unix socket has no such options
             connection = transport.get_extra_info("socket")
-            # asyncio sets this only for its own listeners. Without it, the second part of a response waits 40 ms.
+            # asyncio sets this only for its own listeners. Without it, the second part of a
+            # response waits 40 ms.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * WRITE_TIMEOUT))
+                connection.setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * WRITE_TIMEOUT)
+                )
         self._request_timer = self.loop.call_later(REQUEST_TIMEOUT, transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Parse `data`. The timeout stops at the end of a request, and starts again with the next one."""
+        """Parse `data`.
+
+        The timeout stops at the end of a request, and starts again with the next one.
+        """
         super().data_received(data)
         in_head = self.scope is not None and self._is_in_head()
         self._head_bytes = self._head_bytes + len(data) if in_head else 0
@@ -96,9 +113,9 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a header; drop a trailer of the body. Both are counted, because they may be endless.
 
-        A trailer is no header (RFC 9110, section 6.5.1): a proxy that checks or sets headers does not see it.
-        httptools keeps the blanks after a value, which are no part of it (RFC 9110, section 5.5).
-        The SDK refuses them.
+        A trailer is no header (RFC 9110, section 6.5.1): a proxy that checks or sets headers does
+        not see it. httptools keeps the blanks after a value, which are no part of it (RFC 9110,
+        section 5.5). The SDK refuses them.
         """
         if self._lines > MAX_HEADERS:
             raise ValueError("too many headers")  # uvicorn answers with 400
@@ -107,7 +124,9 @@ class HeaderTimeoutProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             super().on_header(name, value.rstrip(b" \t"))
 
     def _is_in_head(self) -> bool:
-        """Whether the headers of this request are not complete. uvicorn adds the method after the last one."""
+        """Whether the headers of this request are not complete. uvicorn adds the method after the
+        last one.
+        """
         return "method" not in self.scope
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -133,14 +152,15 @@ class _Server(uvicorn.Server):
 async def serve_app(app: Starlette, host: str, port: int) -> AsyncIterator[str]:
     """Serve `app` as long as the block runs; yields the base URL. No request is logged.
 
-    `host` is an address or a name; all addresses of a name are used. `port` may be 0 for any free one. Raises `OSError`
-    if the server can't listen on this address.
+    `host` is an address or a name; all addresses of a name are used. `port` may be 0 for any free
+    one. Raises `OSError` if the server can't listen on this address.
     """
     listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
     async with listener, app.router.lifespan_context(app):
         sockets = [each.extra(SocketAttribute.raw_socket) for each in listener.listeners]  # noqa: S610 - not Django's
         address, own_port = sockets[0].getsockname()[:2]
-        # In each turn of uvloop, a socket accepts one connection: without more, the last of many clients waits seconds.
+        # In each turn of uvloop, a socket accepts one connection: without more, the last of many
+        # clients waits seconds.
         sockets += [each.dup() for each in sockets for _ in range(_ACCEPTED_AT_ONCE - 1)]
         config = uvicorn.Config(
             app,
@@ -157,8 +177,13 @@ async def serve_app(app: Starlette, host: str, port: int) -> AsyncIterator[str]:
         server = _Server(config)
         running = asyncio.create_task(server.serve(sockets))
         try:
-            yield f"http://[{address}]:{own_port}" if ":" in address else f"http://{address}:{own_port}"
+            yield (
+                f"http://[{address}]:{own_port}"
+                if ":" in address
+                else f"http://{address}:{own_port}"
+            )
         finally:
             server.should_exit = True
-            with anyio.CancelScope(shield=True):  # also when this is canceled, the server stops in order
+            # Also when this is canceled, the server stops in order.
+            with anyio.CancelScope(shield=True):
                 await asyncio.wait([running])

@@ -18,7 +18,9 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.first-token.c2lnbmF0dXJl"
 FRESH = "eyJhbGciOiJIUzI1NiJ9.fresh-token.c2lnbmF0dXJl"
 USER_AGENT = "kallyai-mcp/0.0.0-test"
 SUBMISSION = Submission(
-    task_category="restaurant", task_description="Reserve table for 4", respondent_phone="+14155551234"
+    task_category="restaurant",
+    task_description="Reserve table for 4",
+    respondent_phone="+14155551234",
 )
 
 
@@ -31,7 +33,9 @@ STATISTICS = answer(reference("statistics"))
 
 
 class Tokens:
-    """A token source that returns the first of the given tokens, and the next one after each rejection."""
+    """A token source that returns the first of the given tokens, and the next one after each
+    rejection.
+    """
 
     def __init__(self, *tokens: str) -> None:
         self.tokens = list(tokens)
@@ -54,7 +58,11 @@ async def client_and_server(
 ) -> AsyncIterator[tuple[KallyAI, FakeService]]:
     """A client and its server, for at most `seconds`. Retries do not wait."""
     server = FakeService(*replies)
-    given: dict[str, Any] = {"tokens": Tokens(TOKEN), "user_agent": USER_AGENT, "retry_backoff": 0} | options
+    given: dict[str, Any] = {
+        "tokens": Tokens(TOKEN),
+        "user_agent": USER_AGENT,
+        "retry_backoff": 0,
+    } | options
     only: BaseException
     try:
         with anyio.fail_after(seconds):

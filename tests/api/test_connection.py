@@ -1,4 +1,7 @@
-"""Failed connections: either nothing was sent, or the response is lost. A GET is retried, a POST is not."""
+"""Failed connections: either nothing was sent, or the response is lost.
+
+A GET is retried, a POST is not.
+"""
 
 import asyncio
 import contextlib
@@ -56,7 +59,12 @@ async def test_a_call_with_a_broken_response_may_have_been_placed_and_is_not_sen
 
 
 async def test_a_get_with_a_broken_response_is_retried_three_times() -> None:
-    replies = (LOST["cut before the request was read"], LOST["cut in a chunk"], LOST["not HTTP"], DETAILS)
+    replies = (
+        LOST["cut before the request was read"],
+        LOST["cut in a chunk"],
+        LOST["not HTTP"],
+        DETAILS,
+    )
     async with client_and_server(*replies) as (client, server):
         assert (await client.get_call("uuid")).call_id == "uuid"
         server.replies = [CUT] * 9
@@ -65,9 +73,14 @@ async def test_a_get_with_a_broken_response_is_retried_three_times() -> None:
     assert server.connections == 4 + 4
 
 
-@pytest.mark.parametrize("part", [b" ", b"HTTP/1.1 102 Processing\r\n\r\n"], ids=["body", "interim responses"])
-async def test_a_response_that_is_sent_slowly_times_out(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_client, "CALL_SECONDS", 0.5)  # so much longer than a pause that no pause is too long
+@pytest.mark.parametrize(
+    "part", [b" ", b"HTTP/1.1 102 Processing\r\n\r\n"], ids=["body", "interim responses"]
+)
+async def test_a_response_that_is_sent_slowly_times_out(
+    part: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So much longer than a pause that no pause is too long.
+    monkeypatch.setattr(api_client, "CALL_SECONDS", 0.5)
 
     async def drip(stream: SocketStream) -> None:
         if part == b" ":
@@ -91,7 +104,10 @@ async def test_only_create_call_has_the_long_time_out(monkeypatch: pytest.Monkey
         await released.wait()
         await stream.send(DETAILS)
 
-    async with client_and_server(when_released, *[hang] * 4) as (client, _server), anyio.create_task_group() as tasks:
+    async with (
+        client_and_server(when_released, *[hang] * 4) as (client, _server),
+        anyio.create_task_group() as tasks,
+    ):
         calls = []
 
         async def call() -> None:
@@ -109,7 +125,10 @@ async def test_only_create_call_has_the_long_time_out(monkeypatch: pytest.Monkey
 async def test_a_refused_connection_means_that_nothing_was_sent(ask: str) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     client = KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT, retry_backoff=0)
-    with anyio.fail_after(60), pytest.raises(NotConnectedError, match="refused; nothing was sent") as caught:
+    with (
+        anyio.fail_after(60),
+        pytest.raises(NotConnectedError, match="refused; nothing was sent") as caught,
+    ):
         await getattr(client, ask)(*([SUBMISSION] if ask == "create_call" else []))
     assert caught.value.code == "connection_failed"
     assert url.removeprefix("http://") in caught.value.message
@@ -137,7 +156,9 @@ async def test_no_byte_is_sent_if_the_last_check_refuses() -> None:
     assert received == [b""]
 
 
-async def test_a_last_check_that_takes_too_long_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_last_check_that_takes_too_long_means_that_nothing_was_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(transport, "CONNECT_SECONDS", 0.3)
 
     class SlowTokens(Tokens):
@@ -211,10 +232,23 @@ async def test_a_call_has_a_connection_of_its_own_and_a_get_uses_one_again() -> 
         await stream.send(details + forged)
         await hang(stream)
 
-    async with client_and_server(answer_three, answer_too_often, answer_too_often) as (client, server):
-        for asked in ("get_statistics", "create_call", "get_statistics", "create_call", "get_statistics"):
-            got: Any = await getattr(client, asked)(*([SUBMISSION] if asked == "create_call" else []))
-            assert (got.call_id == "uuid") if asked == "create_call" else (got.plan_type == "personal")
+    async with client_and_server(answer_three, answer_too_often, answer_too_often) as (
+        client,
+        server,
+    ):
+        for asked in (
+            "get_statistics",
+            "create_call",
+            "get_statistics",
+            "create_call",
+            "get_statistics",
+        ):
+            got: Any = await getattr(client, asked)(
+                *([SUBMISSION] if asked == "create_call" else [])
+            )
+            assert (
+                (got.call_id == "uuid") if asked == "create_call" else (got.plan_type == "personal")
+            )
         assert server.connections == 3
 
 

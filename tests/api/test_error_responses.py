@@ -1,4 +1,6 @@
-"""Every error response becomes an error of its class, with the service's code and message, without pages and tokens."""
+"""Every error response becomes an error of its class, with the service's code and message, without
+pages and tokens.
+"""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -15,7 +17,9 @@ from tests.fake_service import answer
 async def refused(body: Any, status: int, **headers: str) -> KallyAIError:
     """The error of a POST with this response; it is sent once, or twice after a 401."""
     tries = 2 if status == 401 else 1
-    async with client_and_server(*[answer(body, status, **headers)] * tries, tokens=Tokens(TOKEN, FRESH)) as (
+    async with client_and_server(
+        *[answer(body, status, **headers)] * tries, tokens=Tokens(TOKEN, FRESH)
+    ) as (
         client,
         server,
     ):
@@ -43,7 +47,11 @@ CLASSES: list[tuple[int, type[ServiceError], str]] = [
     (401, errors.UnauthorizedError, "missing_token token_expired"),
     (403, errors.ForbiddenError, "forbidden"),
     (404, errors.NotFoundError, "call_not_found transcript_not_found recording_not_found"),
-    (422, errors.BadRequestError, "safety_violation scheduling_violation consent_denied unsupported_language"),
+    (
+        422,
+        errors.BadRequestError,
+        "safety_violation scheduling_violation consent_denied unsupported_language",
+    ),
     (429, errors.RateLimitedError, "rate_limited"),
     *((status, errors.BadRequestError, "Brand.New-Code_1") for status in (400, 409, 418)),
     *((status, errors.UnavailableError, "emergency_number") for status in (500, 503)),
@@ -70,8 +78,18 @@ MESSAGE, REASON = "Not that day", "They are closed"
         ({"error": {"code": "c", "message": MESSAGE, "details": REASON}}, "c", MESSAGE, REASON),
         ({"error": {"code": "c", "message": MESSAGE, "reason": REASON}}, "c", MESSAGE, REASON),
         ({"error": {"code": "c", "details": MESSAGE}}, "c", MESSAGE, None),
-        ({"error": {"code": "c", "details": [MESSAGE, {"message": REASON}, 5]}}, "c", f"{MESSAGE}; {REASON}", None),
-        ({"error": {"code": None, "details": {"code": "c", "message": MESSAGE}}}, "c", MESSAGE, None),
+        (
+            {"error": {"code": "c", "details": [MESSAGE, {"message": REASON}, 5]}},
+            "c",
+            f"{MESSAGE}; {REASON}",
+            None,
+        ),
+        (
+            {"error": {"code": None, "details": {"code": "c", "message": MESSAGE}}},
+            "c",
+            MESSAGE,
+            None,
+        ),
         ({"error": "c", "message": MESSAGE, "details": {"reason": REASON}}, "c", MESSAGE, REASON),
         ({"error": MESSAGE}, "http_422", MESSAGE, None),
         ({"message": MESSAGE, "details": REASON}, "http_422", MESSAGE, REASON),
@@ -93,10 +111,17 @@ MESSAGE, REASON = "Not that day", "They are closed"
         (MESSAGE.encode(), "http_422", MESSAGE, None),
         (7, "http_422", "HTTP 422 Unprocessable Entity", None),
         (b"[" * 200_000, "http_422", "[" * 299 + "…", None),
-        ({"error": {"code": "", "details": {"message": "  "}}}, "http_422", "HTTP 422 Unprocessable Entity", None),
+        (
+            {"error": {"code": "", "details": {"message": "  "}}},
+            "http_422",
+            "HTTP 422 Unprocessable Entity",
+            None,
+        ),
     ],
 )
-async def test_an_error_is_read_in_each_known_shape(body: Any, code: str, message: str, reason: str | None) -> None:
+async def test_an_error_is_read_in_each_known_shape(
+    body: Any, code: str, message: str, reason: str | None
+) -> None:
     error = await refused(body, 422)
     # Python 3.13 renamed the phrase of 422.
     assert error.message.replace("Content", "Entity") == message
@@ -115,16 +140,37 @@ async def test_an_exceeded_quota_is_read_in_either_shape() -> None:
         assert {name: getattr(error, name) for name in QUOTA} == QUOTA
 
 
-PAGE = b"<!DOCTYPE html><html><head><title>Nope</title></head><body><script>alert(1)</script></body></html>"
+PAGE = (
+    b"<!DOCTYPE html><html><head><title>Nope</title></head>"
+    b"<body><script>alert(1)</script></body></html>"
+)
 
 
 @pytest.mark.parametrize(
     ("status", "page", "headers", "kind", "code"),
     [
-        (403, PAGE, {"content_type": "text/html; charset=utf-8"}, errors.BadRequestError, "bot_check"),
-        (403, b"\xef\xbb\xbf \n<HTML>", {"content_type": "application/json"}, errors.BadRequestError, "bot_check"),
+        (
+            403,
+            PAGE,
+            {"content_type": "text/html; charset=utf-8"},
+            errors.BadRequestError,
+            "bot_check",
+        ),
+        (
+            403,
+            b"\xef\xbb\xbf \n<HTML>",
+            {"content_type": "application/json"},
+            errors.BadRequestError,
+            "bot_check",
+        ),
         (503, PAGE, {"content_type": "text/html"}, errors.UnavailableError, "http_503"),
-        (429, PAGE + b"captcha", {"content_type": "text/html"}, errors.RateLimitedError, "http_429"),
+        (
+            429,
+            PAGE + b"captcha",
+            {"content_type": "text/html"},
+            errors.RateLimitedError,
+            "http_429",
+        ),
     ],
 )
 async def test_a_web_page_is_an_error_without_its_text(
@@ -166,8 +212,16 @@ async def test_without_the_service_s_time_a_retry_after_counts_from_now() -> Non
 
 
 async def test_a_refusal_that_names_a_call_is_a_lost_response_and_asks_for_no_retry() -> None:
-    for place in ({"call_id": "c"}, {"error": {"call_id": "c"}}, {"error": {"details": {"call_id": "c"}}}):
-        for status, content_type in ((429, "application/json"), (422, "text/html"), (302, "application/json")):
+    for place in (
+        {"call_id": "c"},
+        {"error": {"call_id": "c"}},
+        {"error": {"details": {"call_id": "c"}}},
+    ):
+        for status, content_type in (
+            (429, "application/json"),
+            (422, "text/html"),
+            (302, "application/json"),
+        ):
             error = await refused(place, status, retry_after="5", content_type=content_type)
             assert isinstance(error, errors.ResponseLostError)
             assert (error.status, error.retry_after) == (status, None)
@@ -179,7 +233,10 @@ async def test_text_from_outside_is_one_short_line_without_control_characters() 
             "error": {
                 "code": "c",
                 "correlation_id": "id\r\n1",
-                "details": {"message": "a\x1b[31m\n\tb\u202ec" + "x" * 999, "reason": "\x00" + "y" * 999},
+                "details": {
+                    "message": "a\x1b[31m\n\tb\u202ec" + "x" * 999,
+                    "reason": "\x00" + "y" * 999,
+                },
             }
         },
         400,
@@ -196,17 +253,25 @@ OPAQUE = "rt_0123456789abcdefghij"
 
 async def test_a_token_that_the_service_repeats_is_replaced() -> None:
     for said in (f"bad token {TOKEN}", f"Authorization: bearer {OPAQUE}!", "eyJhbGciOiJ was cut"):
-        error = await refused({"error": {"code": "c", "details": {"message": said, "reason": said}}}, 400)
+        error = await refused(
+            {"error": {"code": "c", "details": {"message": said, "reason": said}}}, 400
+        )
         text = f"{error!r} {error} {error.reason}"
         assert "[token]" in error.message
         assert not any(part in text for part in ("eyJ", "first-token", OPAQUE))
 
 
-async def test_a_secret_of_a_sign_in_that_the_service_repeats_is_replaced_but_not_the_grant_type() -> None:
+async def test_a_repeated_secret_is_replaced_but_no_grant_type() -> None:
     fields = ("message", "reason", "code", "correlation_id")
     bodies = [{"error": {"code": "c", "message": "m"} | {field: OPAQUE}} for field in fields]
-    said = {"error": "invalid_client", "error_description": f"{OPAQUE} is wrong for authorization_code"}
-    async with client_and_server(*(answer(body, 400) for body in bodies), answer(said, 401)) as (client, server):
+    said = {
+        "error": "invalid_client",
+        "error_description": f"{OPAQUE} is wrong for authorization_code",
+    }
+    async with client_and_server(*(answer(body, 400) for body in bodies), answer(said, 401)) as (
+        client,
+        server,
+    ):
         for _ in bodies:
             with pytest.raises(errors.BadRequestError) as refused:
                 await client.refresh(OPAQUE)
@@ -214,5 +279,8 @@ async def test_a_secret_of_a_sign_in_that_the_service_repeats_is_replaced_but_no
             assert "[token]" in str(vars(refused.value))
         with pytest.raises(errors.UnauthorizedError) as caught:
             await client.exchange_code("c", "https://x.example/cb", "id", OPAQUE)
-    assert (caught.value.code, caught.value.message) == ("invalid_client", "[token] is wrong for authorization_code")
+    assert (caught.value.code, caught.value.message) == (
+        "invalid_client",
+        "[token] is wrong for authorization_code",
+    )
     assert len(server.requests) == len(bodies) + 1

@@ -34,7 +34,9 @@ async def test_a_call_is_placed_without_a_network() -> None:
     assert dict(scope["headers"])[b"authorization"] == f"Bearer {TOKEN}".encode()
 
 
-async def test_an_exception_of_the_app_is_a_lost_response_without_its_message(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_exception_of_the_app_is_a_lost_response_without_its_message(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level("DEBUG")
 
     async def app(*_: Any) -> None:

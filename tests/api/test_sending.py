@@ -35,10 +35,16 @@ async def test_create_call_posts_every_field_of_the_reference_and_the_idempotenc
     async with client_and_server(answer(reference("call_details"), 201)) as (client, server):
         submission = Submission.model_validate(EVERY_FIELD)
         key = "8b9f6a0e-6f9e-4d0c-9b57-0a3f0e6f7a11"
-        await client.create_call(submission, timezone="America/New_York", session_id="s-1", idempotency_key=key)
+        await client.create_call(
+            submission, timezone="America/New_York", session_id="s-1", idempotency_key=key
+        )
     (request,) = server.requests
     assert (request.method, request.target) == ("POST", "/v1/calls")
-    assert request.json == {"submission": EVERY_FIELD, "timezone": "America/New_York", "session_id": "s-1"}
+    assert request.json == {
+        "submission": EVERY_FIELD,
+        "timezone": "America/New_York",
+        "session_id": "s-1",
+    }
     assert list(request.json["submission"]) == list(EVERY_FIELD)
     assert request.headers["content-type"] == "application/json"
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
@@ -54,14 +60,23 @@ Request = Callable[[KallyAI], Awaitable[Any]]
     [
         (lambda client: client.list_calls(200, 40), "/v1/calls?limit=200&offset=40", "call_list"),
         (lambda client: client.get_call("uuid"), "/v1/calls/uuid", "call_details"),
-        (lambda client: client.get_transcript("3f0c-1d"), "/v1/calls/3f0c-1d/transcript", "transcript"),
+        (
+            lambda client: client.get_transcript("3f0c-1d"),
+            "/v1/calls/3f0c-1d/transcript",
+            "transcript",
+        ),
         (lambda client: client.get_subscription(), "/v1/users/me/subscription", "subscription"),
         (lambda client: client.get_statistics(), "/v1/users/me/statistics", "statistics"),
         (lambda client: client.get_billing_portal(), "/v1/stripe/billing-portal", "billing_portal"),
     ],
 )
-async def test_get_requests_have_the_path_and_token_of_their_endpoint(ask: Request, target: str, body: str) -> None:
-    async with client_and_server(answer(reference(body), set_cookie="who=me; Path=/")) as (client, server):
+async def test_get_requests_have_the_path_and_token_of_their_endpoint(
+    ask: Request, target: str, body: str
+) -> None:
+    async with client_and_server(answer(reference(body), set_cookie="who=me; Path=/")) as (
+        client,
+        server,
+    ):
         await ask(client)
         server.replies = [answer(reference(body))]
         await ask(client)
@@ -96,7 +111,18 @@ async def test_tokens_are_asked_for_in_the_forms_of_the_reference() -> None:
 
 
 async def test_an_id_that_can_not_be_sent_is_not_found_without_a_request() -> None:
-    wrong = ["", "..", "c/transcript", "c%2Ftranscript", "a?b", "a#b", "\u00f1", "a\n", "\ud83d", "a" * 501]
+    wrong = [
+        "",
+        "..",
+        "c/transcript",
+        "c%2Ftranscript",
+        "a?b",
+        "a#b",
+        "\u00f1",
+        "a\n",
+        "\ud83d",
+        "a" * 501,
+    ]
     async with client_and_server() as (client, server):
         for call_id, method in product(wrong, ("get_call", "get_transcript", "get_calendar")):
             with pytest.raises(NotFoundError) as caught:

@@ -1,4 +1,6 @@
-"""Connections over TLS, through proxies, and to several addresses, and the options of their sockets."""
+"""Connections over TLS, through proxies, and to several addresses, and the options of their
+sockets.
+"""
 
 import asyncio
 import contextlib
@@ -20,12 +22,22 @@ from anyio.streams.tls import TLSStream
 from kallyai_mcp.api import transport
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotConnectedError, ResponseLostError
-from tests.api.raw_server import DETAILS, STATISTICS, SUBMISSION, TOKEN, USER_AGENT, Tokens, client_and_server
+from tests.api.raw_server import (
+    DETAILS,
+    STATISTICS,
+    SUBMISSION,
+    TOKEN,
+    USER_AGENT,
+    Tokens,
+    client_and_server,
+)
 from tests.fake_service import CloseWithoutReading, answer, hang
 from tests.transports.certificates import Certificate
 
 HOST = "api.kallyai.example"
-only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told, and has /proc")
+only_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux can be told, and has /proc"
+)
 
 
 def client_of(url: str = f"https://{HOST}") -> KallyAI:
@@ -35,7 +47,15 @@ def client_of(url: str = f"https://{HOST}") -> KallyAI:
 @pytest.fixture
 def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An environment without proxies and certificates."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "socks_proxy", "ssl_cert_file", "ssl_cert_dir"):
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+        "socks_proxy",
+        "ssl_cert_file",
+        "ssl_cert_dir",
+    ):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     return monkeypatch
@@ -55,7 +75,8 @@ def tls(env: pytest.MonkeyPatch, tmp_path: Path) -> ssl.SSLContext:
 class Tunnel:
     """A proxy that lets a request through to a service inside it, which answers with `reply`.
 
-    `received` is what the service inside received, and `protocol` what was chosen in the TLS handshake.
+    `received` is what the service inside received, and `protocol` what was chosen in the TLS
+    handshake.
     """
 
     def __init__(self, tls: ssl.SSLContext, reply: bytes) -> None:
@@ -67,7 +88,9 @@ class Tunnel:
     async def __call__(self, stream: SocketStream) -> None:
         self.is_open = True
         await stream.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        inside = await TLSStream.wrap(stream, server_side=True, ssl_context=self._tls, standard_compatible=False)
+        inside = await TLSStream.wrap(
+            stream, server_side=True, ssl_context=self._tls, standard_compatible=False
+        )
         self.protocol = inside.extra(anyio.streams.tls.TLSAttribute.alpn_protocol)  # noqa: S610 - not Django's
         with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
             while b'"' not in self.received and b"GET" not in self.received:
@@ -76,7 +99,9 @@ class Tunnel:
 
 
 @asynccontextmanager
-async def serving(tls: ssl.SSLContext, serve: Callable[[asyncio.StreamWriter], object]) -> AsyncIterator[str]:
+async def serving(
+    tls: ssl.SSLContext, serve: Callable[[asyncio.StreamWriter], object]
+) -> AsyncIterator[str]:
     """A TLS server that calls `serve` when it has read the head of a request; yields its URL."""
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -97,12 +122,18 @@ async def test_nothing_is_sent_to_a_server_with_an_unknown_certificate(
 ) -> None:
     env.delenv("SSL_CERT_FILE")
     async with serving(tls, lambda _: None) as url:
-        with pytest.raises(NotConnectedError, match="certificate or handshake is not acceptable; nothing was sent"):
+        with pytest.raises(
+            NotConnectedError, match="certificate or handshake is not acceptable; nothing was sent"
+        ):
             await client_of(url).create_call(SUBMISSION)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows check a certificate themselves")
-async def test_a_certificate_of_the_system_is_accepted(tls: ssl.SSLContext, env: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="macOS and Windows check a certificate themselves"
+)
+async def test_a_certificate_of_the_system_is_accepted(
+    tls: ssl.SSLContext, env: pytest.MonkeyPatch
+) -> None:
     paths = ssl.get_default_verify_paths()._replace(openssl_cafile=os.environ["SSL_CERT_FILE"])
     env.delenv("SSL_CERT_FILE")
     env.setattr(ssl, "get_default_verify_paths", lambda: paths)
@@ -116,7 +147,9 @@ def test_unreadable_certificates_are_refused(env: pytest.MonkeyPatch, tmp_path: 
         client_of()
 
 
-async def test_a_call_may_have_been_placed_when_tls_breaks_after_its_request(tls: ssl.SSLContext) -> None:
+async def test_a_call_may_have_been_placed_when_tls_breaks_after_its_request(
+    tls: ssl.SSLContext,
+) -> None:
     def break_off(writer: asyncio.StreamWriter) -> None:
         plain: asyncio.Transport = writer.transport._ssl_protocol._transport  # type: ignore[attr-defined]  # noqa: SLF001
         plain.write(b"\x17\x03\x03\x00\x20" + b"x" * 32)  # a record that can't be decrypted
@@ -129,7 +162,9 @@ async def test_a_call_may_have_been_placed_when_tls_breaks_after_its_request(tls
 # Proxies
 
 
-async def test_a_remote_host_is_reached_through_the_proxy_of_the_environment(env: pytest.MonkeyPatch) -> None:
+async def test_a_remote_host_is_reached_through_the_proxy_of_the_environment(
+    env: pytest.MonkeyPatch,
+) -> None:
     async with client_and_server(answer({}, 403), answer({}, 403)) as (_, proxy):
         for variable, scheme in (("ALL_PROXY", ""), ("HTTPS_PROXY", "http://")):
             env.setenv(variable, f"{scheme}127.0.0.1:{proxy.port}")
@@ -142,14 +177,18 @@ async def test_a_remote_host_is_reached_through_the_proxy_of_the_environment(env
     assert len(proxy.requests) == 2
 
 
-@pytest.mark.parametrize("reply", [b"", b"SSH-2.0\r\n\r\n", hang], ids=["closes", "is none", "hangs"])
+@pytest.mark.parametrize(
+    "reply", [b"", b"SSH-2.0\r\n\r\n", hang], ids=["closes", "is none", "hangs"]
+)
 async def test_a_proxy_that_makes_no_connection_means_that_nothing_was_sent(
     env: pytest.MonkeyPatch, reply: Any
 ) -> None:
     env.setattr(transport, "CONNECT_SECONDS", 1.0)
     async with client_and_server(reply) as (_, proxy):
         env.setenv("HTTPS_PROXY", proxy.url)
-        with pytest.raises(NotConnectedError, match=r"can't be reached through the proxy: .*; nothing was sent"):
+        with pytest.raises(
+            NotConnectedError, match=r"can't be reached through the proxy: .*; nothing was sent"
+        ):
             await client_of().create_call(SUBMISSION)
     assert [request.method for request in proxy.requests] == ["CONNECT"]
 
@@ -185,8 +224,13 @@ async def test_the_last_check_is_made_once_when_the_proxy_has_connected(
     assert tunnel.received == b""
 
 
-async def test_this_machine_and_a_host_in_no_proxy_are_reached_directly(env: pytest.MonkeyPatch) -> None:
-    async with client_and_server() as (_, proxy), client_and_server(STATISTICS, STATISTICS) as (_, server):
+async def test_this_machine_and_a_host_in_no_proxy_are_reached_directly(
+    env: pytest.MonkeyPatch,
+) -> None:
+    async with (
+        client_and_server() as (_, proxy),
+        client_and_server(STATISTICS, STATISTICS) as (_, server),
+    ):
         for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             env.setenv(variable, proxy.url)
         for host in ("127.0.0.1", "localhost"):
@@ -199,9 +243,12 @@ async def test_this_machine_and_a_host_in_no_proxy_are_reached_directly(env: pyt
 
 
 @pytest.mark.parametrize(
-    "proxy", ["socks5://me:s3cret@127.0.0.1:1", "gopher://me:s3cret@127.0.0.1:1", "http://256.1.1.1:1"]
+    "proxy",
+    ["socks5://me:s3cret@127.0.0.1:1", "gopher://me:s3cret@127.0.0.1:1", "http://256.1.1.1:1"],
 )
-def test_an_unsupported_proxy_is_refused_without_its_password_in_the_error(env: pytest.MonkeyPatch, proxy: str) -> None:
+def test_an_unsupported_proxy_is_refused_without_its_password_in_the_error(
+    env: pytest.MonkeyPatch, proxy: str
+) -> None:
     env.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(ValueError, match="must be an http or https proxy") as caught:
         client_of()
@@ -213,7 +260,9 @@ def test_an_unsupported_proxy_is_refused_without_its_password_in_the_error(env: 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def loop(request: pytest.FixtureRequest) -> Callable[[Callable[[], Any]], None]:
-    """Runs an async function on an event loop; the server over HTTP uses uvloop where it is installed."""
+    """Runs an async function on an event loop; the server over HTTP uses uvloop where it is
+    installed.
+    """
     options = {"use_uvloop": True} if request.param == "uvloop" else {}
     if options:
         pytest.importorskip("uvloop", reason="uvloop is not installed")
@@ -233,7 +282,10 @@ def sockets_to(port: int) -> Iterator[socket.socket]:
 @only_linux
 @pytest.mark.parametrize("way", ["direct", "through a proxy"])
 def test_a_request_that_the_network_loses_is_not_delivered_minutes_later(
-    env: pytest.MonkeyPatch, tls: ssl.SSLContext, loop: Callable[[Callable[[], Any]], None], way: str
+    env: pytest.MonkeyPatch,
+    tls: ssl.SSLContext,
+    loop: Callable[[Callable[[], Any]], None],
+    way: str,
 ) -> None:
     found: list[int] = []
     tunnel = Tunnel(tls, DETAILS)
@@ -263,13 +315,22 @@ def test_another_address_is_tried_while_the_first_one_does_not_answer(
     async def place_call() -> None:
         async with client_and_server(DETAILS) as (_, server):
             with ExitStack() as sockets:
-                silent = sockets.enter_context(socket.create_server(("127.0.0.2", server.port), backlog=0))
-                for _ in range(4):  # as many fill the queue, and the system answers no further connection
+                silent = sockets.enter_context(
+                    socket.create_server(("127.0.0.2", server.port), backlog=0)
+                )
+                # As many fill the queue, and the system answers no further connection.
+                for _ in range(4):
                     waiting = sockets.enter_context(socket.socket())
                     waiting.setblocking(False)
                     waiting.connect_ex(silent.getsockname())
                 addresses = [
-                    (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, server.port))
+                    (
+                        socket.AF_INET,
+                        socket.SOCK_STREAM,
+                        socket.IPPROTO_TCP,
+                        "",
+                        (host, server.port),
+                    )
                     for host in ("127.0.0.2", "127.0.0.1")
                 ]
                 env.setattr(socket, "getaddrinfo", lambda *_args, **_options: addresses)

@@ -7,21 +7,37 @@ import pytest
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
-from tests.api.raw_server import DETAILS, FRESH, SUBMISSION, TOKEN, Tokens, client_and_server, reference
+from tests.api.raw_server import (
+    DETAILS,
+    FRESH,
+    SUBMISSION,
+    TOKEN,
+    Tokens,
+    client_and_server,
+    reference,
+)
 from tests.fake_service import answer
 
 UNAUTHORIZED = answer({"error": {"code": "token_expired", "details": {"message": "Expired"}}}, 401)
 
 
-async def test_after_a_401_the_request_is_sent_once_more_with_a_renewed_token_and_a_second_one_is_raised() -> None:
+async def test_a_401_is_sent_again_once_with_new_tokens() -> None:
     tokens = Tokens(TOKEN, FRESH, "a-third-token")
-    async with client_and_server(UNAUTHORIZED, DETAILS, UNAUTHORIZED, UNAUTHORIZED, tokens=tokens) as (client, server):
+    async with client_and_server(
+        UNAUTHORIZED, DETAILS, UNAUTHORIZED, UNAUTHORIZED, tokens=tokens
+    ) as (client, server):
         await client.create_call(SUBMISSION, idempotency_key="k-1")
         first, second = server.requests
         with pytest.raises(errors.UnauthorizedError) as caught:
             await client.list_calls()
-    assert [each.headers["authorization"] for each in (first, second)] == [f"Bearer {TOKEN}", f"Bearer {FRESH}"]
-    assert (first.body, first.headers["idempotency-key"]) == (second.body, second.headers["idempotency-key"])
+    assert [each.headers["authorization"] for each in (first, second)] == [
+        f"Bearer {TOKEN}",
+        f"Bearer {FRESH}",
+    ]
+    assert (first.body, first.headers["idempotency-key"]) == (
+        second.body,
+        second.headers["idempotency-key"],
+    )
     assert (caught.value.code, caught.value.message) == ("token_expired", "Expired")
     assert tokens.rejected == [TOKEN, FRESH]
     assert len(server.requests) == 4
@@ -49,12 +65,18 @@ class FailingTokens:
     "error",
     [
         ResponseLostError("The refresh failed", correlation_id="id-1"),
-        errors.UnavailableError("Unavailable", code="http_503", status=503, correlation_id="id-1", retry_after=7),
+        errors.UnavailableError(
+            "Unavailable", code="http_503", status=503, correlation_id="id-1", retry_after=7
+        ),
     ],
 )
-async def test_a_failed_renewal_means_that_the_call_was_not_sent(error: KallyAIError, on_first_use: bool) -> None:
+async def test_a_failed_renewal_means_that_the_call_was_not_sent(
+    error: KallyAIError, on_first_use: bool
+) -> None:
     replies = [] if on_first_use else [UNAUTHORIZED]
-    async with client_and_server(*replies, tokens=FailingTokens(error, on_first_use=on_first_use)) as (client, server):
+    async with client_and_server(
+        *replies, tokens=FailingTokens(error, on_first_use=on_first_use)
+    ) as (client, server):
         with pytest.raises(NotConnectedError) as caught:
             await client.create_call(SUBMISSION)
     assert len(server.requests) == len(replies)
@@ -66,28 +88,41 @@ async def test_a_failed_renewal_means_that_the_call_was_not_sent(error: KallyAIE
 @pytest.mark.parametrize("method", ["create_call", "list_calls"])
 async def test_redirects_are_not_followed(method: str) -> None:
     async with client_and_server() as (_, other), client_and_server() as (client, server):
-        locations = (f"http://me:pw@localhost:{other.port}/v1/calls?t=1", "/v2/calls", "http://[::1")
+        locations = (
+            f"http://me:pw@localhost:{other.port}/v1/calls?t=1",
+            "/v2/calls",
+            "http://[::1",
+        )
         for status, location in product((301, 303, 307, 399), locations):
             server.replies = [answer(b"", status, location=location)]
             with pytest.raises(KallyAIError) as caught:
                 await getattr(client, method)(*([SUBMISSION] if method == "create_call" else []))
             assert (caught.value.code, caught.value.status) == ("redirected", status)
-            is_lost = isinstance(caught.value, ResponseLostError)  # the response to a POST is at another address
+            # The response to a POST is at another address.
+            is_lost = isinstance(caught.value, ResponseLostError)
             assert is_lost == (status == 303 and method == "create_call")
-            assert ("localhost" if "localhost" in location else "another address") in caught.value.message
+            assert (
+                "localhost" if "localhost" in location else "another address"
+            ) in caught.value.message
             assert "pw" not in caught.value.message
     assert (other.connections, len(server.requests)) == (0, 12)
 
 
 async def test_no_token_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    for name in (None, "httpcore2", "httpx2", "kallyai_mcp"):  # another test may have configured them
+    # Another test may have configured them.
+    for name in (None, "httpcore2", "httpx2", "kallyai_mcp"):
         caplog.set_level(logging.DEBUG, name)
-    async with client_and_server(UNAUTHORIZED, DETAILS, tokens=Tokens(TOKEN, FRESH)) as (client, server):
+    async with client_and_server(UNAUTHORIZED, DETAILS, tokens=Tokens(TOKEN, FRESH)) as (
+        client,
+        server,
+    ):
         await client.create_call(SUBMISSION)
         server.replies = [answer(reference("token")), answer({}, 500)]
         await client.refresh("rt_0123456789abcdefghij")
         with pytest.raises(errors.UnavailableError):
-            await client.exchange_code("the-code-0123456789", "https://x.example/cb", "id", "the-secret-0123456789")
+            await client.exchange_code(
+                "the-code-0123456789", "https://x.example/cb", "id", "the-secret-0123456789"
+            )
         assert "first-token" not in repr(client)
     assert len(caplog.records) > 10
     for word in ("eyJ", "first-token", "fresh-token", "rt_0123", "the-code", "the-secret"):

@@ -24,9 +24,11 @@ API = "http://127.0.0.1:8000"
 
 
 class Service:
-    """The service's refresh endpoint: each refresh token works once and is replaced; one that is reused is refused.
+    """The service's refresh endpoint: each refresh token works once and is replaced; one that is
+    reused is refused.
 
-    `gate` delays answers until it is set; the first request sets `arrived`; `error` is raised instead of an answer.
+    `gate` delays answers until it is set; the first request sets `arrived`; `error` is raised
+    instead of an answer.
     """
 
     def __init__(self) -> None:
@@ -46,7 +48,10 @@ class Service:
             raise self.error
         if refresh_token != self.valid:
             raise UnauthorizedError(
-                "refresh token not accepted", code="invalid_token", status=401, correlation_id="corr-7"
+                "refresh token not accepted",
+                code="invalid_token",
+                status=401,
+                correlation_id="corr-7",
             )
         number = len(self.requests)
         grant: dict[str, Any] = {"access_token": f"access-{number}", "expires_in": 3600}
@@ -60,7 +65,11 @@ class Home:
 
     def __init__(self, folder: Path) -> None:
         self.store = TokenStore("file", folder, API)
-        self.service, self.clock, self.lock_path = Service(), SimpleNamespace(time=NOW), folder / "renew.lock"
+        self.service, self.clock, self.lock_path = (
+            Service(),
+            SimpleNamespace(time=NOW),
+            folder / "renew.lock",
+        )
 
     def session(self, store: Any = None) -> Session:
         return Session(store or self.store, self.service, self.lock_path, lambda: self.clock.time)
@@ -72,9 +81,13 @@ def jwt(**claims: object) -> str:
     return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)
 
 
-def tokens(access: str = "access-0", refresh: str | None = "refresh-0", *, left: float = 3600) -> Tokens:
+def tokens(
+    access: str = "access-0", refresh: str | None = "refresh-0", *, left: float = 3600
+) -> Tokens:
     """Tokens that expire `left` seconds after NOW."""
-    return Tokens.model_validate({"access_token": access, "refresh_token": refresh, "expires_at": NOW + left})
+    return Tokens.model_validate(
+        {"access_token": access, "refresh_token": refresh, "expires_at": NOW + left}
+    )
 
 
 @contextmanager
@@ -90,4 +103,6 @@ def full_disk() -> Iterator[None]:
 
 
 def grant(**fields: object) -> TokenGrant:
-    return TokenGrant.model_validate({"access_token": "signed-in", "refresh_token": "refresh-0", **fields})
+    return TokenGrant.model_validate(
+        {"access_token": "signed-in", "refresh_token": "refresh-0", **fields}
+    )

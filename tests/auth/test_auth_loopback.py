@@ -1,4 +1,6 @@
-"""The sign-in in the browser on this machine: what it brings, what its user sees, and who attacks it."""
+"""The sign-in in the browser on this machine: what it brings, what its user sees, and who attacks
+it.
+"""
 
 import logging
 import re
@@ -28,7 +30,9 @@ XSS = "\"'><script>alert(1)</script>"
 
 
 def auth_url(redirect_uri: str, state: str) -> str:
-    return "https://api.example/v1/auth/cli?" + urlencode({"redirect_uri": redirect_uri, "state": state})
+    return "https://api.example/v1/auth/cli?" + urlencode(
+        {"redirect_uri": redirect_uri, "state": state}
+    )
 
 
 def state_of(link: str) -> str:
@@ -58,16 +62,24 @@ async def loopback_sign_in(
             yield flow, browser
 
 
-async def test_the_tokens_leave_the_address_bar_for_a_page_that_says_who_signed_in_and_where_to_go_on() -> None:
+async def test_the_tokens_leave_the_address_bar() -> None:
     token = jwt(email="ada<b>@example.com")
     places: list[tuple[Origin, str, str, str]] = [
-        ("chat", "en", "est,es;q=0.1,en-US;q=0.9", "Go back to your chat and ask for the call again"),
+        (
+            "chat",
+            "en",
+            "est,es;q=0.1,en-US;q=0.9",
+            "Go back to your chat and ask for the call again",
+        ),
         ("terminal", "es", "es-MX,es;q=0.9,en;q=0.8", "Vuelve a la terminal"),
     ]
     for place, language, accepted, next_step in places:
         async with loopback_sign_in(place=place) as (flow, browser):
             query = parse_qs(urlsplit(flow.link).query)
-            url, headers = answer(flow.link, **TOKENS | {"access_token": token}), {"Accept-Language": accepted}
+            url, headers = (
+                answer(flow.link, **TOKENS | {"access_token": token}),
+                {"Accept-Language": accepted},
+            )
             reply = await browser.get(url)
             shown = (await browser.get(f"{flow.redirect_uri}/done", headers=headers)).text
             grant = await flow.grant()
@@ -143,7 +155,9 @@ async def test_a_wrong_or_second_answer_is_refused_and_the_first_right_one_works
             "state={state}",
             "state={state}&access_token=two+words",
         ):
-            wrong = await browser.get(f"{flow.redirect_uri}/?" + query.replace("{state}", state_of(flow.link)))
+            wrong = await browser.get(
+                f"{flow.redirect_uri}/?" + query.replace("{state}", state_of(flow.link))
+            )
             assert wrong.status_code == 400, query
             assert "evil" not in wrong.text
         assert (await browser.get(answer(flow.link, **TOKENS))).status_code == 303
@@ -154,7 +168,7 @@ async def test_a_wrong_or_second_answer_is_refused_and_the_first_right_one_works
         assert (await browser.get(f"{flow.redirect_uri}/failed")).status_code == 404
 
 
-async def test_another_path_method_or_host_is_refused_and_no_reply_repeats_or_keeps_a_part_of_its_request(
+async def test_another_path_method_or_host_is_refused(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.NOTSET)
@@ -165,12 +179,23 @@ async def test_another_path_method_or_host_is_refused_and_no_reply_repeats_or_ke
         browser.headers.update({"Accept-Language": XSS, "Referer": XSS, "X": XSS})
         port, right = flow.redirect_uri.rpartition(":")[2], answer(flow.link, **TOKENS, **marked)
         async with await anyio.connect_tcp("127.0.0.1", int(port)) as stream:
-            await stream.send(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil.example\r\n\r\n".encode())
+            await stream.send(
+                f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil.example\r\n\r\n".encode()
+            )
             assert b" 421 " in await stream.receive()
-        hosts = ("evil.example", f"evil.example:{port}", "127.0.0.1:1", f"[::1]:{port}", f"<script>:{port}")
+        hosts = (
+            "evil.example",
+            f"evil.example:{port}",
+            "127.0.0.1:1",
+            f"[::1]:{port}",
+            f"<script>:{port}",
+        )
         replies = [
             await browser.get(f"{flow.redirect_uri}/?" + urlencode({"state": XSS, "error": XSS})),
-            *[await browser.get(f"{flow.redirect_uri}/{path}") for path in (XSS, "done", "/evil.example/")],
+            *[
+                await browser.get(f"{flow.redirect_uri}/{path}")
+                for path in (XSS, "done", "/evil.example/")
+            ],
             await browser.post(right, content=b"x" * 200_000),
             *[await browser.get(right, headers={"Host": host}) for host in hosts],
             await browser.get(right, headers={"Host": f"LocalHost:{port}"}),
@@ -179,7 +204,12 @@ async def test_another_path_method_or_host_is_refused_and_no_reply_repeats_or_ke
         ]
         grant = await flow.grant()
     assert [reply.status_code for reply in replies] == [400, *[404] * 4, *[421] * 5, 303, 410, 200]
-    for text in (caplog.text, repr(flow), repr(grant), *(reply.text + repr(reply.headers) for reply in replies)):
+    for text in (
+        caplog.text,
+        repr(flow),
+        repr(grant),
+        *(reply.text + repr(reply.headers) for reply in replies),
+    ):
         assert not any(word in text for word in ("script", "secret", state_of(flow.link)))
     for reply in replies:
         policy = reply.headers["content-security-policy"]
@@ -206,7 +236,9 @@ async def link_of(sign_in: BrowserSignIn) -> str:
     return page.url
 
 
-async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_call(home: Home) -> None:
+async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_call(
+    home: Home,
+) -> None:
     session, links = home.session(), list[str]()
     async with running(session) as sign_in:
 
@@ -220,7 +252,9 @@ async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_c
             tool_call.cancel()
             await sign_in.wait_until_signed_in(10)
         assert links == 5 * [links[0]]
-        await browse(links[0], access_token="access-7", refresh_token="refresh-7", expires_in="3600")
+        await browse(
+            links[0], access_token="access-7", refresh_token="refresh-7", expires_in="3600"
+        )
         assert await sign_in.wait_until_signed_in(10)
         assert await session.access_token() == "access-7"
 
@@ -230,13 +264,19 @@ async def test_after_a_sign_in_that_failed_there_is_a_new_link_until_the_program
     home: Home, ends: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr("kallyai_mcp.cli.app_context.SIGN_IN_SECONDS", 0 if ends == "sign_in_timed_out" else 60)
+    monkeypatch.setattr(
+        "kallyai_mcp.cli.app_context.SIGN_IN_SECONDS", 0 if ends == "sign_in_timed_out" else 60
+    )
     session = home.session()
     async with running(session) as sign_in:
         first = await link_of(sign_in)
         with full_disk():
             if ends != "sign_in_timed_out":
-                answers = {"error": "access_denied"} if ends == "sign_in_refused" else {"access_token": "a"}
+                answers = (
+                    {"error": "access_denied"}
+                    if ends == "sign_in_refused"
+                    else {"access_token": "a"}
+                )
                 await browse(first, **answers)
             assert not await sign_in.wait_until_signed_in(10)
         assert f"sign-in: {ends}" in caplog.text

@@ -8,7 +8,12 @@ import anyio
 import pytest
 from filelock import FileLock
 
-from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, NotSignedInError, ResponseLostError
+from kallyai_mcp.api.errors import (
+    KallyAIError,
+    NotConnectedError,
+    NotSignedInError,
+    ResponseLostError,
+)
 from kallyai_mcp.auth import session as auth_session
 from kallyai_mcp.auth.token_store import TokenStoreError
 from kallyai_mcp.auth.tokens import Tokens
@@ -16,7 +21,9 @@ from tests.auth.fakes import NOW, Home, full_disk, grant, tokens
 from tests.processes import LIMIT
 
 
-async def test_a_token_is_renewed_a_minute_before_it_expires_or_when_it_was_refused(home: Home) -> None:
+async def test_a_token_is_renewed_a_minute_before_it_expires_or_when_it_was_refused(
+    home: Home,
+) -> None:
     home.store.save(tokens(left=60.5))
     session = home.session()
     assert await session.access_token() == "access-0"
@@ -39,7 +46,9 @@ async def test_tasks_and_processes_renew_once_and_share_the_result_or_the_error(
     home.store.save(tokens(left=0))
     session, of_other_process = home.session(), home.session()
     home.service.error = NotConnectedError("no network")
-    failed = await asyncio.gather(*(session.access_token() for _ in range(20)), return_exceptions=True)
+    failed = await asyncio.gather(
+        *(session.access_token() for _ in range(20)), return_exceptions=True
+    )
     assert failed == [home.service.error] * 20
     assert home.service.requests == ["refresh-0"]
     home.service.error, home.service.requests, home.service.arrived = None, [], anyio.Event()
@@ -47,7 +56,8 @@ async def test_tasks_and_processes_renew_once_and_share_the_result_or_the_error(
     asked = [asyncio.create_task(each.access_token()) for each in (session, of_other_process) * 10]
     with anyio.fail_after(LIMIT):
         await home.service.arrived.wait()
-        await anyio.wait_all_tasks_blocked()  # the system keeps their lock files apart, as those of two processes
+        # The system keeps their lock files apart, as those of two processes.
+        await anyio.wait_all_tasks_blocked()
         home.service.gate.set()
         assert await asyncio.gather(*asked) == ["access-1"] * 20
     assert home.service.requests == ["refresh-0"]
@@ -101,7 +111,9 @@ async def test_while_the_service_is_down_the_old_token_is_used_until_it_expires(
 
 
 @pytest.mark.parametrize("how", ["anyio", "asyncio"])
-async def test_a_renewal_that_was_sent_is_stored_though_its_caller_was_cancelled(home: Home, how: str) -> None:
+async def test_a_renewal_that_was_sent_is_stored_though_its_caller_was_cancelled(
+    home: Home, how: str
+) -> None:
     home.store.save(tokens(left=0))
     home.service.gate = anyio.Event()
     session = home.session()
@@ -158,7 +170,10 @@ async def test_what_another_process_did_counts_also_if_we_waited_for_it(home: Ho
         with anyio.fail_after(LIMIT):
             return await asked
 
-    assert await after(lambda: home.store.save(tokens("elsewhere", "refresh-9", left=7200))) == "elsewhere"
+    assert (
+        await after(lambda: home.store.save(tokens("elsewhere", "refresh-9", left=7200)))
+        == "elsewhere"
+    )
     with pytest.raises(NotSignedInError, match="Signed out"):
         await after(home.store.delete)
     await command.sign_in(grant())
@@ -170,7 +185,9 @@ async def test_what_another_process_did_counts_also_if_we_waited_for_it(home: Ho
     assert home.service.requests == []
 
 
-async def test_the_wait_for_a_lock_of_another_process_ends(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_wait_for_a_lock_of_another_process_ends(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home.store.save(tokens(left=30))
     session = home.session()
     monkeypatch.setattr(auth_session, "LOCK_SECONDS", 0.0)
@@ -184,7 +201,9 @@ async def test_the_wait_for_a_lock_of_another_process_ends(home: Home, monkeypat
     assert await session.access_token() == "access-1"
 
 
-async def test_signing_out_waits_for_a_renewal_in_progress_and_is_not_undone_by_it(home: Home) -> None:
+async def test_signing_out_waits_for_a_renewal_in_progress_and_is_not_undone_by_it(
+    home: Home,
+) -> None:
     home.store.save(tokens(left=0))
     home.service.gate = anyio.Event()
     session = home.session()
@@ -198,7 +217,7 @@ async def test_signing_out_waits_for_a_renewal_in_progress_and_is_not_undone_by_
     assert home.store.load() is await session.current() is None
 
 
-async def test_on_a_full_disk_renewed_tokens_are_used_until_the_process_ends_and_a_new_sign_in_is_an_error(
+async def test_on_a_full_disk_renewed_tokens_are_used(
     home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = tokens(left=0)
@@ -207,7 +226,8 @@ async def test_on_a_full_disk_renewed_tokens_are_used_until_the_process_ends_and
     with full_disk():
         assert await session.access_token() == "access-1"
         assert home.store.load() == kept
-        assert len(list((home.lock_path.parent / "sign-in").iterdir())) == 1  # no part of the new file is left
+        # No part of the new file is left.
+        assert len(list((home.lock_path.parent / "sign-in").iterdir())) == 1
         assert "No space left on device" in caplog.text
         with pytest.raises(TokenStoreError, match="No space left"):
             await session.sign_in(grant())

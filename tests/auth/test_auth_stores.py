@@ -1,4 +1,6 @@
-"""Token stores: the file, the system's keyring, the choice between them, and the file of the vendor's own tools."""
+"""Token stores: the file, the system's keyring, the choice between them, and the file of the
+vendor's own tools.
+"""
 
 import json
 import logging
@@ -21,9 +23,11 @@ OTHER = "https://other.example"
 
 
 class MemoryKeyring(KeyringBackend):
-    """A keyring for one test, which can be made to fail; `limit` is the most characters of one entry.
+    """A keyring for one test, which can be made to fail; `limit` is the most characters of one
+    entry.
 
-    The class has a negative priority, so that the keyring library does not choose it for other tests.
+    The class has a negative priority, so that the keyring library does not choose it for other
+    tests.
     """
 
     priority = -1.0
@@ -117,13 +121,17 @@ def test_what_others_could_read_is_closed_by_the_next_sign_in(tmp_path: Path) ->
         modes = [stat.S_IMODE(place.stat().st_mode) for place in places]
         for place in places:
             place.chmod(0o755)
-    assert modes == [0o755, 0o700, 0o600]  # the home folder keeps its mode: other programs may use it
+    # The home folder keeps its mode: other programs may use it.
+    assert modes == [0o755, 0o700, 0o600]
 
 
 def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(
     tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file, in_keyring = TokenStore("file", tmp_path, API), TokenStore("keyring", tmp_path / "other", API)
+    file, in_keyring = (
+        TokenStore("file", tmp_path, API),
+        TokenStore("keyring", tmp_path / "other", API),
+    )
     file.save(tokens())
     for content in (b"secret", b'"secret"', b"\xff", b'{"access_token": "secret"}', b"[" * 100_000):
         file.path.write_bytes(content)
@@ -151,13 +159,20 @@ def test_a_home_that_cannot_be_used_is_one_line_that_says_what_to_do_unless_ther
     store = TokenStore("file", tmp_path / "file" / "home", API)
     assert store.load() is None
     for action in (store.check, lambda: store.save(tokens())):
-        with pytest.raises(TokenStoreError, match=r"can't be kept in [^\n]*\. Make its folder writable, or set KALLY"):
+        with pytest.raises(
+            TokenStoreError,
+            match=r"can't be kept in [^\n]*\. Make its folder writable, or set KALLY",
+        ):
             action()
     TokenStore("file", tmp_path / "new" / "home", API).check()
     assert not (tmp_path / "new").exists()
     folder = TokenStore("file", tmp_path, API)
     folder.path.mkdir(parents=True)
-    unusable: list[Callable[[], object]] = [folder.load, folder.delete, lambda: folder.save(tokens())]
+    unusable: list[Callable[[], object]] = [
+        folder.load,
+        folder.delete,
+        lambda: folder.save(tokens()),
+    ]
     for use in unusable:
         with pytest.raises(TokenStoreError, match="127"):
             use()
@@ -192,7 +207,9 @@ def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(
     }
     for name, action in actions.items():
         system_keyring.broken = {name}
-        with pytest.raises(TokenStoreError, match=r"OSError.*KALLYAI_TOKEN_STORE to file") as caught:
+        with pytest.raises(
+            TokenStoreError, match=r"OSError.*KALLYAI_TOKEN_STORE to file"
+        ) as caught:
             action()
         assert "secret" not in str(caught.value)
         assert caught.value.__cause__ is None
@@ -216,7 +233,7 @@ def test_auto_uses_a_keyring_only_if_it_is_protected_and_has_room_for_both_token
         assert len(files_in(folder)) == files
 
 
-def test_auto_falls_back_to_the_file_loads_the_latest_tokens_and_does_not_sign_out_of_a_locked_keyring(
+def test_auto_falls_back_to_the_file(
     tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = TokenStore("auto", tmp_path, API)
@@ -237,7 +254,11 @@ def test_auto_falls_back_to_the_file_loads_the_latest_tokens_and_does_not_sign_o
 
 
 def write_vendor(path: Path, **fields: object) -> bytes:
-    known = {"access_token": jwt(iss="k", sub="acct-1"), "refresh_token": "vendor-refresh", "expires_at": NOW}
+    known = {
+        "access_token": jwt(iss="k", sub="acct-1"),
+        "refresh_token": "vendor-refresh",
+        "expires_at": NOW,
+    }
     path.write_text(json.dumps(known | fields))
     return path.read_bytes()
 
@@ -265,7 +286,11 @@ def test_the_vendors_tokens_are_used_for_the_live_api_only_and_never_written(
         assert vendor.read_bytes() == content
     assert str(vendor) in caplog.text
     assert "secret" not in caplog.text
-    for refresh_token, expires_at in ((None, 1_790_000_000), ("", 1_790_000_000.5), ("vendor-refresh", NOW)):
+    for refresh_token, expires_at in (
+        (None, 1_790_000_000),
+        ("", 1_790_000_000.5),
+        ("vendor-refresh", NOW),
+    ):
         before = write_vendor(vendor, refresh_token=refresh_token, expires_at=expires_at)
         got = live.load()
         assert got is not None

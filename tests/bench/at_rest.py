@@ -1,9 +1,11 @@
-"""What a server costs that is not used: wake-ups, transactions, the first use after a pause, and disk.
+"""What a server costs that is not used: wake-ups, transactions, the first use after a pause, and
+disk.
 
     uv run python -m tests.bench.at_rest
 
-The servers are over stdio, and the KallyAI behind them answers at once (`upstream.py`). Wake-ups are the voluntary
-context switches of all threads, which Linux counts in /proc. PostgreSQL counts its transactions. Disk needs an index.
+The servers are over stdio, and the KallyAI behind them answers at once (`upstream.py`). Wake-ups
+are the voluntary context switches of all threads, which Linux counts in /proc. PostgreSQL counts
+its transactions. Disk needs an index.
 """
 
 import itertools
@@ -49,22 +51,38 @@ def _measure_idle(settings: dict[str, str]) -> None:
     _place(idle)
 
     def wake_ups() -> int:
-        threads = "".join(status.read_text("utf-8") for status in Path(f"/proc/{idle.pid}/task").glob("*/status"))
+        threads = "".join(
+            status.read_text("utf-8") for status in Path(f"/proc/{idle.pid}/task").glob("*/status")
+        )
         return sum(map(int, re.findall(r"(?m)^voluntary_ctxt_switches:\s*(\d+)", threads)))
 
     row("an idle server over stdio", "wake-ups in 10 s", _in_ten_seconds(wake_ups), at_most=1)
     idle.close()
-    with PostgresServer() as postgres, psycopg.connect(postgres.url(), autocommit=True) as connection:
-        shared = {"KALLYAI_DATABASE_URL": postgres.create_database(), "KALLYAI_SECRET_KEYS": secrets.token_hex(32)}
+    with (
+        PostgresServer() as postgres,
+        psycopg.connect(postgres.url(), autocommit=True) as connection,
+    ):
+        shared = {
+            "KALLYAI_DATABASE_URL": postgres.create_database(),
+            "KALLYAI_SECRET_KEYS": secrets.token_hex(32),
+        }
         idle = Server(COMMAND, settings | shared)
         _place(idle)
 
         def transactions() -> int:
-            counted = "SELECT sum(xact_commit + xact_rollback)::int FROM pg_stat_database WHERE datname LIKE 'test_%'"
+            counted = (
+                "SELECT sum(xact_commit + xact_rollback)::int FROM pg_stat_database WHERE "
+                "datname LIKE 'test_%'"
+            )
             ((number,),) = connection.execute(counted)
             return int(number)
 
-        row("an idle server with PostgreSQL", "transactions in 10 s", _in_ten_seconds(transactions), at_most=2)
+        row(
+            "an idle server with PostgreSQL",
+            "transactions in 10 s",
+            _in_ten_seconds(transactions),
+            at_most=2,
+        )
         idle.close()
 
 

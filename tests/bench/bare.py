@@ -1,8 +1,10 @@
-"""The server that ours is compared with: a bare `MCPServer` with a tool that asks the API, and one that does not.
+"""The server that ours is compared with: a bare `MCPServer` with a tool that asks the API, and one
+that does not.
 
     python -m tests.bench.bare PORT|stdio UPSTREAM_URL
 
-Over HTTP, its `streamable_http_app` is served with uvicorn, httptools, and uvloop, as ours is served.
+Over HTTP, its `streamable_http_app` is served with uvicorn, httptools, and uvloop, as ours is
+served.
 """
 
 import asyncio
@@ -15,7 +17,9 @@ from mcp.server.mcpserver import MCPServer
 
 
 def build(upstream: str) -> MCPServer[Any]:
-    """A server with `check_quota`, which makes the two requests of ours to `upstream`, and `without_request`."""
+    """A server with `check_quota`, which makes the two requests of ours to `upstream`, and
+    `without_request`.
+    """
     server = MCPServer("bare", log_level="WARNING")
     client = httpx2.AsyncClient(base_url=upstream, headers={"Authorization": "Bearer a-token"})
 
@@ -41,4 +45,11 @@ if __name__ == "__main__":
         build(sys.argv[2]).run()
         sys.exit()
     app = build(sys.argv[2]).streamable_http_app(stateless_http=True)
-    uvicorn.run(app, port=int(sys.argv[1]), http="httptools", loop="uvloop", log_level="warning", access_log=False)
+    uvicorn.run(
+        app,
+        port=int(sys.argv[1]),
+        http="httptools",
+        loop="uvloop",
+        log_level="warning",
+        access_log=False,
+    )

@@ -2,8 +2,9 @@
 
     uv run python -m tests.bench.costs
 
-The calls come from the sandbox with a manual clock, so the characters are the same on every machine. The tokens are
-those of `o200k_base`, the encoding of GPT-4o and GPT-5, counted by npm's `gpt-tokenizer`.
+The calls come from the sandbox with a manual clock, so the characters are the same on every
+machine. The tokens are those of `o200k_base`, the encoding of GPT-4o and GPT-5, counted by npm's
+`gpt-tokenizer`.
 """
 
 import json
@@ -32,20 +33,33 @@ _MANY_QUESTIONS = "+12025550111"
 
 
 def _shorten_transcript(sandbox: Sandbox, call_id: str) -> None:
-    """Cut a transcript to `ENTRIES` entries; no transcript of the sandbox has exactly that number."""
+    """Cut a transcript to `ENTRIES` entries; no transcript of the sandbox has exactly that
+    number.
+    """
     with sandbox.store.transaction() as db:
-        (stored,) = db.execute("SELECT transcript FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+        (stored,) = db.execute(
+            "SELECT transcript FROM calls WHERE call_id = ?", (call_id,)
+        ).fetchone()
         entries = json.loads(stored)[:ENTRIES]
-        db.execute("UPDATE calls SET transcript = ? WHERE call_id = ?", (json.dumps(entries), call_id))
+        db.execute(
+            "UPDATE calls SET transcript = ? WHERE call_id = ?", (json.dumps(entries), call_id)
+        )
 
 
 async def _read(agent: Agent, sandbox: Sandbox) -> dict[str, str]:
     """The texts that a model reads, by description."""
     tools: dict[str, str] = {}
     for tool in (await agent.client.list_tools()).tools:
-        definition = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
+        definition = {
+            "name": tool.name,
+            "description": tool.description,
+            "inputSchema": tool.input_schema,
+        }
         tools[tool.name] = json.dumps(definition, ensure_ascii=False)
-    texts = {"the list of all tools": "".join(tools.values()), "make_call in that list": tools["make_call"]}
+    texts = {
+        "the list of all tools": "".join(tools.values()),
+        "make_call in that list": tools["make_call"],
+    }
     texts["make_call, success"] = (await agent.use("make_call", BISTRO)).text
     long = await agent.use("make_call", BISTRO, respondent_phone=_MANY_QUESTIONS)
     _shorten_transcript(sandbox, long.data["call_id"])
@@ -69,11 +83,15 @@ async def _read_all() -> dict[str, str]:
 def _count(texts: list[str]) -> list[int]:
     """The number of tokens of each text, in the same order."""
     source = Path(__file__).parent / "tokenizer"
-    folder = npm.installed("tokenizer", [source / name for name in ("package.json", "package-lock.json", "count.js")])
+    folder = npm.installed(
+        "tokenizer", [source / name for name in ("package.json", "package-lock.json", "count.js")]
+    )
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "texts.json"
         file.write_text(json.dumps(texts), encoding="utf-8")
-        counts: list[int] = json.loads(run_well(["node", "count.js", "o200k_base", file], folder=folder).stdout)
+        counts: list[int] = json.loads(
+            run_well(["node", "count.js", "o200k_base", file], folder=folder).stdout
+        )
     return counts
 
 
@@ -83,7 +101,9 @@ def main() -> None:
     for what, text in texts.items():
         row(what, "characters", [len(text)])
     if shutil.which("npm") is None:
-        not_measured("the same in tokens", "there is no npm on this machine (Debian: apt-get install npm)")
+        not_measured(
+            "the same in tokens", "there is no npm on this machine (Debian: apt-get install npm)"
+        )
         return
     for what, count in zip(texts, _count(list(texts.values())), strict=True):
         row(what, "tokens", [count])

@@ -1,9 +1,11 @@
-"""How long the ledger takes with a thousand, a hundred thousand, and a million records, on both drivers.
+"""How long the ledger takes with a thousand, a hundred thousand, and a million records, on both
+drivers.
 
     uv run python -m tests.bench.ledger
 
-The records are calls of one account that are over and were told; a thousand numbers were called in turn. Two thousand
-more calls are due at one moment, and two thousand are old. PostgreSQL has `fsync` on, and the statistics of a vacuum.
+The records are calls of one account that are over and were told; a thousand numbers were called in
+turn. Two thousand more calls are due at one moment, and two thousand are old. PostgreSQL has
+`fsync` on, and the statistics of a vacuum.
 """
 
 import statistics
@@ -20,7 +22,7 @@ import anyio
 
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.fingerprint import fingerprint
-from kallyai_mcp.calls.ledger import follow_up, progress, reservation, rows, upkeep
+from kallyai_mcp.calls.ledger import follow_up, lists, progress, reservation, rows, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
@@ -44,27 +46,51 @@ _MANY = 2000
 
 def _record(name: str, at: datetime) -> CallRecord:
     """A call of its own that is asked for at a time."""
-    asked = Submission(task_category="general", task_description=f"Ask {name}", respondent_phone="+14155551000")
+    asked = Submission(
+        task_category="general", task_description=f"Ask {name}", respondent_phone="+14155551000"
+    )
     day = at.date().isoformat()
-    return CallRecord(f"t-{name}", _ACCOUNT, fingerprint(asked), asked, "UTC", "worker", at, day, idempotency_key=name)
+    return CallRecord(
+        f"t-{name}",
+        _ACCOUNT,
+        fingerprint(asked),
+        asked,
+        "UTC",
+        "worker",
+        at,
+        day,
+        idempotency_key=name,
+    )
 
 
 def _call(name: str) -> Call:
-    return Call.model_validate({"call_id": f"c-{name}", "status": "success", "highlights": "They close at nine."})
+    return Call.model_validate(
+        {"call_id": f"c-{name}", "status": "success", "highlights": "They close at nine."}
+    )
 
 
 def _told(name: str, at: datetime) -> CallRecord:
     """A call that ended at a time and was told."""
-    over = replace(_record(name, at), state=CallState.ENDED, call=_call(name), call_id=f"c-{name}", reached=True)
+    over = replace(
+        _record(name, at),
+        state=CallState.ENDED,
+        call=_call(name),
+        call_id=f"c-{name}",
+        reached=True,
+    )
     return replace(over, sent_at=at, ended_at=at, delivered_at=at)
 
 
 async def _fill(database: Database, size: int) -> None:
     now = datetime.now(UTC)
-    await add_records(database, _told("kept", now - _SPAN), size, interval=_SPAN.total_seconds() / size)
+    await add_records(
+        database, _told("kept", now - _SPAN), size, interval=_SPAN.total_seconds() / size
+    )
     await add_records(database, _told("old", now - 2 * _SPAN), _MANY)
     schedule = Schedule(now, now + timedelta(hours=1))
-    due = replace(_record("due", now), account=_WITH_DUE_CALLS, state=CallState.SCHEDULED, schedule=schedule)
+    due = replace(
+        _record("due", now), account=_WITH_DUE_CALLS, state=CallState.SCHEDULED, schedule=schedule
+    )
     await add_records(database, due, _MANY, interval=0)
     if isinstance(database, PostgresDatabase):
         await database.write(_analyze)
@@ -93,11 +119,20 @@ async def _measure(database: Database, driver: str, size: int) -> None:
         worker = await database.take_lease()
 
         async def place(number: int) -> None:
-            """Reserve a call, note that its request leaves, write its outcome, and note that it was told."""
+            """Reserve a call, note that its request leaves, write its outcome, and note that it was
+            told.
+            """
             asked = replace(_record(f"new {number}", datetime.now(UTC)), worker=worker)
             record = await ledger.write(asked.account, reservation.reserve, asked, redial=False)
-            record = await ledger.write(record.account, progress.mark_sent, record, service_time=lambda: None)
-            over = replace(record, state=CallState.ENDED, call=_call(f"new {number}"), call_id=f"c-new {number}")
+            record = await ledger.write(
+                record.account, progress.mark_sent, record, service_time=lambda: None
+            )
+            over = replace(
+                record,
+                state=CallState.ENDED,
+                call=_call(f"new {number}"),
+                call_id=f"c-new {number}",
+            )
             await ledger.write(over.account, progress.finish, over)
             await ledger.write(None, progress.mark_delivered, [over], delivered=True)
 
@@ -107,7 +142,7 @@ async def _measure(database: Database, driver: str, size: int) -> None:
             await ledger.read(rows.list_newest, _ACCOUNT, 200)
             assert len(await ledger.read(rows.find_ended, _ACCOUNT, ids)) == 10
             await ledger.read(rows.list_unsettled, _ACCOUNT)
-            await ledger.read(follow_up.list_unfinished, _ACCOUNT)
+            await ledger.read(lists.list_unfinished, _ACCOUNT)
 
         async def purge(_: int) -> None:
             """One transaction that deletes old records."""
@@ -117,7 +152,9 @@ async def _measure(database: Database, driver: str, size: int) -> None:
             """Two transactions for calls that are due."""
             due = await ledger.read(follow_up.find_due, _WITH_DUE_CALLS)
             take = partial(follow_up.take_due, only=due, service_time=lambda: None)
-            assert len(await ledger.write(_WITH_DUE_CALLS, take, _WITH_DUE_CALLS, "worker")) == BATCH
+            assert (
+                len(await ledger.write(_WITH_DUE_CALLS, take, _WITH_DUE_CALLS, "worker")) == BATCH
+            )
 
         what, batches = f"{size:,} records, {driver}", min(ROUNDS, _MANY // BATCH // 2)
         row(f"place, {what}", "ms", [await _timed(ROUNDS, place)], at_most=20)

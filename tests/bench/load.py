@@ -19,7 +19,9 @@ def request(port: int, tool: str, arguments: dict[str, Any], bearer: str = "") -
         "io.modelcontextprotocol/clientCapabilities": {},
     }
     params = {"name": tool, "arguments": arguments, "_meta": meta}
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    body = json.dumps(
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    ).encode()
     head = (
         f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
         f"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: {_VERSION}\r\n"
@@ -30,7 +32,9 @@ def request(port: int, tool: str, arguments: dict[str, Any], bearer: str = "") -
 
 
 async def _client(port: int, messages: Iterator[bytes], until: float) -> list[float]:
-    """Send a message, wait for the response, and repeat that until the time is up; the seconds that each took."""
+    """Send a message, wait for the response, and repeat that until the time is up; the seconds that
+    each took.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     times: list[float] = []
     while not times or time.perf_counter() < until:
@@ -40,7 +44,11 @@ async def _client(port: int, messages: Iterator[bytes], until: float) -> list[fl
         (length,) = re.findall(rb"content-length: (\d+)", head)
         body = await reader.readexactly(int(length))
         times.append(time.perf_counter() - began)
-        if not head.startswith(b"http/1.1 200") or b'"isError":true' in body or b'"result"' not in body:
+        if (
+            not head.startswith(b"http/1.1 200")
+            or b'"isError":true' in body
+            or b'"result"' not in body
+        ):
             raise RuntimeError(f"not an answer: {head[:40]!r} {body[:300]!r}")
     writer.close()
     return times
@@ -49,8 +57,8 @@ async def _client(port: int, messages: Iterator[bytes], until: float) -> list[fl
 class Measured:
     """A server, and what was measured in each round, by the number of clients that use it at once.
 
-    `rates` are requests a second of all clients together, and `times` the milliseconds of one, the median; 99 of 100
-    requests take at most `slow`.
+    `rates` are requests a second of all clients together, and `times` the milliseconds of one, the
+    median; 99 of 100 requests take at most `slow`.
     """
 
     def __init__(self, port: int, messages: Iterator[bytes], clients: Sequence[int]) -> None:
@@ -79,7 +87,9 @@ class Measured:
 
 
 async def measure(servers: Sequence[Measured], rounds: int, seconds: float) -> None:
-    """Put the servers under load in turn, in each round and once before; an error in a response ends it."""
+    """Put the servers under load in turn, in each round and once before; an error in a response
+    ends it.
+    """
     for number in range(rounds + 1):
         for server in servers:
             await server.use(seconds)

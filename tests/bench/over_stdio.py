@@ -1,9 +1,10 @@
-"""Over stdio: from the start of the process to the list of tools and the first answer, and further answers.
+"""Over stdio: from the start of the process to the list of tools and the first answer, and further
+answers.
 
     uv run python -m tests.bench.over_stdio
 
-Compared in turns with a bare `MCPServer` that makes the same two requests to a KallyAI that answers at once. The client
-waits for each answer before its next message, as real ones do.
+Compared in turns with a bare `MCPServer` that makes the same two requests to a KallyAI that answers
+at once. The client waits for each answer before its next message, as real ones do.
 """
 
 import json
@@ -29,25 +30,37 @@ _AGAINST = "a bare MCPServer, the same two API requests"
 class Server:
     """A server that was started and used once; `figures` are of that, in ms and MB.
 
-    It has a pause of so many seconds between the list of tools and the first use, which takes `first_use` ms.
+    It has a pause of so many seconds between the list of tools and the first use, which takes
+    `first_use` ms.
     """
 
     def __init__(self, command: list[str], env: dict[str, str], *, pause: float = 0) -> None:
         began, pipe = time.perf_counter(), subprocess.PIPE
-        self._process = subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            command, env=env, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
+        )
         self._number = 0
         client = {"name": "bench", "version": "1"}
-        self._ask("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client})
+        self._ask(
+            "initialize",
+            {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client},
+        )
         self._send({"method": "notifications/initialized"})
         assert self._ask("tools/list", {})["tools"]
         listed = time.perf_counter()
         time.sleep(pause)
         self.first_use = self.use()
         answered, self.pid = time.perf_counter(), self._process.pid
-        self.figures = ((listed - began) * 1000, (answered - began) * 1000, memory(self.pid, "VmHWM") / 1024)
+        self.figures = (
+            (listed - began) * 1000,
+            (answered - began) * 1000,
+            memory(self.pid, "VmHWM") / 1024,
+        )
 
     def use(self, tool: str = "check_quota", **arguments: str) -> float:
-        """Use a tool, by default the one that asks the API and places no call; returns the milliseconds."""
+        """Use a tool, by default the one that asks the API and places no call; returns the
+        milliseconds.
+        """
         began = time.perf_counter()
         assert not self._ask("tools/call", {"name": tool, "arguments": arguments}).get("isError")
         return (time.perf_counter() - began) * 1000
@@ -98,12 +111,21 @@ def main() -> None:
         ("peak memory up to that answer", "MB", 1.1),
     )
     for number, (what, unit, goal) in enumerate(goals):
-        mine, theirs, uncompiled = ([figures[kind][number] for figures in rounds] for kind in range(3))
+        mine, theirs, uncompiled = (
+            [figures[kind][number] for figures in rounds] for kind in range(3)
+        )
         row(what, unit, mine, theirs, _AGAINST, at_most=goal)
         if number == 1:
             row("the same, without bytecode of the program", unit, uncompiled, mine, "with it")
     our_uses, their_uses = zip(*warm, strict=True)
-    row("check_quota over stdio, not the first call", "ms", our_uses, their_uses, _AGAINST, at_most=1)
+    row(
+        "check_quota over stdio, not the first call",
+        "ms",
+        our_uses,
+        their_uses,
+        _AGAINST,
+        at_most=1,
+    )
 
 
 if __name__ == "__main__":

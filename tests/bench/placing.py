@@ -2,9 +2,10 @@
 
     uv run python -m tests.bench.placing [--smoke] [CHECKOUT]
 
-The KallyAI behind the servers (`upstream.py`) answers at once that the call has ended, and each call has a number of
-its own. PostgreSQL runs on this machine, with `fsync` on. CHECKOUT is the folder of an older version, in which
-`uv sync` was run: the two versions are measured in turn in each round.
+The KallyAI behind the servers (`upstream.py`) answers at once that the call has ended, and each
+call has a number of its own. PostgreSQL runs on this machine, with `fsync` on. CHECKOUT is the
+folder of an older version, in which `uv sync` was run: the two versions are measured in turn in
+each round.
 """
 
 import itertools
@@ -67,7 +68,10 @@ def main() -> None:
         times = [time for version in old for time in version.times[1]]
         row(f"placing one call, {database}", "ms", server.times[1], times, "the older version")
         rates = [rate for version in old for rate in version.rates[_CLIENTS]]
-        what, goal = f"calls placed by {_CLIENTS} clients, one worker, {database}", 2 if old else None
+        what, goal = (
+            f"calls placed by {_CLIENTS} clients, one worker, {database}",
+            2 if old else None,
+        )
         row(what, "a second", server.rates[_CLIENTS], rates, "the older version", at_least=goal)
 
 

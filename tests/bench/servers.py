@@ -11,7 +11,9 @@ import httpx2
 
 
 def memory(pid: int, kind: Literal["VmHWM", "VmRSS"]) -> float:
-    """The peak (VmHWM) or current (VmRSS) resident memory of a process in kB; not a number without /proc."""
+    """The peak (VmHWM) or current (VmRSS) resident memory of a process in kB; not a number without
+    /proc.
+    """
     status = Path(f"/proc/{pid}/status")
     lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else [f"{kind}: nan"]
     return next(float(line.split()[1]) for line in lines if line.startswith(kind))
@@ -20,7 +22,9 @@ def memory(pid: int, kind: Literal["VmHWM", "VmRSS"]) -> float:
 @contextmanager
 def upstream() -> Iterator[str]:
     """Run `upstream.py`; yields its URL."""
-    with subprocess.Popen([sys.executable, "-m", "tests.bench.upstream"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.upstream"], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             yield process.stdout.readline().strip()
@@ -35,7 +39,8 @@ def serving(
     """Run a server in a folder; yields its process once it answers on `port`."""
     with subprocess.Popen(command, env=env, cwd=folder, stderr=subprocess.DEVNULL) as process:
         try:
-            with httpx2.Client(transport=httpx2.HTTPTransport(retries=9), timeout=60) as client:  # within two minutes
+            # Within two minutes.
+            with httpx2.Client(transport=httpx2.HTTPTransport(retries=9), timeout=60) as client:
                 client.get(f"http://127.0.0.1:{port}/")
             yield process
         finally:

@@ -26,8 +26,8 @@ def row(
 ) -> None:
     """Print a row: the median of the rounds, with the lowest and the highest one.
 
-    With `theirs`, the results of the same rounds of what it is compared with, the goal is for the ratio, which is the
-    median of the rounds' ratios; else it is for the figure.
+    With `theirs`, the results of the same rounds of what it is compared with, the goal is for the
+    ratio, which is the median of the rounds' ratios; else it is for the figure.
     """
     ratios = [our / their for our, their in zip(ours, theirs, strict=True)] if theirs else []
     reached = round(statistics.median(ratios or ours), 2)
@@ -62,7 +62,12 @@ def machine() -> str:
     described = Path("/proc/cpuinfo")
     lines = described.read_text(encoding="utf-8").splitlines() if described.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    facts = [*models[:1], f"{os.cpu_count()} cores", platform.platform(), f"Python {platform.python_version()}"]
+    facts = [
+        *models[:1],
+        f"{os.cpu_count()} cores",
+        platform.platform(),
+        f"Python {platform.python_version()}",
+    ]
     facts += [f"{package} {version(package)}" for package in ("mcp", "httpx2")]
     if hasattr(os, "getloadavg"):
         facts.append(f"load of the last minute {os.getloadavg()[0]:.1f}")

@@ -2,7 +2,8 @@
 
     python -m tests.bench.upstream
 
-It prints its URL and serves until it is ended. A call ends at once. The payloads are those of the reference.
+It prints its URL and serves until it is ended. A call ends at once. The payloads are those of the
+reference.
 """
 
 import asyncio
@@ -13,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 _REFERENCE = Path(__file__).parent.parent / "reference"
-_PAYLOADS = {b"/v1/users/me/statistics": "statistics.json", b"/v1/users/me/subscription": "subscription.json"}
+_PAYLOADS = {
+    b"/v1/users/me/statistics": "statistics.json",
+    b"/v1/users/me/subscription": "subscription.json",
+}
 
 
 def _reference(name: str) -> dict[str, Any]:
@@ -23,7 +27,10 @@ def _reference(name: str) -> dict[str, Any]:
 
 def _answer(payload: dict[str, Any]) -> bytes:
     body = json.dumps(payload).encode()
-    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
 
 
 _ANSWERS = {path: _answer(_reference(name)) for path, name in _PAYLOADS.items()}
@@ -35,9 +42,14 @@ async def _answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # the client has gone
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            body = await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0))
+            body = await reader.readexactly(
+                int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+            )
             if head.startswith(b"post /v1/calls "):
-                called = {"call_id": str(uuid.uuid4()), "submission": json.loads(body)["submission"]}
+                called = {
+                    "call_id": str(uuid.uuid4()),
+                    "submission": json.loads(body)["submission"],
+                }
                 writer.write(_answer(_CALL | called))
             else:
                 writer.write(_ANSWERS.get(head.split(b" ", 2)[1].partition(b"?")[0], _NOT_FOUND))

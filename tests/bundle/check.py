@@ -1,8 +1,10 @@
-"""Builds the packages that are published, and tries each as its users get it; and runs what the pages say.
+"""Builds the packages that are published, and tries each as its users get it; and runs what the
+pages say.
 
     uv run python -m tests.bundle.check
 
-Needs npm, PostgreSQL, and a package index for the dependencies. Exits with 1 at the first problem, which it prints.
+Needs npm, PostgreSQL, and a package index for the dependencies. Exits with 1 at the first problem,
+which it prints.
 """
 
 import json
@@ -47,15 +49,32 @@ LINTER = "skillsaw==0.22.0"
 SECONDS = 300
 """How long a server may take; at first, uv installs the dependencies."""
 
-UNRELATED = (".venv/bin/python", ".env", ".kallyai_token.json", "uv.lock", "dist/a.whl", "kallyai_mcp/__pycache__/a")
+UNRELATED = (
+    ".venv/bin/python",
+    ".env",
+    ".kallyai_token.json",
+    "uv.lock",
+    "dist/a.whl",
+    "kallyai_mcp/__pycache__/a",
+)
 """Files that a developer may have in the folder."""
 
 SHELLS = {
     "=bash_source": ("bash", "-euc", "{}; complete -p kallyai-mcp"),
-    "=zsh_source": ("zsh", "-euc", 'autoload -U compinit; compinit -D; {}; [ "$_comps[kallyai-mcp]" ]'),
-    "=fish_source": ("fish", "--command", '{}; complete -C "kallyai-mcp transcr" | grep "^transcript"'),
+    "=zsh_source": (
+        "zsh",
+        "-euc",
+        'autoload -U compinit; compinit -D; {}; [ "$_comps[kallyai-mcp]" ]',
+    ),
+    "=fish_source": (
+        "fish",
+        "--command",
+        '{}; complete -C "kallyai-mcp transcr" | grep "^transcript"',
+    ),
 }
-"""Where a line that completes commands is run, and what shows that it does, by a part of the line."""
+"""Where a line that completes commands is run, and what shows that it does, by a part of the
+line.
+"""
 
 TOOLS = [tool["name"] for tool in json.loads((ROOT / "manifest.json").read_text("utf-8"))["tools"]]
 ENVIRONMENT = programs.own_environment() | {"PYTHONUTF8": "1", "PIP_NO_COMPILE": "1"}
@@ -74,19 +93,32 @@ def the_bundle_has_the_program_and_nothing_else(folder: Path) -> None:
     run(*MCPB, "pack", copy, folder / "kallyai.mcpb")
     run(*MCPB, "unpack", folder / "kallyai.mcpb", folder / "bundle")
 
-    assert files_in(folder / "bundle", "") == package | {"manifest.json", "pyproject.toml", "README.md", "LICENSE"}
+    assert files_in(folder / "bundle", "") == package | {
+        "manifest.json",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+    }
     assert (folder / "kallyai.mcpb").stat().st_size < 1_000_000
 
 
 def the_bundle_places_a_call_on_the_sandbox(folder: Path) -> None:
-    """As a desktop app starts it when one option is set: the others stay in the environment as `${user_config.…}`. A
-    host may start the entry point itself instead (MANIFEST.md, "UV Runtime").
+    """As a desktop app starts it when one option is set: the others stay in the environment as
+    `${user_config.…}`.
+
+    A host may start the entry point itself instead (MANIFEST.md, "UV Runtime").
     """
     bundle = folder / "bundle"
     server = json.loads((bundle / "manifest.json").read_text("utf-8"))["server"]
     started = server["mcp_config"]
-    words = [word.replace("${__dirname}", str(bundle)) for word in (started["command"], *started["args"])]
-    serve(words, folder, {name: it.replace("${user_config.sandbox}", "true") for name, it in started["env"].items()})
+    words = [
+        word.replace("${__dirname}", str(bundle)) for word in (started["command"], *started["args"])
+    ]
+    serve(
+        words,
+        folder,
+        {name: it.replace("${user_config.sandbox}", "true") for name, it in started["env"].items()},
+    )
     serve(["uv", "run", "--directory", str(bundle), "--no-dev", server["entry_point"]], folder, {})
 
 
@@ -102,16 +134,24 @@ def the_sdist_builds_the_same_wheel_with_every_file(folder: Path) -> None:
         assert set(built.namelist()) == set(direct.namelist()) >= files_in(copy, "kallyai_mcp")
         described = built.read(f"kallyai_mcp-{__version__}.dist-info/METADATA").decode()
 
-    # modelcontextprotocol.io/registry/package-types: the registry looks for this in the description on PyPI.
-    name = json.loads((copy / "kallyai_mcp" / "registry" / "server.json").read_text(encoding="utf-8"))["name"]
+    # modelcontextprotocol.io/registry/package-types: the registry looks for this in the description
+    # on PyPI.
+    name = json.loads(
+        (copy / "kallyai_mcp" / "registry" / "server.json").read_text(encoding="utf-8")
+    )["name"]
     assert f"mcp-name: {name}" in described, f"README.md should say: <!-- mcp-name: {name} -->"
 
 
 def the_wheel_alone_serves_and_says_what_the_sandbox_needs(folder: Path) -> None:
-    """Without extras it has one HTTP client, and commands that need the sandbox say so in one line."""
+    """Without extras it has one HTTP client, and commands that need the sandbox say so in one
+    line.
+    """
     run("uv", "venv", "--quiet", folder / "venv")
     run("uv", "pip", "install", "--quiet", "--python", folder / "venv", wheel_in(folder))
-    names = {line.partition("==")[0] for line in run("uv", "pip", "freeze", "--python", folder / "venv").splitlines()}
+    names = {
+        line.partition("==")[0]
+        for line in run("uv", "pip", "freeze", "--python", folder / "venv").splitlines()
+    }
     assert "httpx2" in names
     assert names.isdisjoint({"aiohttp", "httpx", "requests", "urllib3"})
     command = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "kallyai-mcp"
@@ -125,18 +165,39 @@ def the_wheel_alone_serves_and_says_what_the_sandbox_needs(folder: Path) -> None
 
 
 def the_recipe_serves_with_two_workers_and_exports_what_they_count(folder: Path) -> None:
-    """Run that of docs/hosting.md with a real PostgreSQL. OpenTelemetry's launcher starts its last line."""
+    """Run that of docs/hosting.md with a real PostgreSQL.
+
+    OpenTelemetry's launcher starts its last line.
+    """
     port = str(free_port())
     (install,) = (line for line in commands(DOCS / "hosting.md") if "opentelemetry" in line)
     *lines, last = fenced("docs/hosting.md", "sh")[0].splitlines()
     last = last.replace("0.0.0.0", "127.0.0.1").replace("8000", port)  # noqa: S104 - the page's address
     script = ["sh", "-euc", "\n".join([*lines, install, f"exec opentelemetry-instrument {last}"])]
-    missing = {'"kallyai.calls.ended"', '"kallyai.calls.refused"', '"kallyai.api.requests"', '"tools/call make_call"'}
+    missing = {
+        '"kallyai.calls.ended"',
+        '"kallyai.calls.refused"',
+        '"kallyai.api.requests"',
+        '"tools/call make_call"',
+    }
     with PostgresServer() as server, running_sandbox(folder / "sandbox") as sandbox:
-        more = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "kallyai", "KALLYAI_API_URL": sandbox.url}
-        more |= {f"OTEL_{each}_EXPORTER": "console" for each in ("TRACES", "METRICS")} | {"OTEL_LOGS_EXPORTER": "none"}
-        more |= {"OTEL_METRIC_EXPORT_INTERVAL": "500", "KALLYAI_CONFIRM": "never", **at_home(folder)}
-        with subprocess.Popen(script, cwd=ROOT, env=more, stdout=subprocess.PIPE, text=True) as served:
+        more = {
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(server.port),
+            "PGUSER": "kallyai",
+            "KALLYAI_API_URL": sandbox.url,
+        }
+        more |= {f"OTEL_{each}_EXPORTER": "console" for each in ("TRACES", "METRICS")} | {
+            "OTEL_LOGS_EXPORTER": "none"
+        }
+        more |= {
+            "OTEL_METRIC_EXPORT_INTERVAL": "500",
+            "KALLYAI_CONFIRM": "never",
+            **at_home(folder),
+        }
+        with subprocess.Popen(
+            script, cwd=ROOT, env=more, stdout=subprocess.PIPE, text=True
+        ) as served:
             try:
                 for number in ("+12025550142", "+12025550121"):  # the second one is refused
                     ask_for_a_call(f"http://127.0.0.1:{port}/mcp", number, sandbox.access_token)
@@ -150,7 +211,9 @@ def the_recipe_serves_with_two_workers_and_exports_what_they_count(folder: Path)
 
 
 def the_image_serves_with_two_workers_as_compose_yaml_says(folder: Path) -> None:
-    """Do what each service says with a real PostgreSQL, and what docs/hosting.md says to run in the server's."""
+    """Do what each service says with a real PostgreSQL, and what docs/hosting.md says to run in the
+    server's.
+    """
     root, port = folder / "container", str(free_port())
     start, said = built_image(root, clean_copy(folder / "context"))
     services = YAML(typ="safe").load(in_folder(root, "compose.yaml"))["services"]
@@ -159,7 +222,11 @@ def the_image_serves_with_two_workers_as_compose_yaml_says(folder: Path) -> None
         run(*start, *services["keys"]["command"])
         url = f"postgresql://kallyai:{(root / 'keys' / 'postgres').read_text()}@database/kallyai\n"
         assert url in made.read_text()
-    place = {"POSTGRES_USER": "kallyai", "POSTGRES_DB": "kallyai", "POSTGRES_PASSWORD_FILE": f"{root}/keys/postgres"}
+    place = {
+        "POSTGRES_USER": "kallyai",
+        "POSTGRES_DB": "kallyai",
+        "POSTGRES_PASSWORD_FILE": f"{root}/keys/postgres",
+    }
     assert services["database"]["environment"] == place
     login, show = (
         [*start, *shlex.split(line.removeprefix("docker compose run --rm server "))]
@@ -169,17 +236,38 @@ def the_image_serves_with_two_workers_as_compose_yaml_says(folder: Path) -> None
     serve = json.loads(said["CMD"].replace("0.0.0.0", "127.0.0.1").replace("8000", port))  # noqa: S104 - the image's
     check = json.loads(said["HEALTHCHECK"].partition(" CMD ")[2].replace("8000", port))
     with PostgresServer() as server, running_sandbox(folder / "sandbox of the image") as sandbox:
-        ready = [*services["database"]["healthcheck"]["test"][1:], "-h", "127.0.0.1", "-p", server.port]
+        ready = [
+            *services["database"]["healthcheck"]["test"][1:],
+            "-h",
+            "127.0.0.1",
+            "-p",
+            server.port,
+        ]
         run_well(ready, variables=ENVIRONMENT)
         made.chmod(0o600)
         made.write_text(re.sub(r"postgresql://\S+", server.create_database(), made.read_text()))
         for auth in ("secret", ""):
-            given = {"KALLYAI_AUTH": auth, "KALLYAI_API_URL": sandbox.url, "KALLYAI_CONFIRM": "never"}
-            defaults = {name: re.sub(r"\$\{\w+:-(\w*)\}", r"\1", value) for name, value in settings.items()}
-            variables, bearer = ENVIRONMENT | defaults | {k: v for k, v in given.items() if v}, sandbox.access_token
+            given = {
+                "KALLYAI_AUTH": auth,
+                "KALLYAI_API_URL": sandbox.url,
+                "KALLYAI_CONFIRM": "never",
+            }
+            defaults = {
+                name: re.sub(r"\$\{\w+:-(\w*)\}", r"\1", value) for name, value in settings.items()
+            }
+            variables, bearer = (
+                ENVIRONMENT | defaults | {k: v for k, v in given.items() if v},
+                sandbox.access_token,
+            )
             if auth == "secret":
-                with subprocess.Popen(login, env=variables, stdout=subprocess.PIPE, text=True) as signing_in:
-                    sign_in(next(line for line in signing_in.stdout or () if "/v1/auth/cli?" in line).strip())
+                with subprocess.Popen(
+                    login, env=variables, stdout=subprocess.PIPE, text=True
+                ) as signing_in:
+                    sign_in(
+                        next(
+                            line for line in signing_in.stdout or () if "/v1/auth/cli?" in line
+                        ).strip()
+                    )
                     signing_in.communicate()
                 assert signing_in.returncode == 0
                 bearer = run_well(show, variables=variables).stdout.strip()
@@ -189,8 +277,10 @@ def the_image_serves_with_two_workers_as_compose_yaml_says(folder: Path) -> None
 
 
 def built_image(root: Path, context: Path) -> tuple[list[str], dict[str, str]]:
-    """Do what each instruction of Dockerfile says, as this user. Returns the words before each command in a container,
-    and what the last instruction of each name says.
+    """Do what each instruction of Dockerfile says, as this user.
+
+    Returns the words before each command in a container, and what the last instruction of each name
+    says.
     """
     for name in ("src", "data", "keys"):
         (root / name).mkdir(parents=True)
@@ -215,21 +305,36 @@ def in_folder(root: Path, name: str) -> str:
 
 
 def the_pages_have_no_command_that_fails(folder: Path) -> None:
-    """Run, page by page, what they install and serve. Who tests an agent is in the folder that contains the clone."""
-    repository, clone = clean_copy(folder / "published" / "kallyai-mcp"), folder / "mine" / "kallyai-mcp"
-    publish = "git init --quiet; git add .; git -c user.name=a -c user.email=a commit --quiet --message a"
+    """Run, page by page, what they install and serve.
+
+    Who tests an agent is in the folder that contains the clone.
+    """
+    repository, clone = (
+        clean_copy(folder / "published" / "kallyai-mcp"),
+        folder / "mine" / "kallyai-mcp",
+    )
+    publish = (
+        "git init --quiet; git add .; git -c user.name=a -c user.email=a commit --quiet --message a"
+    )
     run_well(["sh", "-euc", publish], folder=repository, variables=at_home(folder))
     run("uv", "venv", "--quiet", "--seed", "--python", sys.executable, clone.parent)
     run_well(["git", "clone", repository], folder=clone.parent, variables=at_home(folder))
     reference = "\n".join(f"# {section}\n{words}" for section, words in sorted(STATED))
     (clone / "FILE").write_text(reference, encoding="utf-8")
-    (clone.parent / "test_agent.py").write_text(fenced("docs/testing-agents.md", "python")[0], encoding="utf-8")
-    (clone.parent / "lines.toml").write_text(fenced("docs/testing-agents.md", "toml")[0], encoding="utf-8")
+    (clone.parent / "test_agent.py").write_text(
+        fenced("docs/testing-agents.md", "python")[0], encoding="utf-8"
+    )
+    (clone.parent / "lines.toml").write_text(
+        fenced("docs/testing-agents.md", "toml")[0], encoding="utf-8"
+    )
     hosted = at_home(folder)
-    for names, values in re.findall(r"^\| (`KALLYAI_.+) \| (.+) \|$", text_of("docs/hosting.md"), re.MULTILINE):
+    for names, values in re.findall(
+        r"^\| (`KALLYAI_.+) \| (.+) \|$", text_of("docs/hosting.md"), re.MULTILINE
+    ):
         hosted |= zip(re.findall("`(.+?)`", names), re.findall("`(.+?)`", values), strict=True)
     hosted["KALLYAI_SECRET_KEYS"] = secrets.token_hex(32)  # what the command in the table prints
-    for page in sorted(PAGES, key=lambda page: page.name != "README.md"):  # it says how to install the program
+    # It says how to install the program.
+    for page in sorted(PAGES, key=lambda page: page.name != "README.md"):
         for line in commands(page):
             if run_by(line) != IN_CHECK or line.startswith(("docker ", "git ")):
                 continue
@@ -241,10 +346,14 @@ def the_pages_have_no_command_that_fails(folder: Path) -> None:
                 with serving(["bash", "-c", f"exec {here} --port {port}"], port, variables, where):
                     pass
             else:
-                (shell,) = [words for name, words in SHELLS.items() if name in here] or [("bash", "-euc", "{}")]
+                (shell,) = [words for name, words in SHELLS.items() if name in here] or [
+                    ("bash", "-euc", "{}")
+                ]
                 run_well([word.format(here) for word in shell], folder=where, variables=variables)
     changed = run("git", "-C", clone, "diff", "--name-only").split()
-    assert all(name == ".ci/pins.txt" or name.startswith(".github/pictures/") for name in changed), changed
+    assert all(
+        name == ".ci/pins.txt" or name.startswith(".github/pictures/") for name in changed
+    ), changed
 
 
 def the_files_for_the_registry_and_claude_code_are_valid(folder: Path) -> None:
@@ -256,23 +365,50 @@ def the_files_for_the_registry_and_claude_code_are_valid(folder: Path) -> None:
     for name in (".claude-plugin", "README.md", "kallyai_mcp/skills"):
         (copy / name).rename(folder / "plugin" / name)
     for target in ("registry", "plugin"):
-        run("uvx", "--quiet", LINTER, "lint", "--strict", "--no-custom-rules", "--no-plugins", folder / target)
+        run(
+            "uvx",
+            "--quiet",
+            LINTER,
+            "lint",
+            "--strict",
+            "--no-custom-rules",
+            "--no-plugins",
+            folder / target,
+        )
 
 
 def at_home(folder: Path) -> dict[str, str]:
-    """The environment of a user with a new home and an own Python, and the caches of packages of this one."""
-    path = [str(folder / "user" / ".local" / "bin"), str(folder / "mine" / "bin"), os.environ["PATH"]]
-    own = {"HOME": str(folder / "user"), "PATH": os.pathsep.join(path), "XDG_CACHE_HOME": str(Path.home() / ".cache")}
+    """The environment of a user with a new home and an own Python, and the caches of packages of
+    this one.
+    """
+    path = [
+        str(folder / "user" / ".local" / "bin"),
+        str(folder / "mine" / "bin"),
+        os.environ["PATH"],
+    ]
+    own = {
+        "HOME": str(folder / "user"),
+        "PATH": os.pathsep.join(path),
+        "XDG_CACHE_HOME": str(Path.home() / ".cache"),
+    }
     return ENVIRONMENT | own
 
 
 def ask_for_a_call(url: str, number: str, token: str) -> None:
     """Ask as a client does, once the server answers."""
-    arguments = {"task_category": "general", "task_description": "Ask when they close", "respondent_phone": number}
+    arguments = {
+        "task_category": "general",
+        "task_description": "Ask when they close",
+        "respondent_phone": number,
+    }
     params = {"name": "make_call", "arguments": arguments}
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
-    with httpx2.Client(transport=httpx2.HTTPTransport(retries=10), headers=headers, timeout=SECONDS) as client:
-        client.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).raise_for_status()
+    with httpx2.Client(
+        transport=httpx2.HTTPTransport(retries=10), headers=headers, timeout=SECONDS
+    ) as client:
+        client.post(
+            url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        ).raise_for_status()
 
 
 def run(command: str | Path, *arguments: str | Path) -> str:
@@ -281,8 +417,12 @@ def run(command: str | Path, *arguments: str | Path) -> str:
 
 
 def clean_copy(folder: Path) -> Path:
-    """Copy the project's own files into `folder`, without files that a build, a test, or an editor has left."""
-    for name in run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+    """Copy the project's own files into `folder`, without files that a build, a test, or an editor
+    has left.
+    """
+    for name in run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split(
+        "\0"
+    ):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
@@ -291,7 +431,9 @@ def clean_copy(folder: Path) -> Path:
 
 def files_in(folder: Path, part: str) -> set[str]:
     """The files in a part of a folder, relative to the folder."""
-    return {path.relative_to(folder).as_posix() for path in (folder / part).rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix() for path in (folder / part).rglob("*") if path.is_file()
+    }
 
 
 def wheel_in(folder: Path) -> Path:
@@ -300,7 +442,9 @@ def wheel_in(folder: Path) -> Path:
 
 
 def serve(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> None:
-    """Start `command` as a client does, with `KALLYAI_HOME` in `folder`; on the sandbox, place a call."""
+    """Start `command` as a client does, with `KALLYAI_HOME` in `folder`; on the sandbox, place a
+    call.
+    """
     variables = {**ENVIRONMENT, **env, "KALLYAI_HOME": str(folder / "home")}
     soon = (date.today() + timedelta(days=3)).isoformat()  # noqa: DTZ011 - the sandbox keeps real time
 

@@ -1,4 +1,6 @@
-"""`manifest.json`, `server.json`, and `.claude-plugin/` agree with the program; `tests.bundle.check` tries them."""
+"""`manifest.json`, `server.json`, and `.claude-plugin/` agree with the program;
+`tests.bundle.check` tries them.
+"""
 
 import json
 import re
@@ -32,14 +34,30 @@ PROJECT: Json = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-
 
 # For serving over HTTP, or for an extra that `uvx kallyai-mcp` does not install.
 NOT_FOR_UVX = {
-    *("sandbox", "auth", "client_id", "client_secret", "secret_keys", "mcp_token", "allowed_hosts", "allowed_origins"),
+    *(
+        "sandbox",
+        "auth",
+        "client_id",
+        "client_secret",
+        "secret_keys",
+        "mcp_token",
+        "allowed_hosts",
+        "allowed_origins",
+    ),
     *("trusted_proxies", "public_url", "rate_limit", "database_url"),
 }
 
 
 def test_name_version_license_and_python_are_the_packages_everywhere() -> None:
-    names = (MANIFEST["name"], PACKAGE["identifier"], MARKETPLACE["plugins"][0]["name"], MANIFEST["license"])
-    holder = re.search(r"^Copyright \(c\) \d{4} (.+)$", (ROOT / "LICENSE").read_text("utf-8"), re.MULTILINE)
+    names = (
+        MANIFEST["name"],
+        PACKAGE["identifier"],
+        MARKETPLACE["plugins"][0]["name"],
+        MANIFEST["license"],
+    )
+    holder = re.search(
+        r"^Copyright \(c\) \d{4} (.+)$", (ROOT / "LICENSE").read_text("utf-8"), re.MULTILINE
+    )
 
     assert names == (PROJECT["name"], PROJECT["name"], PLUGIN["name"], PROJECT["license"])
     assert {each["version"] for each in (MANIFEST, SERVER, PACKAGE, PLUGIN)} == {__version__}
@@ -53,14 +71,20 @@ async def test_the_manifest_has_the_tools_and_prompts_of_the_server(agent: Agent
     tools, prompts = await agent.client.list_tools(), await agent.client.list_prompts()
 
     assert MANIFEST["tools"] == [
-        {"name": tool.name, "description": (tool.description or "").splitlines()[0]} for tool in tools.tools
+        {"name": tool.name, "description": (tool.description or "").splitlines()[0]}
+        for tool in tools.tools
     ]
-    assert [(prompt["name"], prompt["description"], prompt["arguments"]) for prompt in MANIFEST["prompts"]] == [
+    assert [
+        (prompt["name"], prompt["description"], prompt["arguments"])
+        for prompt in MANIFEST["prompts"]
+    ] == [
         (prompt.name, prompt.description, [argument.name for argument in prompt.arguments or []])
         for prompt in prompts.prompts
     ]
     for prompt in MANIFEST["prompts"]:
-        assert sorted(re.findall(r"\$\{arguments\.(\w+)\}", prompt["text"])) == sorted(prompt["arguments"])
+        assert sorted(re.findall(r"\$\{arguments\.(\w+)\}", prompt["text"])) == sorted(
+            prompt["arguments"]
+        )
 
 
 def test_each_option_of_the_manifest_is_a_setting_with_its_bounds_and_none_is_required() -> None:
@@ -70,7 +94,11 @@ def test_each_option_of_the_manifest_is_a_setting_with_its_bounds_and_none_is_re
     }
     assert not any(option["required"] for option in OPTIONS.values())
     for name in ("wait_seconds", "keep_days"):
-        variable, least, most = f"KALLYAI_{name.upper()}", OPTIONS[name]["min"], OPTIONS[name]["max"]
+        variable, least, most = (
+            f"KALLYAI_{name.upper()}",
+            OPTIONS[name]["min"],
+            OPTIONS[name]["max"],
+        )
         for bound in (least, most):
             assert getattr(Settings.from_env({variable: str(bound)}), name) == bound
         for beyond in (least - 1, most + 1):
@@ -78,18 +106,32 @@ def test_each_option_of_the_manifest_is_a_setting_with_its_bounds_and_none_is_re
                 Settings.from_env({variable: str(beyond)})
 
 
-def test_each_setting_is_listed_in_the_registry_with_its_default_and_choices_or_not_for_uvx() -> None:
-    variables = {each["name"].removeprefix("KALLYAI_").lower(): each for each in PACKAGE["environmentVariables"]}
+def test_each_setting_is_listed_in_the_registry_with_its_default_and_choices_or_not_for_uvx() -> (
+    None
+):
+    variables = {
+        each["name"].removeprefix("KALLYAI_").lower(): each
+        for each in PACKAGE["environmentVariables"]
+    }
 
     assert set(variables) ^ NOT_FOR_UVX == {field.name for field in fields(Settings)}
     for name, variable in variables.items():
         hint = get_type_hints(Settings).get(name)
-        choices = [each for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal for each in get_args(kind)]
+        choices = [
+            each
+            for kind in (hint, *get_args(hint))
+            if get_origin(kind) is Literal
+            for each in get_args(kind)
+        ]
 
         assert variable.get("choices", []) == choices, name
         assert variable.get("isSecret", False) == (name == "access_token"), name
         for key in ("default", "placeholder"):
-            settings = Settings.from_env({variable["name"]: variable[key]}) if key in variable else Settings()
+            settings = (
+                Settings.from_env({variable["name"]: variable[key]})
+                if key in variable
+                else Settings()
+            )
             assert key == "placeholder" or settings in (Settings(), Settings(confirm="auto")), name
 
 

@@ -1,4 +1,7 @@
-"""Ledgers and records for tests. The place of a ledger is a string, which can be an argument of another process."""
+"""Ledgers and records for tests.
+
+The place of a ledger is a string, which can be an argument of another process.
+"""
 
 import asyncio
 from collections import Counter
@@ -39,8 +42,8 @@ def system_now() -> datetime:
 def database_at(place: str, now: Now | None = None) -> Database:
     """The database in a file, or at a URL of PostgreSQL.
 
-    A transaction of PostgreSQL has a minute, not 8 s: taking a hundred calls waits for the server two
-    hundred times, and on a loaded machine each wait lasts 40 ms and more.
+    A transaction of PostgreSQL has a minute, not 8 s: taking a hundred calls waits for the server
+    two hundred times, and on a loaded machine each wait lasts 40 ms and more.
     """
     if place.startswith("postgresql://"):
         return PostgresDatabase(place, now=now, seconds=60)
@@ -65,22 +68,32 @@ async def kept_record(
     consent: Consent | None = None,
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
 ) -> None:
-    """Write `record` into the ledger at `place`, as it is and when it was placed, or that `policy` refuses it."""
+    """Write `record` into the ledger at `place`, as it is and when it was placed, or that `policy`
+    refuses it.
+    """
     async with opened(place, lambda: record.placed_at, policy) as ledger:
         try:
             await looked_first(ledger, record, redial=True, consent=consent)
         except PolicyError as error:
-            await ledger.write(record.account, rows.write_audit, record, consent, refused_by=error.setting)
+            await ledger.write(
+                record.account, rows.write_audit, record, consent, refused_by=error.setting
+            )
             raise
 
 
 def submission(**changes: Any) -> Submission:
-    fields = {"task_category": "restaurant", "task_description": "Book a table", "respondent_phone": HERE}
+    fields = {
+        "task_category": "restaurant",
+        "task_description": "Book a table",
+        "respondent_phone": HERE,
+    }
     return Submission.model_validate(fields | changes)
 
 
 def asked(number: int = 1, **changes: Any) -> CallRecord:
-    """A record that is not in the ledger yet, always of the same call; its tracking id is `t-<number>`."""
+    """A record that is not in the ledger yet, always of the same call; its tracking id is
+    `t-<number>`.
+    """
     wanted = changes.get("submission", submission())
     made = CallRecord(
         tracking_id=f"t-{number}",
@@ -101,7 +114,9 @@ def another(number: int, phone: str = HERE, **changes: Any) -> CallRecord:
 
 
 def outcome(status: str = "success", call_id: str = "c-1") -> Call:
-    return Call.model_validate({"call_id": call_id, "status": status, "highlights": "Booked", "duration_seconds": 61.5})
+    return Call.model_validate(
+        {"call_id": call_id, "status": status, "highlights": "Booked", "duration_seconds": 61.5}
+    )
 
 
 def ended_as(record: CallRecord, call: Call) -> CallRecord:
@@ -118,7 +133,9 @@ async def looked_first(ledger: Ledger, record: CallRecord, **more: Any) -> CallR
         return await ledger.write(record.account, looked, record)
 
 
-async def reserved(ledger: Ledger, record: CallRecord, consent: Consent | None = None) -> CallRecord:
+async def reserved(
+    ledger: Ledger, record: CallRecord, consent: Consent | None = None
+) -> CallRecord:
     """Reserve a call that is new."""
     record = await looked_first(ledger, record, redial=False, consent=consent)
     assert record.is_new
@@ -131,7 +148,9 @@ async def sent(ledger: Ledger, record: CallRecord) -> CallRecord:
     return await ledger.write(record.account, progress.mark_sent, record, service_time=lambda: None)
 
 
-async def ended(ledger: Ledger, record: CallRecord, status: str = "success", *, delivered: bool = True) -> CallRecord:
+async def ended(
+    ledger: Ledger, record: CallRecord, status: str = "success", *, delivered: bool = True
+) -> CallRecord:
     """Reserve a call and write down its outcome."""
     over = ended_as(await reserved(ledger, record), outcome(status, f"c-{record.tracking_id}"))
     record = await ledger.write(record.account, progress.finish, over)
@@ -186,7 +205,9 @@ class WatchedDatabase:
         async with self._watched("read"):
             return await self._database.read(work)
 
-    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
+    async def write(
+        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+    ) -> Result:
         async with self._watched("write"):
             result = await self._database.write(work, account)
             if self.unconfirmed:

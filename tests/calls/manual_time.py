@@ -107,6 +107,9 @@ async def all_tasks_wait(until: "asyncio.Future[Any]") -> None:
         await asyncio.sleep(0)
         others = (task for task in asyncio.all_tasks() if task is not this)
         waiters = (getattr(task, "_fut_waiter", None) for task in others)
-        turns = turns + 1 if all(waiter is not None and not waiter.done() for waiter in waiters) else 0
-        if turns == 2:  # the end of a task reaches those that wait for it one turn of the loop later
+        turns = (
+            turns + 1 if all(waiter is not None and not waiter.done() for waiter in waiters) else 0
+        )
+        # The end of a task reaches those that wait for it one turn of the loop later.
+        if turns == 2:
             return

@@ -1,4 +1,6 @@
-"""Transactions that change the calls of one account run one after another, whichever process begins them."""
+"""Transactions that change the calls of one account run one after another, whichever process begins
+them.
+"""
 
 import threading
 import time
@@ -40,7 +42,11 @@ async def test_a_change_waits_for_the_one_before(database_url: str) -> None:
         order.append("second")
         progress.cancel(tx, ACCOUNT, "t-1")
 
-    async with opened(database_url) as here, opened(database_url) as there, anyio.create_task_group() as tasks:
+    async with (
+        opened(database_url) as here,
+        opened(database_url) as there,
+        anyio.create_task_group() as tasks,
+    ):
         tasks.start_soon(here.write, ACCOUNT, first)
         assert await anyio.to_thread.run_sync(begun.wait, LIMIT)
         tasks.start_soon(there.write, ACCOUNT, second)

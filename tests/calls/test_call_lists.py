@@ -10,7 +10,7 @@ import pytest
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
 from kallyai_mcp.calls.errors import ConsentOutdatedError
-from kallyai_mcp.calls.ledger import follow_up, progress, rows
+from kallyai_mcp.calls.ledger import follow_up, lists, progress, rows
 from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord, CallState, new_tracking_id
@@ -23,14 +23,25 @@ from tests.calls.world import LOST, TABLE, Json, Reply, Service, World, after, e
 
 NUMBERS = ("+12025550101", "+12025550102", "+12025550103")
 THREE = [TABLE.model_copy(update={"respondent_phone": number}) for number in NUMBERS]
-EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+EVENT = (
+    "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
 ANY = Consent("test", "never_asks")
 FOR_THREE = replace(ANY, last_calls=(None,) * len(THREE))
 
 
-async def wanted(here: World, candidates: Sequence[Submission] = THREE, until: Until = "booked") -> CallList:
+async def wanted(
+    here: World, candidates: Sequence[Submission] = THREE, until: Until = "booked"
+) -> CallList:
     """A list that is not in the ledger yet."""
-    return CallList(await here.session.account(), tuple(candidates), until, False, ("UTC",) * 3, here.clock.now())
+    return CallList(
+        await here.session.account(),
+        tuple(candidates),
+        until,
+        False,
+        ("UTC",) * 3,
+        here.clock.now(),
+    )
 
 
 async def start(
@@ -45,7 +56,7 @@ async def ended(here: World, found: CallList) -> CallList:
 
 async def went_on(here: World, found: CallList, confirmation: str | None = None) -> CallList:
     """Let a list go on after its last call, with a new consent, and wait for its end."""
-    last_calls = await here.run(here.ledger.read(follow_up.last_calls, found))
+    last_calls = await here.run(here.ledger.read(lists.last_calls, found))
     agreed = replace(ANY, last_calls=last_calls, confirmation_id=confirmation)
     going_on, _ = await here.run(here.calls.place_list(found, agreed))
     return await ended(here, going_on)
@@ -54,9 +65,19 @@ async def went_on(here: World, found: CallList, confirmation: str | None = None)
 @pytest.mark.parametrize(
     ("until", "replies", "why", "called"),
     [
-        ("booked", [reply("busy", "c-1"), reply("success", "c-booked"), reply("success", "c-3")], "booked", 2),
+        (
+            "booked",
+            [reply("busy", "c-1"), reply("success", "c-booked"), reply("success", "c-3")],
+            "booked",
+            2,
+        ),
         ("booked", [LOST], "unknown", 1),
-        ("answered", [reply("voicemail", "c-1"), reply("success", "c-2"), reply("success", "c-3")], "answered", 2),
+        (
+            "answered",
+            [reply("voicemail", "c-1"), reply("success", "c-2"), reply("success", "c-3")],
+            "answered",
+            2,
+        ),
         ("all", [reply("success", f"c-{number}") for number in range(3)], "done", 3),
     ],
 )
@@ -70,14 +91,24 @@ async def test_a_list_ends_with_the_result_that_was_asked_for(
     assert found.stop_reason == why
     assert [one.respondent_phone for one in found.not_called] == [*NUMBERS[called:]]
     assert len(found.records) == len(set(service.keys)) == called
-    assert sorted(entry["number"] for entry in audit if entry["outcome"] == "placed") == [*NUMBERS[:called]]
-    agreed = {entry["tracking_id"] for entry in audit if (entry["asked_by"], entry["how"]) == ("test", "never_asks")}
+    assert sorted(entry["number"] for entry in audit if entry["outcome"] == "placed") == [
+        *NUMBERS[:called]
+    ]
+    agreed = {
+        entry["tracking_id"]
+        for entry in audit
+        if (entry["asked_by"], entry["how"]) == ("test", "never_asks")
+    }
     assert agreed == {entry["tracking_id"] for entry in audit}
 
 
 @pytest.mark.parametrize("is_placed", [False, True])
-async def test_a_list_stops_at_a_scheduled_call_of_its_user_and_books_once(here: World, *, is_placed: bool) -> None:
-    service = here.answering([after(lambda: here.clock.sleep(600), reply("success", "c-1")), reply("success", "c-2")])
+async def test_a_list_stops_at_a_scheduled_call_of_its_user_and_books_once(
+    here: World, *, is_placed: bool
+) -> None:
+    service = here.answering(
+        [after(lambda: here.clock.sleep(600), reply("success", "c-1")), reply("success", "c-2")]
+    )
     service.calendars |= {"c-1": EVENT, "c-2": EVENT}
     due = here.clock.now() + timedelta(hours=1)
     own = replace(here.request(THREE[0]), schedule=here.calls.scheduled(due, 0))
@@ -88,12 +119,16 @@ async def test_a_list_stops_at_a_scheduled_call_of_its_user_and_books_once(here:
     here.session.name = "account-1"
     later = await here.run(here.calls.find_list(stopped.list_id))
     assert later is not None
-    said = call_list(later, Reader(timezone="UTC", now=NOW), list(map(CallView.of_record, later.records)))
+    said = call_list(
+        later, Reader(timezone="UTC", now=NOW), list(map(CallView.of_record, later.records))
+    )
     last = await went_on(here, later)
 
     assert said.startswith(f"{'Decide first' if is_placed else 'Stopped'}: ")
     assert stopped.stop_reason is StopReason.NEEDS_DECISION
-    assert [record.state for record in later.records] == [CallState.SENT if is_placed else CallState.EXPIRED]
+    assert [record.state for record in later.records] == [
+        CallState.SENT if is_placed else CallState.EXPIRED
+    ]
     assert last.stop_reason is (StopReason.NEEDS_DECISION if is_placed else StopReason.BOOKED)
     assert [record.call_id for record in last.records] == ["c-1"]
     assert len(service.keys) == 1
@@ -117,14 +152,14 @@ async def test_a_list_goes_on_after_a_call_that_was_asked_for_alone_and_another_
     assert not other.may_go_on
 
 
-async def test_an_answered_list_that_was_not_told_answers_the_same_request_and_goes_on_after_its_call(
+async def test_an_answered_list_answers_the_same_request(
     here: World,
 ) -> None:
     here.answering([reply("success", f"c-{number}") for number in range(1, 4)])
     answered = await ended(here, (await start(here, "answered", THREE[:2]))[0])
     here.clock.advance(3700)
     again, is_new = await start(here, "answered", THREE[:2])
-    waiting = await here.run(here.ledger.read(follow_up.list_unfinished, ACCOUNT))
+    waiting = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
     last = await went_on(here, again)
 
     assert answered.stop_reason is last.stop_reason is StopReason.ANSWERED
@@ -132,26 +167,37 @@ async def test_an_answered_list_that_was_not_told_answers_the_same_request_and_g
     assert [record.call_id for record in last.records] == ["c-1", "c-2"]
 
 
-async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent_unless_a_number_was_called_since(
+async def test_a_waiting_list_goes_on_with_new_consent(
     here: World,
 ) -> None:
     service = here.answering(
-        [reply("success", "c-1"), reply("busy", "c-other"), reply("busy", "c-2"), reply("success", "c-3")]
+        [
+            reply("success", "c-1"),
+            reply("busy", "c-other"),
+            reply("busy", "c-2"),
+            reply("success", "c-3"),
+        ]
     )
     service.calendars["c-3"] = EVENT
     decided = await ended(here, (await start(here))[0])
     here.clock.advance(30 * 3600)
     again, is_new = await start(here, candidates=THREE[::-1])
     changed = await went_on(here, replace(again, records=again.records * 2))
-    waiting = await here.run(here.ledger.read(follow_up.list_unfinished, ACCOUNT))
-    before = Consent("test", "form", last_calls=await here.run(here.ledger.read(follow_up.last_calls, again)))
+    waiting = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
+    before = Consent(
+        "test", "form", last_calls=await here.run(here.ledger.read(lists.last_calls, again))
+    )
     await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
     with pytest.raises(ConsentOutdatedError):
         await here.run(here.calls.place_list(again, before))
     calls = len(service.keys)
     last = await went_on(here, again)
 
-    assert (again.list_id, again.stop_reason, is_new) == (decided.list_id, StopReason.NEEDS_DECISION, False)
+    assert (again.list_id, again.stop_reason, is_new) == (
+        decided.list_id,
+        StopReason.NEEDS_DECISION,
+        False,
+    )
     assert changed.stop_reason is StopReason.NEEDS_DECISION
     assert [found.list_id for found in waiting] == [decided.list_id]
     assert calls == 2
@@ -160,7 +206,9 @@ async def test_a_list_waits_for_days_and_goes_on_with_a_new_consent_unless_a_num
 
 
 EAST, LATE_EAST, WEST = "+12025550101", "+12025550102", "+14155550103"
-COAST_TO_COAST = [TABLE.model_copy(update={"respondent_phone": number}) for number in (EAST, LATE_EAST, WEST)]
+COAST_TO_COAST = [
+    TABLE.model_copy(update={"respondent_phone": number}) for number in (EAST, LATE_EAST, WEST)
+]
 EVENING = timedelta(hours=10, minutes=28)
 """From `NOW` to 20:58 in the east, where the night begins during the first call."""
 
@@ -251,20 +299,30 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_the_us
         last = await went_on(here, again)
 
     assert stopped.stop_reason is again.stop_reason is StopReason.REFUSED
-    assert [record.state for record in stopped.records] == [CallState.REFUSED, CallState.ENDED, CallState.REFUSED]
+    assert [record.state for record in stopped.records] == [
+        CallState.REFUSED,
+        CallState.ENDED,
+        CallState.REFUSED,
+    ]
     assert (is_new, calls) == (False, 1)
     assert last.stop_reason is StopReason.DONE
-    assert [record.state for record in last.records] == [CallState.REFUSED, CallState.ENDED, CallState.ENDED]
+    assert [record.state for record in last.records] == [
+        CallState.REFUSED,
+        CallState.ENDED,
+        CallState.ENDED,
+    ]
     assert len(service.keys) == 2
 
 
-async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_begun_again(here: World) -> None:
+async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_begun_again(
+    here: World,
+) -> None:
     later = after(lambda: here.clock.sleep(60), reply("success", "c-2"))
     service = here.answering([reply("busy", "c-1"), later, reply("success", "c-3")])
     service.calendars["c-2"] = service.calendars["c-3"] = EVENT
     found, _ = await start(here)
     await here.run(here.clock.sleep(5))
-    await here.run(here.ledger.write(ACCOUNT, follow_up.cancel_list, ACCOUNT, found.list_id))
+    await here.run(here.ledger.write(ACCOUNT, lists.cancel_list, ACCOUNT, found.list_id))
     during, is_new_during = await start(here)
     await ended(here, found)
     canceled, is_new_after = await start(here)
@@ -279,9 +337,13 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
     assert much_later.list_id != found.list_id
 
 
-async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes_on(here: World) -> None:
+async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes_on(
+    here: World,
+) -> None:
     service = here.answering([reply("busy", f"c-{number}") for number in range(1, 4)])
-    here.database.after_write = lambda _: setattr(here.session, "name", "account-2" if service.keys else "account-1")
+    here.database.after_write = lambda _: setattr(
+        here.session, "name", "account-2" if service.keys else "account-1"
+    )
     found, _ = await start(here)
     await here.run(here.clock.sleep(3))
     here.database.after_write = lambda _: None
@@ -298,7 +360,9 @@ async def test_who_is_signed_out_meanwhile_is_asked_to_sign_in_and_the_list_goes
 async def test_a_booking_for_another_time_needs_a_decision_of_its_own(here: World) -> None:
     service = here.answering([reply("success", "c-1"), reply("success", "c-2")])
     service.calendars["c-1"] = EVENT.replace("20260130T200000Z", "20270305T203000")
-    dated = [submission.model_copy(update={"appointment_date": date(2027, 3, 4)}) for submission in THREE]
+    dated = [
+        submission.model_copy(update={"appointment_date": date(2027, 3, 4)}) for submission in THREE
+    ]
     found = await ended(here, (await start(here, candidates=dated))[0])
 
     views = list(map(CallView.of_record, found.records))
@@ -310,12 +374,20 @@ async def test_a_booking_for_another_time_needs_a_decision_of_its_own(here: Worl
 
 
 @pytest.mark.parametrize("status", ["success", "busy"])
-async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_on(here: World, status: str) -> None:
+async def test_an_unknown_outcome_that_is_found_later_decides_how_the_list_goes_on(
+    here: World, status: str
+) -> None:
     service = here.answering([LOST])
     service.calendars |= {"c-2": EVENT} | ({"c-1": EVENT} if status == "success" else {})
     stopped = await ended(here, (await start(here))[0])
-    echo = {"respondent_phone": NUMBERS[0], "task_description": TABLE.task_description, "party_size": 4}
-    service.calls = [{"call_id": "c-1", "status": status, "created_at": NOW.isoformat(), "submission": echo}]
+    echo = {
+        "respondent_phone": NUMBERS[0],
+        "task_description": TABLE.task_description,
+        "party_size": 4,
+    }
+    service.calls = [
+        {"call_id": "c-1", "status": status, "created_at": NOW.isoformat(), "submission": echo}
+    ]
     service.replies, keys = [reply("success", "c-2")], len(service.keys)
     found = await here.run(here.calls.find_list(stopped.list_id))
     assert found is not None
@@ -331,23 +403,29 @@ NOBODY: Json = {"call_id": "c-1", "status": "no_answer"}
 
 
 async def left_after_one_call(here: World, stopped: CallList | None = None) -> CallList:
-    """A list, new or `stopped`, whose process has ended after a call that reached nobody, before it placed the next."""
+    """A list, new or `stopped`, whose process has ended after a call that reached nobody, before it
+    placed the next.
+    """
     asked, worker = stopped or await wanted(here), await here.run(here.ledger.database.take_lease())
-    agreed = replace(ANY, last_calls=await here.run(here.ledger.read(follow_up.last_calls, asked)))
+    agreed = replace(ANY, last_calls=await here.run(here.ledger.read(lists.last_calls, asked)))
     begun, _ = await here.run(
-        here.ledger.write(ACCOUNT, follow_up.reserve_list, asked, agreed, worker, new_tracking_id())
+        here.ledger.write(ACCOUNT, lists.reserve_list, asked, agreed, worker, new_tracking_id())
     )
     call = Call.model_validate(NOBODY)
-    sent = await here.run(here.ledger.write(ACCOUNT, progress.mark_sent, begun.records[-1], service_time=lambda: None))
+    sent = await here.run(
+        here.ledger.write(ACCOUNT, progress.mark_sent, begun.records[-1], service_time=lambda: None)
+    )
     await here.run(here.ledger.write(ACCOUNT, progress.bind_call, sent, call, proven=True))
     await here.run(here.ledger.write(ACCOUNT, progress.finish, ended_as(sent, call)))
-    left = await here.run(here.ledger.read(follow_up.find_list, asked.account, asked.list_id))
+    left = await here.run(here.ledger.read(lists.find_list, asked.account, asked.list_id))
     assert left is not None
     assert [each.state for each in left.records[-2:]] == [CallState.ENDED, CallState.SCHEDULED]
     return left
 
 
-@pytest.mark.parametrize("works_alone", [True, False], ids=["one account", "an account for each request"])
+@pytest.mark.parametrize(
+    "works_alone", [True, False], ids=["one account", "an account for each request"]
+)
 async def test_a_process_that_died_between_two_calls_leaves_the_next_one_to_another(
     place: str, clock: ManualClock, *, works_alone: bool
 ) -> None:
@@ -383,15 +461,26 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(
     assert service.keys == []
 
 
-@pytest.mark.parametrize("works_alone", [True, False], ids=["one account", "an account for each request"])
+@pytest.mark.parametrize(
+    "works_alone", [True, False], ids=["one account", "an account for each request"]
+)
 @pytest.mark.parametrize(
     ("first", "later", "why", "calls"),
     [(503, 200, "needs_decision", 1), (503, 503, "refused", 1), (410, 410, "unknown", 2)],
 )
-async def test_no_candidate_is_called_while_it_is_not_known_whether_the_call_before_reached_somebody(
-    place: str, clock: ManualClock, first: int, later: int, why: str, calls: int, *, works_alone: bool
+async def test_no_candidate_is_called_after_an_unclear_call(
+    place: str,
+    clock: ManualClock,
+    first: int,
+    later: int,
+    why: str,
+    calls: int,
+    *,
+    works_alone: bool,
 ) -> None:
-    service = Service(clock, [reply("failed")], [{"call_id": "c-1", "status": "failed"}], transcript_status=first)
+    service = Service(
+        clock, [reply("failed")], [{"call_id": "c-1", "status": "failed"}], transcript_status=first
+    )
     service.transcripts["c-1"] = "Yes, you have a table"
     async with world(service, place, works_alone=works_alone) as here:
         found, _ = await start(here)
@@ -403,8 +492,12 @@ async def test_no_candidate_is_called_while_it_is_not_known_whether_the_call_bef
     assert len(set(service.keys)) == calls
 
 
-async def test_after_an_outage_of_the_ledger_a_list_waits_for_what_its_newest_call_reached(here: World) -> None:
-    service = here.answering([reply("busy"), reply("failed", "c-2")], [{"call_id": "c-2", "status": "failed"}])
+async def test_after_an_outage_of_the_ledger_a_list_waits_for_what_its_newest_call_reached(
+    here: World,
+) -> None:
+    service = here.answering(
+        [reply("busy"), reply("failed", "c-2")], [{"call_id": "c-2", "status": "failed"}]
+    )
     service.transcripts["c-2"] = "Yes, you have a table"
 
     def fail(result: object) -> None:
@@ -413,15 +506,24 @@ async def test_after_an_outage_of_the_ledger_a_list_waits_for_what_its_newest_ca
     here.database.after_write = fail
     await start(here)
     await here.run(here.clock.sleep(1))
-    here.database.after_write, here.database.is_down, service.transcript_status = lambda _: None, False, 503
+    here.database.after_write, here.database.is_down, service.transcript_status = (
+        lambda _: None,
+        False,
+        503,
+    )
     await here.run(here.clock.sleep(600))
 
     assert len(service.keys) == 2
 
 
 @pytest.mark.parametrize("state", ["refused", "expired"])
-async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list(here: World, state: str) -> None:
-    own = replace(here.request(THREE[0]), schedule=here.calls.scheduled(here.clock.now() + timedelta(hours=1), 0))
+async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list(
+    here: World, state: str
+) -> None:
+    own = replace(
+        here.request(THREE[0]),
+        schedule=here.calls.scheduled(here.clock.now() + timedelta(hours=1), 0),
+    )
     id_ = (await here.run(here.calls.place(own))).tracking_id
     left = await left_after_one_call(here, await ended(here, (await start(here))[0]))
     here.clock.advance(5600)
@@ -431,28 +533,37 @@ async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list
             rows.expire(tx)
         elif (own_call := rows.end(tx, id_, "TRUE", CallState.REFUSED)) is not None:
             follow_up.follow_up(tx, own_call)
-        return follow_up.find_list(tx, ACCOUNT, left.list_id)
+        return lists.find_list(tx, ACCOUNT, left.list_id)
 
     found = await here.run(here.ledger.write(ACCOUNT, list_after))
     assert found is not None
-    assert (found.stop_reason, [record.state for record in found.records][::2]) == (None, [state, "scheduled"])
+    assert (found.stop_reason, [record.state for record in found.records][::2]) == (
+        None,
+        [state, "scheduled"],
+    )
 
 
-async def test_a_list_stops_when_the_retry_of_a_call_that_was_asked_for_alone_expires(here: World) -> None:
+async def test_a_list_stops_when_the_retry_of_a_call_that_was_asked_for_alone_expires(
+    here: World,
+) -> None:
     here.answering([after(lambda: here.clock.sleep(60), reply("busy", "c-1"))])
-    await here.run(here.calls.place(replace(here.request(THREE[0]), schedule=here.calls.scheduled(None, 1))))
+    await here.run(
+        here.calls.place(replace(here.request(THREE[0]), schedule=here.calls.scheduled(None, 1)))
+    )
     found, _ = await start(here)
     await here.run(here.clock.sleep(120))
     here.session.name = None
     await here.run(here.clock.sleep(3600))
     why = await here.run(here.ledger.read(lambda tx: tx.rows("SELECT why FROM call_lists")))
-    stopped = await here.run(here.ledger.read(follow_up.find_list, ACCOUNT, found.list_id))
+    stopped = await here.run(here.ledger.read(lists.find_list, ACCOUNT, found.list_id))
 
     assert stopped is not None
     assert (why, stopped.stop_reason) == ([{"why": "refused"}], StopReason.REFUSED)
 
 
-async def test_a_record_that_cannot_be_read_does_not_keep_the_outcome_of_the_next_call(here: World) -> None:
+async def test_a_record_that_cannot_be_read_does_not_keep_the_outcome_of_the_next_call(
+    here: World,
+) -> None:
     later = after(lambda: here.clock.sleep(60), reply("success", "c-2"))
     here.answering([reply("busy", "c-1"), later], calendars={"c-2": EVENT})
     found, _ = await start(here)
@@ -461,10 +572,15 @@ async def test_a_record_that_cannot_be_read_does_not_keep_the_outcome_of_the_nex
     await here.run(here.ledger.write(ACCOUNT, lambda tx: tx.run(newer)))
     last = await ended(here, found)
 
-    assert ([record.call_id for record in last.records], last.stop_reason) == (["c-2"], StopReason.BOOKED)
+    assert ([record.call_id for record in last.records], last.stop_reason) == (
+        ["c-2"],
+        StopReason.BOOKED,
+    )
 
 
-async def test_a_list_does_not_go_on_if_somebody_talked_after_all(place: str, clock: ManualClock) -> None:
+async def test_a_list_does_not_go_on_if_somebody_talked_after_all(
+    place: str, clock: ManualClock
+) -> None:
     service = Service(clock, [(201, NOBODY), reply("success", "c-2")], [NOBODY])
     async with world(service, place, policy=CallPolicy(calls_per_hour=1)) as here:
         limited = await ended(here, (await start(here))[0])
@@ -507,4 +623,6 @@ async def test_a_done_list_claims_no_unread_call(here: World) -> None:
     text = call_list(found, Reader("UTC", NOW), [])
 
     assert (found.records, found.not_called, found.unread) == ((), (), 3)
-    assert text == "Done: all 3 were called. What became of 3 of these calls can't be read here: list_calls."
+    assert text == (
+        "Done: all 3 were called. What became of 3 of these calls can't be read here: list_calls."
+    )

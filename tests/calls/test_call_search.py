@@ -10,7 +10,10 @@ from tests.calls.ledgers import NOW
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, TABLE, Json, Service, World, shown, world
 
-OTHERS = [shown(f"o-{n}", at=NOW - timedelta(days=n + 1), respondent_phone="+12025550100") for n in range(60)]
+OTHERS = [
+    shown(f"o-{n}", at=NOW - timedelta(days=n + 1), respondent_phone="+12025550100")
+    for n in range(60)
+]
 
 pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 """One driver is enough: the tests of the ledger run each statement on both."""
@@ -29,7 +32,9 @@ pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
         shown(additional_instructions=["By the window"]),
     ],
 )
-async def test_a_call_that_does_not_agree_is_not_taken_for_the_lost_one(here: World, other: Json) -> None:
+async def test_a_call_that_does_not_agree_is_not_taken_for_the_lost_one(
+    here: World, other: Json
+) -> None:
     here.answering([LOST], [other])
     record = await here.call()
 
@@ -46,11 +51,16 @@ async def test_a_call_that_does_not_agree_is_not_taken_for_the_lost_one(here: Wo
         ({"appointment_date": date(2026, 1, 28)}, {"appointment_date": "2026-01-28T00:00:00Z"}),
         ({}, {"respondent_phone": "+1 (415) 555-1234"}),
         ({}, {"task_description": "  BOOK a  table "}),
-        ({"additional_instructions": ("Outside", "Quiet")}, {"additional_instructions": ["outside", "quiet"]}),
+        (
+            {"additional_instructions": ("Outside", "Quiet")},
+            {"additional_instructions": ["outside", "quiet"]},
+        ),
         ({"party_size": 4}, {"party_size": "4"}),
     ],
 )
-async def test_what_the_service_repeats_is_compared_by_meaning(here: World, asked: Json, echo: Json) -> None:
+async def test_what_the_service_repeats_is_compared_by_meaning(
+    here: World, asked: Json, echo: Json
+) -> None:
     here.answering([LOST], [shown(**echo)])
     record = await here.call(TABLE.model_copy(update=asked))
 
@@ -58,8 +68,13 @@ async def test_what_the_service_repeats_is_compared_by_meaning(here: World, aske
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-async def test_every_page_of_the_list_is_read_whatever_its_order(here: World, *, newest_first: bool) -> None:
-    others = [shown(f"o-{n}", at=NOW + timedelta(seconds=n), respondent_phone="+12025550100") for n in range(450)]
+async def test_every_page_of_the_list_is_read_whatever_its_order(
+    here: World, *, newest_first: bool
+) -> None:
+    others = [
+        shown(f"o-{n}", at=NOW + timedelta(seconds=n), respondent_phone="+12025550100")
+        for n in range(450)
+    ]
     listed = [shown(), *others]
     here.answering([LOST], listed[::-1] if newest_first else listed)
     record = await here.call()
@@ -84,7 +99,9 @@ async def test_no_call_is_taken_from_a_list_that_is_not_read_to_its_end(
 
 
 @pytest.mark.parametrize("with_total", [True, False])
-async def test_a_list_that_changes_while_it_is_read_leaves_doubt(here: World, *, with_total: bool) -> None:
+async def test_a_list_that_changes_while_it_is_read_leaves_doubt(
+    here: World, *, with_total: bool
+) -> None:
     """The call moves to the first page after that page was read, and another call fits."""
     listed = [*OTHERS[:9], shown("c-2"), *OTHERS[9:50], shown(), *OTHERS[50:]]
     moved = [shown(), *(call for call in listed if call["call_id"] != "c-1")]

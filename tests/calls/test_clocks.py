@@ -8,7 +8,18 @@ from kallyai_mcp.calls.ledger import progress, reservation
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import NOW, asked, database_at, opened
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, PLACED, REFUSED, TABLE, Service, World, after, reply, shown, world
+from tests.calls.world import (
+    LOST,
+    PLACED,
+    REFUSED,
+    TABLE,
+    Service,
+    World,
+    after,
+    reply,
+    shown,
+    world,
+)
 
 OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
 
@@ -20,7 +31,9 @@ async def test_a_database_whose_clock_is_wrong_does_not_hide_the_call(
 ) -> None:
     """PostgreSQL dates the records by its own clock."""
     service = Service(clock, [LOST], clock_offset=0 if dated else None)
-    service.on_look = lambda looks: service.calls.append(shown()) if looks == 2 else setattr(service, "clock_offset", 0)
+    service.on_look = lambda looks: (
+        service.calls.append(shown()) if looks == 2 else setattr(service, "clock_offset", 0)
+    )
     database = database_at(place, lambda: clock.now() + timedelta(seconds=ahead))
     async with world(service, place, database=database) as here:
         record = await here.call()
@@ -68,8 +81,13 @@ async def test_a_clock_that_is_set_before_the_services_time_is_known_does_not_hi
     assert record.call_id == "c-1"
 
 
-async def test_a_call_is_not_taken_that_another_record_may_have_whose_clock_is_not_known(here: World) -> None:
-    two = [TABLE.model_copy(update={"additional_instructions": (f"Ask for table {table}",)}) for table in (0, 1)]
+async def test_a_call_is_not_taken_that_another_record_may_have_whose_clock_is_not_known(
+    here: World,
+) -> None:
+    two = [
+        TABLE.model_copy(update={"additional_instructions": (f"Ask for table {table}",)})
+        for table in (0, 1)
+    ]
     service = here.answering([after(lambda: here.clock.sleep(600), LOST), LOST])
     waiting = await here.place(two[0])
 
@@ -83,9 +101,15 @@ async def test_a_call_is_not_taken_that_another_record_may_have_whose_clock_is_n
     assert (lost.state, waited.state) == (CallState.UNKNOWN,) * 2
 
 
-@pytest.mark.parametrize("headers", [{"Age": "1800"}, {}], ids=["and it says so", "and it does not say so"])
-async def test_a_response_from_a_cache_does_not_tell_the_time(here: World, headers: dict[str, str]) -> None:
-    """A call of another program, placed half an hour ago, is not taken for one that was not placed."""
+@pytest.mark.parametrize(
+    "headers", [{"Age": "1800"}, {}], ids=["and it says so", "and it does not say so"]
+)
+async def test_a_response_from_a_cache_does_not_tell_the_time(
+    here: World, headers: dict[str, str]
+) -> None:
+    """A call of another program, placed half an hour ago, is not taken for one that was not
+    placed.
+    """
     service = here.answering([PLACED])
     if not headers:
         await here.call(OTHER)  # its response has the true time
@@ -98,7 +122,7 @@ async def test_a_response_from_a_cache_does_not_tell_the_time(here: World, heade
 
 
 @pytest.mark.parametrize(("status", "seconds"), [("success", 3590), ("busy", 55)])
-async def test_the_process_that_told_an_outcome_counts_the_time_since_then_whatever_the_clock_is_set_to(
+async def test_time_since_delivery_ignores_a_set_clock(
     place: str, clock: ManualClock, status: str, seconds: float
 ) -> None:
     ahead = timedelta(0)
@@ -116,7 +140,9 @@ async def test_the_process_that_told_an_outcome_counts_the_time_since_then_whate
     assert (before.is_new, later.is_new) == (False, True)
 
 
-async def test_a_clock_that_is_set_hides_no_newer_call_and_makes_none_of_a_refusal(here: World) -> None:
+async def test_a_clock_that_is_set_hides_no_newer_call_and_makes_none_of_a_refusal(
+    here: World,
+) -> None:
     here.answering([REFUSED, *(reply("success", f"c-{number}") for number in (1, 2, 3))])
     await here.tell(await here.call())
     here.clock.set_wall_clock(2)
@@ -133,10 +159,16 @@ async def test_a_clock_that_is_set_hides_no_newer_call_and_makes_none_of_a_refus
     assert [again.call_id, redialed.call_id] == ["c-2", "c-3"]
 
 
-@pytest.mark.parametrize("date", ["Sun, 25 Jan 2026 15:30:00 +99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
-async def test_a_date_that_is_out_of_range_does_not_hide_how_a_call_ended(here: World, date: str) -> None:
+@pytest.mark.parametrize(
+    "date", ["Sun, 25 Jan 2026 15:30:00 +99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"]
+)
+async def test_a_date_that_is_out_of_range_does_not_hide_how_a_call_ended(
+    here: World, date: str
+) -> None:
     """The second date is valid, but adding time to it is an overflow."""
-    replies = [(201, shown() | {"call_id": f"c-{number}", "created_at": date}) for number in range(3)]
+    replies = [
+        (201, shown() | {"call_id": f"c-{number}", "created_at": date}) for number in range(3)
+    ]
     here.answering([*replies], clock_offset=None, headers={"Date": date})
     record = await here.call()
     lost = await here.call(OTHER)
@@ -145,15 +177,16 @@ async def test_a_date_that_is_out_of_range_does_not_hide_how_a_call_ended(here: 
     assert (record.state, lost.state, again.state) == (CallState.ENDED,) * 3
 
 
-async def test_the_time_that_was_learned_before_the_request_left_counts_after_a_death_and_a_set_clock(
-    place: str, clock: ManualClock
-) -> None:
+async def test_the_learned_time_counts_after_a_death(place: str, clock: ManualClock) -> None:
     async with opened(place, clock.now) as dead:
         new = asked(worker=await dead.database.take_lease())
         record = await dead.write(new.account, reservation.reserve, new, redial=False)
-        clock.advance(5)  # the request waits for its token, and another one learns KallyAI's time meanwhile
+        # The request waits for its token, and another one learns KallyAI's time meanwhile.
+        clock.advance(5)
         await dead.write(new.account, progress.mark_sent, record, service_time=clock.now)
-    service = Service(clock, calls=[shown(at=clock.now(), task_category="restaurant")], clock_offset=-3600)
+    service = Service(
+        clock, calls=[shown(at=clock.now(), task_category="restaurant")], clock_offset=-3600
+    )
     clock.set_wall_clock(3600)
     async with world(service, place) as here:
         await here.run(clock.sleep(700))

@@ -1,4 +1,6 @@
-"""Which outcomes count as delivered to a client, and what a request for a call gets until its outcome is delivered."""
+"""Which outcomes count as delivered to a client, and what a request for a call gets until its
+outcome is delivered.
+"""
 
 from dataclasses import replace
 
@@ -14,7 +16,9 @@ pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 BUSY = reply("busy")
 
 
-async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left_joins_that_call(here: World) -> None:
+async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left_joins_that_call(
+    here: World,
+) -> None:
     here.answering([BUSY, PLACED])
     ended = await here.call()
     async with here.calls.delivery.request("connection", 1):
@@ -32,7 +36,10 @@ async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left
 async def test_a_request_that_arrived_before_another_process_told_the_outcome_joins_that_call(
     here: World, *, redial: bool, retries: int
 ) -> None:
-    """This process is suspended before it reserves the call. Who sent the request did not know the outcome."""
+    """This process is suspended before it reserves the call.
+
+    Who sent the request did not know the outcome.
+    """
     here.answering([BUSY, PLACED])
     ended = await here.call()
     asked = replace(here.request(redial=redial), schedule=here.calls.scheduled(None, retries))
@@ -80,7 +87,9 @@ async def test_an_outcome_whose_client_may_be_gone_is_told_again(here: World) ->
     assert not redialed.is_new
 
 
-async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(here: World) -> None:
+async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(
+    here: World,
+) -> None:
     service = here.answering([after(lambda: here.clock.sleep(90), reply("success"))])
     placed = await here.place()
     await here.run(here.clock.sleep(1))

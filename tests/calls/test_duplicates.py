@@ -18,7 +18,9 @@ REDIAL = Asked(NOW, NOW, redial=True)
 AT_ANOTHER_TIME = Asked(NOW, NOW, not_before=LATER)
 
 
-def over(told: datetime | None, *, reached: bool | None, ended: float = 300, **more: Any) -> CallRecord:
+def over(
+    told: datetime | None, *, reached: bool | None, ended: float = 300, **more: Any
+) -> CallRecord:
     """A call that ended so many seconds ago."""
     times: dict[str, Any] = {
         "placed_at": ago(seconds=ended + 60),

@@ -1,4 +1,6 @@
-"""A scheduled call expires only when its time is certainly past: a clock that is wrong for seconds ends none."""
+"""A scheduled call expires only when its time is certainly past: a clock that is wrong for seconds
+ends none.
+"""
 
 from datetime import timedelta
 
@@ -14,7 +16,9 @@ DUE = NOW + timedelta(hours=1)
 WRONG = timedelta(hours=8)
 
 
-@pytest.mark.parametrize("offset", [0.0, None], ids=["KallyAI tells the time", "KallyAI tells no time"])
+@pytest.mark.parametrize(
+    "offset", [0.0, None], ids=["KallyAI tells the time", "KallyAI tells no time"]
+)
 async def test_a_database_whose_clock_is_wrong_for_seconds_ends_no_call(
     place: str, clock: ManualClock, offset: float | None
 ) -> None:

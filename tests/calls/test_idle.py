@@ -1,4 +1,6 @@
-"""What a worker does in the background: it sleeps while there is nothing to do, and notices what other processes do."""
+"""What a worker does in the background: it sleeps while there is nothing to do, and notices what
+other processes do.
+"""
 
 from datetime import timedelta
 
@@ -32,7 +34,7 @@ def clock() -> CountingClock:
 
 
 @pytest.mark.parametrize("is_used", [False, True])
-async def test_a_server_with_nothing_to_do_wakes_once_in_ten_seconds_and_reads_no_ledger_that_has_not_changed(
+async def test_an_idle_server_wakes_once_in_ten_seconds(
     place: str, clock: CountingClock, *, is_used: bool
 ) -> None:
     async with world(Service(clock), place, timing=Timing()) as here:
@@ -44,10 +46,14 @@ async def test_a_server_with_nothing_to_do_wakes_once_in_ten_seconds_and_reads_n
         await here.run(clock.sleep(1000))
 
         assert clock.wakes - wakes <= 101
-        assert here.database.begun.total() - transactions <= (100 if place.startswith("postgresql:") else 0)
+        assert here.database.begun.total() - transactions <= (
+            100 if place.startswith("postgresql:") else 0
+        )
 
 
-async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(place: str, clock: ManualClock) -> None:
+async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(
+    place: str, clock: ManualClock
+) -> None:
     survivor = Service(clock, [], [shown(at=NOW + timedelta(seconds=15))])
     async with world(survivor, place, timing=Timing()) as here:
         await here.run(clock.sleep(15))
@@ -71,7 +77,9 @@ async def test_many_calls_of_a_worker_that_died_are_taken_over_a_hundred_a_secon
 
 
 @pytest.mark.parametrize("seconds", [5, 25])
-async def test_a_call_that_is_due_soon_is_placed_then(place: str, clock: ManualClock, seconds: float) -> None:
+async def test_a_call_that_is_due_soon_is_placed_then(
+    place: str, clock: ManualClock, seconds: float
+) -> None:
     service = Service(clock)
     async with world(service, place, timing=Timing()) as here:
         await here.run(clock.sleep(15))
@@ -83,7 +91,9 @@ async def test_a_call_that_is_due_soon_is_placed_then(place: str, clock: ManualC
     assert (before, len(service.keys)) == (0, 1)
 
 
-async def test_a_read_only_server_leaves_calls_that_are_due_to_others(place: str, clock: ManualClock) -> None:
+async def test_a_read_only_server_leaves_calls_that_are_due_to_others(
+    place: str, clock: ManualClock
+) -> None:
     service = Service(clock)
     async with world(service, place) as other:
         placed = await schedule(other)

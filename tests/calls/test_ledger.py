@@ -32,11 +32,20 @@ from tests.calls.ledgers import (
 )
 from tests.calls.manual_time import ManualClock
 
-OTHER_ACCOUNTS = [AccountKey(ACCOUNT.api, "account-2"), AccountKey("http://127.0.0.1:1", ACCOUNT.account)]
+OTHER_ACCOUNTS = [
+    AccountKey(ACCOUNT.api, "account-2"),
+    AccountKey("http://127.0.0.1:1", ACCOUNT.account),
+]
 
 
-async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(ledger: Ledger, clock: ManualClock) -> None:
-    records = [await reserved(ledger, another(1)), await sent(ledger, another(2)), await sent(ledger, another(3))]
+async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    records = [
+        await reserved(ledger, another(1)),
+        await sent(ledger, another(2)),
+        await sent(ledger, another(3)),
+    ]
     await ledger.write(ACCOUNT, progress.finish, replace(records[2], state=CallState.UNKNOWN))
     clock.advance(86400 * 30)
 
@@ -47,7 +56,9 @@ async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(ledger:
             assert (counts.is_new, counts.tracking_id) == (False, f"t-{number}")
 
 
-async def test_an_outcome_that_is_found_after_the_user_was_told_unknown_is_not_delivered(ledger: Ledger) -> None:
+async def test_an_outcome_that_is_found_after_the_user_was_told_unknown_is_not_delivered(
+    ledger: Ledger,
+) -> None:
     record = await sent(ledger, asked())
     unknown = replace(record, state=CallState.UNKNOWN)
     await ledger.write(ACCOUNT, progress.finish, replace(record, state=CallState.UNKNOWN))
@@ -65,13 +76,17 @@ async def test_another_submission_account_or_api_is_another_call(ledger: Ledger)
     await reserved(ledger, asked())
 
     assert await is_placed(ledger, asked(2, submission=submission(party_size=4)))
-    assert await is_placed(ledger, asked(3, submission=submission(additional_instructions=("Quiet",))))
+    assert await is_placed(
+        ledger, asked(3, submission=submission(additional_instructions=("Quiet",)))
+    )
     assert await is_placed(ledger, asked(4, submission=submission(appointment_date="2026-01-29")))
     for number, account in enumerate(OTHER_ACCOUNTS, start=5):
         assert await is_placed(ledger, asked(number, account=account))
 
 
-async def test_an_account_sees_no_record_of_another_one_or_by_what_can_not_be_an_id(ledger: Ledger) -> None:
+async def test_an_account_sees_no_record_of_another_one_or_by_what_can_not_be_an_id(
+    ledger: Ledger,
+) -> None:
     record = await sent(ledger, asked())
     await ledger.write(ACCOUNT, progress.bind_call, record, outcome(call_id="c-1"), proven=True)
 
@@ -85,7 +100,9 @@ async def test_an_account_sees_no_record_of_another_one_or_by_what_can_not_be_an
         assert await ledger.read(rows.find, ACCOUNT, id_) is None
 
 
-async def test_of_many_requests_at_one_instant_one_is_reserved(ledger: Ledger, place: str, clock: ManualClock) -> None:
+async def test_of_many_requests_at_one_instant_one_is_reserved(
+    ledger: Ledger, place: str, clock: ManualClock
+) -> None:
     new: list[bool] = []
 
     async def ask(where: Ledger, number: int) -> None:
@@ -111,16 +128,27 @@ async def test_of_many_requests_at_one_instant_one_is_reserved(ledger: Ledger, p
             {"additional_instructions": ("Window",)},
         ),
         ({"additional_instructions": (kept_booking.INSTRUCTION["en"],)}, {}),
-        ({"task_description": "Book a table, 7-9"}, {"task_description": "Book a table, 7\u20139. "}),
+        (
+            {"task_description": "Book a table, 7-9"},
+            {"task_description": "Book a table, 7\u20139. "},
+        ),
     ],
 )
-def test_the_same_call_typed_differently_has_one_fingerprint(one: dict[str, object], other: dict[str, object]) -> None:
+def test_the_same_call_typed_differently_has_one_fingerprint(
+    one: dict[str, object], other: dict[str, object]
+) -> None:
     assert fingerprint(submission(**one)) == fingerprint(submission(**other))
 
 
-async def test_a_lost_ledger_sends_the_same_key_on_the_same_day(clock: ManualClock, tmp_path: Path) -> None:
+async def test_a_lost_ledger_sends_the_same_key_on_the_same_day(
+    clock: ManualClock, tmp_path: Path
+) -> None:
     records = []
-    for name, record in (("first", asked(1)), ("empty", asked(2, timezone="Asia/Tokyo")), ("tomorrow", asked(3))):
+    for name, record in (
+        ("first", asked(1)),
+        ("empty", asked(2, timezone="Asia/Tokyo")),
+        ("tomorrow", asked(3)),
+    ):
         clock.advance(86400 if name == "tomorrow" else 0)
         async with opened(tmp_path / name, clock.now) as ledger:
             records.append(await reserved(ledger, record))
@@ -145,15 +173,21 @@ async def test_after_a_rate_limit_the_next_requests_of_the_day_have_the_same_key
     assert tomorrow.idempotency_key != records[0].idempotency_key
     assert tomorrow.response_lost_at is None
     # Where the list is looked through from: a call may last for five minutes.
-    began = [record.response_lost_at - NOW for record in records if record.response_lost_at is not None]
+    began = [
+        record.response_lost_at - NOW for record in records if record.response_lost_at is not None
+    ]
     assert began == [timedelta(0), timedelta(0), timedelta(0), timedelta(seconds=180)]
 
 
 async def limited(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Write down that a call was refused by 429."""
-    record = await ledger.write(ACCOUNT, progress.mark_response_lost, record, service_time=lambda: None)
+    record = await ledger.write(
+        ACCOUNT, progress.mark_response_lost, record, service_time=lambda: None
+    )
     await ledger.write(
-        ACCOUNT, progress.finish, replace(record, state=CallState.REFUSED, error=RateLimitedError("too many"))
+        ACCOUNT,
+        progress.finish,
+        replace(record, state=CallState.REFUSED, error=RateLimitedError("too many")),
     )
     return record
 
@@ -162,24 +196,45 @@ async def test_one_call_of_the_service_belongs_to_one_record_of_an_account(ledge
     first, second = await reserved(ledger, another(1)), await reserved(ledger, another(2))
     elsewhere = await reserved(ledger, another(3, account=OTHER_ACCOUNTS[0]))
 
-    assert await ledger.write(ACCOUNT, progress.bind_call, first, outcome(call_id="c-1"), proven=False)
-    assert await ledger.write(ACCOUNT, progress.bind_call, first, outcome(call_id="c-1"), proven=False)
-    assert not await ledger.write(ACCOUNT, progress.bind_call, second, outcome(call_id="c-1"), proven=False)
-    assert await ledger.write(elsewhere.account, progress.bind_call, elsewhere, outcome(call_id="c-1"), proven=False)
+    assert await ledger.write(
+        ACCOUNT, progress.bind_call, first, outcome(call_id="c-1"), proven=False
+    )
+    assert await ledger.write(
+        ACCOUNT, progress.bind_call, first, outcome(call_id="c-1"), proven=False
+    )
+    assert not await ledger.write(
+        ACCOUNT, progress.bind_call, second, outcome(call_id="c-1"), proven=False
+    )
+    assert await ledger.write(
+        elsewhere.account, progress.bind_call, elsewhere, outcome(call_id="c-1"), proven=False
+    )
 
 
-async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_answered_with_it(ledger: Ledger) -> None:
+async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_answered_with_it(
+    ledger: Ledger,
+) -> None:
     finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))
     await ledger.write(ACCOUNT, progress.mark_response_lost, finder, service_time=lambda: None)
     await ledger.write(ACCOUNT, progress.bind_call, finder, outcome(call_id="c-1"), proven=False)
     await ledger.write(ACCOUNT, progress.finish, ended_as(finder, outcome()))
-    await ledger.write(None, progress.mark_delivered, [replace(finder, state=CallState.ENDED)], delivered=True)
+    await ledger.write(
+        None, progress.mark_delivered, [replace(finder, state=CallState.ENDED)], delivered=True
+    )
 
-    assert await ledger.write(ACCOUNT, progress.bind_call, owner, outcome(call_id="c-1"), proven=True)
+    assert await ledger.write(
+        ACCOUNT, progress.bind_call, owner, outcome(call_id="c-1"), proven=True
+    )
 
     found = await kept(ledger)
-    assert (found.state, found.call_id, found.call, found.delivered_at) == (CallState.UNKNOWN, None, None, None)
-    assert await ledger.read(rows.find, ACCOUNT, "c-1") == replace(owner, call_id="c-1", call=outcome())
+    assert (found.state, found.call_id, found.call, found.delivered_at) == (
+        CallState.UNKNOWN,
+        None,
+        None,
+        None,
+    )
+    assert await ledger.read(rows.find, ACCOUNT, "c-1") == replace(
+        owner, call_id="c-1", call=outcome()
+    )
     # Its worker still follows the call that it had found: it does not know that the record lost it.
     await ledger.write(ACCOUNT, progress.finish, ended_as(finder, outcome()))
     assert await state_of(ledger, finder) is CallState.UNKNOWN

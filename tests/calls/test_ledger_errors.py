@@ -1,4 +1,6 @@
-"""Errors of the program are no outage, and a write whose confirmation was lost places no call twice."""
+"""Errors of the program are no outage, and a write whose confirmation was lost places no call
+twice.
+"""
 
 import logging
 from contextlib import suppress
@@ -43,7 +45,9 @@ async def test_a_refusal_that_the_transaction_passes_over_is_never_taken_for_its
     """PostgreSQL rolls such a transaction back; SQLite commits it."""
 
     def insert(tx: Tx) -> None:
-        tx.run("INSERT INTO shared_values (kind, name, value, expires_at) VALUES ('k', 'n', 'v', 0)")
+        tx.run(
+            "INSERT INTO shared_values (kind, name, value, expires_at) VALUES ('k', 'n', 'v', 0)"
+        )
         with suppress(Exception):
             tx.rows("SELECT nothing_like_it FROM calls")
 
@@ -55,7 +59,9 @@ async def test_a_refusal_that_the_transaction_passes_over_is_never_taken_for_its
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])
-async def test_no_unconfirmed_write_places_a_call_twice_or_leaves_a_record_active(here: World, lost: int) -> None:
+async def test_no_unconfirmed_write_places_a_call_twice_or_leaves_a_record_active(
+    here: World, lost: int
+) -> None:
     await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
     here.database.unconfirmed = lost
     for _ in range(2):

@@ -12,7 +12,18 @@ from kallyai_mcp.calls.ledger import progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-from tests.calls.ledgers import ACCOUNT, HERE, NOW, THERE, ago, another, asked, kept_record, opened, reserved
+from tests.calls.ledgers import (
+    ACCOUNT,
+    HERE,
+    NOW,
+    THERE,
+    ago,
+    another,
+    asked,
+    kept_record,
+    opened,
+    reserved,
+)
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import TABLE, Service, world
 
@@ -20,7 +31,9 @@ FORM = Consent("a-client 1.0", "form", (RiskFlag.LOCAL_HOUR, RiskFlag.URGENT), (
 UNCALLED = Consent("tests", "not_needed", last_calls=(None,))
 
 
-async def refusal(place: str, clock: ManualClock, record: CallRecord, policy: CallPolicy) -> PolicyError | None:
+async def refusal(
+    place: str, clock: ManualClock, record: CallRecord, policy: CallPolicy
+) -> PolicyError | None:
     """Reserve `record` under `policy`; the error that refuses it."""
     async with opened(place, clock.now, policy) as ledger:
         try:
@@ -30,7 +43,9 @@ async def refusal(place: str, clock: ManualClock, record: CallRecord, policy: Ca
     return None
 
 
-async def test_only_a_call_that_may_have_been_placed_counts(place: str, clock: ManualClock, ledger: Ledger) -> None:
+async def test_only_a_call_that_may_have_been_placed_counts(
+    place: str, clock: ManualClock, ledger: Ledger
+) -> None:
     policy = CallPolicy(calls_per_hour=1)
     refused, canceled, unknown = [await reserved(ledger, another(number)) for number in range(3)]
     await ledger.write(ACCOUNT, progress.finish, replace(refused, state=CallState.REFUSED))
@@ -69,7 +84,9 @@ async def test_a_limit_has_room_again_when_the_oldest_call_that_fills_it_leaves_
     assert await refusal(place, clock, another(10), policy) is None
 
 
-async def test_of_several_limits_the_one_that_lasts_longest_is_named(place: str, clock: ManualClock) -> None:
+async def test_of_several_limits_the_one_that_lasts_longest_is_named(
+    place: str, clock: ManualClock
+) -> None:
     await kept_record(place, another(1, placed_at=ago(minutes=5)))
     both = CallPolicy(calls_per_hour=1, calls_per_number=1)
 
@@ -86,7 +103,10 @@ async def test_of_several_limits_the_one_that_lasts_longest_is_named(place: str,
 
 @pytest.mark.parametrize(
     ("policy", "setting"),
-    [(CallPolicy(stopped=True), "KALLYAI_STOP_CALLS"), (CallPolicy(calls_per_day=1), "KALLYAI_CALLS_PER_DAY")],
+    [
+        (CallPolicy(stopped=True), "KALLYAI_STOP_CALLS"),
+        (CallPolicy(calls_per_day=1), "KALLYAI_CALLS_PER_DAY"),
+    ],
 )
 async def test_a_duplicate_is_answered_whatever_forbids_new_calls(
     place: str, clock: ManualClock, policy: CallPolicy, setting: str
@@ -98,7 +118,10 @@ async def test_a_duplicate_is_answered_whatever_forbids_new_calls(
     refused = []
     async with world(service, place, policy=policy) as here:
         duplicate = await here.place()
-        for redial, submission in ((True, TABLE), (False, TABLE.model_copy(update={"party_size": 9}))):
+        for redial, submission in (
+            (True, TABLE),
+            (False, TABLE.model_copy(update={"party_size": 9})),
+        ):
             with pytest.raises(PolicyError) as raised:
                 await here.place(submission, redial=redial)
             refused.append(raised.value.setting)
@@ -107,7 +130,10 @@ async def test_a_duplicate_is_answered_whatever_forbids_new_calls(
     assert (duplicate.is_new, duplicate.tracking_id) == (False, first.tracking_id)
     assert refused == [setting] * 2
     assert len(service.keys) == 1
-    assert sorted(entry["outcome"] for entry in trail) == ["placed", *(f"refused:{setting}" for _ in range(2))]
+    assert sorted(entry["outcome"] for entry in trail) == [
+        "placed",
+        *(f"refused:{setting}" for _ in range(2)),
+    ]
 
 
 async def test_a_precheck_that_is_refused_is_in_the_audit_trail_and_places_nothing(
@@ -120,7 +146,11 @@ async def test_a_precheck_that_is_refused_is_in_the_audit_trail_and_places_nothi
             await here.precheck()
         [entry] = await here.ledger.read(rows.audit, await here.session.account(), 100)
 
-    assert (entry["outcome"], entry["number"], entry["tracking_id"]) == ("refused:KALLYAI_DENY_NUMBERS", HERE, None)
+    assert (entry["outcome"], entry["number"], entry["tracking_id"]) == (
+        "refused:KALLYAI_DENY_NUMBERS",
+        HERE,
+        None,
+    )
     assert service.keys == []
     assert "KALLYAI_DENY_NUMBERS" in caplog.text
     for text in (caplog.text, repr(raised.value)):
@@ -136,7 +166,11 @@ async def test_a_confirmation_is_good_for_one_call(ledger: Ledger, *, same_accou
 
     with pytest.raises(ConsentOutdatedError):
         await ledger.write(
-            ACCOUNT, reservation.reserve, another(2, THERE, account=account), redial=False, consent=consent
+            ACCOUNT,
+            reservation.reserve,
+            another(2, THERE, account=account),
+            redial=False,
+            consent=consent,
         )
 
 
@@ -155,11 +189,17 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
     await reserved(ledger, another(5), Consent("tests", "form", last_calls=(found.last_call,)))
 
 
-async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_was_refused(ledger: Ledger) -> None:
+async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_was_refused(
+    ledger: Ledger,
+) -> None:
     consent = Consent("tests", "not_needed", joins=True)
     record = await reserved(ledger, asked(1))
-    duplicate = await ledger.write(ACCOUNT, reservation.reserve, asked(2), redial=False, consent=consent)
-    await ledger.write(ACCOUNT, progress.finish, replace(record, state=CallState.REFUSED, error=KallyAIError("no")))
+    duplicate = await ledger.write(
+        ACCOUNT, reservation.reserve, asked(2), redial=False, consent=consent
+    )
+    await ledger.write(
+        ACCOUNT, progress.finish, replace(record, state=CallState.REFUSED, error=KallyAIError("no"))
+    )
 
     with pytest.raises(ConsentOutdatedError):
         await ledger.write(ACCOUNT, reservation.reserve, asked(3), redial=False, consent=consent)
@@ -177,7 +217,16 @@ async def test_the_audit_trail_says_who_asked_how_and_what_became_of_it(
 
     refused, placed = await ledger.read(rows.audit, ACCOUNT, 10)
 
-    assert (placed["at"], placed["number"], placed["outcome"], placed["tracking_id"]) == (NOW, HERE, "placed", "t-1")
-    assert (placed["asked_by"], placed["how"], placed["risk_flags"]) == ("a-client 1.0", "form", list(FORM.risk_flags))
+    assert (placed["at"], placed["number"], placed["outcome"], placed["tracking_id"]) == (
+        NOW,
+        HERE,
+        "placed",
+        "t-1",
+    )
+    assert (placed["asked_by"], placed["how"], placed["risk_flags"]) == (
+        "a-client 1.0",
+        "form",
+        list(FORM.risk_flags),
+    )
     assert (refused["at"], refused["number"], refused["tracking_id"]) == (clock.now(), THERE, None)
     assert (refused["asked_by"], refused["how"], refused["risk_flags"]) == (None, None, [])

@@ -1,11 +1,13 @@
-"""A list of another version, which still runs on the same ledger: what can't be read is not claimed."""
+"""A list of another version, which still runs on the same ledger: what can't be read is not
+claimed.
+"""
 
 from functools import partial
 
 import pytest
 
 from kallyai_mcp.calls.call_lists import CallList, StopReason
-from kallyai_mcp.calls.ledger import follow_up
+from kallyai_mcp.calls.ledger import lists
 from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.text.call_lists import call_list
@@ -25,7 +27,11 @@ def as_an_older_version_wrote_it(tx: Tx) -> None:
 
 
 def with_a_call_that_cannot_be_read(tx: Tx, call_id: str) -> None:
-    tx.run("UPDATE calls SET submission = :newer WHERE call_id = :id", newer='{"version": 9}', id=call_id)
+    tx.run(
+        "UPDATE calls SET submission = :newer WHERE call_id = :id",
+        newer='{"version": 9}',
+        id=call_id,
+    )
 
 
 def said_of(found: CallList) -> str:
@@ -40,10 +46,12 @@ async def read_again(here: World, found: CallList) -> CallList:
 
 
 async def test_a_list_of_an_older_version_goes_on_after_its_last_call(here: World) -> None:
-    service = here.answering([reply("success", "c-0"), reply("success", "c-1")], calendars={"c-1": EVENT})
+    service = here.answering(
+        [reply("success", "c-0"), reply("success", "c-1")], calendars={"c-1": EVENT}
+    )
     found = await ended(here, (await start(here))[0])
     await here.run(here.ledger.write(ACCOUNT, as_an_older_version_wrote_it))
-    known = await here.run(here.ledger.read(follow_up.find_list_of, await wanted(here), "c-0"))
+    known = await here.run(here.ledger.read(lists.find_list_of, await wanted(here), "c-0"))
     assert known is not None
     done = await went_on(here, known)
     planned = [record.plan_id for record in (await read_again(here, found)).records]

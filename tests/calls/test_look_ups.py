@@ -86,7 +86,9 @@ async def test_a_plain_call_waits_for_no_look_up(place: str, service: BusyServic
     assert len(service.keys) == 6 + 1
 
 
-async def test_a_call_that_becomes_due_meanwhile_is_placed(place: str, service: BusyService) -> None:
+async def test_a_call_that_becomes_due_meanwhile_is_placed(
+    place: str, service: BusyService
+) -> None:
     async with world(service, place, timing=Timing()) as here:
         await retried(here, 1)
         hang(service, range(1, 2))

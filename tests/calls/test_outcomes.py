@@ -27,7 +27,16 @@ DINNER = Submission(
 
 def ics(*lines: str) -> str:
     return "\r\n".join(
-        ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:tests", "BEGIN:VEVENT", *lines, "END:VEVENT", "END:VCALENDAR", ""]
+        [
+            "BEGIN:VCALENDAR",
+            "VERSION:2.0",
+            "PRODID:tests",
+            "BEGIN:VEVENT",
+            *lines,
+            "END:VEVENT",
+            "END:VCALENDAR",
+            "",
+        ]
     )
 
 
@@ -44,7 +53,11 @@ AT_SEVEN = ics("SUMMARY:Table for 4", "DTSTART:20260128T190000Z")
         ("success", ics("DTSTART:20260128T190000Z", "STATUS:CONFIRMED"), Outcome.BOOKED),
         ("success", ics("DTSTART:20260128T190000Z", "STATUS:CANCELLED"), Outcome.ANSWERED),
         ("success", ics("DTSTART:20260128T190000Z", "STATUS:tentative"), Outcome.ANSWERED),
-        ("success", AT_SEVEN.replace("PRODID:tests", "PRODID:tests\r\nMETHOD:CANCEL"), Outcome.ANSWERED),
+        (
+            "success",
+            AT_SEVEN.replace("PRODID:tests", "PRODID:tests\r\nMETHOD:CANCEL"),
+            Outcome.ANSWERED,
+        ),
         ("success", ics("DTSTART:20260128T203000Z"), Outcome.BOOKED_OTHER_TIME),
         ("success", ics("DTSTART:20260129T190000Z"), Outcome.BOOKED_OTHER_TIME),
         ("success", "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n", Outcome.ANSWERED),
@@ -73,13 +86,23 @@ async def test_an_outcome_claims_what_status_and_calendar_say(
 @pytest.mark.parametrize(
     ("first", "later"),
     [
-        ({"status": "processing", "duration_seconds": 95}, {"status": "success", "highlights": "Booked"}),
-        ({"status": "success", "highlights": None}, {"status": "success", "highlights": "They are full"}),
+        (
+            {"status": "processing", "duration_seconds": 95},
+            {"status": "success", "highlights": "Booked"},
+        ),
+        (
+            {"status": "success", "highlights": None},
+            {"status": "success", "highlights": "They are full"},
+        ),
     ],
     ids=["a status that is not known", "no summary yet"],
 )
-async def test_what_the_service_tells_only_after_the_call_is_not_lost(here: World, first: Json, later: Json) -> None:
-    service = here.answering([(201, {"call_id": "c-1"} | first)], [shown() | later], calendars={"c-1": AT_SEVEN})
+async def test_what_the_service_tells_only_after_the_call_is_not_lost(
+    here: World, first: Json, later: Json
+) -> None:
+    service = here.answering(
+        [(201, {"call_id": "c-1"} | first)], [shown() | later], calendars={"c-1": AT_SEVEN}
+    )
     await here.tell(await here.call(DINNER))
     found = await here.find("c-1")
     service.calls = [shown(status="failed")]
@@ -90,7 +113,9 @@ async def test_what_the_service_tells_only_after_the_call_is_not_lost(here: Worl
     assert kept == found
 
 
-async def test_a_booking_stays_known_when_its_calendar_file_does_not_come_with_the_summary(here: World) -> None:
+async def test_a_booking_stays_known_when_its_calendar_file_does_not_come_with_the_summary(
+    here: World,
+) -> None:
     no_summary = {"call_id": "c-1", "status": "success"}
     service = here.answering([(201, no_summary)], [shown()], calendars={"c-1": AT_SEVEN})
     booked = await here.call(DINNER)
@@ -101,7 +126,9 @@ async def test_a_booking_stays_known_when_its_calendar_file_does_not_come_with_t
     assert found.calendar == booked.calendar
 
 
-async def test_a_calendar_that_does_not_come_delays_an_outcome_for_less_than_six_seconds(here: World) -> None:
+async def test_a_calendar_that_does_not_come_delays_an_outcome_for_less_than_six_seconds(
+    here: World,
+) -> None:
     here.answering(calendars={"c-1": anyio.sleep_forever})
     record = await here.call(DINNER)
 
@@ -110,7 +137,9 @@ async def test_a_calendar_that_does_not_come_delays_an_outcome_for_less_than_six
     assert here.clock.now() - NOW < timedelta(seconds=6)
 
 
-async def test_an_outcome_survives_a_crash_while_its_calendar_is_read(place: str, clock: ManualClock) -> None:
+async def test_an_outcome_survives_a_crash_while_its_calendar_is_read(
+    place: str, clock: ManualClock
+) -> None:
     reads = anyio.Event()
 
     async def hang() -> None:

@@ -1,4 +1,6 @@
-"""What happens after a call was requested: it is placed, refused, joined to another one, or followed to its end."""
+"""What happens after a call was requested: it is placed, refused, joined to another one, or
+followed to its end.
+"""
 
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +16,20 @@ from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import ACCOUNT, NOW
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, PLACED, TABLE, Json, Reply, Service, Session, World, after, end_of, shown, world
+from tests.calls.world import (
+    LOST,
+    PLACED,
+    TABLE,
+    Json,
+    Reply,
+    Service,
+    Session,
+    World,
+    after,
+    end_of,
+    shown,
+    world,
+)
 
 pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 """One driver is enough: the tests of the ledger run each statement on both."""
@@ -30,9 +45,12 @@ OUTAGE = "<html>We have technical challenges.</html>"
 
 
 @pytest.mark.parametrize(
-    "reply", [*((status, {}) for status in (408, 409, 425, 499, 302, 307, 500, 502, 504)), (503, OUTAGE)]
+    "reply",
+    [*((status, {}) for status in (408, 409, 425, 499, 302, 307, 500, 502, 504)), (503, OUTAGE)],
 )
-async def test_an_answer_that_proves_nothing_is_not_taken_for_a_refusal(here: World, reply: Reply) -> None:
+async def test_an_answer_that_proves_nothing_is_not_taken_for_a_refusal(
+    here: World, reply: Reply
+) -> None:
     service = here.answering([reply], [shown()], headers={"Location": "/elsewhere"})
     record = await here.call()
 
@@ -77,7 +95,9 @@ async def test_a_refusal_as_late_as_the_end_of_a_call_proves_nothing(
         (429, {"call_id": 17, "detail": "cut off"}),
     ],
 )
-async def test_a_refusal_that_names_a_call_does_not_prove_that_there_was_none(here: World, refusal: Reply) -> None:
+async def test_a_refusal_that_names_a_call_does_not_prove_that_there_was_none(
+    here: World, refusal: Reply
+) -> None:
     """The minutes ran out during the call, or what was said was not allowed."""
     here.answering([refusal], [shown(status="failed")])
     record = await here.call()
@@ -86,7 +106,9 @@ async def test_a_refusal_that_names_a_call_does_not_prove_that_there_was_none(he
     assert (record.state, record.call.status) == (CallState.ENDED, "failed")
 
 
-async def test_an_answer_about_a_call_to_another_number_is_not_told_as_the_outcome(here: World) -> None:
+async def test_an_answer_about_a_call_to_another_number_is_not_told_as_the_outcome(
+    here: World,
+) -> None:
     """A cache or a proxy mixed up two responses."""
     here.answering([(201, shown("c-9", respondent_phone="+442079460000"))], [shown()])
     record = await here.call()
@@ -95,7 +117,9 @@ async def test_an_answer_about_a_call_to_another_number_is_not_told_as_the_outco
 
 
 @pytest.mark.parametrize("id_", ["c-9", "c-1"])
-async def test_the_details_of_another_call_are_not_told_as_the_outcome(here: World, id_: str) -> None:
+async def test_the_details_of_another_call_are_not_told_as_the_outcome(
+    here: World, id_: str
+) -> None:
     service = here.answering([(201, shown(status="in_progress"))])
     service.details = shown(id_, respondent_phone="+442079460000") | {"highlights": "They are full"}
     placed = await here.place()
@@ -108,7 +132,9 @@ async def test_the_details_of_another_call_are_not_told_as_the_outcome(here: Wor
 
 
 async def test_a_call_that_outlasts_the_wait_for_it_has_left(here: World) -> None:
-    """`place` returns before the request has left, so what it returned is old when the wait is over."""
+    """`place` returns before the request has left, so what it returned is old when the wait is
+    over.
+    """
 
     async def answer() -> tuple[int, Json]:
         await here.clock.sleep(600)
@@ -128,7 +154,9 @@ async def test_an_earlier_call_in_the_answer_to_a_redial_does_not_tell_whether_a
     service = here.answering([(201, shown())], [shown()])
     later = NOW + timedelta(minutes=1)
     late = shown("c-2", at=later)
-    service.on_look = lambda _: setattr(service, "calls", [shown(), *[late] * (here.clock.now() > later)])
+    service.on_look = lambda _: setattr(
+        service, "calls", [shown(), *[late] * (here.clock.now() > later)]
+    )
     await here.tell(await here.call())
     redialed = await here.place(redial=True)
     await here.run(here.clock.sleep(2))
@@ -141,7 +169,9 @@ async def test_an_earlier_call_in_the_answer_to_a_redial_does_not_tell_whether_a
 async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(here: World) -> None:
     session = Session("account-1")
     api = KallyAI("http://127.0.0.1:9", tokens=session, user_agent="tests")
-    async with Calls(CallContext(lambda: api, session.account, lambda: here.ledger, clock=here.clock)) as calls:
+    async with Calls(
+        CallContext(lambda: api, session.account, lambda: here.ledger, clock=here.clock)
+    ) as calls:
         placed = await here.run(calls.place(here.request()))
         record = await here.run(calls.wait(placed, 86_400))
 
@@ -159,7 +189,9 @@ async def test_a_rate_limit_is_waited_for(here: World) -> None:
 
 
 @pytest.mark.parametrize("retry_after", ["6", "120"])
-@pytest.mark.parametrize("look", ["shows the call", "fails", "shows no details", "does not show the call yet"])
+@pytest.mark.parametrize(
+    "look", ["shows the call", "fails", "shows no details", "does not show the call yet"]
+)
 async def test_a_call_that_was_placed_in_spite_of_a_rate_limit_is_found(
     here: World, look: str, retry_after: str
 ) -> None:
@@ -191,7 +223,9 @@ async def test_a_call_that_was_placed_in_spite_of_a_rate_limit_is_found(
 
 
 async def test_a_key_is_not_sent_again_long_after_the_list_was_read(here: World) -> None:
-    """The machine is suspended between the look into the list and the request: the call may have ended meanwhile."""
+    """The machine is suspended between the look into the list and the request: the call may have
+    ended meanwhile.
+    """
     service = here.answering([(429, {}), PLACED])
     service.on_look = lambda looks: here.clock.suspend(30) if looks == 2 else None
     record = await here.call()
@@ -200,7 +234,7 @@ async def test_a_key_is_not_sent_again_long_after_the_list_was_read(here: World)
     assert record.state is CallState.REFUSED
 
 
-async def test_an_unknown_call_is_sent_again_only_within_a_second_and_then_looked_for_whenever_it_is_asked_about(
+async def test_an_unknown_call_is_looked_for_when_asked(
     here: World,
 ) -> None:
     service = here.answering([LOST])
@@ -219,8 +253,13 @@ async def test_an_unknown_call_is_sent_again_only_within_a_second_and_then_looke
     assert found.state is CallState.ENDED
 
 
-async def test_two_records_that_fit_one_call_both_stay_unknown(place: str, clock: ManualClock) -> None:
-    window, garden = (TABLE.model_copy(update={"additional_instructions": (wish,)}) for wish in ("Window", "Garden"))
+async def test_two_records_that_fit_one_call_both_stay_unknown(
+    place: str, clock: ManualClock
+) -> None:
+    window, garden = (
+        TABLE.model_copy(update={"additional_instructions": (wish,)})
+        for wish in ("Window", "Garden")
+    )
     async with world(Service(clock, [LOST]), place) as here:
         first, second = await here.place(window), await here.place(garden)
         await here.outcome(first)
@@ -246,7 +285,10 @@ async def test_without_a_ledger_no_call_is_placed(place: str, clock: ManualClock
     ("status", "seconds"),
     [
         *((reached, 3600) for reached in ("Success", "terminated", "brand-new")),
-        *((unreached, 60) for unreached in ("no_answer", "BUSY", "failed", "cancelled", "voicemail")),
+        *(
+            (unreached, 60)
+            for unreached in ("no_answer", "BUSY", "failed", "cancelled", "voicemail")
+        ),
     ],
 )
 async def test_a_call_may_be_placed_again_after_an_hour_or_after_a_minute_if_it_reached_nobody(
@@ -296,7 +338,9 @@ async def test_a_lost_call_is_not_looked_for_on_the_account_of_someone_else(here
     assert record.state is CallState.UNKNOWN
 
 
-async def test_the_next_process_settles_the_calls_that_the_last_one_left(place: str, clock: ManualClock) -> None:
+async def test_the_next_process_settles_the_calls_that_the_last_one_left(
+    place: str, clock: ManualClock
+) -> None:
     service = Service(clock, [never])
     async with world(service, place) as here:
         left = await here.place()
@@ -312,13 +356,17 @@ async def test_the_next_process_settles_the_calls_that_the_last_one_left(place: 
     assert service.keys == []
 
 
-async def test_an_error_of_our_own_does_not_leave_a_record_behind(place: str, clock: ManualClock) -> None:
+async def test_an_error_of_our_own_does_not_leave_a_record_behind(
+    place: str, clock: ManualClock
+) -> None:
     def connect() -> KallyAI:
         raise ZeroDivisionError
 
     async with (
         world(Service(clock), place) as here,
-        Calls(CallContext(connect, here.session.account, lambda: here.ledger, clock=clock)) as calls,
+        Calls(
+            CallContext(connect, here.session.account, lambda: here.ledger, clock=clock)
+        ) as calls,
     ):
         placed = await here.run(calls.place(here.request()))
         record = await here.run(calls.wait(placed, 86_400))

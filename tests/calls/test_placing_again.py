@@ -20,7 +20,9 @@ ACCOUNT_HERE = AccountKey("https://api.example", "account-1")
 LATER = NOW + timedelta(hours=2)
 
 
-async def ask(here: World, *, due: datetime | None = None, retries: int = 0, redial: bool = False) -> CallRecord:
+async def ask(
+    here: World, *, due: datetime | None = None, retries: int = 0, redial: bool = False
+) -> CallRecord:
     """Ask for the table, and don't wait for the end of the call."""
     schedule = here.calls.scheduled(due, retries)
     request = CallRequest(TABLE, "UTC", Stopwatch(here.clock), schedule, redial)
@@ -78,7 +80,9 @@ AGAIN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("again", AGAIN.values(), ids=AGAIN)
-async def test_a_call_that_reached_somebody_after_all_is_the_answer(here: World, again: dict[str, Any]) -> None:
+async def test_a_call_that_reached_somebody_after_all_is_the_answer(
+    here: World, again: dict[str, Any]
+) -> None:
     first = await unanswered(here)
     here.service.transcripts["c-1"] = TALKED
     answer = await ask(here, **again)
@@ -98,7 +102,9 @@ async def test_a_redial_is_placed_once_the_late_outcome_was_told(here: World) ->
 
 
 @pytest.mark.parametrize("again", AGAIN.values(), ids=AGAIN)
-async def test_a_call_that_reached_nobody_is_placed_again(here: World, again: dict[str, Any]) -> None:
+async def test_a_call_that_reached_nobody_is_placed_again(
+    here: World, again: dict[str, Any]
+) -> None:
     await unanswered(here)
     here.service.calls = [MISSING | {"highlights": "Nobody answered"}]
     placed = await ask(here, **again)

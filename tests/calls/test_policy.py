@@ -22,7 +22,12 @@ def flags(
     minutes: float | None = 100,
     is_urgent: bool | None = None,
 ) -> tuple[RiskFlag, ...]:
-    asked = Submission(task_category="general", task_description="Ask", respondent_phone=number, is_urgent=is_urgent)
+    asked = Submission(
+        task_category="general",
+        task_description="Ask",
+        respondent_phone=number,
+        is_urgent=is_urgent,
+    )
     return risk_flags(asked, Statistics(minutes_remaining=minutes), now=now, last_call=last_call)
 
 
@@ -39,7 +44,9 @@ def flags(
         (CallPolicy(allowed=(MADRID,), stopped=True), "KALLYAI_STOP_CALLS"),
     ],
 )
-def test_a_number_is_refused_by_the_first_setting_that_forbids_it(policy: CallPolicy, setting: str | None) -> None:
+def test_a_number_is_refused_by_the_first_setting_that_forbids_it(
+    policy: CallPolicy, setting: str | None
+) -> None:
     error = policy.ban(MADRID)
 
     if setting is None:
@@ -82,7 +89,9 @@ def test_a_number_whose_zones_lie_far_apart_is_never_flagged_for_its_hour() -> N
 def test_what_is_flagged_besides_the_hour_is_told_in_one_order() -> None:
     recently, few = (RiskFlag.CALLED_RECENTLY,), (RiskFlag.FEW_MINUTES,)
 
-    assert flags(minutes=None) == flags(minutes=5) == flags(minutes=0) == flags(is_urgent=False) == ()
+    assert (
+        flags(minutes=None) == flags(minutes=5) == flags(minutes=0) == flags(is_urgent=False) == ()
+    )
     assert flags(last_call=NOON - timedelta(minutes=59)) == recently
     assert flags(last_call=NOON - timedelta(hours=1)) == ()
     assert flags(minutes=4.9) == few

@@ -1,4 +1,6 @@
-"""A PostgreSQL server that may lose data, is killed, hangs, or ends connections: nothing is placed twice or lost."""
+"""A PostgreSQL server that may lose data, is killed, hangs, or ends connections: nothing is placed
+twice or lost.
+"""
 
 import logging
 import os
@@ -49,7 +51,9 @@ async def hasty(url: str, clock: ManualClock) -> AsyncIterator[Ledger]:
 
 
 def end_connections(server: PostgresDatabases, url: str) -> None:
-    """End all connections of the ledger, as a proxy does with those that are idle; that ends the leases, too."""
+    """End all connections of the ledger, as a proxy does with those that are idle; that ends the
+    leases, too.
+    """
     server.execute(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
         "WHERE application_name = 'kallyai-mcp' AND datname = current_database()",
@@ -89,8 +93,13 @@ async def test_each_new_connection_is_asked_whether_it_may_lose_data(
     assert (before, after_repair) == (True, True)
 
 
-async def test_an_outcome_is_written_when_the_server_is_back(own_postgres: PostgresServer, clock: ManualClock) -> None:
-    service = Service(clock, [after(own_postgres.kill, PLACED), after(own_postgres.pause, reply("success", "c-2"))])
+async def test_an_outcome_is_written_when_the_server_is_back(
+    own_postgres: PostgresServer, clock: ManualClock
+) -> None:
+    service = Service(
+        clock,
+        [after(own_postgres.kill, PLACED), after(own_postgres.pause, reply("success", "c-2"))],
+    )
     url = own_postgres.create_database()
     database = PostgresDatabase(url, now=clock.now, seconds=SECONDS)
     async with world(service, url, database=database) as here, anyio.create_task_group() as tasks:
@@ -110,7 +119,7 @@ async def test_an_outcome_is_written_when_the_server_is_back(own_postgres: Postg
     assert len(service.keys) == 2
 
 
-async def test_requests_to_a_server_that_hangs_are_all_answered_in_time_and_what_was_given_up_does_not_happen(
+async def test_requests_to_a_hanging_server_are_answered(
     own_postgres: PostgresServer, clock: ManualClock
 ) -> None:
     url = own_postgres.create_database()
@@ -142,7 +151,9 @@ async def test_requests_to_a_server_that_hangs_are_all_answered_in_time_and_what
 async def test_transactions_find_all_idle_connections_ended_and_run_once_without_an_error(
     postgres: PostgresDatabases, database_url: str
 ) -> None:
-    """The pool does not ask whether a connection still works: the first statement of a transaction finds out."""
+    """The pool does not ask whether a connection still works: the first statement of a transaction
+    finds out.
+    """
     database = PostgresDatabase(database_url)
     together = threading.Barrier(8)
 
@@ -150,7 +161,10 @@ async def test_transactions_find_all_idle_connections_ended_and_run_once_without
         together.wait(LIMIT)
 
     def insert(name: str, tx: Tx) -> None:
-        tx.run("INSERT INTO shared_values (kind, name, value, expires_at) VALUES ('k', :n, 'v', 0)", n=name)
+        tx.run(
+            "INSERT INTO shared_values (kind, name, value, expires_at) VALUES ('k', :n, 'v', 0)",
+            n=name,
+        )
 
     async with aclosing(database):
         async with anyio.create_task_group() as tasks:
@@ -180,15 +194,22 @@ async def test_a_worker_that_lost_its_lease_sends_no_request_for_calls_that_it_r
     assert service.keys[0] != service.keys[1]
 
 
-async def test_a_record_that_is_being_taken_over_is_not_sent(database_url: str, clock: ManualClock) -> None:
-    async with hasty(database_url, clock) as ledger, await psycopg.AsyncConnection.connect(database_url) as other:
+async def test_a_record_that_is_being_taken_over_is_not_sent(
+    database_url: str, clock: ManualClock
+) -> None:
+    async with (
+        hasty(database_url, clock) as ledger,
+        await psycopg.AsyncConnection.connect(database_url) as other,
+    ):
         record = await reserved(ledger, asked(worker=await ledger.database.take_lease()))
         await other.execute("UPDATE calls SET worker = 'another'")
         codes: list[str] = []
 
         async def send() -> None:
             try:
-                await ledger.write(record.account, progress.mark_sent, record, service_time=lambda: None)
+                await ledger.write(
+                    record.account, progress.mark_sent, record, service_time=lambda: None
+                )
             except KallyAIError as error:
                 codes.append(error.code)
 
@@ -205,7 +226,7 @@ async def test_a_record_that_is_being_taken_over_is_not_sent(database_url: str, 
         assert await state_of(ledger, record) is CallState.RESERVED
 
 
-async def test_a_server_that_takes_no_connections_is_reported_at_once_and_nothing_shows_the_password(
+async def test_a_server_without_connections_is_reported_at_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Long before the time-out for a server that hangs."""
@@ -219,13 +240,25 @@ async def test_a_server_that_takes_no_connections_is_reported_at_once_and_nothin
             words = f"SFATAL\0C28P01\0Mpassword {password} is wrong\0\0".encode()
             await client.send(b"E" + (len(words) + 4).to_bytes(4) + words)
 
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        anyio.create_task_group() as tasks,
+    ):
         tasks.start_soon(listener.serve, repeat)
         port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - not Django's
-        for address in (f"127.0.0.1:{port}/ledger?sslmode=disable", "127.0.0.1:9/ledger", "no-such-host.invalid/x"):
-            database = PostgresDatabase(f"postgresql://user:{quote(password, safe='')}@{address}", seconds=10 * LIMIT)
+        for address in (
+            f"127.0.0.1:{port}/ledger?sslmode=disable",
+            "127.0.0.1:9/ledger",
+            "no-such-host.invalid/x",
+        ):
+            database = PostgresDatabase(
+                f"postgresql://user:{quote(password, safe='')}@{address}", seconds=10 * LIMIT
+            )
             shown += [repr(database), str(database)]
-            for step in (database.take_lease, lambda database=database: database.write(lambda tx: tx.now)):
+            for step in (
+                database.take_lease,
+                lambda database=database: database.write(lambda tx: tx.now),
+            ):
                 with anyio.fail_after(LIMIT):
                     shown += await _error_of(step)
             await database.aclose()
@@ -243,7 +276,11 @@ async def _error_of(step: Callable[[], Awaitable[object]]) -> list[str]:
 
 
 async def test_a_url_that_can_not_be_used_is_refused_without_being_quoted() -> None:
-    for user, rest in (("correct-horse[", "/x"), ("1234", ":correct-horse/x"), ("correct-horse%zz", "/x")):
+    for user, rest in (
+        ("correct-horse[", "/x"),
+        ("1234", ":correct-horse/x"),
+        ("correct-horse%zz", "/x"),
+    ):
         with pytest.raises((ValueError, LedgerUnavailableError)) as raised:
             await PostgresDatabase(f"postgresql://user:{user}@127.0.0.1{rest}").take_lease()
         assert "horse" not in "".join(traceback.format_exception(raised.value))
@@ -257,13 +294,16 @@ def pool_of_transactions(postgres: PostgresDatabases, tmp_path: Path) -> Iterato
         pytest.skip("there is no PgBouncer on this machine (Debian: apt-get install pgbouncer)")
     port, settings = free_port(), tmp_path / "pgbouncer.ini"
     settings.write_text(
-        f"[databases]\n* = host=127.0.0.1 port={postgres.port} user=kallyai\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"[databases]\n* = host=127.0.0.1 port={postgres.port} "
+        "user=kallyai\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
         f"listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n"
         "ignore_startup_parameters = options\n"
     )
     user = "nobody" if os.getuid() == 0 else None
     with settings.open() as read:
-        process = subprocess.Popen([program, "-q", "/dev/stdin"], stdin=read, stderr=subprocess.DEVNULL, user=user)
+        process = subprocess.Popen(
+            [program, "-q", "/dev/stdin"], stdin=read, stderr=subprocess.DEVNULL, user=user
+        )
     try:
         deadline = time.monotonic() + LIMIT
         while time.monotonic() < deadline:

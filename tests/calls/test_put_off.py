@@ -22,7 +22,9 @@ async def scheduled(here: World) -> CallRecord:
 
 
 async def until(here: World, moment: datetime) -> None:
-    """Let time pass until then, and a little longer, so that the worker has looked at the ledger."""
+    """Let time pass until then, and a little longer, so that the worker has looked at the
+    ledger.
+    """
     here.clock.advance(max(0.0, (DUE - here.clock.now()).total_seconds()))
     await here.run(here.clock.sleep((moment - here.clock.now()).total_seconds() + 25))
 

@@ -1,4 +1,6 @@
-"""Until when a call may be placed: the callee's night and the appointment, as values, without a ledger."""
+"""Until when a call may be placed: the callee's night and the appointment, as values, without a
+ledger.
+"""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo

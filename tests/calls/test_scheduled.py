@@ -40,11 +40,15 @@ async def schedule(
 
 def in_washington(local: str) -> datetime:
     """A time of the day on which all tests begin."""
-    return datetime.fromisoformat(f"2026-01-25 {local}").replace(tzinfo=ZoneInfo("America/New_York"))
+    return datetime.fromisoformat(f"2026-01-25 {local}").replace(
+        tzinfo=ZoneInfo("America/New_York")
+    )
 
 
 async def at(here: World, moment: datetime) -> None:
-    """Let time pass until then, and a little longer, so that the worker has looked at the ledger."""
+    """Let time pass until then, and a little longer, so that the worker has looked at the
+    ledger.
+    """
     here.clock.advance(max(0.0, (moment - here.clock.now()).total_seconds()))
     await here.run(here.clock.sleep(25))
 
@@ -120,7 +124,9 @@ async def test_a_call_is_placed_within_half_an_hour_also_when_the_callees_clocks
     assert placed.schedule.place_by == moment + timedelta(minutes=30)
 
 
-FOR_SEVEN = IN_WASHINGTON.model_copy(update={"appointment_date": NOW.date(), "appointment_time": "19:00"})
+FOR_SEVEN = IN_WASHINGTON.model_copy(
+    update={"appointment_date": NOW.date(), "appointment_time": "19:00"}
+)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +186,9 @@ async def test_the_night_counts_when_a_call_is_placed(place: str, clock: ManualC
 
 
 @pytest.mark.parametrize("hours", [-3, 3], ids=["fast", "slow"])
-async def test_a_machine_whose_clock_is_wrong_by_hours_does_not_call_at_the_wrong_time(here: World, hours: int) -> None:
+async def test_a_machine_whose_clock_is_wrong_by_hours_does_not_call_at_the_wrong_time(
+    here: World, hours: int
+) -> None:
     service = here.answering(clock_offset=3600 * hours)
     placed = await schedule(here)
     await at(here, DUE)
@@ -191,7 +199,9 @@ async def test_a_machine_whose_clock_is_wrong_by_hours_does_not_call_at_the_wron
     assert end_of(record) == (CallState.EXPIRED, "expired")
 
 
-async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(place: str, clock: ManualClock) -> None:
+async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(
+    place: str, clock: ManualClock
+) -> None:
     service = Service(clock, [reply("success", "c-1"), reply("success", "c-2"), PLACED])
     async with world(service, place, policy=CallPolicy(calls_per_hour=1)) as here:
         scheduled = await schedule(here)
@@ -220,7 +230,7 @@ async def test_a_call_of_somebody_who_is_signed_out_while_it_is_due_expires(here
     assert end_of(record) == (CallState.EXPIRED, "expired")
 
 
-async def test_a_call_that_was_taken_by_a_process_that_lost_its_lease_before_it_was_sent_is_placed_by_another(
+async def test_another_process_places_what_a_lost_lease_left(
     place: str, clock: ManualClock
 ) -> None:
     service = Service(clock)
@@ -248,7 +258,9 @@ async def test_a_call_that_was_taken_by_a_process_that_lost_its_lease_before_it_
 
 
 @pytest.mark.parametrize("status", ["busy", "no_answer"])
-async def test_a_call_that_reached_nobody_is_placed_again_under_a_key_of_its_own(here: World, status: str) -> None:
+async def test_a_call_that_reached_nobody_is_placed_again_under_a_key_of_its_own(
+    here: World, status: str
+) -> None:
     service = here.answering([reply(status, "c-1"), reply(status, "c-2"), reply("success", "c-3")])
     placed = await schedule(here, None, retries=2)
     first = await attempt(here, placed)
@@ -292,7 +304,9 @@ async def test_a_call_that_ended_otherwise_is_not_placed_again(here: World, stat
     [(True, 200), (False, 200), (False, 503)],
     ids=["a client asks", "nobody asks", "unread at first"],
 )
-async def test_a_later_sign_that_somebody_talked_stops_a_retry(here: World, status: int, *, asks: bool) -> None:
+async def test_a_later_sign_that_somebody_talked_stops_a_retry(
+    here: World, status: int, *, asks: bool
+) -> None:
     first: Json = {"call_id": "c-1", "status": "no_answer"}
     service = here.answering([(201, first), PLACED], [first])
     placed = await schedule(here, None, retries=1)
@@ -310,7 +324,10 @@ async def test_a_later_sign_that_somebody_talked_stops_a_retry(here: World, stat
 
     assert planned.state is CallState.SCHEDULED
     assert len(service.keys) == 1
-    assert (record.state, record.error and record.error.code) == (CallState.REFUSED, "reached_before")
+    assert (record.state, record.error and record.error.code) == (
+        CallState.REFUSED,
+        "reached_before",
+    )
     assert talked.outcome is Outcome.UNKNOWN
     assert (again.is_new, again.call_id) == (False, "c-1")
 
@@ -324,11 +341,15 @@ async def test_a_later_sign_that_somebody_talked_stops_a_retry(here: World, stat
         (WASHINGTON, "2026-01-25 06:00", "2026-01-25 08:00"),
         (WASHINGTON, "2026-03-07 22:00", "2026-03-08 08:00"),  # the clocks go forward in that night
         (WASHINGTON, "2026-10-31 22:00", "2026-11-01 08:00"),  # and back in this one
-        ("+18005551234", "2026-01-25 23:00", "2026-01-26 08:00"),  # a toll-free number says nothing of a place
-        ("+34612345678", "2026-01-26 01:45", "2026-01-26 03:00"),  # Madrid, or the Canary Islands an hour later
+        # A toll-free number says nothing of a place.
+        ("+18005551234", "2026-01-25 23:00", "2026-01-26 08:00"),
+        # Madrid, or the Canary Islands an hour later.
+        ("+34612345678", "2026-01-26 01:45", "2026-01-26 03:00"),
     ],
 )
-def test_the_next_attempt_is_15_minutes_later_and_in_the_callees_day(number: str, ended: str, due: str) -> None:
+def test_the_next_attempt_is_15_minutes_later_and_in_the_callees_day(
+    number: str, ended: str, due: str
+) -> None:
     zone = ZoneInfo("America/New_York")
     moment = datetime.fromisoformat(ended).replace(tzinfo=zone).astimezone(UTC)
 

@@ -22,7 +22,8 @@ def when_sent(here: World, do: Callable[[], None]) -> None:
     """Do something each time a record was marked as sent, just before its request leaves."""
 
     def after_write(result: object) -> None:
-        record = result[0] if isinstance(result, tuple) else result  # of a reservation, or of a second try
+        # Of a reservation, or of a second try.
+        record = result[0] if isinstance(result, tuple) else result
         if isinstance(record, CallRecord) and record.state is CallState.SENT:
             do()
 
@@ -33,7 +34,9 @@ def when_sent(here: World, do: Callable[[], None]) -> None:
 async def connecting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]
 ) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A TLS server that calls `meanwhile` before the handshake; yields its URL, and what it received after that."""
+    """A TLS server that calls `meanwhile` before the handshake; yields its URL, and what it
+    received after that.
+    """
     certificate = Certificate(tmp_path, "localhost")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -44,7 +47,8 @@ async def connecting(
         meanwhile()
         await writer.start_tls(tls)
         data = b""
-        with suppress(ConnectionResetError):  # the client does not read what TLS 1.3 sends after the handshake
+        # The client does not read what TLS 1.3 sends after the handshake.
+        with suppress(ConnectionResetError):
             data = await reader.read(100)
         received.append(data)
         writer.close()
@@ -68,7 +72,9 @@ async def test_no_request_leaves_with_the_token_of_someone_who_just_signed_in(he
     assert end_of(record) == (CallState.REFUSED, "account_changed")
 
 
-@pytest.mark.parametrize("what", ["is suspended", "is suspended, and its clock set back", "is slow"])
+@pytest.mark.parametrize(
+    "what", ["is suspended", "is suspended, and its clock set back", "is slow"]
+)
 async def test_no_request_leaves_long_after_it_was_written_down(here: World, what: str) -> None:
     def pause() -> None:
         (here.clock.advance if what == "is slow" else here.clock.suspend)(121)
@@ -83,8 +89,12 @@ async def test_no_request_leaves_long_after_it_was_written_down(here: World, wha
 
 
 @pytest.mark.parametrize("is_suspended", [True, False])
-@pytest.mark.parametrize("write", [1, 2], ids=["when the loss is written down", "when it is about to leave once more"])
-async def test_the_same_key_is_not_sent_again_after_a_pause(here: World, write: int, *, is_suspended: bool) -> None:
+@pytest.mark.parametrize(
+    "write", [1, 2], ids=["when the loss is written down", "when it is about to leave once more"]
+)
+async def test_the_same_key_is_not_sent_again_after_a_pause(
+    here: World, write: int, *, is_suspended: bool
+) -> None:
     """The machine is suspended, or the database is slow."""
     service = here.answering([LOST])
     written = 0
@@ -102,7 +112,9 @@ async def test_the_same_key_is_not_sent_again_after_a_pause(here: World, write: 
     assert record.state is CallState.UNKNOWN
 
 
-async def test_a_call_is_not_placed_if_the_machine_was_suspended_before_it_was_reserved(here: World) -> None:
+async def test_a_call_is_not_placed_if_the_machine_was_suspended_before_it_was_reserved(
+    here: World,
+) -> None:
     request = here.request()
     here.clock.suspend(121)
     record = await here.outcome(await here.run(here.calls.place(request)))

@@ -1,4 +1,6 @@
-"""The ledger's file: who can read it, and what becomes of calls when it is gone, locked, full, read-only, or newer."""
+"""The ledger's file: who can read it, and what becomes of calls when it is gone, locked, full,
+read-only, or newer.
+"""
 
 import errno
 import os
@@ -20,7 +22,18 @@ from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import ACCOUNT, another, asked, ended, is_placed, opened, outcome, reserved, sent, state_of
+from tests.calls.ledgers import (
+    ACCOUNT,
+    another,
+    asked,
+    ended,
+    is_placed,
+    opened,
+    outcome,
+    reserved,
+    sent,
+    state_of,
+)
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import PLACED, TABLE, Service, after, world
 
@@ -28,7 +41,9 @@ if os.name == "posix":
     import fcntl
     import resource
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions, limits, and open files that are deleted")
+pytestmark = pytest.mark.skipif(
+    os.name != "posix", reason="POSIX permissions, limits, and open files that are deleted"
+)
 
 
 @pytest.fixture
@@ -49,7 +64,9 @@ def connected(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-async def test_only_its_owner_can_read_the_ledger_whatever_the_umask(tmp_path: Path, clock: ManualClock) -> None:
+async def test_only_its_owner_can_read_the_ledger_whatever_the_umask(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     before = os.umask(0)
     try:
         async with opened(tmp_path / "new" / "home" / "ledger.db", clock.now) as ledger:
@@ -59,7 +76,14 @@ async def test_only_its_owner_can_read_the_ledger_whatever_the_umask(tmp_path: P
     finally:
         os.umask(before)
 
-    assert modes == {"": 0o700, ".workers": 0o700, ".lock": 0o600, ".db": 0o600, ".db-wal": 0o600, ".db-shm": 0o600}
+    assert modes == {
+        "": 0o700,
+        ".workers": 0o700,
+        ".lock": 0o600,
+        ".db": 0o600,
+        ".db-wal": 0o600,
+        ".db-shm": 0o600,
+    }
 
 
 def deleted(path: Path) -> None:
@@ -101,7 +125,9 @@ async def test_what_was_written_while_the_file_was_deleted_does_not_count(path: 
     await database.aclose()
 
 
-async def test_on_a_full_disk_nothing_is_reserved_and_later_it_is(ledger: Ledger, path: Path) -> None:
+async def test_on_a_full_disk_nothing_is_reserved_and_later_it_is(
+    ledger: Ledger, path: Path
+) -> None:
     await reserved(ledger, another(1))
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     written = path.with_name("ledger.db-wal").stat().st_size  # no file may become longer
@@ -153,7 +179,9 @@ async def why_unusable(path: Path, clock: ManualClock) -> str:
     return str(raised.value)
 
 
-async def test_a_file_that_is_no_ledger_is_named_and_left_alone(path: Path, clock: ManualClock) -> None:
+async def test_a_file_that_is_no_ledger_is_named_and_left_alone(
+    path: Path, clock: ManualClock
+) -> None:
     path.parent.mkdir()
     path.write_text("no database " * 100)  # noqa: ASYNC240 - small
 
@@ -169,7 +197,10 @@ async def test_nothing_is_placed_in_a_folder_where_locks_do_not_work(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    for flock, reason in ((lambda *_: None, "locks have no effect"), (refuse, "its folder has no locks")):
+    for flock, reason in (
+        (lambda *_: None, "locks have no effect"),
+        (refuse, "its folder has no locks"),
+    ):
         monkeypatch.setattr(fcntl, "flock", flock)
         why = await why_unusable(path, clock)
         assert reason in why
@@ -184,17 +215,25 @@ async def test_nothing_is_placed_in_a_folder_whose_files_can_not_be_shared_in_me
 
     def without_shared_memory(database: Path, **options: Any) -> sqlite3.Connection:
         # SQLite's own locks by files, for file systems that have no others
-        connection: sqlite3.Connection = connect(f"file:{database}?vfs=unix-dotfile", uri=True, **options)
+        connection: sqlite3.Connection = connect(
+            f"file:{database}?vfs=unix-dotfile", uri=True, **options
+        )
         return connection
 
     monkeypatch.setattr(sqlite3, "connect", without_shared_memory)
 
-    assert "can't share memory between processes, as in some network" in await why_unusable(path, clock)
+    assert "can't share memory between processes, as in some network" in await why_unusable(
+        path, clock
+    )
 
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("state", "paused"), ("submission", '{"task_category": "garage", "task_description": "x"}'), ("outcome", "[]")],
+    [
+        ("state", "paused"),
+        ("submission", '{"task_category": "garage", "task_description": "x"}'),
+        ("outcome", "[]"),
+    ],
 )
 async def test_a_record_that_can_not_be_read_is_skipped_and_its_call_not_placed_again(
     path: Path, clock: ManualClock, column: str, value: str
@@ -232,7 +271,9 @@ async def test_a_ledger_of_a_newer_schema_is_used_as_it_is(
 
     assert await ledger.read(rows.find, ACCOUNT, "t-1") == record
     await ended(ledger, another(2))
-    await ledger.write(ACCOUNT, progress.finish, replace(record, state=CallState.ENDED, call=outcome()))
+    await ledger.write(
+        ACCOUNT, progress.finish, replace(record, state=CallState.ENDED, call=outcome())
+    )
 
     assert await state_of(ledger, record) is CallState.ENDED
     assert "newer version" in caplog.text

@@ -3,7 +3,7 @@
 from functools import partial
 
 from kallyai_mcp.calls.call_lists import CallList, StopReason
-from kallyai_mcp.calls.ledger import follow_up, progress
+from kallyai_mcp.calls.ledger import follow_up, lists, progress
 from kallyai_mcp.calls.ledger.base import Ledger, Tx
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallState
@@ -17,11 +17,11 @@ async def with_next_call_due(ledger: Ledger) -> CallList:
     """A list whose first call reached nobody, and whose next one is due."""
     worker = await ledger.database.take_lease()
     wanted = CallList(ACCOUNT, TWO, "booked", False, ("UTC", "UTC"), NOW)
-    begin = partial(follow_up.reserve_list, id_="t-1")
+    begin = partial(lists.reserve_list, id_="t-1")
     begun, _ = await ledger.write(ACCOUNT, begin, wanted, NO_QUESTION, worker)
     busy = ended_as(begun.records[0], outcome("busy"))
     await ledger.write(ACCOUNT, progress.finish, busy)
-    found = await ledger.read(follow_up.find_list, ACCOUNT, wanted.list_id)
+    found = await ledger.read(lists.find_list, ACCOUNT, wanted.list_id)
     assert found is not None
     return found
 

@@ -24,7 +24,9 @@ ERRORS = [
     NotSignedInError("Sign in again", code="missing_token", status=401, reason="No header"),
     NumberRefusedError("On the list", code="suppression_violation", status=403, reason="DNC"),
     PolicyError("one call an hour", setting="KALLYAI_CALLS_PER_HOUR", retry_after=60),
-    QuotaExceededError("used up", status=402, minutes_used=30, upgrade_url="https://kallyai.com/pricing"),
+    QuotaExceededError(
+        "used up", status=402, minutes_used=30, upgrade_url="https://kallyai.com/pricing"
+    ),
     RateLimitedError("too many", status=429, retry_after=45),
     RateLimitedError("KallyAI got too many requests."),
     ResponseLostError("the connection broke"),

@@ -1,4 +1,6 @@
-"""What a call costs in the ledger: each transaction takes a turn of the database, and each write waits for the disk."""
+"""What a call costs in the ledger: each transaction takes a turn of the database, and each write
+waits for the disk.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +29,11 @@ from tests.calls.world import Service, World, shown, world
 from tests.faults.simulation.process import SignIn
 from tests.postgres_server import PostgresDatabases
 
-CALL = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": "+12125551234"}
+CALL = {
+    "task_category": "general",
+    "task_description": "Ask for the hours",
+    "respondent_phone": "+12125551234",
+}
 
 
 @asynccontextmanager
@@ -55,7 +61,9 @@ async def connected(here: World) -> AsyncIterator[Client]:
 async def test_a_call_takes_four_transactions_and_one_for_a_late_calendar(
     place: str, clock: ManualClock, seconds: float, writes: int
 ) -> None:
-    """They reserve it, note that its request leaves, write its end, and note that the client was told."""
+    """They reserve it, note that its request leaves, write its end, and note that the client was
+    told.
+    """
     call = shown(respondent_phone=CALL["respondent_phone"])
     service = Service(clock, [(201, {"call_id": "c-0", "status": "success"}), (201, call)], [call])
     service.calendars = {"c-1": lambda: clock.sleep(seconds)}
@@ -72,12 +80,15 @@ async def test_a_call_takes_four_transactions_and_one_for_a_late_calendar(
 
 
 @pytest.mark.parametrize(
-    ("refused", "lost", "transactions", "written"), [([], 0, 6, "012345"), ([3], 0, 6, "01245"), ([], 1, 1, "0")]
+    ("refused", "lost", "transactions", "written"),
+    [([], 0, 6, "012345"), ([3], 0, 6, "01245"), ([], 1, 1, "0")],
 )
 async def test_a_refused_write_harms_no_other_and_an_outage_fails_all_that_wait(
     place: str, clock: ManualClock, refused: list[int], lost: int, transactions: int, written: str
 ) -> None:
-    """If the first of six is not confirmed, each of the others fails at once, without a transaction."""
+    """If the first of six is not confirmed, each of the others fails at once, without a
+    transaction.
+    """
     database = WatchedDatabase(database_at(place, clock.now), clock)
     database.unconfirmed = lost
     joins = Consent("a client", "not_needed", joins=True)  # which allows no new call
@@ -85,7 +96,8 @@ async def test_a_refused_write_harms_no_other_and_an_outage_fails_all_that_wait(
     async with aclosing(database):
         consents = [joins if number in refused else None for number in range(6)]
         reserving = [
-            ledger.write(ACCOUNT, reserve, another(n), redial=False, consent=one) for n, one in enumerate(consents)
+            ledger.write(ACCOUNT, reserve, another(n), redial=False, consent=one)
+            for n, one in enumerate(consents)
         ]
         results = await asyncio.gather(*reserving, return_exceptions=True)
         found = [record.tracking_id for record in await ledger.read(list_unsettled, ACCOUNT)]
@@ -97,12 +109,18 @@ async def test_a_refused_write_harms_no_other_and_an_outage_fails_all_that_wait(
 
 
 async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: Ledger) -> None:
-    writes = [asyncio.create_task(ledger.write(ACCOUNT, reserve, another(number), redial=False)) for number in range(3)]
+    writes = [
+        asyncio.create_task(ledger.write(ACCOUNT, reserve, another(number), redial=False))
+        for number in range(3)
+    ]
     await asyncio.sleep(0)
     writes[1].cancel()
     await asyncio.wait(writes)
 
-    assert {record.tracking_id for record in await ledger.read(list_unsettled, ACCOUNT)} == {"t-0", "t-2"}
+    assert {record.tracking_id for record in await ledger.read(list_unsettled, ACCOUNT)} == {
+        "t-0",
+        "t-2",
+    }
 
 
 async def test_a_record_that_this_version_can_not_read_refuses_its_own_call_alone(
@@ -111,7 +129,10 @@ async def test_a_record_that_this_version_can_not_read_refuses_its_own_call_alon
     await ledger.write(ACCOUNT, reserve, another(2), redial=False)
     await database.write(partial(Tx.run, statement="UPDATE calls SET submission = '{}'"))
 
-    again = [ledger.write(ACCOUNT, reserve, replace(another(n), tracking_id=f"t-{n}0"), redial=False) for n in range(3)]
+    again = [
+        ledger.write(ACCOUNT, reserve, replace(another(n), tracking_id=f"t-{n}0"), redial=False)
+        for n in range(3)
+    ]
     results = await asyncio.gather(*again, return_exceptions=True)
     assert [type(result) for result in results] == [CallRecord, CallRecord, ConstraintError]
 

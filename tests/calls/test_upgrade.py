@@ -29,11 +29,17 @@ def about(instruction: str) -> Submission:
 
 
 def old_records() -> list[CallRecord]:
-    """A call in progress, one whose outcome is unknown, and two about bookings that were just told."""
+    """A call in progress, one whose outcome is unknown, and two about bookings that were just
+    told.
+    """
     active = another(1, state=CallState.SENT, sent_at=NOW, idempotency_key="k-1")
     unknown = another(2, state=CallState.UNKNOWN, sent_at=NOW, ended_at=NOW, idempotency_key="k-2")
     told = [
-        replace(ended_as(asked(n, submission=about(text)), outcome(call_id=f"c-{n}")), ended_at=NOW, delivered_at=NOW)
+        replace(
+            ended_as(asked(n, submission=about(text)), outcome(call_id=f"c-{n}")),
+            ended_at=NOW,
+            delivered_at=NOW,
+        )
         for n, text in ((3, ENGLISH), (4, SPANISH))
     ]
     return [active, unknown, *told]
@@ -71,7 +77,9 @@ def row_before(record: CallRecord) -> dict[str, Any]:
 async def test_a_booking_that_an_old_call_is_about_is_found(place: str, clock: ManualClock) -> None:
     make_ledger_before(place)
     async with opened(place, clock.now) as ledger:
-        found = await ledger.read(lambda tx: tx.rows("SELECT about_call_id FROM calls ORDER BY tracking_id"))
+        found = await ledger.read(
+            lambda tx: tx.rows("SELECT about_call_id FROM calls ORDER BY tracking_id")
+        )
         related = await ledger.read(rows.list_related, ACCOUNT, "+15550000000")
 
     assert [row["about_call_id"] for row in found] == [None, None, "c-booked", "c-reservada"]
@@ -79,7 +87,9 @@ async def test_a_booking_that_an_old_call_is_about_is_found(place: str, clock: M
 
 
 @pytest.mark.parametrize("number", range(4))
-async def test_the_same_request_is_answered_with_the_old_call(place: str, clock: ManualClock, number: int) -> None:
+async def test_the_same_request_is_answered_with_the_old_call(
+    place: str, clock: ManualClock, number: int
+) -> None:
     make_ledger_before(place)
     old = old_records()[number]
     again = replace(asked(9), submission=old.submission, fingerprint=old.fingerprint)

@@ -1,4 +1,6 @@
-"""A ledger that has grown is as fast as a small one, old records are deleted, and those that are needed are kept."""
+"""A ledger that has grown is as fast as a small one, old records are deleted, and those that are
+needed are kept.
+"""
 
 import math
 import sqlite3
@@ -10,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from kallyai_mcp.calls.ledger import follow_up, reservation, rows, upkeep
+from kallyai_mcp.calls.ledger import follow_up, lists, reservation, rows, upkeep
 from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.shared_values import put
@@ -18,7 +20,17 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import ACCOUNT, HERE, NOW, WatchedDatabase, ago, another, asked, kept, outcome
+from tests.calls.ledgers import (
+    ACCOUNT,
+    HERE,
+    NOW,
+    WatchedDatabase,
+    ago,
+    another,
+    asked,
+    kept,
+    outcome,
+)
 from tests.calls.manual_time import ManualClock
 from tests.calls.test_call_lists import NUMBERS, ended, start, went_on
 from tests.calls.world import Service, reply, world
@@ -31,7 +43,8 @@ Result = TypeVar("Result")
 
 
 class CountingDatabase(WatchedDatabase):
-    """A database that counts what its transactions read: rows with PostgreSQL, steps of its machine with SQLite.
+    """A database that counts what its transactions read: rows with PostgreSQL, steps of its machine
+    with SQLite.
 
     Attributes:
         read_last: How much the last transaction read.
@@ -42,7 +55,9 @@ class CountingDatabase(WatchedDatabase):
     async def read(self, work: Callable[[Tx], Result]) -> Result:
         return await super().read(lambda tx: self._counted(tx, work))
 
-    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
+    async def write(
+        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+    ) -> Result:
         return await super().write(lambda tx: self._counted(tx, work), account)
 
     def _counted(self, tx: Tx, work: Callable[[Tx], Result]) -> Result:
@@ -119,7 +134,10 @@ Use = Callable[[Ledger], Awaitable[object]]
 async def take(ledger: Ledger) -> list[CallRecord]:
     due = await ledger.read(follow_up.find_due, ACCOUNT)
     return await ledger.write(
-        ACCOUNT, partial(follow_up.take_due, only=due, service_time=lambda: None), ACCOUNT, "0000000a"
+        ACCOUNT,
+        partial(follow_up.take_due, only=due, service_time=lambda: None),
+        ACCOUNT,
+        "0000000a",
     )
 
 
@@ -127,15 +145,19 @@ USES: dict[str, Use] = {
     "list_unsettled": lambda ledger: ledger.read(rows.list_unsettled, ACCOUNT),
     "list_newest": lambda ledger: ledger.read(rows.list_newest, ACCOUNT, 20),
     "audit": lambda ledger: ledger.read(rows.audit, ACCOUNT, 20),
-    "find_ended": lambda ledger: ledger.read(rows.find_ended, ACCOUNT, [f"c-over-{number}" for number in range(10)]),
+    "find_ended": lambda ledger: ledger.read(
+        rows.find_ended, ACCOUNT, [f"c-over-{number}" for number in range(10)]
+    ),
     "find by tracking_id": lambda ledger: ledger.read(rows.find, ACCOUNT, "t-over-7"),
     "find by call_id": lambda ledger: ledger.read(rows.find, ACCOUNT, "c-over-7"),
     "list_related": lambda ledger: ledger.read(rows.list_related, ACCOUNT, "+14155551007"),
-    "list_unfinished": lambda ledger: ledger.read(follow_up.list_unfinished, ACCOUNT),
+    "list_unfinished": lambda ledger: ledger.read(lists.list_unfinished, ACCOUNT),
     "check": lambda ledger: ledger.read(
         reservation.reserve, another(1, "+14155559999"), redial=False, only_checks=True
     ),
-    "reserve": lambda ledger: ledger.write(ACCOUNT, reservation.reserve, another(1, "+14155559999"), redial=False),
+    "reserve": lambda ledger: ledger.write(
+        ACCOUNT, reservation.reserve, another(1, "+14155559999"), redial=False
+    ),
     "find_work": lambda ledger: ledger.read(upkeep.find_work, None),
     "take_due": take,
     "expire": lambda ledger: ledger.write(None, rows.expire),
@@ -149,10 +171,22 @@ WHEN_MANY_ARE_DUE = ("find_work", "take_due", "expire")
 async def test_a_use_of_the_ledger_reads_no_more_when_the_ledger_has_grown(
     ledger: Ledger, database: Database, counting: CountingDatabase
 ) -> None:
-    """It has calls and lists that are over, three calls in progress, and, for what is done when one is due, others."""
+    """It has calls and lists that are over, three calls in progress, and, for what is done when one
+    is due, others.
+    """
     at = ago(days=20).timestamp()
-    of_list: dict[str, object] = {"list_id": "l", "fingerprint": "l", "request": "{}", "why": "done", "passed": 0}
-    ended_list = ACCOUNT.columns | of_list | {"timezone": "UTC", "worker": "", "asked_at": at, "ended_at": at}
+    of_list: dict[str, object] = {
+        "list_id": "l",
+        "fingerprint": "l",
+        "request": "{}",
+        "why": "done",
+        "passed": 0,
+    }
+    ended_list = (
+        ACCOUNT.columns
+        | of_list
+        | {"timezone": "UTC", "worker": "", "asked_at": at, "ended_at": at}
+    )
     read: dict[tuple[str, int], int] = {}
     for count in (FEW, MANY):
         for table in ("calls", "call_lists"):
@@ -168,7 +202,9 @@ async def test_a_use_of_the_ledger_reads_no_more_when_the_ledger_has_grown(
             await USES[name](ledger)
             read[name, count] = counting.read_last
 
-    assert {name: read[name, MANY] for name in USES if read[name, MANY] > 1.5 * read[name, FEW] + 200} == {}
+    assert {
+        name: read[name, MANY] for name in USES if read[name, MANY] > 1.5 * read[name, FEW] + 200
+    } == {}
 
 
 async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
@@ -177,7 +213,9 @@ async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
     await add_records(database, due(), 350, interval=0.001)
     clock.advance(1)
     taken = [len(await take(ledger)) for _ in range(2)]
-    taken_over = await ledger.write(ACCOUNT, upkeep.take_over, ACCOUNT, await ledger.database.take_lease(), ())
+    taken_over = await ledger.write(
+        ACCOUNT, upkeep.take_over, ACCOUNT, await ledger.database.take_lease(), ()
+    )
     clock.advance(3600)
     shown = await kept(ledger, "t-due-350")
     is_more = [await ledger.write(None, rows.expire) for _ in range(3)]
@@ -188,19 +226,32 @@ async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
     assert (await ledger.read(upkeep.find_work, None)).due_in == math.inf
 
 
-async def test_of_many_calls_that_were_canceled_the_newest_are_listed(ledger: Ledger, database: Database) -> None:
+async def test_of_many_calls_that_were_canceled_the_newest_are_listed(
+    ledger: Ledger, database: Database
+) -> None:
     late = replace(due(), state=CallState.EXPIRED, ended_at=NOW)
     await add_records(database, late, 30)
-    await add_records(database, replace(late, tracking_id="t-told", fingerprint="told", delivered_at=NOW), 30)
+    await add_records(
+        database, replace(late, tracking_id="t-told", fingerprint="told", delivered_at=NOW), 30
+    )
 
     assert len(await ledger.read(rows.list_unsettled, ACCOUNT)) == 30 + 20
 
 
-async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, database: Database) -> None:
+async def test_old_records_are_deleted_a_hundred_at_a_time(
+    ledger: Ledger, database: Database
+) -> None:
     await add_records(database, over(days=100), 250, interval=0)
-    line: dict[str, object] = {"tracking_id": "t", "number": HERE, "risk_flags": "[]", "outcome": "placed"}
+    line: dict[str, object] = {
+        "tracking_id": "t",
+        "number": HERE,
+        "risk_flags": "[]",
+        "outcome": "placed",
+    }
     audit = ACCOUNT.columns | line | {"at": ago(days=100).timestamp()}
-    await add_rows(database, "audit", audit, 150, expressions={"at": "CAST(:at AS DOUBLE PRECISION) + i"})
+    await add_rows(
+        database, "audit", audit, 150, expressions={"at": "CAST(:at AS DOUBLE PRECISION) + i"}
+    )
     await add_records(database, over(days=1, name="new"), 10)
     for name, seconds in (("expired", -1), ("new", 600)):
         await ledger.write(None, put, "code", name, "value", seconds)
@@ -214,12 +265,18 @@ async def test_old_records_are_deleted_a_hundred_at_a_time(ledger: Ledger, datab
 
     assert left == [(160, 0), (60, 0)]
     assert await database.read(count) == (10, 0)
-    assert await database.read(lambda tx: tx.rows("SELECT name FROM shared_values")) == [{"name": "new"}]
+    assert await database.read(lambda tx: tx.rows("SELECT name FROM shared_values")) == [
+        {"name": "new"}
+    ]
 
 
-async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(place: str, clock: ManualClock) -> None:
+async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
+    place: str, clock: ManualClock
+) -> None:
     service = Service(clock)
-    async with world(service, place, timing=Timing(watch_active=600, watch_idle=600, purge=600, keep_days=0)) as here:
+    async with world(
+        service, place, timing=Timing(watch_active=600, watch_idle=600, purge=600, keep_days=0)
+    ) as here:
         await here.tell(await here.call())
         await here.run(clock.sleep(3000))
         again = await here.place()
@@ -231,8 +288,12 @@ async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(place: str, c
     assert found is None
 
 
-async def test_a_list_that_waits_for_its_user_keeps_its_calls(place: str, clock: ManualClock) -> None:
-    service = Service(clock, [reply("success", "c-1"), reply("success", "c-2"), reply("success", "c-3")])
+async def test_a_list_that_waits_for_its_user_keeps_its_calls(
+    place: str, clock: ManualClock
+) -> None:
+    service = Service(
+        clock, [reply("success", "c-1"), reply("success", "c-2"), reply("success", "c-3")]
+    )
     async with world(
         service, place, timing=Timing(watch_active=3600, watch_idle=3600, purge=3600, keep_days=1)
     ) as here:

@@ -1,4 +1,6 @@
-"""A call service with a ledger of its own, and a KallyAI whose answers the test sets; only the test moves the clock."""
+"""A call service with a ledger of its own, and a KallyAI whose answers the test sets; only the test
+moves the clock.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -26,7 +28,10 @@ from tests.calls.ledgers import NOW, WatchedDatabase, database_at
 from tests.calls.manual_time import ManualClock, run
 
 TABLE = Submission(
-    task_category="restaurant", task_description="Book a table", respondent_phone="+14155551234", party_size=4
+    task_category="restaurant",
+    task_description="Book a table",
+    respondent_phone="+14155551234",
+    party_size=4,
 )
 Result = TypeVar("Result")
 
@@ -57,11 +62,19 @@ def after(step: Callable[[], object], answer: Reply) -> Reply:
     return answer_then
 
 
-def shown(call_id: str = "c-1", status: str = "success", at: datetime = NOW, **submission: Any) -> Json:
+def shown(
+    call_id: str = "c-1", status: str = "success", at: datetime = NOW, **submission: Any
+) -> Json:
     """A call as the service lists it and shows it."""
     echo = {"respondent_phone": "+14155551234", "task_description": "Book a table"} | submission
     ended = {"highlights": "Booked"} if status == "success" else {}
-    return {"call_id": call_id, "status": status, "created_at": at.isoformat(), "submission": echo, **ended}
+    return {
+        "call_id": call_id,
+        "status": status,
+        "created_at": at.isoformat(),
+        "submission": echo,
+        **ended,
+    }
 
 
 @dataclass
@@ -70,12 +83,15 @@ class Service:
 
     Attributes:
         replies: The answers to `POST /v1/calls`, in turn; the last one is given again and again.
-        calls: What it lists, in this order, and shows: `hidden` ones not in the list, others not by themselves.
+        calls: What it lists, in this order, and shows: `hidden` ones not in the list, others not by
+            themselves.
         keys: The Idempotency-Key of each POST so far.
         on_look: Called with the number of looks into its list so far, before the list is given.
         calendars: The calendar file of a call by its id, or what is awaited in its place.
-        transcripts: What the callee said in a call, by its id; given with the status `transcript_status`.
-        clock_offset: How many seconds its clock is ahead of the machine's; None: it sends no `Date`.
+        transcripts: What the callee said in a call, by its id; given with the status
+            `transcript_status`.
+        clock_offset: How many seconds its clock is ahead of the machine's; None: it sends no
+            `Date`.
         details: Its answer to every request for one call; None: what it lists.
         page: How many calls it lists at once, at most.
     """
@@ -115,7 +131,11 @@ class Service:
         else:
             status, body = await self._answer(request)
             is_page = isinstance(body, str)
-            response = Response(body, status, media_type="text/html") if is_page else JSONResponse(body, status)
+            response = (
+                Response(body, status, media_type="text/html")
+                if is_page
+                else JSONResponse(body, status)
+            )
         response.headers.update(self.headers | date)
         await response(scope, receive, send)
 
@@ -190,7 +210,9 @@ class World:
     session: Session
     ledger: Ledger
 
-    def answering(self, replies: Sequence[Reply] = (PLACED,), calls: Sequence[Json] = (), **more: Any) -> Service:
+    def answering(
+        self, replies: Sequence[Reply] = (PLACED,), calls: Sequence[Json] = (), **more: Any
+    ) -> Service:
         """The service, with these answers and faults."""
         for name, value in ({"replies": [*replies], "calls": [*calls]} | more).items():
             setattr(self.service, name, value)
@@ -209,10 +231,16 @@ class World:
         return await self.run(self.calls.precheck(self.request(redial=redial)))
 
     async def place(
-        self, submission: Submission = TABLE, *, redial: bool = False, consent: Consent | None = None
+        self,
+        submission: Submission = TABLE,
+        *,
+        redial: bool = False,
+        consent: Consent | None = None,
     ) -> CallRecord:
         """Ask for a call, and don't wait for its end."""
-        return await self.run(self.calls.place(self.request(submission, redial=redial), consent=consent))
+        return await self.run(
+            self.calls.place(self.request(submission, redial=redial), consent=consent)
+        )
 
     async def outcome(self, placed: CallRecord) -> CallRecord:
         """Wait for the end of a call."""
@@ -245,18 +273,25 @@ async def world(
     works_alone: bool = True,
     is_read_only: bool = False,
 ) -> AsyncIterator[World]:
-    """A process that uses the ledger at `place`, or the one in `database`; and the server at `url`, if there is one.
+    """A process that uses the ledger at `place`, or the one in `database`; and the server at `url`,
+    if there is one.
 
-    Unless it `works_alone`, it works only during a request, as a server for callers with their own tokens does.
+    Unless it `works_alone`, it works only during a request, as a server for callers with their own
+    tokens does.
     """
     clock, session = service.clock, Session("account-1")
     database = WatchedDatabase(database or database_at(place, clock.now), clock)
     ledger = Ledger(database, policy=policy, timing=timing)
     app = None if url else service
-    api = KallyAI(url or "http://service", tokens=session, user_agent="tests", app=app, retry_backoff=0)
+    api = KallyAI(
+        url or "http://service", tokens=session, user_agent="tests", app=app, retry_backoff=0
+    )
     called = CallContext(lambda: api, session.account, lambda: ledger, timing=timing, clock=clock)
     if url:  # else a request would ask it for its time
         with called.api():
             api.server_time = clock.now()
-    async with aclosing(database), Calls(called, works_alone=works_alone, is_read_only=is_read_only) as calls:
+    async with (
+        aclosing(database),
+        Calls(called, works_alone=works_alone, is_read_only=is_read_only) as calls,
+    ):
         yield World(calls, service, clock, database, session, ledger)

@@ -18,7 +18,15 @@ from kallyai_mcp.transports.uvicorn_server import serve_app
 from tests.agent import Agent, Answer
 from tests.cards.npm import SOURCE
 from tests.page_checks import hard_to_use
-from tests.playwright_names import Browser, ConsoleMessage, Frame, FrameLocator, Locator, Page, Request
+from tests.playwright_names import (
+    Browser,
+    ConsoleMessage,
+    Frame,
+    FrameLocator,
+    Locator,
+    Page,
+    Request,
+)
 
 TIMEOUT_MS = 8_000
 """How long to wait for a page, in ms."""
@@ -32,13 +40,19 @@ MEDIA: dict[str, Any] = {"color_scheme": "null", "forced_colors": "null", "reduc
 NEW_YORK = {"theme": "light", "locale": "en-US", "timeZone": "America/New_York"}
 """The host context, unless a test gives another."""
 
-# Chromium warns about the two permissions that the proxy needs ("Sandbox proxy", 2) before it knows the origin.
-_EXPECTED_WARNING = "An iframe which has both allow-scripts and allow-same-origin for its sandbox attribute can escape"
+# Chromium warns about the two permissions that the proxy needs ("Sandbox proxy", 2) before it knows
+# the origin.
+_EXPECTED_WARNING = (
+    "An iframe which has both allow-scripts and allow-same-origin for its sandbox "
+    "attribute can escape"
+)
 
 # SEP-1865, "Host Behavior": the policy for a resource that declares no domains.
 POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "media-src 'self' data:; connect-src 'none'; frame-src 'none'; object-src 'none'; base-uri 'self'"
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; "
+    "media-src 'self' data:; connect-src 'none'; frame-src 'none'; object-src 'none'; base-uri "
+    "'self'"
 )
 
 
@@ -52,15 +66,24 @@ class HostPages:
 
 @contextmanager
 def serve_host_pages(bundle: Path) -> Iterator[HostPages]:
-    """Serve the host page and, on another origin, the sandbox proxy, in a thread: other tests have an idle loop."""
+    """Serve the host page and, on another origin, the sandbox proxy, in a thread: other tests have
+    an idle loop.
+    """
 
     def file(path: Path, **headers: str) -> Route:
         return Route(f"/{path.name}", lambda _: FileResponse(path, headers=headers))
 
     policy = {"Content-Security-Policy": POLICY}
-    pages = [file(SOURCE / "host.html"), file(bundle / "host.bundle.js"), file(SOURCE / "sandbox.html", **policy)]
+    pages = [
+        file(SOURCE / "host.html"),
+        file(bundle / "host.bundle.js"),
+        file(SOURCE / "sandbox.html", **policy),
+    ]
     with start_blocking_portal() as portal:
-        servers = [portal.wrap_async_context_manager(serve_app(Starlette(routes=pages), "127.0.0.1", 0)) for _ in "12"]
+        servers = [
+            portal.wrap_async_context_manager(serve_app(Starlette(routes=pages), "127.0.0.1", 0))
+            for _ in "12"
+        ]
         with servers[0] as host, servers[1] as sandbox:
             yield HostPages(f"{host}/host.html", f"{sandbox}/sandbox.html")
 
@@ -69,8 +92,9 @@ def serve_host_pages(bundle: Path) -> Iterator[HostPages]:
 class Chat:
     """A card in a host page, and the agent whose tools it calls.
 
-    `asked`: the tools that it called, with their arguments. `errors`: those of the console, violations of the policy,
-    and requests to the network. `idle` is set when every tool has answered.
+    `asked`: the tools that it called, with their arguments. `errors`: those of the console,
+    violations of the policy, and requests to the network. `idle` is set when every tool has
+    answered.
     """
 
     page: Page
@@ -120,26 +144,35 @@ class Chat:
     async def give(self, answer: Answer, arguments: Mapping[str, Any] | None = None) -> None:
         """Send the tool's arguments and its result to the card."""
         await self.start(arguments)
-        await self.page.evaluate("result => window.bridge.sendToolResult(result)", as_json(answer.result))
+        await self.page.evaluate(
+            "result => window.bridge.sendToolResult(result)", as_json(answer.result)
+        )
 
     async def start(self, arguments: Mapping[str, Any] | None) -> None:
         """Send the tool's arguments to the card; the result comes later."""
-        await self.page.evaluate("args => window.bridge.sendToolInput({arguments: args})", dict(arguments or {}))
+        await self.page.evaluate(
+            "args => window.bridge.sendToolInput({arguments: args})", dict(arguments or {})
+        )
 
     async def pass_time(self, seconds: float) -> None:
         """Advance the browser's clock."""
         await self.page.clock.run_for(round(seconds * 1000))
 
     async def comes_to(self, status: str) -> None:
-        """Advance the browser's clock until the card shows `status`; one request may come before the call has ended."""
+        """Advance the browser's clock until the card shows `status`; one request may come before
+        the call has ended.
+        """
         with anyio.fail_after(60):
             while (await self.card.locator("#status").text_content()) != status:
                 await self.pass_time(5)
-                if self.idle is not None:  # else the card would count the wait as minutes, and give up
+                # Else the card would count the wait as minutes, and give up.
+                if self.idle is not None:
                     await self.idle.wait()
 
     async def until(self, condition: str) -> None:
-        """Wait until `condition` is true in the card; Playwright's own way needs `eval`, which the policy forbids."""
+        """Wait until `condition` is true in the card; Playwright's own way needs `eval`, which the
+        policy forbids.
+        """
         look = f"const look = () => {condition} ? done() : requestAnimationFrame(look); look();"
         with anyio.fail_after(TIMEOUT_MS / 1000):
             await self.frame.evaluate(f"new Promise((done) => {{ {look} }})")
@@ -160,7 +193,10 @@ def as_json(result: CallToolResult) -> dict[str, Any]:
 
 
 class Tabs:
-    """Browser tabs with the host page. One tab is used by most tests, since opening one takes longer than a test."""
+    """Browser tabs with the host page.
+
+    One tab is used by most tests, since opening one takes longer than a test.
+    """
 
     def __init__(self, browser: Browser, host_pages: HostPages) -> None:
         self._browser = browser
@@ -182,22 +218,34 @@ class Tabs:
         width: int = WIDTH,
         **browsing: Any,
     ) -> AsyncIterator[Chat]:
-        """Open the card `html` in the host page; at the end, fail if there were errors in the browser.
+        """Open the card `html` in the host page; at the end, fail if there were errors in the
+        browser.
 
-        `now` is the browser's time. `capabilities` are the host's, by default all that the card uses; it `refuses` some
-        nevertheless: tools, downloads, links, messages, contexts. `written`: into a frame of the sandbox's origin, in
-        place of an opaque one. `browsing`: the color_scheme and other options of a Playwright context.
+        `now` is the browser's time. `capabilities` are the host's, by default all that the card
+        uses; it `refuses` some nevertheless: tools, downloads, links, messages, contexts.
+        `written`: into a frame of the sandbox's origin, in place of an opaque one. `browsing`: the
+        color_scheme and other options of a Playwright context.
         """
         media = {name: browsing.pop(name) for name in MEDIA if name in browsing}
         is_shared = not browsing
-        page = self._shared_page if is_shared and self._shared_page is not None else await self._open(**browsing)
+        page = (
+            self._shared_page
+            if is_shared and self._shared_page is not None
+            else await self._open(**browsing)
+        )
         self._shared_page = page if is_shared else self._shared_page
         await page.emulate_media(**(MEDIA | media))
         await page.set_viewport_size({"width": width, "height": HEIGHT})
         shown = self._chats[page] = Chat(page, agent)
         await page.clock.set_system_time(now)
-        given: dict[str, Any] = {"html": html, "sandbox": self._stage.sandbox, "context": dict(context)}
-        given |= {"refuses": refuses} | ({} if capabilities is None else {"capabilities": dict(capabilities)})
+        given: dict[str, Any] = {
+            "html": html,
+            "sandbox": self._stage.sandbox,
+            "context": dict(context),
+        }
+        given |= {"refuses": refuses} | (
+            {} if capabilities is None else {"capabilities": dict(capabilities)}
+        )
         given |= {"frame": "allow-scripts allow-same-origin"} if written else {}
         try:
             with anyio.fail_after(TIMEOUT_MS / 1000):
@@ -208,13 +256,17 @@ class Tabs:
             await (page.evaluate("window.clear()") if is_shared else page.context.close())
 
     async def _open(self, **browsing: Any) -> Page:
-        tab = await self._browser.new_context(**({"locale": "en-US", "timezone_id": "Europe/London"} | browsing))
+        tab = await self._browser.new_context(
+            **({"locale": "en-US", "timezone_id": "Europe/London"} | browsing)
+        )
         tab.set_default_timeout(TIMEOUT_MS)
         page = await tab.new_page()
         await page.clock.install()
 
         def on_console(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning") and not message.text.startswith(_EXPECTED_WARNING):
+            if message.type in ("error", "warning") and not message.text.startswith(
+                _EXPECTED_WARNING
+            ):
                 self._chats[page].errors.append(f"console: {message.text}")
 
         def on_request(request: Request) -> None:

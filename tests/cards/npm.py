@@ -7,13 +7,21 @@ from tests import npm
 from tests.programs import run_well
 
 SOURCE = Path(__file__).parent / "host"
-BUNDLING = ("host.js", "--bundle", "--minify", "--format=iife", "--target=chrome120", "--outfile=host.bundle.js")
+BUNDLING = (
+    "host.js",
+    "--bundle",
+    "--minify",
+    "--format=iife",
+    "--target=chrome120",
+    "--outfile=host.bundle.js",
+)
 
 
 def bundled() -> Path:
     """The folder with `host.bundle.js` and `axe.min.js`, made once on each machine."""
     sources = [SOURCE / name for name in ("package.json", "package-lock.json", "host.js")]
-    return npm.installed("card-host", [*sources, Path(__file__)], _bundle)  # this file has the options of the bundle
+    # This file has the options of the bundle.
+    return npm.installed("card-host", [*sources, Path(__file__)], _bundle)
 
 
 def _bundle(folder: Path) -> None:

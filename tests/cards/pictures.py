@@ -1,7 +1,9 @@
-"""Makes the pictures for the README and the docs: `python -m tests.cards.pictures .github/pictures`.
+"""Makes the pictures for the README and the docs: `python -m tests.cards.pictures
+.github/pictures`.
 
 They show the cards with results of the real server, and the consent page. A minimal Linux machine
-has no system font; the pictures then use the first of `FONTS` that it has (Debian: apt-get install fonts-inter).
+has no system font; the pictures then use the first of `FONTS` that it has (Debian: apt-get install
+fonts-inter).
 """
 
 import os
@@ -27,7 +29,10 @@ from tests.sandbox.manual_clock import ManualClock
 
 FONTS = ("Inter", "Roboto", "Noto Sans", "Liberation Sans", "DejaVu Sans")
 FULL_SCREEN = {"displayMode": "inline", "availableDisplayModes": ["inline", "fullscreen"]}
-TABLE = {**BISTRO, "task_description": "Book a table by the window, or on the terrace if it is warm"}
+TABLE = {
+    **BISTRO,
+    "task_description": "Book a table by the window, or on the terrace if it is warm",
+}
 CANDIDATES = [
     {"respondent_phone": "+12025550103", "business_name": "First Bistro"},
     {"respondent_phone": "+12025550102", "business_name": "Second Bistro"},
@@ -35,7 +40,19 @@ CANDIDATES = [
 ]
 """One is busy, one has no table, and one is not called yet."""
 CONSENT = "calls:read calls:write transcripts:read subscription:read"
-DAYS = {3: "01", 4: "0", 6: "03", 9: "0", 10: "000", 13: "04", 16: "00", 17: "5", 20: "001", 22: "0", 24: "040"}
+DAYS = {
+    3: "01",
+    4: "0",
+    6: "03",
+    9: "0",
+    10: "000",
+    13: "04",
+    16: "00",
+    17: "5",
+    20: "001",
+    22: "0",
+    24: "040",
+}
 """By day of January: the last digits of the test numbers +1202555010… that were called."""
 
 
@@ -44,26 +61,40 @@ async def main(folder: Path) -> None:
     async with async_playwright() as playwright:
         with serve_host_pages(bundled()) as host_pages, tempfile.TemporaryDirectory() as home:
             browser = await playwright.chromium.launch(
-                executable_path=CHROMIUM, args=[*FLAGS, "--disable-lcd-text"], env=_with_fonts(Path(home))
+                executable_path=CHROMIUM,
+                args=[*FLAGS, "--disable-lcd-text"],
+                env=_with_fonts(Path(home)),
             )
             tabs = Tabs(browser, host_pages)
-            async with _at(datetime(2026, 1, 25, 15, 30, tzinfo=UTC), Path(home) / "calls") as (agent, clock):
+            async with _at(datetime(2026, 1, 25, 15, 30, tzinfo=UTC), Path(home) / "calls") as (
+                agent,
+                clock,
+            ):
                 await _calls(folder, tabs, agent, clock)
-            async with _at(datetime(2026, 1, 2, 16, 0, tzinfo=UTC), Path(home) / "quota") as (agent, clock):
+            async with _at(datetime(2026, 1, 2, 16, 0, tzinfo=UTC), Path(home) / "quota") as (
+                agent,
+                clock,
+            ):
                 await _quota(folder, tabs, agent, clock)
             await _consent_page(folder, browser)
             await browser.close()
 
 
 def _with_fonts(home: Path) -> dict[str, str | float | bool]:
-    """The environment of a browser whose system font is the first of `FONTS` on this machine (fontconfig)."""
+    """The environment of a browser whose system font is the first of `FONTS` on this machine
+    (fontconfig).
+    """
     names = "".join(f"<string>{name}</string>" for name in FONTS)
     edit = f'<edit name="family" mode="prepend" binding="strong">{names}</edit>'
     system = ("system-ui", "sans", "sans-serif")
-    rules = [f'<match><test name="family"><string>{name}</string></test>{edit}</match>' for name in system]
+    rules = [
+        f'<match><test name="family"><string>{name}</string></test>{edit}</match>'
+        for name in system
+    ]
     file = home / "fonts.conf"
     file.write_text(
-        f"<fontconfig><include ignore_missing='yes'>/etc/fonts/fonts.conf</include>{''.join(rules)}</fontconfig>"
+        "<fontconfig><include "
+        f"ignore_missing='yes'>/etc/fonts/fonts.conf</include>{''.join(rules)}</fontconfig>"
     )
     return {**os.environ, "FONTCONFIG_FILE": str(file)}
 
@@ -86,19 +117,30 @@ async def _calls(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
             await shown.give(made, TABLE)
             await expect(shown.button("Calendar file")).to_be_visible()
             await _take(shown, folder / f"call-{theme}.png", dark=theme == "dark")
-    async with tabs.chat(agent, call_card(), context={**NEW_YORK, **FULL_SCREEN}, **common) as shown:
+    async with tabs.chat(
+        agent, call_card(), context={**NEW_YORK, **FULL_SCREEN}, **common
+    ) as shown:
         await shown.give(made, TABLE)
         await shown.button("Conversation").click()
         await expect(shown.card.get_by_role("listitem").first).to_be_visible()
         await _take(shown, folder / "transcript.png", tallest=760)
-    around = {name: value for name, value in TABLE.items() if name not in ("respondent_phone", "business_name")}
+    around = {
+        name: value
+        for name, value in TABLE.items()
+        if name not in ("respondent_phone", "business_name")
+    }
     shots: list[tuple[str, dict[str, Any]]] = [
-        ("other-time.png", {**TABLE, "respondent_phone": "+12025550101", "accept_other_time": True}),
+        (
+            "other-time.png",
+            {**TABLE, "respondent_phone": "+12025550101", "accept_other_time": True},
+        ),
         ("around.png", around | {"until": "booked", "candidates": CANDIDATES}),
         ("call-again.png", {**TABLE, "respondent_phone": "+12025550104"}),
     ]
     for name, arguments in shots:
-        answer = await agent.use("call_around" if "candidates" in arguments else "make_call", arguments)
+        answer = await agent.use(
+            "call_around" if "candidates" in arguments else "make_call", arguments
+        )
         async with tabs.chat(agent, call_card(), context=NEW_YORK, **common) as shown:
             await shown.give(answer, arguments)
             await expect(shown.card.locator("#said")).to_be_visible()
@@ -120,7 +162,9 @@ async def _quota(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
             clock.advance(minutes=9)
             await agent.use("make_call", {**TABLE, "respondent_phone": f"+1202555010{digit}"})
     now = clock.now() + timedelta(hours=20)
-    async with tabs.chat(agent, quota_card(), context=NEW_YORK, now=now, device_scale_factor=1.5) as shown:
+    async with tabs.chat(
+        agent, quota_card(), context=NEW_YORK, now=now, device_scale_factor=1.5
+    ) as shown:
         await shown.give(await agent.use("check_quota"))
         await expect(shown.card.get_by_role("img")).to_be_visible()
         await _take(shown, folder / "quota.png")
@@ -131,7 +175,9 @@ async def _take(shown: Chat, path: Path, *, dark: bool = False, tallest: int = 2
         await shown.page.evaluate("document.documentElement.className = 'dark'")
     await shown.until("Math.abs(document.documentElement.scrollHeight - innerHeight) <= 1")
     await shown.page.mouse.move(0, 0)
-    height = await shown.page.evaluate("Math.ceil(document.querySelector('main').getBoundingClientRect().bottom) + 24")
+    height = await shown.page.evaluate(
+        "Math.ceil(document.querySelector('main').getBoundingClientRect().bottom) + 24"
+    )
     size = shown.page.viewport_size
     assert size is not None
     await shown.page.set_viewport_size({"width": size["width"], "height": min(height, tallest)})

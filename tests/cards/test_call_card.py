@@ -21,7 +21,11 @@ from tests.tools.user import NOON
 
 
 def error(**structure: Any) -> Answer:
-    given = {"status": "refused", "retryable": False, "placed": "no", **structure} if structure else None
+    given = (
+        {"status": "refused", "retryable": False, "placed": "no", **structure}
+        if structure
+        else None
+    )
     return Answer(CallToolResult(content=[], structured_content=given, is_error=True))
 
 
@@ -63,15 +67,26 @@ async def test_the_appointment_is_the_headline_and_the_calls_own_facts_are_detai
     await expect(report).to_contain_text(
         "“Reserved a table for 4 at Italian Bistro on Wednesday, January 28 at 7:00 PM"
     )
-    await expect(chat.card.get_by_role("region", name="KallyAI suggests")).to_contain_text("“Nothing more to do.")
+    await expect(chat.card.get_by_role("region", name="KallyAI suggests")).to_contain_text(
+        "“Nothing more to do."
+    )
     assert "58 s" not in await chat.card.locator("main").inner_text()
     await chat.card.get_by_text("Details").click()
     for fact in ("+1 415-555-1234", "Sun, Jan 25, 10:30 AM", "58 s"):
         await expect(chat.card.get_by_role("group")).to_contain_text(fact)
     for context, shown in (
-        ({"locale": "es-ES", "timeZone": "America/Los_Angeles"}, "Mié, 28 ene · 19:00 · 4 personas"),
-        ({"locale": "en-US", "timeZone": "Europe/London"}, "Wed, Jan 28 · 7:00 PM, Los Angeles time · 4 people"),
-        ({"locale": "??", "timeZone": "Mars/Olympus"}, "Wed, Jan 28 · 7:00 PM, Los Angeles time · 4 people"),
+        (
+            {"locale": "es-ES", "timeZone": "America/Los_Angeles"},
+            "Mié, 28 ene · 19:00 · 4 personas",
+        ),
+        (
+            {"locale": "en-US", "timeZone": "Europe/London"},
+            "Wed, Jan 28 · 7:00 PM, Los Angeles time · 4 people",
+        ),
+        (
+            {"locale": "??", "timeZone": "Mars/Olympus"},
+            "Wed, Jan 28 · 7:00 PM, Los Angeles time · 4 people",
+        ),
     ):
         await chat.set_host_context(**{**NEW_YORK, **context})
         await expect(heading).to_have_text(shown)
@@ -79,7 +94,9 @@ async def test_the_appointment_is_the_headline_and_the_calls_own_facts_are_detai
 
     booked, ids = await agent.use("list_calls"), {}
     [ids["call_id"]] = [call["call_id"] for call in booked.data["calls"]]
-    cancel = {name: BISTRO[name] for name in ("task_category", "respondent_phone")} | {"task_description": "Cancel it"}
+    cancel = {name: BISTRO[name] for name in ("task_category", "respondent_phone")} | {
+        "task_description": "Cancel it"
+    }
     await agent.use("make_call", cancel, changes_call_id=ids["call_id"])
     await chat.give(await agent.use("get_call", ids), ids)
     await expect(chat.card.locator("#said")).to_contain_text("A later call was about it.")
@@ -90,7 +107,9 @@ async def test_the_appointment_is_the_headline_and_the_calls_own_facts_are_detai
     await expect(chat.card.locator("#report")).to_be_hidden()  # that the line was busy is told once
 
 
-async def test_a_report_of_another_time_than_the_calendars_is_told(open_card: Open, tmp_path: Path) -> None:
+async def test_a_report_of_another_time_than_the_calendars_is_told(
+    open_card: Open, tmp_path: Path
+) -> None:
     call = {"status": "success", "highlights": "Reserved a table at 7:30 PM."}
     at_seven = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T030000Z"])
     async with asking(tmp_path, ManualClock(NOON), {"+": call}, {"+": at_seven}) as (_, agent):
@@ -108,11 +127,17 @@ async def test_the_calendar_file_is_passed_to_the_host(agent: Agent, open_card: 
     chat = await open_card()
     await chat.give(made, BISTRO)
     await chat.button("Calendar file").click()
-    await expect(chat.card.get_by_text("Calendar file ready: Table for 4 at Italian Bistro")).to_be_visible()
+    await expect(
+        chat.card.get_by_text("Calendar file ready: Table for 4 at Italian Bistro")
+    ).to_be_visible()
     [download] = await chat.seen("downloads")
     [file] = download["contents"]
     ours = await agent.read(f"kallyai://calls/{made.data['call_id']}/calendar.ics")
-    assert file["resource"] == {"uri": str(ours.uri), "mimeType": "text/calendar", "text": ours.text}
+    assert file["resource"] == {
+        "uri": str(ours.uri),
+        "mimeType": "text/calendar",
+        "text": ours.text,
+    }
 
     chat = await open_card(refuses=("downloads",))
     await chat.give(made, BISTRO)
@@ -139,14 +164,17 @@ async def test_a_call_in_progress_is_followed_until_it_has_ended(
     clock.advance(seconds=20)
     await chat.pass_time(3)
     await expect(chat.card.get_by_role("timer")).to_contain_text(re.compile("2[2-9] s so far"))
-    assert 1 <= len(chat.tools("get_call")) <= 3  # every 5 s, and the browser's clock runs meanwhile
+    # Every 5 s, and the browser's clock runs meanwhile.
+    assert 1 <= len(chat.tools("get_call")) <= 3
     await expect(chat.card.locator("#live")).to_be_empty()  # not each second
 
     clock.advance(minutes=5)
     await agent.use("get_call", call_id=chat.tools("get_call")[0]["call_id"], wait_seconds=5)
     await chat.pass_time(5)
     await expect(chat.card.locator("#status")).to_have_text("Booked")
-    await expect(chat.card.locator("#live")).to_have_text("The call to Italian Bistro has ended. Outcome: Booked.")
+    await expect(chat.card.locator("#live")).to_have_text(
+        "The call to Italian Bistro has ended. Outcome: Booked."
+    )
     asked = len(chat.asked)
     await chat.pass_time(120)
     assert len(chat.asked) == asked
@@ -161,12 +189,15 @@ async def test_a_hidden_card_and_one_that_the_host_removes_send_no_requests(
     await chat.give(await agent.use("make_call", BISTRO, wait_seconds=0), BISTRO)
     await expect(chat.card.locator("#status")).to_have_text("Call in progress")
     await chat.frame.evaluate(
-        "Object.defineProperty(document, 'hidden', {get: () => window.away ?? true, configurable: true});"
+        "Object.defineProperty(document, 'hidden', {get: () => window.away ?? true, configurable: "
+        "true});"
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
     await chat.pass_time(60)
     assert chat.asked == []
-    await chat.frame.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
+    await chat.frame.evaluate(
+        "window.away = false; document.dispatchEvent(new Event('visibilitychange'))"
+    )
     await chat.pass_time(1)
     await expect(chat.card.get_by_role("timer")).to_contain_text("so far")
     assert len(chat.asked) == 1
@@ -192,10 +223,14 @@ async def test_an_unknown_outcome_offers_to_check_again_but_not_to_call_again(
         for lost in (error(status="unknown", code="answer_lost", placed="maybe"), error()):
             await chat.give(lost, BISTRO)
             await expect(chat.card.locator("#status")).to_have_text("Outcome unknown")
-            await expect(chat.card.get_by_role("button", name=re.compile("Call again|Try again"))).to_have_count(0)
+            await expect(
+                chat.card.get_by_role("button", name=re.compile("Call again|Try again"))
+            ).to_have_count(0)
 
 
-async def test_an_error_is_told_in_the_cards_words_with_what_removes_its_cause(agent: Agent, open_card: Open) -> None:
+async def test_an_error_is_told_in_the_cards_words_with_what_removes_its_cause(
+    agent: Agent, open_card: Open
+) -> None:
     chat = await open_card()
     emergency = {**BISTRO, "respondent_phone": "+1 911"}
     await chat.give(await agent.use("make_call", emergency), emergency)
@@ -219,32 +254,55 @@ async def test_an_error_is_told_in_the_cards_words_with_what_removes_its_cause(a
     await chat.give(error(code="quota_exceeded", upgrade_url="https://pay.example/"), BISTRO)
     await chat.button("Get more calls").click()
     await chat.page.wait_for_function("() => window.seen.links.length === 2")
-    assert [link["url"] for link in await chat.seen("links")] == ["http://127.0.0.1:5000/x", "https://pay.example/"]
+    assert [link["url"] for link in await chat.seen("links")] == [
+        "http://127.0.0.1:5000/x",
+        "https://pay.example/",
+    ]
     await chat.give(error(code="quota_exceeded", upgrade_url="javascript:alert(1)"), BISTRO)
     await expect(chat.card.get_by_role("button")).to_have_count(0)
 
 
 Claim = tuple[dict[str, Any], str | int, dict[str, Any], str, str, str]
 CLAIMS: list[Claim] = [
-    # A word of KallyAI's that is also one of ours; an event that shows less than was asked; no day was asked.
-    ({"status": "refused", "highlights": "They did not want to talk to an AI."}, 404, {},
-     "Outcome unknown", "Italian Bistro", "What came of the call is not known."),
-    ({"status": "success"}, calendar_file(["SUMMARY:Table for 2", "DTSTART;VALUE=DATE:20260128"]),
-     {"time_preference_text": "after 5pm"},
-     "Booked", "Wed, Jan 28", "The event does not show all you asked for."),
-    ({"status": "success"}, calendar_file(["SUMMARY:Table for 4", "DTSTART:20260126T043000Z"]),
-     {"appointment_date": None, "task_category": "general", "accept_other_time": True},
-     "Booked for another time", "Sun, Jan 25 · 8:30 PM, Los Angeles time · 4 people",
-     "You asked for 7:00 PM. Check whether it works for you."),
-]  # fmt: skip
+    # A word of KallyAI's that is also one of ours; an event that shows less than was asked; no day
+    # was asked.
+    (
+        {"status": "refused", "highlights": "They did not want to talk to an AI."},
+        404,
+        {},
+        "Outcome unknown",
+        "Italian Bistro",
+        "What came of the call is not known.",
+    ),
+    (
+        {"status": "success"},
+        calendar_file(["SUMMARY:Table for 2", "DTSTART;VALUE=DATE:20260128"]),
+        {"time_preference_text": "after 5pm"},
+        "Booked",
+        "Wed, Jan 28",
+        "The event does not show all you asked for.",
+    ),
+    (
+        {"status": "success"},
+        calendar_file(["SUMMARY:Table for 4", "DTSTART:20260126T043000Z"]),
+        {"appointment_date": None, "task_category": "general", "accept_other_time": True},
+        "Booked for another time",
+        "Sun, Jan 25 · 8:30 PM, Los Angeles time · 4 people",
+        "You asked for 7:00 PM. Check whether it works for you.",
+    ),
+]
 
 
-async def test_the_card_claims_no_more_than_kallyai_said(tmp_path: Path, clock: ManualClock, open_card: Open) -> None:
+async def test_the_card_claims_no_more_than_kallyai_said(
+    tmp_path: Path, clock: ManualClock, open_card: Open
+) -> None:
     async with asking(tmp_path, clock, {}) as (kallyai, agent):
         chat = await open_card(by=agent)
         for number, (call, calendar, asked, status, headline, sentence) in enumerate(CLAIMS):
             kallyai.calls, kallyai.calendars = {"+": call}, {"+": calendar}
-            arguments = {name: value for name, value in (BISTRO | asked).items() if value is not None}
+            arguments = {
+                name: value for name, value in (BISTRO | asked).items() if value is not None
+            }
             arguments |= {"respondent_phone": f"+1415555123{number}"}
             await chat.give(await agent.use("make_call", arguments), arguments)
 
@@ -260,7 +318,8 @@ async def test_a_host_without_capabilities_gets_a_card_without_buttons(
     chat = await open_card(capabilities={})
     in_progress = await agent.use("make_call", BISTRO, wait_seconds=0)
     found = {"call_id": in_progress.data["tracking_id"], "wait_seconds": 0}
-    await chat.give(await agent.use("get_call", found), found)  # of another chat, too, it says what it is for
+    # Of another chat, too, it says what it is for.
+    await chat.give(await agent.use("get_call", found), found)
     await expect(chat.card.locator("#status")).to_have_text("Call in progress")
     await chat.pass_time(30)
     assert await chat.card.get_by_role("button").count() == 0
@@ -274,7 +333,9 @@ async def test_a_host_without_capabilities_gets_a_card_without_buttons(
     assert chat.asked == []
 
 
-async def test_a_canceled_request_does_not_look_like_a_call_that_was_not_placed(open_card: Open) -> None:
+async def test_a_canceled_request_does_not_look_like_a_call_that_was_not_placed(
+    open_card: Open,
+) -> None:
     chat = await open_card()
     await chat.start(BISTRO)
     await chat.page.evaluate("window.bridge.sendToolCancelled({reason: 'the user stopped it'})")
@@ -312,7 +373,10 @@ async def test_everything_can_be_done_with_the_keyboard(agent: Agent, open_card:
     keys = chat.page.keyboard
     await keys.press("Tab")
     await expect(chat.button("Calendar file")).to_be_focused()
-    assert await chat.frame.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert (
+        await chat.frame.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        == "solid"
+    )
     await keys.press("Tab")
     await keys.press("Enter")
     await expect(chat.card.get_by_role("listitem").first).to_be_visible()
@@ -323,7 +387,9 @@ async def test_everything_can_be_done_with_the_keyboard(agent: Agent, open_card:
     await chat.give(await agent.use("make_call", missed), missed)
     await chat.button("Call again").focus()
     await keys.press("Enter")
-    await expect(chat.card.get_by_role("heading", name="Call Italian Bistro again?")).to_be_focused()
+    await expect(
+        chat.card.get_by_role("heading", name="Call Italian Bistro again?")
+    ).to_be_focused()
     await keys.press("Tab")
     await keys.press("Tab")
     await expect(chat.button("Don't call")).to_be_focused()
@@ -342,7 +408,12 @@ async def test_the_card_of_a_read_only_server_offers_nothing_that_would_place_a_
         await chat.give(made, arguments)
         await expect(chat.card.locator("#status")).to_have_text("Not reached")
         await expect(chat.card.locator("#choices button:visible")).to_have_count(0)
-    structure = {"status": "needs_confirmation", "confirmation": "x", "reasons": ["urgent"], "placed_now": False}
+    structure = {
+        "status": "needs_confirmation",
+        "confirmation": "x",
+        "reasons": ["urgent"],
+        "placed_now": False,
+    }
     await chat.give(Answer(CallToolResult(content=[], structured_content=structure)), BISTRO)
     await expect(chat.card.locator("#consent")).to_contain_text("+1 415-555-1234")
     await expect(chat.button("Call now")).to_be_hidden()

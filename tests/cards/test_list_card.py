@@ -1,4 +1,6 @@
-"""The call card shows a list of candidates: who is being called, what came of each call, and what to do next."""
+"""The call card shows a list of candidates: who is being called, what came of each call, and what
+to do next.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,11 @@ from tests.playwright_names import expect
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.test_around import BUSY, FREE, FULL, LAST, TABLE
 
-UNKNOWN = {"calls": [{"respondent_phone": BUSY["respondent_phone"], "status": "unknown", "outcome": "unknown"}]}
+UNKNOWN = {
+    "calls": [
+        {"respondent_phone": BUSY["respondent_phone"], "status": "unknown", "outcome": "unknown"}
+    ]
+}
 THREE = TABLE | {"candidates": [BUSY, FULL, FREE]}
 
 
@@ -30,7 +36,8 @@ async def test_a_list_in_progress_says_who_is_called_now_and_is_followed_to_its_
     clock.hold()
     chat = await open_card()
     await chat.start(asked)
-    await expect(chat.card.locator("#name")).to_have_text("Book a table")  # a list's title is its task
+    # A list's title is its task.
+    await expect(chat.card.locator("#name")).to_have_text("Book a table")
     await expect(chat.card.locator("#facts")).to_have_text("2 numbers")
     await chat.give(await agent.use("call_around", asked, wait_seconds=0), asked)
 
@@ -39,48 +46,64 @@ async def test_a_list_in_progress_says_who_is_called_now_and_is_followed_to_its_
     await chat.pass_time(5)
     await expect(chat.card.locator("#facts")).to_have_text("Third1 of 2")
     await expect(chat.card.get_by_text("You can leave; the calls go on.")).to_be_visible()
-    assert await rows(chat) == ["Third +1 202-555-0100 Call in progress", "Fourth +1 202-555-0119 Not called yet"]
+    assert await rows(chat) == [
+        "Third +1 202-555-0100 Call in progress",
+        "Fourth +1 202-555-0119 Not called yet",
+    ]
     assert await chat.hard_to_use() == []
 
     clock.advance(minutes=5)
     await chat.comes_to("Booked")
     await expect(chat.card.locator("body")).to_have_attribute("data-tone", "good")
     first, last = await rows(chat)
-    assert first.startswith("Third +1 202-555-0100 Booked. Wed, Jan 28, 7:00 PM. “Reserved a table for 4 at Third")
+    assert first.startswith(
+        "Third +1 202-555-0100 Booked. Wed, Jan 28, 7:00 PM. “Reserved a table for 4 at Third"
+    )
     assert last == "Fourth +1 202-555-0119 Not called"
     await expect(chat.card.locator("#live")).to_have_text("Third: Booked.")
     await expect(chat.button("Calendar file")).to_be_visible()
     assert await agent.calls_made() == 1
 
 
-async def test_a_decision_says_what_to_do_and_the_user_lets_the_list_go_on(agent: Agent, open_card: Open) -> None:
+async def test_a_decision_says_what_to_do_and_the_user_lets_the_list_go_on(
+    agent: Agent, open_card: Open
+) -> None:
     chat = await open_card()
     await chat.give(await agent.use("call_around", THREE), THREE)
 
     await expect(chat.card.locator("#status")).to_have_text("Needs your decision")
     await expect(chat.card.locator("#facts")).to_contain_text("Second")
     await expect(chat.card.locator("#said")).to_have_text(
-        "Somebody talked, and it is not certain what was agreed. Read what was said. If nothing was booked, the next "
+        "Somebody talked, and it is not certain what was agreed. Read what was said. If nothing "
+        "was booked, the next "
         "one can be called."
     )
     busy, full, free = await rows(chat)
     assert busy == "First +1 202-555-0103 Not reached. The line was busy."  # told once
-    assert full.startswith("Second +1 202-555-0102 Answered. The conversation took place, but nothing shows a booking.")
+    assert full.startswith(
+        "Second +1 202-555-0102 Answered. The conversation took place, but nothing shows a booking."
+    )
     assert free == "Third +1 202-555-0100 Not called"
     assert await chat.hard_to_use() == []
     await chat.button("Conversation").click()
     await expect(chat.card.get_by_role("region", name="Conversation")).to_be_visible()
 
     buttons = chat.card.locator("#choices button:visible")
-    await expect(buttons).to_have_text(["Nothing booked: call Third", "It is booked: stop", "Hide conversation"])
-    await expect(chat.card.locator("button.primary:visible")).to_have_text("Nothing booked: call Third")
+    await expect(buttons).to_have_text(
+        ["Nothing booked: call Third", "It is booked: stop", "Hide conversation"]
+    )
+    await expect(chat.card.locator("button.primary:visible")).to_have_text(
+        "Nothing booked: call Third"
+    )
     await chat.button("Nothing booked: call Third").dblclick()
     await chat.comes_to("Booked")
     await expect(chat.card.locator("#facts")).to_contain_text("Third")
     await expect(chat.card.get_by_role("region", name="Conversation")).to_be_hidden()
     [more] = chat.tools("call_around")
     assert more == THREE | {"continue_after": more["continue_after"], "wait_seconds": 0}
-    told = [block["text"] for context in await chat.seen("contexts") for block in context["content"]]
+    told = [
+        block["text"] for context in await chat.seen("contexts") for block in context["content"]
+    ]
     assert "list_booked" in told[-1]
     assert await agent.calls_made() == 3
 
@@ -103,13 +126,17 @@ async def test_the_user_stops_a_list_and_the_call_in_progress_goes_on(
     assert await agent.calls_made() == 1
 
 
-async def test_the_user_says_that_it_is_booked_and_the_model_learns_it(agent: Agent, open_card: Open) -> None:
+async def test_the_user_says_that_it_is_booked_and_the_model_learns_it(
+    agent: Agent, open_card: Open
+) -> None:
     chat = await open_card()
     await chat.give(await agent.use("call_around", THREE), THREE)
     await chat.button("It is booked: stop").click()
 
     await expect(chat.card.locator("#status")).to_have_text("Answered")
-    await expect(chat.card.locator("#said")).to_have_text("Somebody answered, so nobody else is called.")
+    await expect(chat.card.locator("#said")).to_have_text(
+        "Somebody answered, so nobody else is called."
+    )
     await expect(chat.card.locator("#choices button:visible")).to_have_text(["Conversation"])
     [context] = await chat.seen("contexts")
     assert "decided that it is booked" in context["content"][0]["text"]
@@ -118,7 +145,9 @@ async def test_the_user_says_that_it_is_booked_and_the_model_learns_it(agent: Ag
 async def test_one_consent_in_the_card_names_every_candidate(
     open_card: Open, clock: ManualClock, app: SandboxApp, tmp_path: Path
 ) -> None:
-    async with open_agent(settings_in(tmp_path, CONFIRM="always"), mode="auto", clock=clock, app=app) as agent:
+    async with open_agent(
+        settings_in(tmp_path, CONFIRM="always"), mode="auto", clock=clock, app=app
+    ) as agent:
         chat = await open_card(by=agent)
         await chat.give(await agent.use("call_around", THREE), THREE)
         question = chat.card.get_by_role("region", name="Call up to 3 numbers, one after another?")
@@ -134,7 +163,9 @@ async def test_one_consent_in_the_card_names_every_candidate(
 
         clock.advance(hours=3)
         await chat.button("Nothing booked: call Third").click()
-        question = chat.card.get_by_role("region", name="Go on with the list, and call up to 1 more?")
+        question = chat.card.get_by_role(
+            "region", name="Go on with the list, and call up to 1 more?"
+        )
         await expect(question).to_contain_text("Third, +1 202-555-0100")
         await expect(question).not_to_contain_text("First")
         assert await agent.calls_made() == 2
@@ -155,10 +186,21 @@ ENDS: list[tuple[str, dict[str, Any], str, str, list[str]]] = [
 
 
 async def test_each_end_of_a_list_has_its_own_text(open_card: Open) -> None:
-    call = {"respondent_phone": BUSY["respondent_phone"], "status": "busy", "outcome": "not_reached"}
+    call = {
+        "respondent_phone": BUSY["respondent_phone"],
+        "status": "busy",
+        "outcome": "not_reached",
+    }
     chat = await open_card()
     for status, more, word, tone, buttons in ENDS:
-        structure = {"status": status, "tracking_id": "t-1", "until": "all", "calls": [call], "not_called": [], **more}
+        structure = {
+            "status": status,
+            "tracking_id": "t-1",
+            "until": "all",
+            "calls": [call],
+            "not_called": [],
+            **more,
+        }
         await chat.give(Answer(CallToolResult(content=[], structured_content=structure)), THREE)
 
         await expect(chat.card.locator("#status")).to_have_text(word)

@@ -43,8 +43,12 @@ async def test_the_quota_is_a_gauge_and_the_calls_are_a_chart(
     left = (await agent.use("check_quota")).data["minutes_remaining"]
     await expect(minutes).to_have_attribute("aria-valuetext", f"{left:g} of 210 left")
     await expect(minutes).to_have_attribute("aria-valuenow", f"{left:g}")
-    await expect(chat.card.get_by_role("meter").first).to_have_attribute("aria-valuetext", "24 of 35 left")
-    await expect(chat.card.get_by_role("img", name="Calls in this period 3 calls, 2 answered.")).to_be_visible()
+    await expect(chat.card.get_by_role("meter").first).to_have_attribute(
+        "aria-valuetext", "24 of 35 left"
+    )
+    await expect(
+        chat.card.get_by_role("img", name="Calls in this period 3 calls, 2 answered.")
+    ).to_be_visible()
     assert chat.tools("list_calls") == [{"limit": 200, "offset": 0}]
 
     await chat.card.get_by_text("Show as a table").click()
@@ -57,17 +61,27 @@ async def test_the_quota_is_a_gauge_and_the_calls_are_a_chart(
 async def test_a_quota_that_is_low_or_used_up_says_so_in_words(open_card: Open) -> None:
     chat = await open_card(quota_card(), capabilities={})
     await chat.give(
-        quota(plan_type="trial", minutes_allocated=30, minutes_remaining=2, calls_allocated=5, calls_remaining=0)
+        quota(
+            plan_type="trial",
+            minutes_allocated=30,
+            minutes_remaining=2,
+            calls_allocated=5,
+            calls_remaining=0,
+        )
     )
 
     await expect(chat.card.get_by_text("Low")).to_be_visible()
     await expect(chat.card.get_by_text("Used up: calls are refused")).to_be_visible()
     calls = chat.card.get_by_role("meter", name="Calls")
-    await expect(calls).to_have_attribute("aria-valuetext", "0 of 5 left. Used up: calls are refused")
+    await expect(calls).to_have_attribute(
+        "aria-valuetext", "0 of 5 left. Used up: calls are refused"
+    )
     assert await chat.hard_to_use() == []
     structure = {"status": "error", "code": "unavailable", "retryable": True}
     await chat.give(Answer(CallToolResult(content=[], structured_content=structure, is_error=True)))
-    await expect(chat.card.get_by_text("KallyAI has a problem of its own. Try again later.")).to_be_visible()
+    await expect(
+        chat.card.get_by_text("KallyAI has a problem of its own. Try again later.")
+    ).to_be_visible()
     assert await chat.hard_to_use() == []
 
 

@@ -1,4 +1,6 @@
-"""A machine for one test: the folders of the user and the clients are temporary, and no settings are inherited."""
+"""A machine for one test: the folders of the user and the clients are temporary, and no settings
+are inherited.
+"""
 
 import json
 import os
@@ -50,7 +52,9 @@ def move_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
 
 
 def add_program(home: Path, name: str, script: str) -> None:
-    """Put a client's own program on the PATH: a Python script, which gets its arguments in `sys.argv[1:]`."""
+    """Put a client's own program on the PATH: a Python script, which gets its arguments in
+    `sys.argv[1:]`.
+    """
     file = home / "bin" / name
     file.parent.mkdir(exist_ok=True)
     file.write_text(f"#!{sys.executable}\nimport json, sys\nfrom pathlib import Path\n{script}")
@@ -65,16 +69,27 @@ def invoke(*arguments: str, variables: dict[str, str | None] | None = None) -> R
     return result
 
 
-def run_in_process(home: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command as `tests.processes.run` does, but in this process, which saves the start of a Python."""
-    result = invoke(*arguments, variables=dict.fromkeys(os.environ, None) | environment(home, **settings))
+def run_in_process(
+    home: Path, *arguments: str, **settings: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command as `tests.processes.run` does, but in this process, which saves the start of a
+    Python.
+    """
+    result = invoke(
+        *arguments, variables=dict.fromkeys(os.environ, None) | environment(home, **settings)
+    )
     return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
 
 def sign_in(home: Path, sandbox: KallyAISandbox, url: str | None = None, **changes: Any) -> Tokens:
-    """Sign in with tokens of the sandbox, as if they were of `url`; `changes` are made to them. Returns them."""
+    """Sign in with tokens of the sandbox, as if they were of `url`; `changes` are made to them.
+
+    Returns them.
+    """
     answer = httpx2.post(f"{sandbox.url}/_sandbox/sign-in", json={}).raise_for_status()
-    tokens = Tokens.from_grant(TokenGrant.model_validate(answer.json()), time.time()).model_copy(update=changes)
+    tokens = Tokens.from_grant(TokenGrant.model_validate(answer.json()), time.time()).model_copy(
+        update=changes
+    )
     TokenStore("file", home, url or sandbox.url).save(tokens)
     return tokens
 

@@ -23,7 +23,9 @@ class PseudoTerminal:
         self.output = ""
 
     def read_until(self, wanted: str) -> str:
-        """Read until `wanted` was printed, on one line or on several; returns all that was printed so far."""
+        """Read until `wanted` was printed, on one line or on several; returns all that was printed
+        so far.
+        """
         deadline = time.monotonic() + LIMIT
         while wanted not in re.sub(r"\s+", " ", self.output):
             assert self._read(deadline), f"{wanted!r} was not printed: {self.output}"
@@ -48,7 +50,9 @@ class PseudoTerminal:
         return self.process.wait(timeout=LIMIT)
 
     def _read(self, deadline: float) -> bool:
-        ready, _, _ = select.select([self.descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        ready, _, _ = select.select(
+            [self.descriptor], [], [], max(0.0, deadline - time.monotonic())
+        )
         if not ready:
             return False
         try:
@@ -61,9 +65,15 @@ class PseudoTerminal:
 
 @contextmanager
 def on_terminal(
-    home: Path, *arguments: str, command: Sequence[str] = COMMAND, columns: str = "100", **settings: str
+    home: Path,
+    *arguments: str,
+    command: Sequence[str] = COMMAND,
+    columns: str = "100",
+    **settings: str,
 ) -> Iterator[PseudoTerminal]:
-    """Start a command on a terminal of its own; if it has not ended by the end of the block, it is killed."""
+    """Start a command on a terminal of its own; if it has not ended by the end of the block, it is
+    killed.
+    """
     own, its = pty.openpty()
     with subprocess.Popen(
         [*command, *arguments],

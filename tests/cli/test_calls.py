@@ -1,4 +1,6 @@
-"""`call`, `calls`, `show`, `cancel`, `transcript`, `calendar`: a person's calls, by the same ledger as the tools."""
+"""`call`, `calls`, `show`, `cancel`, `transcript`, `calendar`: a person's calls, by the same ledger
+as the tools.
+"""
 
 import json
 import re
@@ -20,18 +22,37 @@ from tests.cli.machine import invoke, run_ok
 from tests.processes import LIMIT, imported_by, started
 from tests.sandbox.manual_clock import ManualClock
 
-on_posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")
+on_posix = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no pseudo-terminals in Python"
+)
 
 SATURDAY = (date.today() + timedelta(days=7)).isoformat()  # noqa: DTZ011 - any day that is not past
-TABLE = ("Reserve a table", "--business", "Italian Bistro", "--party", "4", "--date", SATURDAY, "--time", "19:00",
-         "--name", "Ada")  # fmt: skip
+TABLE = (
+    "Reserve a table",
+    "--business",
+    "Italian Bistro",
+    "--party",
+    "4",
+    "--date",
+    SATURDAY,
+    "--time",
+    "19:00",
+    "--name",
+    "Ada",
+)
 BISTRO, BUSY, DO_NOT_CALL = "+14155551234", "+12025550103", "+12025550121"
-ASK = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": BISTRO}
+ASK = {
+    "task_category": "general",
+    "task_description": "Ask for the hours",
+    "respondent_phone": BISTRO,
+}
 
 
 @pytest.fixture(autouse=True)
 def home(kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home in which somebody is signed in at the sandbox, and whose settings commands in this process find."""
+    """A home in which somebody is signed in at the sandbox, and whose settings commands in this
+    process find.
+    """
     for name, value in kallyai_sandbox.env.items():
         monkeypatch.setenv(name, value)
     return Path(kallyai_sandbox.env["KALLYAI_HOME"])
@@ -77,7 +98,9 @@ async def test_json_is_the_structure_of_the_tool(home: Path, signed_in: dict[str
     await in_thread(run_ok, "call", BISTRO, *TABLE, "--yes")
     (call,) = (await in_thread(structure, "calls"))["calls"]
     id_ = {"call_id": call["call_id"]}
-    async with open_agent(settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))) as agent:
+    async with open_agent(
+        settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))
+    ) as agent:
         for command, tool in (
             (("calls",), await agent.use("list_calls", limit=20)),
             (("show",), await agent.use("get_call", id_)),
@@ -89,10 +112,14 @@ async def test_json_is_the_structure_of_the_tool(home: Path, signed_in: dict[str
             assert await in_thread(structure, *command, code=code) == tool.data, command
         busy = await in_thread(structure, "call", BUSY, "Ask", "--yes", code=3)
         refused = await in_thread(structure, "call", DO_NOT_CALL, "Ask", "--yes", code=1)
-        tool = await agent.use("make_call", ASK | {"respondent_phone": DO_NOT_CALL, "task_description": "Ask"})
+        tool = await agent.use(
+            "make_call", ASK | {"respondent_phone": DO_NOT_CALL, "task_description": "Ask"}
+        )
 
     assert (busy["status"], busy["outcome"], busy["placed_now"]) == ("busy", "not_reached", True)
-    assert refused.pop("message") == tool.text.replace(tool.data["correlation_id"], refused["correlation_id"])
+    assert refused.pop("message") == tool.text.replace(
+        tool.data["correlation_id"], refused["correlation_id"]
+    )
     assert refused | {"correlation_id": ""} == tool.data | {"correlation_id": ""}
     assert refused["code"] == "suppression_violation"
 
@@ -101,7 +128,9 @@ async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reve
     home: Path, signed_in: dict[str, str]
 ) -> None:
     other = "+14155550000"
-    async with open_agent(settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))) as agent:
+    async with open_agent(
+        settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))
+    ) as agent:
         first = await in_thread(structure, "call", BISTRO, "Ask for the hours", "--yes")
         by_tool = await agent.use("make_call", ASK)
         await agent.use("make_call", ASK | {"respondent_phone": other})
@@ -111,20 +140,36 @@ async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reve
     assert (by_tool.data["placed_now"], by_tool.data["call_id"]) == (False, first["call_id"])
     assert "no new call was placed. To call again on purpose: --redial.\nAnswered: " in by_terminal
     assert (await in_thread(structure, "calls"))["total"] == 2
-    assert "no new call" not in await in_thread(run_ok, "call", other, "Ask for the hours", "--yes", "--redial")
+    assert "no new call" not in await in_thread(
+        run_ok, "call", other, "Ask for the hours", "--yes", "--redial"
+    )
     assert (await in_thread(structure, "calls"))["total"] == 3
 
 
 def test_a_call_for_later_names_both_times_and_can_be_canceled() -> None:
-    due = (datetime.now(UTC) + timedelta(days=2)).astimezone(ZoneInfo("America/Los_Angeles")).replace(hour=9, minute=30)
-    asked = ("call", "+16195550100", "Ask for the hours", "--not-before", f"{due:%Y-%m-%dT%H:%M}", "--retries", "2")
+    due = (
+        (datetime.now(UTC) + timedelta(days=2))
+        .astimezone(ZoneInfo("America/Los_Angeles"))
+        .replace(hour=9, minute=30)
+    )
+    asked = (
+        "call",
+        "+16195550100",
+        "Ask for the hours",
+        "--not-before",
+        f"{due:%Y-%m-%dT%H:%M}",
+        "--retries",
+        "2",
+    )
     scheduled = invoke(*asked, "--yes")
     again = run_ok(*asked, "--yes")
     (row,) = run_ok("calls").splitlines()
     id_ = row.split("\t")[-1]
 
     assert scheduled.exit_code == 0, scheduled.output
-    assert re.match(r"Scheduled: \+1 619-555-0100, .* 9:30 AM Los Angeles time", scheduled.stdout), scheduled.stdout
+    assert re.match(
+        r"Scheduled: \+1 619-555-0100, .* 9:30 AM Los Angeles time", scheduled.stdout
+    ), scheduled.stdout
     assert id_ in again
     assert row.split("\t")[1] == "scheduled"
     assert run_ok("cancel", id_).startswith("Canceled")
@@ -132,20 +177,47 @@ def test_a_call_for_later_names_both_times_and_can_be_canceled() -> None:
 
 
 def test_arguments_are_named_as_they_were_typed() -> None:
-    wrong = invoke("call", "415-555-1234", "Ask", "--party", "51", "--date", "2020-01-01", "--retries", "9", "--yes")
+    wrong = invoke(
+        "call",
+        "415-555-1234",
+        "Ask",
+        "--party",
+        "51",
+        "--date",
+        "2020-01-01",
+        "--retries",
+        "9",
+        "--yes",
+    )
     far = invoke("call", BISTRO, "Ask", "--not-before", "2099-01-01T09:00", "--yes")
 
     assert wrong.exit_code == far.exit_code == 2
-    for words in ("NUMBER: ", "+14155551234", "--party: expected", "--date: ", "--retries: expected"):
+    for words in (
+        "NUMBER: ",
+        "+14155551234",
+        "--party: expected",
+        "--date: ",
+        "--retries: expected",
+    ):
         assert words in wrong.stderr
     assert "--not-before: " in far.stderr
 
 
-async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(home: Path, signed_in: dict[str, str]) -> None:
-    ask = {"until": "booked", "task_category": "general", "task_description": "Ask for a table",
-           "candidates": [{"respondent_phone": number, "business_name": name} for number, name in
-                          ((BUSY, "First"), ("+12025550102", "Second"), (BISTRO, "Third"))]}  # fmt: skip
-    async with open_agent(settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))) as agent:
+async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(
+    home: Path, signed_in: dict[str, str]
+) -> None:
+    ask = {
+        "until": "booked",
+        "task_category": "general",
+        "task_description": "Ask for a table",
+        "candidates": [
+            {"respondent_phone": number, "business_name": name}
+            for number, name in ((BUSY, "First"), ("+12025550102", "Second"), (BISTRO, "Third"))
+        ],
+    }
+    async with open_agent(
+        settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))
+    ) as agent:
         decide = await agent.use("call_around", ask)
         asked = await agent.use("get_call", call_id=decide.data["tracking_id"])
         id_ = decide.data["tracking_id"]
@@ -224,7 +296,9 @@ def test_on_a_terminal_the_user_is_asked_and_a_yes_is_void_if_the_number_was_cal
 async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(
     home: Path, kallyai_sandbox: KallyAISandbox, signed_in: dict[str, str]
 ) -> None:
-    async with httpx2.AsyncClient(base_url=f"{kallyai_sandbox.url}/_sandbox", timeout=LIMIT) as http:
+    async with httpx2.AsyncClient(
+        base_url=f"{kallyai_sandbox.url}/_sandbox", timeout=LIMIT
+    ) as http:
         await http.put(f"line/{BISTRO}", json={"does": "is_played"})
         with started(home, "call", BISTRO, "Ask for the hours", "--yes", **signed_in) as process:
             with anyio.fail_after(LIMIT):
@@ -235,19 +309,32 @@ async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(
             process.send_signal(signal.SIGINT)
             _, words = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=LIMIT))
             await http.post(f"play/calls/{call.call_id}/turns", json={"does": "hangs_up"})
-    command = re.search(r"The call goes on\. To follow it: kallyai-mcp show (t-\S+) --follow\n", words)
+    command = re.search(
+        r"The call goes on\. To follow it: kallyai-mcp show (t-\S+) --follow\n", words
+    )
 
     assert process.returncode == 130
     assert command is not None, words
-    assert "+1 415-555-1234" in await anyio.to_thread.run_sync(lambda: run_ok("show", command[1], "--follow"))
+    assert "+1 415-555-1234" in await anyio.to_thread.run_sync(
+        lambda: run_ok("show", command[1], "--follow")
+    )
     assert len(kallyai_sandbox.calls) == 1
 
 
 @on_posix
-def test_on_a_terminal_a_row_fits_80_columns_and_has_enough_of_the_id(home: Path, signed_in: dict[str, str]) -> None:
+def test_on_a_terminal_a_row_fits_80_columns_and_has_enough_of_the_id(
+    home: Path, signed_in: dict[str, str]
+) -> None:
     from tests.cli.pseudo_terminal import on_terminal
 
-    run_ok("call", BISTRO, "Ask", "--business", "The Italian Bistro of Ada Lovelace at the Old Harbor", "--yes")
+    run_ok(
+        "call",
+        BISTRO,
+        "Ask",
+        "--business",
+        "The Italian Bistro of Ada Lovelace at the Old Harbor",
+        "--yes",
+    )
     with on_terminal(home, "calls", **signed_in) as terminal:
         assert terminal.wait() == 0
     (row,) = terminal.output.splitlines()

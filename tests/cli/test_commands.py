@@ -1,4 +1,6 @@
-"""The command line as a whole: help, completion, streams that end early, and folders that can't be written."""
+"""The command line as a whole: help, completion, streams that end early, and folders that can't be
+written.
+"""
 
 import json
 import os
@@ -16,7 +18,9 @@ from tests.cli.machine import run_in_process
 from tests.docs.pages import text_of
 from tests.processes import COMMAND, LIMIT, environment
 
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no bash, /dev/full, or pseudo-terminals")
+POSIX = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no bash, /dev/full, or pseudo-terminals"
+)
 
 
 @POSIX
@@ -80,7 +84,9 @@ def test_a_home_folder_that_can_not_be_written_ends_in_one_line(
     home = tmp_path / "file" / "below"
     signed_in = {"API_URL": kallyai_sandbox.url, "ACCESS_TOKEN": kallyai_sandbox.access_token}
     task = ("call", "+12025550103", "Ask for the hours", "--yes")
-    placed, as_json = (run_in_process(home, *task, *more, **signed_in) for more in ((), ("--json",)))
+    placed, as_json = (
+        run_in_process(home, *task, *more, **signed_in) for more in ((), ("--json",))
+    )
 
     assert placed.returncode == 1
     assert "Traceback" not in placed.stderr

@@ -24,7 +24,9 @@ ENTRY = {"command": sys.executable, "args": ["-m", "kallyai_mcp"]}
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """`KALLYAI_HOME`, in a home folder of its own, of a user of the sandbox who has not signed in."""
+    """`KALLYAI_HOME`, in a home folder of its own, of a user of the sandbox who has not signed
+    in.
+    """
     folder = move_home(monkeypatch, tmp_path / "home") / "kallyai"
     monkeypatch.setenv("KALLYAI_HOME", str(folder))
     monkeypatch.setenv("KALLYAI_TOKEN_STORE", "file")
@@ -41,7 +43,9 @@ def checks() -> dict[str, dict[str, Any]]:
     return {check["check"]: check for check in document["checks"]}
 
 
-def test_when_all_is_well_it_changes_nothing_and_prints_no_token(home: Path, kallyai_sandbox: KallyAISandbox) -> None:
+def test_when_all_is_well_it_changes_nothing_and_prints_no_token(
+    home: Path, kallyai_sandbox: KallyAISandbox
+) -> None:
     def hashes() -> dict[str, str]:
         files = (path for path in home.parent.rglob("*") if path.is_file())
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -52,11 +56,22 @@ def test_when_all_is_well_it_changes_nothing_and_prints_no_token(home: Path, kal
     assert invoke("calls").exit_code == 0
     before, result, found = hashes(), invoke("doctor"), checks()
 
-    assert fresh["sign_in"]["message"] == "nobody is signed in; the first call asks, or `kallyai-mcp login` does it"
-    assert {name for name, check in fresh.items() if check["status"] == "ok"} == {"program", "api", "ledger"}
+    assert (
+        fresh["sign_in"]["message"]
+        == "nobody is signed in; the first call asks, or `kallyai-mcp login` does it"
+    )
+    assert {name for name, check in fresh.items() if check["status"] == "ok"} == {
+        "program",
+        "api",
+        "ledger",
+    }
     assert result.exit_code == 0, result.output
     *lines, last = result.stdout.splitlines()
-    assert [line.split()[1] for line in lines] == list(found) == ["program", "sign_in", "api", "ledger", "client"]
+    assert (
+        [line.split()[1] for line in lines]
+        == list(found)
+        == ["program", "sign_in", "api", "ledger", "client"]
+    )
     assert last == "All is well."
     assert {check["status"] for check in found.values()} == {"ok"}
     assert found["sign_in"]["message"] == "signed in as personal@sandbox.test"
@@ -84,7 +99,10 @@ def test_what_settings_and_the_sign_in_lack_is_named(
     found = checks()
 
     assert ended == "the sign-in has ended and can't be renewed"
-    assert "needs KALLYAI_CLIENT_SECRET, KALLYAI_SECRET_KEYS, KALLYAI_PUBLIC_URL (docs/h" in lacking["message"]
+    assert (
+        "needs KALLYAI_CLIENT_SECRET, KALLYAI_SECRET_KEYS, KALLYAI_PUBLIC_URL (docs/h"
+        in lacking["message"]
+    )
     assert (lacking["status"], served) == ("bad", "ok")
     assert on_sandbox["sign_in"]["status"] == on_sandbox["api"]["status"] == "skipped"
     assert found["settings"]["message"].startswith("KALLYAI_WAIT_SECOND: there is no such setting")
@@ -95,13 +113,17 @@ def test_a_ledger_that_can_not_be_written_is_reported(home: Path) -> None:
     (home / "ledger.db").mkdir(parents=True)
     folder = checks()["ledger"]
     (home / "ledger.db").rmdir()
-    (home / "ledger.db").write_text("Not a database, and too long to be taken for an empty one. " * 20)
+    (home / "ledger.db").write_text(
+        "Not a database, and too long to be taken for an empty one. " * 20
+    )
     for ledger in (folder, checks()["ledger"]):
         assert ledger["status"] == "bad"
         assert str(home / "ledger.db") in ledger["message"]
 
 
-async def test_a_service_that_does_not_answer_and_a_wrong_clock_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_service_that_does_not_answer_and_a_wrong_clock_are_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with sandbox_app(clock=ManualClock(datetime.now(UTC) - timedelta(minutes=10))) as app:
         async with running(app) as url:
             monkeypatch.setenv("KALLYAI_API_URL", url)
@@ -122,7 +144,9 @@ async def test_a_service_that_does_not_answer_and_a_wrong_clock_are_reported(mon
 def test_a_shared_database_is_checked_and_its_password_not_printed(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("KALLYAI_DATABASE_URL", f"postgresql://user:hush-hush@127.0.0.1:{free_port()}/calls")
+    monkeypatch.setenv(
+        "KALLYAI_DATABASE_URL", f"postgresql://user:hush-hush@127.0.0.1:{free_port()}/calls"
+    )
     without_keys = checks()["settings"]
     monkeypatch.setenv("KALLYAI_SECRET_KEYS", "0123456789abcdef" * 4)
     result = invoke("doctor", "--json")

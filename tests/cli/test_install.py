@@ -14,7 +14,9 @@ from kallyai_mcp.cli.clients import CLIENTS
 from tests.cli.machine import add_program, entry_in, file_of, invoke, move_home, run_ok, write_file
 from tests.processes import environment, run
 
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes, links, or scripts")
+POSIX = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no such modes, links, or scripts"
+)
 EDITED = [key for key, client in CLIENTS.items() if client.format == "json"]
 OTHER = '{"mcpServers": {"other": {"command": "x"}}}'
 
@@ -57,7 +59,8 @@ def test_every_client_gets_an_entry_that_doctor_is_content_with_and_loses_it_aga
         assert "nothing was changed" in run_ok("uninstall", client)
 
     assert {check["status"] for check in clients} == {"ok"}
-    for title in {client.title for client in CLIENTS.values()} - {"Goose"}:  # whose YAML is not read
+    # Whose YAML is not read.
+    for title in {client.title for client in CLIENTS.values()} - {"Goose"}:
         assert any(check["message"].startswith(title) for check in clients), title
 
 
@@ -81,8 +84,16 @@ def test_what_the_user_added_to_the_entry_stays_and_doctor_names_a_program_that_
 
 @POSIX
 def test_the_client_s_own_program_adds_and_removes_the_entry(home: Path) -> None:
-    add_program(home, "claude", "Path(__file__).with_name('said').open('a').write(json.dumps(sys.argv[1:]) + '\\n')")
-    add_program(home, "codex", "Path(__file__).with_name('said').open('a').write(json.dumps(sys.argv[1:]) + '\\n')")
+    add_program(
+        home,
+        "claude",
+        "Path(__file__).with_name('said').open('a').write(json.dumps(sys.argv[1:]) + '\\n')",
+    )
+    add_program(
+        home,
+        "codex",
+        "Path(__file__).with_name('said').open('a').write(json.dumps(sys.argv[1:]) + '\\n')",
+    )
     add_program(home, "gemini", "sys.exit(3)")  # a program that fails leaves the entry to this one
 
     run_ok("install", "claude-code")
@@ -91,7 +102,9 @@ def test_the_client_s_own_program_adds_and_removes_the_entry(home: Path) -> None
     run_ok("install", "claude-code", "--sandbox")
     replaced = entry_in("claude-code")
     run_ok("uninstall", "claude-code")
-    write_file("codex", '[mcp_servers.kallyai]\ncommand = "/old"\nenv = { KALLYAI_CONFIRM = "always" }\n')
+    write_file(
+        "codex", '[mcp_servers.kallyai]\ncommand = "/old"\nenv = { KALLYAI_CONFIRM = "always" }\n'
+    )
     run_ok("install", "codex", "--sandbox")
     run_ok("install", "gemini")
     said = [json.loads(line) for line in (home / "bin" / "said").read_text().splitlines()]
@@ -102,7 +115,14 @@ def test_the_client_s_own_program_adds_and_removes_the_entry(home: Path) -> None
     # Only the file keeps what the user added to an entry; of Codex, its own program.
     assert replaced == old | {"command": entry["command"], "args": ["serve", "--sandbox"]}
     assert said[1] == ["mcp", "remove", "--scope", "user", "kallyai"]
-    codex = ["--env=KALLYAI_CONFIRM=always", "kallyai", "--", entry["command"], "serve", "--sandbox"]
+    codex = [
+        "--env=KALLYAI_CONFIRM=always",
+        "kallyai",
+        "--",
+        entry["command"],
+        "serve",
+        "--sandbox",
+    ]
     assert said[2] == ["mcp", "add", *codex]
     assert entry_in("gemini")["args"] == []
 
@@ -132,13 +152,22 @@ def test_everything_else_in_a_json_file_stays_as_it_is(content: str) -> None:
     assert backup.read_bytes().decode() == content
     assert written.count("\n") - written.count("\r\n") in (0, written.count("\n"))
     lines = [line for line in content.splitlines() if '"' in line and "{}" not in line]
-    assert [line for line in lines if line not in written.splitlines()] == [] or "\n" not in content.strip()
+    assert [
+        line for line in lines if line not in written.splitlines()
+    ] == [] or "\n" not in content.strip()
     if '"other"' in content:
         assert removed == content
 
 
 @pytest.mark.parametrize(
-    "content", ['// mine\n{"mcpServers": {}}', '{"mcpServers": {"other": {},},}', "[]", '{"mcpServers": 1}', "{"]
+    "content",
+    [
+        '// mine\n{"mcpServers": {}}',
+        '{"mcpServers": {"other": {},},}',
+        "[]",
+        '{"mcpServers": 1}',
+        "{",
+    ],
 )
 def test_a_file_that_is_not_plain_json_is_left_alone_and_the_entry_printed(content: str) -> None:
     file = write_file("cursor", content)
@@ -191,7 +220,9 @@ def test_the_name_of_the_entry_can_be_chosen_and_print_changes_nothing() -> None
 async def test_the_written_command_starts_a_server(home: Path) -> None:
     await anyio.to_thread.run_sync(lambda: run(home, "install", "cursor", "--sandbox"))
     entry = entry_in("cursor")
-    server = StdioServerParameters(command=entry["command"], args=entry["args"], env=environment(home))
+    server = StdioServerParameters(
+        command=entry["command"], args=entry["args"], env=environment(home)
+    )
     with anyio.fail_after(60):
         async with Client(server) as client:
             tools = (await client.list_tools()).tools
@@ -200,7 +231,9 @@ async def test_the_written_command_starts_a_server(home: Path) -> None:
     assert "make_call" in {tool.name for tool in tools}
 
 
-def test_the_files_are_where_each_system_has_them(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_files_are_where_each_system_has_them(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def paths(system: str) -> dict[str, str]:
         monkeypatch.setattr("platform.system", lambda: system)
         return {key: client.path().relative_to(home).as_posix() for key, client in CLIENTS.items()}

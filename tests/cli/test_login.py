@@ -20,7 +20,9 @@ def read_until(stream: "object", wanted: str) -> str:
     raise AssertionError(f"the output ended without {wanted!r}")
 
 
-def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
+def test_login_without_a_browser_prints_a_link_and_waits(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox
+) -> None:
     url = kallyai_sandbox.url
     with started(tmp_path, "login", "--no-browser", API_URL=url) as process:
         page = browser_client.sign_in(read_until(process.stdout, "/v1/auth/cli?"))
@@ -28,7 +30,8 @@ def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, kallyai
         assert process.stdout is not None
         output = page + process.stdout.read()
     status, logout, again, nobody = (
-        run_in_process(tmp_path, command, API_URL=url) for command in ("status", "logout", "logout", "status")
+        run_in_process(tmp_path, command, API_URL=url)
+        for command in ("status", "logout", "logout", "status")
     )
 
     assert code == 0
@@ -37,7 +40,10 @@ def test_login_without_a_browser_prints_a_link_and_waits(tmp_path: Path, kallyai
     assert logout.stdout == "Signed out.\n"
     assert again.stdout == "Nobody was signed in.\n"
     assert nobody.returncode == 1
-    assert "Not signed in to KallyAI. Sign in with the sign_in tool or with `kallyai-mcp login`." in nobody.stderr
+    assert (
+        "Not signed in to KallyAI. Sign in with the sign_in tool or with `kallyai-mcp login`."
+        in nobody.stderr
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
@@ -52,10 +58,15 @@ def test_what_the_commands_make_is_private_whatever_the_umask(
         with started(home, "login", "--no-browser", API_URL=url) as process:
             browser_client.sign_in(read_until(process.stdout, "/v1/auth/cli?"))
             assert process.wait(timeout=LIMIT) == 0
-        assert run_in_process(home, "call", "+12025550142", "Ask", "--yes", API_URL=url).returncode == 0
+        assert (
+            run_in_process(home, "call", "+12025550142", "Ask", "--yes", API_URL=url).returncode
+            == 0
+        )
         for name in ("one", "two"):
             assert run_in_process(home, "install", "cursor", "--name", name).returncode == 0
-        with started(home, "sandbox", "--port", "0", "--data", str(tmp_path / "state" / "sandbox.db")) as process:
+        with started(
+            home, "sandbox", "--port", "0", "--data", str(tmp_path / "state" / "sandbox.db")
+        ) as process:
             read_until(process.stdout, "http://")
     finally:
         os.umask(before)
@@ -73,8 +84,13 @@ def test_a_sign_in_that_is_canceled_could_not_be_kept_or_is_a_setting_is_one_lin
         assert process.stderr is not None
         canceled = process.stderr.read()
     (tmp_path / "file").write_text("")
-    not_kept = run_in_process(tmp_path / "file" / "home", "login", "--no-browser", API_URL="http://127.0.0.1:9")
-    settings = [run_in_process(tmp_path, command, ACCESS_TOKEN="abc123456789") for command in ("login", "logout")]
+    not_kept = run_in_process(
+        tmp_path / "file" / "home", "login", "--no-browser", API_URL="http://127.0.0.1:9"
+    )
+    settings = [
+        run_in_process(tmp_path, command, ACCESS_TOKEN="abc123456789")
+        for command in ("login", "logout")
+    ]
 
     assert canceled.startswith("Error: The sign-in was canceled on KallyAI's page.")
     assert not_kept.stderr.endswith("Make its folder writable, or set KALLYAI_HOME to another.\n")
@@ -95,20 +111,29 @@ def test_login_takes_a_long_address_on_a_terminal_and_leaves_the_terminal_as_it_
 
     from tests.cli.pseudo_terminal import on_terminal
 
-    with on_terminal(tmp_path, "login", "--no-browser", columns="400", API_URL=kallyai_sandbox.url) as terminal:
+    with on_terminal(
+        tmp_path, "login", "--no-browser", columns="400", API_URL=kallyai_sandbox.url
+    ) as terminal:
         before = termios.tcgetattr(terminal.descriptor)
         shown = terminal.read_until("and paste it here:")
         link = next(line for line in shown.splitlines() if "/v1/auth/cli?" in line)
         if pastes:
             terminal.wait_for_keys()
             query = parse_qs(urlsplit(link).query)
-            tokens = httpx2.post(f"{kallyai_sandbox.url}/_sandbox/sign-in", json={}).raise_for_status().json()
+            tokens = (
+                httpx2.post(f"{kallyai_sandbox.url}/_sandbox/sign-in", json={})
+                .raise_for_status()
+                .json()
+            )
             terminal.type("https://example.com/\r")
-            terminal.read_until("That is not the right address: it has to start with http://127.0.0.1:")
+            terminal.read_until(
+                "That is not the right address: it has to start with http://127.0.0.1:"
+            )
             terminal.wait_for_keys()  # between two lines, the terminal cuts a long one
             terminal.type(
                 f"{query['redirect_uri'][0]}/?access_token={tokens['access_token']}&refresh_token="
-                f"{tokens['refresh_token']}&expires_in=3600&more={5000 * 'x'}&state={query['state'][0]}\r"
+                f"{tokens['refresh_token']}&expires_in=3600&more={5000 * 'x'}"
+                f"&state={query['state'][0]}\r"
             )
         else:
             browser_client.sign_in(link)

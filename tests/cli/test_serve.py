@@ -28,7 +28,11 @@ def request(number: int, method: str, **params: Any) -> str:
 
 INITIALIZE = (
     request(
-        1, "initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo={"name": "tests", "version": "1"}
+        1,
+        "initialize",
+        protocolVersion="2025-11-25",
+        capabilities={},
+        clientInfo={"name": "tests", "version": "1"},
     )
     + json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"})
     + "\n"
@@ -36,7 +40,9 @@ INITIALIZE = (
 
 
 def make_slow_call(process: subprocess.Popen[str]) -> str:
-    """Connect with the protocol of 2025, and place a call that takes many minutes; returns its tracking id."""
+    """Connect with the protocol of 2025, and place a call that takes many minutes; returns its
+    tracking id.
+    """
     assert process.stdin is not None
     assert process.stdout is not None
     stdin, stdout = process.stdin, process.stdout
@@ -49,13 +55,15 @@ def make_slow_call(process: subprocess.Popen[str]) -> str:
 
     assert ask(INITIALIZE)["serverInfo"]["name"] == "kallyai-mcp"
     made = ask(request(2, "tools/call", name="make_call", arguments=SLOW))["structuredContent"]
-    while not ask(request(3, "tools/call", name="list_calls", arguments={}))["structuredContent"]["total"]:
+    while not ask(request(3, "tools/call", name="list_calls", arguments={}))["structuredContent"][
+        "total"
+    ]:
         pass  # until KallyAI has the call
     assert made["status"] == "in_progress"
     return str(made["tracking_id"])
 
 
-async def test_a_client_that_leaves_ends_the_server_and_another_one_finds_its_call_on_the_embedded_sandbox(
+async def test_the_next_client_finds_the_call_before(
     tmp_path: Path,
 ) -> None:
     with started(tmp_path, "serve", "--sandbox", "--speed", "0.1") as process:
@@ -108,5 +116,10 @@ def test_on_a_terminal_it_says_what_it_waits_for_and_ctrl_c_ends_it(tmp_path: Pa
         terminal.process.send_signal(signal.SIGINT)
 
         assert terminal.wait() == 130
-    for words in ("waits for an MCP client", "kallyai-mcp demo", "kallyai-mcp install", "kallyai-mcp --help"):
+    for words in (
+        "waits for an MCP client",
+        "kallyai-mcp demo",
+        "kallyai-mcp install",
+        "kallyai-mcp --help",
+    ):
         assert words in said

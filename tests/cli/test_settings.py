@@ -1,4 +1,6 @@
-"""Every setting is checked when a server starts, over stdio and HTTP alike: one line on stderr, and exit code 2."""
+"""Every setting is checked when a server starts, over stdio and HTTP alike: one line on stderr, and
+exit code 2.
+"""
 
 import os
 from pathlib import Path
@@ -20,19 +22,39 @@ BAD: dict[str, dict[str, str]] = {
     "ACCESS_TOKEN": dict.fromkeys(("two words", "schlüssel", "tab\tinside"), "not a token"),
     "HOME": {
         "data/calls": "is a relative path",
-        **({"~nobody-of-this-name/x": "names no user of this machine"} if os.name == "posix" else {}),
+        **(
+            {"~nobody-of-this-name/x": "names no user of this machine"}
+            if os.name == "posix"
+            else {}
+        ),
     },
     "CONFIRM": {"sometimes": "is not one of auto, always, never"},
     "LOG_LEVEL": {"loud": "'loud' is not one of DEBUG, INFO, WARNING, ERROR"},
-    "LATE_SECONDS": dict.fromkeys(("soon", "-1", "nan", "inf", "86401"), "is not a number from 0 to 86400"),
+    "LATE_SECONDS": dict.fromkeys(
+        ("soon", "-1", "nan", "inf", "86401"), "is not a number from 0 to 86400"
+    ),
     "CALLS_PER_DAY": dict.fromkeys(("-1", "1.5", "many"), "is not a number of calls"),
-    "DENY_NUMBERS": dict.fromkeys(("4155551234", "+1415,x", "+1 415", "+1415*", "+\u0661"), " is no number or prefix"),
+    "DENY_NUMBERS": dict.fromkeys(
+        ("4155551234", "+1415,x", "+1 415", "+1415*", "+\u0661"), " is no number or prefix"
+    ),
     "STOP_CALLS": {"perhaps": "'perhaps' is neither 1 nor 0"},
-    "SECRET_KEYS": {f"{KEYS},": "not random keys of at least 32 bytes in hexadecimal", "00" * 32: "not random keys"},
-    "MCP_TOKEN": dict.fromkeys(("two words of many characters", "short"), "not a token of at least 16 characters"),
-    "ALLOWED_HOSTS": {"https://phone.example.com": "is no host", "*": "'*' is no host", ",": "lists nothing"},
+    "SECRET_KEYS": {
+        f"{KEYS},": "not random keys of at least 32 bytes in hexadecimal",
+        "00" * 32: "not random keys",
+    },
+    "MCP_TOKEN": dict.fromkeys(
+        ("two words of many characters", "short"), "not a token of at least 16 characters"
+    ),
+    "ALLOWED_HOSTS": {
+        "https://phone.example.com": "is no host",
+        "*": "'*' is no host",
+        ",": "lists nothing",
+    },
     "ALLOWED_ORIGINS": {"app.example.com": "is no origin", "null": "'null' is no origin"},
-    "PUBLIC_URL": {"phone.example.com": "not a web address", "https://phone.example.com/?a=b": "a query or a fragment"},
+    "PUBLIC_URL": {
+        "phone.example.com": "not a web address",
+        "https://phone.example.com/?a=b": "a query or a fragment",
+    },
     "TRUSTED_PROXIES": {"proxy": "'proxy' is no address or network", "10.0.0.1/8": "is no address"},
     "RATE_LIMIT": {"often": "is not a rate such as 300/minute", "0/minute": "is not a rate"},
     "DATABASE_URL": {
@@ -42,7 +64,9 @@ BAD: dict[str, dict[str, str]] = {
     },
     "USER_AGENT": {"teléfono": "only printable ASCII can be sent in a header"},
 }
-"""Values that can't be used, and words of the line that says so; one setting for each way to read a value."""
+"""Values that can't be used, and words of the line that says so; one setting for each way to read a
+value.
+"""
 
 HTTP = ("serve", "--transport", "http", "--port", "0")
 
@@ -67,7 +91,10 @@ def test_over_stdio_and_http_it_ends_the_process(tmp_path: Path) -> None:
             run(tmp_path, MCP_TOKENS="x"),
             "KALLYAI_MCP_TOKENS: there is no such setting; did you mean KALLYAI_MCP_TOKEN?",
         ),
-        (run_in_process(tmp_path, *HTTP, **shared), "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS"),
+        (
+            run_in_process(tmp_path, *HTTP, **shared),
+            "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS",
+        ),
     ):
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith(f"Error: {words}")
@@ -78,8 +105,12 @@ def test_over_stdio_and_http_it_ends_the_process(tmp_path: Path) -> None:
 def test_good_values_are_read() -> None:
     read = Settings.from_env(
         {
-            "KALLYAI_ALLOWED_HOSTS": "phone.example.com, phone.example.com:*, [::1]:8000, 10.0.0.1:443",
-            "KALLYAI_ALLOWED_ORIGINS": "https://app.example.com, http://localhost:*, vscode-webview://abc",
+            "KALLYAI_ALLOWED_HOSTS": (
+                "phone.example.com, phone.example.com:*, [::1]:8000, 10.0.0.1:443"
+            ),
+            "KALLYAI_ALLOWED_ORIGINS": (
+                "https://app.example.com, http://localhost:*, vscode-webview://abc"
+            ),
             "KALLYAI_PUBLIC_URL": "http://phone.example.com/kallyai/",
             "KALLYAI_HOME": "~",
             "KALLYAI_LOG_LEVEL": "debug",
@@ -91,9 +122,23 @@ def test_good_values_are_read() -> None:
         }
     )
 
-    assert read.allowed_hosts == ("phone.example.com", "phone.example.com:*", "[::1]:8000", "10.0.0.1:443")
-    assert read.allowed_origins == ("https://app.example.com", "http://localhost:*", "vscode-webview://abc")
+    assert read.allowed_hosts == (
+        "phone.example.com",
+        "phone.example.com:*",
+        "[::1]:8000",
+        "10.0.0.1:443",
+    )
+    assert read.allowed_origins == (
+        "https://app.example.com",
+        "http://localhost:*",
+        "vscode-webview://abc",
+    )
     assert read.public_url == "http://phone.example.com/kallyai"
     assert read.home == Path.home()
-    assert (read.log_level, read.stop_calls, read.calls_per_day, read.confirm) == ("DEBUG", True, 0, None)
+    assert (read.log_level, read.stop_calls, read.calls_per_day, read.confirm) == (
+        "DEBUG",
+        True,
+        0,
+        None,
+    )
     assert read.mcp_token is None

@@ -21,7 +21,9 @@ from tests.processes import run
 NOBODY = "http://127.0.0.1:9"
 
 
-def status(home: Path, url: str, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+def status(
+    home: Path, url: str, *arguments: str, **settings: str
+) -> "subprocess.CompletedProcess[str]":
     return run_in_process(home, "status", *arguments, API_URL=url, **settings)
 
 
@@ -34,9 +36,17 @@ def keep(
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
 ) -> None:
     """Write a call into the ledger, or raise because the policy refuses it."""
-    wanted = submission(task_description=state.value, respondent_phone=number, business_name="Italian Bistro")
+    wanted = submission(
+        task_description=state.value, respondent_phone=number, business_name="Italian Bistro"
+    )
     at = system_now() - timedelta(minutes=2)
-    record = asked(submission=wanted, tracking_id=f"t-{state.value}", account=account, state=state, placed_at=at)
+    record = asked(
+        submission=wanted,
+        tracking_id=f"t-{state.value}",
+        account=account,
+        state=state,
+        placed_at=at,
+    )
     anyio.run(partial(kept_record, home / "ledger.db", record, consent=consent, policy=policy))
 
 
@@ -68,12 +78,19 @@ def test_it_shows_the_account_the_quota_and_the_calls_and_no_token(
         assert secret.get_secret_value() not in shown.stdout + str(document)
 
 
-def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
+def test_the_audit_trail_shows_who_asked_and_what_was_refused(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox
+) -> None:
     url = kallyai_sandbox.url
     nobody = status(tmp_path, url, "--audit", "--json")
     account = AccountKey(url, sign_in(tmp_path, kallyai_sandbox).account)
     none_yet = status(tmp_path, url, "--audit")
-    keep(tmp_path, account, CallState.RESERVED, consent=Consent("claude-code 2.1", "form", (RiskFlag.URGENT,), (None,)))
+    keep(
+        tmp_path,
+        account,
+        CallState.RESERVED,
+        consent=Consent("claude-code 2.1", "form", (RiskFlag.URGENT,), (None,)),
+    )
     denied = "+14155559999"
     with pytest.raises(PolicyError, match="KALLYAI_DENY_NUMBERS"):
         keep(tmp_path, account, CallState.UNKNOWN, denied, policy=CallPolicy(denied=(denied,)))
@@ -84,20 +101,26 @@ def test_the_audit_trail_shows_who_asked_and_what_was_refused(tmp_path: Path, ka
     assert none_yet.stdout == "The audit trail is empty: no call was asked for.\n"
     first, second = shown.stdout.splitlines()
     assert first.endswith("  +14155559999  refused:KALLYAI_DENY_NUMBERS")
-    assert "  +14155551234  placed  asked by claude-code 2.1  form  risk: urgent  t-reserved" in second
+    assert (
+        "  +14155551234  placed  asked by claude-code 2.1  form  risk: urgent  t-reserved" in second
+    )
     newest, oldest = json.loads(as_json.stdout)["audit"]
     assert (newest["outcome"], newest["tracking_id"]) == ("refused:KALLYAI_DENY_NUMBERS", None)
     assert oldest["risk_flags"] == ["urgent"]
 
 
 def test_what_was_done_on_the_embedded_sandbox_can_be_read(tmp_path: Path) -> None:
-    placed = run_in_process(tmp_path, "call", "+12025550103", "Ask for the hours", "--urgent", "--yes", "--sandbox")
+    placed = run_in_process(
+        tmp_path, "call", "+12025550103", "Ask for the hours", "--urgent", "--yes", "--sandbox"
+    )
     audit = run_in_process(tmp_path, "status", "--audit", "--sandbox")
     shown = run_in_process(tmp_path, "status", "--sandbox")
     by_setting = run_in_process(tmp_path, "status", "--json", SANDBOX="1")
 
     assert placed.returncode == 3, placed.stderr
-    assert re.search(r"  placed  asked by kallyai-mcp call  never_asks  risk: .*urgent  ", audit.stdout)
+    assert re.search(
+        r"  placed  asked by kallyai-mcp call  never_asks  risk: .*urgent  ", audit.stdout
+    )
     assert shown.stdout.startswith("KallyAI: the embedded sandbox, which calls nobody\nSigned in")
     assert "\tnot reached\t\t+1 202-555-0103\t" in shown.stdout
     assert json.loads(by_setting.stdout)["calls"]["calls"][0]["status"] == "busy"
@@ -116,7 +139,11 @@ def test_without_the_service_it_is_an_error_and_without_the_ledger_the_rest_is_s
 
     assert (no_service.returncode, no_service.stdout) == (1, f"KallyAI: {NOBODY}\n")
     assert no_keyring.stderr.startswith("Error: This machine has no keyring")
-    assert (as_json.returncode, as_json.stderr, json.loads(as_json.stdout)["code"]) == (1, "", "connection_failed")
+    assert (as_json.returncode, as_json.stderr, json.loads(as_json.stdout)["code"]) == (
+        1,
+        "",
+        "connection_failed",
+    )
     assert no_service.stderr.startswith("Error: KallyAI cannot be reached")
     assert "165 of 210 minutes" in no_ledger.stdout
     assert "This program's record of calls can't be read now" in no_ledger.stdout

@@ -1,4 +1,6 @@
-"""Standard streams that are closed, full, or read by nobody: one line or none, and the right exit code."""
+"""Standard streams that are closed, full, or read by nobody: one line or none, and the right exit
+code.
+"""
 
 import json
 import os
@@ -22,7 +24,9 @@ CALL = ("call", "+12025550103", "Ask for the hours", "--sandbox")
 CLOSED = "Error: the output can't be written: stdout is closed."
 
 
-def run(home: Path, redirection: str, *arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
+def run(
+    home: Path, redirection: str, *arguments: str, given: str = ""
+) -> "subprocess.CompletedProcess[str]":
     """Run a command as a shell does, with a redirection such as `>&-`."""
     shell = ["bash", "-c", f'exec "$@" {redirection}', "bash", *COMMAND, *arguments]
     return programs.run(shell, variables=environment(home), stdin=given, seconds=LIMIT)
@@ -45,7 +49,9 @@ def test_a_closed_stdin_is_an_empty_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
-def test_a_stderr_that_takes_nothing_changes_neither_result_nor_exit_code(tmp_path: Path, stderr: str) -> None:
+def test_a_stderr_that_takes_nothing_changes_neither_result_nor_exit_code(
+    tmp_path: Path, stderr: str
+) -> None:
     wrong = run(tmp_path, stderr, "no-such-command")
     called = run(tmp_path, stderr, *CALL, "--yes", "--json")
 

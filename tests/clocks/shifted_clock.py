@@ -8,7 +8,9 @@ LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
 
 def shifted_to(moment: datetime, zone: str) -> dict[str, str]:
-    """The variables for a process and all that it starts, whose clock shows `moment` now and goes on from there."""
+    """The variables for a process and all that it starts, whose clock shows `moment` now and goes
+    on from there.
+    """
     offset = (moment - datetime.now(UTC)).total_seconds()
     return {
         "LD_PRELOAD": str(LIBRARY),

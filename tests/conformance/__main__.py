@@ -3,12 +3,13 @@
     uv run python -m tests.conformance
 
 The suite's newest pre-release is run at each version of the specification that it knows, with
-`kallyai-mcp serve --transport http --sandbox`: the scenarios that need no fixture. In those of tasks, kallyai-mcp's
-calls replace the fixtures. Then the Inspector's CLI lists and calls every tool over stdio and `/mcp`, in both protocol
-generations, and the scenarios for authorization servers are run with the hosted sign-in.
+`kallyai-mcp serve --transport http --sandbox`: the scenarios that need no fixture. In those of
+tasks, kallyai-mcp's calls replace the fixtures. Then the Inspector's CLI lists and calls every tool
+over stdio and `/mcp`, in both protocol generations, and the scenarios for authorization servers are
+run with the hosted sign-in.
 
-It needs npm; what it installs stays in the user's cache. Exits with 1 when a check fails unexpectedly, or when a check
-that is expected to fail passes.
+It needs npm; what it installs stays in the user's cache. Exits with 1 when a check fails
+unexpectedly, or when a check that is expected to fail passes.
 """
 
 import argparse
@@ -47,7 +48,17 @@ async def _run(tools: Tools, folder: Path) -> int:
     suite = Suite(tools, {})
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [*COMMAND, "serve", "--transport", "http", "--port", str(port), "--sandbox", "--speed", SPEED]
+    command = [
+        *COMMAND,
+        "serve",
+        "--transport",
+        "http",
+        "--port",
+        str(port),
+        "--sandbox",
+        "--speed",
+        SPEED,
+    ]
     env = environment(folder / "kallyai-mcp", RATE_LIMIT="100000/minute")
     with serving(command, port, env):
         await _conformance(suite, url, folder)
@@ -75,7 +86,10 @@ async def _run(tools: Tools, folder: Path) -> int:
 
 
 async def _conformance(suite: Suite, url: str, folder: Path) -> None:
-    async with running_app(tasks_app(folder / "tasks")) as calls_as_tasks, anyio.create_task_group() as tasks:
+    async with (
+        running_app(tasks_app(folder / "tasks")) as calls_as_tasks,
+        anyio.create_task_group() as tasks,
+    ):
         for spec in SPECS:
             tasks.start_soon(suite.run_all, url, spec, folder / spec, KALLYAI_SCENARIOS)
         for scenario in TASKS:

@@ -1,4 +1,6 @@
-"""The suite's scenarios for authorization servers, with the hosted sign-in and a user who allows what they ask for."""
+"""The suite's scenarios for authorization servers, with the hosted sign-in and a user who allows
+what they ask for.
+"""
 
 import re
 from pathlib import Path
@@ -28,12 +30,17 @@ async def authorize(tools: Tools, folder: Path) -> list[Finding]:
         options = ["--client-id", client_id, "--resource", f"{server.url}/mcp", "--port", str(port)]
         command = [*tools.suite(), "authorization", "--url", server.url, *options]
         with anyio.move_on_after(SECONDS):
-            async with await anyio.open_process(command) as process, anyio.create_task_group() as tasks:
+            async with (
+                await anyio.open_process(command) as process,
+                anyio.create_task_group() as tasks,
+            ):
                 assert process.stdout is not None
                 async for text in TextReceiveStream(process.stdout):
                     known = re.search(rf"{server.url}/oauth/authorize\S+(?=\n)", output)
                     output += text
-                    if known is None and (url := re.search(rf"{server.url}/oauth/authorize\S+(?=\n)", output)):
+                    if known is None and (
+                        url := re.search(rf"{server.url}/oauth/authorize\S+(?=\n)", output)
+                    ):
                         tasks.start_soon(_allow, user, url[0])
     return [_finding(scenario, output) for scenario in SCENARIOS]
 

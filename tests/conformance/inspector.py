@@ -1,5 +1,5 @@
-"""The MCP Inspector's CLI as a client: it lists and calls every tool, over stdio in the generation of 2026, and over
-`/mcp` in that of 2025.
+"""The MCP Inspector's CLI as a client: it lists and calls every tool, over stdio in the generation
+of 2026, and over `/mcp` in that of 2025.
 """
 
 import json
@@ -43,18 +43,29 @@ class Finding:
 
 
 async def inspect(tools: Tools, url: str, folder: Path) -> list[Finding]:
-    """Use the Inspector for every tool; over stdio each use starts a server, with the same home folder.
+    """Use the Inspector for every tool; over stdio each use starts a server, with the same home
+    folder.
 
     `url` is that of a kallyai-mcp with a sandbox at `SPEED`; `folder` is for the homes.
     """
     found: list[Finding] = []
     with sandbox_app(speed=float(SPEED)) as app:
-        async with running(app) as api:  # or each server over stdio would import and make one of its own
-            signed_in = {"API_URL": api, "ACCESS_TOKEN": app.state.sandbox.issue_tokens()["access_token"]}
+        # Or each server over stdio would import and make one of its own.
+        async with running(app) as api:
+            signed_in = {
+                "API_URL": api,
+                "ACCESS_TOKEN": app.state.sandbox.issue_tokens()["access_token"],
+            }
 
             async def use(transport: str) -> None:
                 found.extend(
-                    await _use_all(tools, transport, url, folder / f"inspector-{transport.strip('/')}", signed_in)
+                    await _use_all(
+                        tools,
+                        transport,
+                        url,
+                        folder / f"inspector-{transport.strip('/')}",
+                        signed_in,
+                    )
                 )
 
             async with anyio.create_task_group() as tasks:
@@ -63,10 +74,19 @@ async def inspect(tools: Tools, url: str, folder: Path) -> list[Finding]:
     return sorted(found, key=lambda each: each.transport)
 
 
-async def _use_all(tools: Tools, transport: str, url: str, home: Path, signed_in: Mapping[str, str]) -> list[Finding]:
+async def _use_all(
+    tools: Tools, transport: str, url: str, home: Path, signed_in: Mapping[str, str]
+) -> list[Finding]:
     await anyio.Path(home).mkdir(parents=True)
-    settings = {name: value for name, value in environment(home, **signed_in).items() if name.startswith("KALLYAI_")}
-    server, command = [word for name, value in settings.items() for word in ("-e", f"{name}={value}")], ["--", *COMMAND]
+    settings = {
+        name: value
+        for name, value in environment(home, **signed_in).items()
+        if name.startswith("KALLYAI_")
+    }
+    server, command = (
+        [word for name, value in settings.items() for word in ("-e", f"{name}={value}")],
+        ["--", *COMMAND],
+    )
     if transport == "/mcp":
         server, command = ["--server-url", f"{url}/mcp"], []
     inspector = [
@@ -83,21 +103,35 @@ async def _use_all(tools: Tools, transport: str, url: str, home: Path, signed_in
     found: list[Finding] = []
 
     async def use(what: str, *options: str) -> Mapping[str, Any]:
-        """Run it, and note whether it succeeds; returns the result. Its exit code for isError is 5."""
+        """Run it, and note whether it succeeds; returns the result.
+
+        Its exit code for isError is 5.
+        """
         with anyio.fail_after(SECONDS):
             done = await anyio.run_process([*inspector, *options, *command], check=False, env=own)
-        fault = f"exit code {done.returncode}: {done.stdout.decode()[-500:]} {done.stderr.decode()[-500:]}"
+        fault = (
+            f"exit code {done.returncode}: {done.stdout.decode()[-500:]} "
+            f"{done.stderr.decode()[-500:]}"
+        )
         found.append(Finding(what, transport, fault if done.returncode else None))
         result: Mapping[str, Any] = json.loads(done.stdout or b"{}").get("result", {})
         return result
 
     listed = await use("tools/list --strict", "--method", "tools/list", "--strict")
     names = {tool["name"] for tool in listed.get("tools", [])}
-    found.append(Finding("the tools", transport, None if names == set(TOOLS) else f"unexpected: {names ^ set(TOOLS)}"))
+    found.append(
+        Finding(
+            "the tools",
+            transport,
+            None if names == set(TOOLS) else f"unexpected: {names ^ set(TOOLS)}",
+        )
+    )
     call_id = "none"
     for tool in TOOLS:
         arguments = json.dumps(_arguments(tool, f"Bistro {transport.strip('/')}", call_id))
-        answer = await use(tool, "--method", "tools/call", "--tool-name", tool, "--tool-args-json", arguments)
+        answer = await use(
+            tool, "--method", "tools/call", "--tool-name", tool, "--tool-args-json", arguments
+        )
         call_id = answer.get("structuredContent", {}).get("call_id", call_id)
     return found
 
@@ -108,7 +142,18 @@ def _arguments(tool: str, business: str, call_id: str) -> dict[str, Any]:
         return BISTRO | {"business_name": business, "appointment_date": soon, "wait_seconds": 20}
     if tool == "call_around":
         numbers = ("+14155551234", "+12025550100")
-        candidates = [{"respondent_phone": number, "business_name": f"{business} {number}"} for number in numbers]
-        task = {"task_category": "general", "task_description": "Ask for the opening hours", "until": "answered"}
+        candidates = [
+            {"respondent_phone": number, "business_name": f"{business} {number}"}
+            for number in numbers
+        ]
+        task = {
+            "task_category": "general",
+            "task_description": "Ask for the opening hours",
+            "until": "answered",
+        }
         return {**task, "candidates": candidates, "wait_seconds": 20}
-    return {"call_id": call_id} if tool in ("get_call", "cancel_call", "get_transcript", "get_calendar_event") else {}
+    return (
+        {"call_id": call_id}
+        if tool in ("get_call", "cancel_call", "get_transcript", "get_calendar_event")
+        else {}
+    )

@@ -20,7 +20,9 @@ class Tools:
     modules: Path
 
     def suite(self) -> list[str]:
-        """The command of the suite's newest pre-release, which knows all versions of the specification."""
+        """The command of the suite's newest pre-release, which knows all versions of the
+        specification.
+        """
         return [self.node, str(self.modules / "conformance" / "dist" / "index.js")]
 
     def inspector(self) -> list[str]:
@@ -30,10 +32,14 @@ class Tools:
 
 
 def installed() -> Tools:
-    """Install them, the first time on this machine; raises `RuntimeError`, which says what is missing."""
+    """Install them, the first time on this machine; raises `RuntimeError`, which says what is
+    missing.
+    """
     if (lack := npm.missing()) is not None:
         raise RuntimeError(lack)
-    folder = npm.installed("conformance", [SOURCE / name for name in ("package.json", "package-lock.json")])
+    folder = npm.installed(
+        "conformance", [SOURCE / name for name in ("package.json", "package-lock.json")]
+    )
     return Tools(_node(folder / "node_modules"), folder / "node_modules")
 
 

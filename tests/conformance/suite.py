@@ -34,9 +34,13 @@ class Place(NamedTuple):
 
 def verdict(results: Sequence[Result], expected: Collection[str]) -> tuple[str, bool]:
     """A scenario's result as text, and whether exactly the `expected` checks failed."""
-    failed = {each["id"]: each.get("errorMessage") for each in results if each["status"] == "FAILURE"}
+    failed = {
+        each["id"]: each.get("errorMessage") for each in results if each["status"] == "FAILURE"
+    }
     wrong = [f"FAILED {name}: {failed[name]}" for name in sorted(failed.keys() - set(expected))]
-    wrong += [f"OUTDATED: {name} was expected to fail" for name in sorted(set(expected) - failed.keys())]
+    wrong += [
+        f"OUTDATED: {name} was expected to fail" for name in sorted(set(expected) - failed.keys())
+    ]
     passed = sum(each["status"] == "SUCCESS" for each in results)
     return "; ".join(wrong) or f"{passed} passed, {len(failed)} failed as expected", not wrong
 
@@ -49,25 +53,44 @@ class Suite:
     found: dict[Place, list[Result]]
 
     async def run_all(self, url: str, spec: str, folder: Path, wanted: Collection[str]) -> None:
-        """Run every scenario for a version of the specification, one after another; keep those that are `wanted`."""
-        listed = re.findall(r"^  - (\S+) \[(.*)\]$", await self.output("list", "--server"), re.MULTILINE)
+        """Run every scenario for a version of the specification, one after another; keep those that
+        are `wanted`.
+        """
+        listed = re.findall(
+            r"^  - (\S+) \[(.*)\]$", await self.output("list", "--server"), re.MULTILINE
+        )
         known = [name for name, specs in listed if spec in specs.split(",") and name in wanted]
-        await self._run("kallyai-mcp", url, spec, known, folder, "--suite", "all", "--spec-version", spec)
+        await self._run(
+            "kallyai-mcp", url, spec, known, folder, "--suite", "all", "--spec-version", spec
+        )
 
     async def run_one(self, server: Server, url: str, scenario: str, folder: Path) -> None:
         """Run one scenario of an extension."""
         await self._run(server, url, EXTENSION, [scenario], folder, "--scenario", scenario)
 
     async def _run(
-        self, server: Server, url: str, spec: str, scenarios: Iterable[str], folder: Path, *arguments: str
+        self,
+        server: Server,
+        url: str,
+        spec: str,
+        scenarios: Iterable[str],
+        folder: Path,
+        *arguments: str,
     ) -> None:
         output = await self.output("server", "--url", f"{url}/mcp", "-o", str(folder), *arguments)
-        nothing = {"id": "finished", "status": "FAILURE", "errorMessage": f"it wrote no results: {output[-300:]}"}
+        nothing = {
+            "id": "finished",
+            "status": "FAILURE",
+            "errorMessage": f"it wrote no results: {output[-300:]}",
+        }
         for scenario in scenarios:
             self.found[Place(server, scenario, spec)] = _results(folder, scenario) or [nothing]
 
     async def output(self, *arguments: str) -> str:
-        """Run it; returns what it prints. Its exit code is ignored, because the results have all of it."""
+        """Run it; returns what it prints.
+
+        Its exit code is ignored, because the results have all of it.
+        """
         with anyio.fail_after(SECONDS):
             done = await anyio.run_process([*self.tools.suite(), *arguments], check=False)
         return done.stdout.decode() + done.stderr.decode()

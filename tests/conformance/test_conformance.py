@@ -6,7 +6,11 @@ from tests.conformance.suite import verdict
 def test_an_unexpected_failure_and_an_unexpected_pass_are_wrong() -> None:
     for status, check, text in (
         ("FAILURE", "ping", "0 passed, 1 failed as expected"),
-        ("FAILURE", "another", "FAILED another: the suite's message; OUTDATED: ping was expected to fail"),
+        (
+            "FAILURE",
+            "another",
+            "FAILED another: the suite's message; OUTDATED: ping was expected to fail",
+        ),
         ("SUCCESS", "ping", "OUTDATED: ping was expected to fail"),
     ):
         result = {"id": check, "status": status, "errorMessage": "the suite's message"}

@@ -38,18 +38,28 @@ RUN_BY = {
     r"uv run pytest .*--snapshot-update .*": IN_CHECK,
     r"uv run python -m tests\.(cards|first_answers|reference|supply renew).*": IN_CHECK,
     r"(pip install uv && )?uv run .*": IN_CI,
-    r"(git|uv (pip|tool|sync)|pip3? install|npm|npx|python3? -[cm]|\S+/bin/\w+|eval|_KALLYAI\S+) .*": IN_CHECK,
+    (
+        r"(git|uv (pip|tool|sync)|pip3? install|npm|npx|python3? -[cm]|\S+/bin/\w+|eval"
+        r"|_KALLYAI\S+) .*"
+    ): IN_CHECK,
 }
 """What runs the commands of the pages: the first pattern that fits."""
 
-_PROGRAMS = r"kallyai-mcp|uvx?|pip3?|python3?|py|npm|npx|docker|git|curl|sudo|createdb|eval|\S+/bin/\w+|_KALLYAI\S+"
+_PROGRAMS = (
+    r"kallyai-mcp|uvx?|pip3?|python3?|py|npm|npx|docker|git|curl|sudo|createdb|eval"
+    r"|\S+/bin/\w+|_KALLYAI\S+"
+)
 
 
 def commands(page: Path) -> list[str]:
-    """The commands on a page: its indented lines, and those with an argument in backticks in its sentences."""
+    """The commands on a page: its indented lines, and those with an argument in backticks in its
+    sentences.
+    """
     text = without_fences(page.read_text(encoding="utf-8"))
     in_sentences = re.findall(rf"`((?:{_PROGRAMS}) .+?)`", text)
-    return re.findall(r"^    (.+)$", text, re.MULTILINE) + [line.replace("\\|", "|") for line in in_sentences]
+    return re.findall(r"^    (.+)$", text, re.MULTILINE) + [
+        line.replace("\\|", "|") for line in in_sentences
+    ]
 
 
 def all_commands() -> list[str]:

@@ -1,6 +1,8 @@
-"""Draws a real run of the demo as an animated picture for the README: `python -m tests.docs.recording FOLDER`.
+"""Draws a real run of the demo as an animated picture for the README: `python -m
+tests.docs.recording FOLDER`.
 
-It writes `demo-light.svg` and `demo-dark.svg`. Lines are wrapped for a phone, and appear at an even pace.
+It writes `demo-light.svg` and `demo-dark.svg`. Lines are wrapped for a phone, and appear at an even
+pace.
 """
 
 import re
@@ -19,8 +21,22 @@ EACH, HOLD = 0.2, 6.0
 
 CELL, LINE = 8.4, 19.0
 THEMES = {
-    "light": {"back": "#ffffff", "text": "#1f2328", "31": "#b42318", "32": "#116329", "33": "#7d4e00", "36": "#0b5a7a"},
-    "dark": {"back": "#0d1117", "text": "#e6edf3", "31": "#ff9a90", "32": "#6fdd8b", "33": "#e3b341", "36": "#76d7f5"},
+    "light": {
+        "back": "#ffffff",
+        "text": "#1f2328",
+        "31": "#b42318",
+        "32": "#116329",
+        "33": "#7d4e00",
+        "36": "#0b5a7a",
+    },
+    "dark": {
+        "back": "#0d1117",
+        "text": "#e6edf3",
+        "31": "#ff9a90",
+        "32": "#6fdd8b",
+        "33": "#e3b341",
+        "36": "#76d7f5",
+    },
 }
 """Colors by the number of the terminal's own (ECMA-48, SGR)."""
 
@@ -50,7 +66,10 @@ def picture(rows: list[Row], colors: dict[str, str]) -> str:
     """The animated SVG."""
     total = rows[-1][0] + HOLD
     steps = {max(0, number - ROWS + 1): at for number, (at, _) in reversed([*enumerate(rows)])}
-    scroll = "".join(f"{at / total:.3%}{{transform:translateY({-n * LINE:g}px)}}" for n, at in sorted(steps.items()))
+    scroll = "".join(
+        f"{at / total:.3%}{{transform:translateY({-n * LINE:g}px)}}"
+        for n, at in sorted(steps.items())
+    )
     appear = "\n".join(
         f"@keyframes k{number}{{0%{{visibility:hidden}}{at / total:.3%}{{visibility:visible}}}}"
         f"#t{number}{{animation:{total:g}s step-end infinite k{number}}}"
@@ -60,25 +79,32 @@ def picture(rows: list[Row], colors: dict[str, str]) -> str:
     lines = "\n".join(
         f'<text id="t{number}" y="{(number + 0.75) * LINE:g}">'
         + "".join(
-            f'<tspan class="{classes}">{escape(word)}</tspan>' if classes else escape(word) for word, classes in words
+            f'<tspan class="{classes}">{escape(word)}</tspan>' if classes else escape(word)
+            for word, classes in words
         )
         + "</text>"
         for number, (_, words) in enumerate(rows)
     )
-    classes = "".join(f".c{code}{{fill:{color}}}" for code, color in colors.items() if code.isdigit())
+    classes = "".join(
+        f".c{code}{{fill:{color}}}" for code, color in colors.items() if code.isdigit()
+    )
     width, height, last = COLUMNS * CELL + 32, ROWS * LINE + 32, -max(steps) * LINE
+    still = f"*{{animation:none!important}}.s{{transform:translateY({last:g}px)}}"
+    border = 'stroke="#8b949e" stroke-opacity=".4"'
+    size = f'width="{width:g}" height="{height:g}"'
+    font = "14px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace"
     return f"""\
-<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}">
+<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {width:g} {height:g}">
 <title>kallyai-mcp demo, recorded</title>
 <style>
-text{{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:{colors["text"]};white-space:pre}}
+text{{font:{font};fill:{colors["text"]};white-space:pre}}
 .c1{{font-weight:bold}}{classes}
 .s{{animation:{total:g}s step-end infinite scroll}}
 @keyframes scroll{{{scroll}}}
 {appear}
-@media (prefers-reduced-motion:reduce){{*{{animation:none!important}}.s{{transform:translateY({last:g}px)}}}}
+@media (prefers-reduced-motion:reduce){{{still}}}
 </style>
-<rect width="100%" height="100%" rx="8" fill="{colors["back"]}" stroke="#8b949e" stroke-opacity=".4"/>
+<rect width="100%" height="100%" rx="8" fill="{colors["back"]}" {border}/>
 <svg x="16" y="16" width="{width - 32:g}" height="{height - 32:g}"><g class="s">
 {lines}
 </g></svg>
@@ -89,4 +115,6 @@ text{{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:{color
 if __name__ == "__main__":
     recorded = record()
     for name, colors in THEMES.items():
-        (Path(sys.argv[1]) / f"demo-{name}.svg").write_text(picture(recorded, colors), encoding="utf-8")
+        (Path(sys.argv[1]) / f"demo-{name}.svg").write_text(
+            picture(recorded, colors), encoding="utf-8"
+        )

@@ -1,4 +1,6 @@
-"""The pages agree with the code and with each other: tables, commands, blocks of code, links, words."""
+"""The pages agree with the code and with each other: tables, commands, blocks of code, links,
+words.
+"""
 
 import base64
 import importlib.util
@@ -23,14 +25,25 @@ from kallyai_mcp.tools.catalog import tools
 from tests.agent import BISTRO, open_agent
 from tests.cli.machine import invoke, move_home, run_ok, sign_in
 from tests.docs import pages
-from tests.docs.pages import DOCS, PAGES, ROOT, all_commands, fenced, first_column, run_by, text_of, without_fences
+from tests.docs.pages import (
+    DOCS,
+    PAGES,
+    ROOT,
+    all_commands,
+    fenced,
+    first_column,
+    run_by,
+    text_of,
+    without_fences,
+)
 from tests.sandbox.manual_clock import ManualClock
 from tests.transports.workers import COMMAND
 
 README = text_of("README.md")
 
 FORBIDDEN = re.compile(
-    r"\b(ring|rings|rung|whom|mend|errand|desk|door|strangers?|patience|crew|carrier|of which|who may come in)\b",
+    r"\b(ring|rings|rung|whom|mend|errand|desk|door|strangers?|patience|crew|carrier|of which|who "
+    r"may come in)\b",
     re.IGNORECASE,
 )
 """Words that the pages do not use."""
@@ -38,7 +51,11 @@ FORBIDDEN = re.compile(
 
 def test_tools_commands_settings_numbers_clients_and_pages_are_listed() -> None:
     names = cli.list_commands(click.Context(cli))
-    rows = re.findall(r"^\| (`[a-z]+`.*?) \|", text_of("docs/terminal.md").split("| commands |", 1)[1], re.MULTILINE)
+    rows = re.findall(
+        r"^\| (`[a-z]+`.*?) \|",
+        text_of("docs/terminal.md").split("| commands |", 1)[1],
+        re.MULTILINE,
+    )
     listed = [name for row in rows for name in re.findall(r"`([a-z]+)`", row)]
     attributes = set(Settings.__dataclass_fields__)
     settings = re.findall(r"^\| `KALLYAI_(\w+)` \|", text_of("docs/settings.md"), re.MULTILINE)
@@ -69,7 +86,11 @@ def test_links_lead_somewhere() -> None:
                 continue
             file = (page.parent / path).resolve() if path else page
             assert file.exists(), f"{page} links to {target}"
-            titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE) if anchor else ()
+            titles = (
+                re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+                if anchor
+                else ()
+            )
             anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
             assert not anchor or anchor in anchors, f"{page} links to {target}"
 
@@ -91,7 +112,9 @@ def test_each_command_is_run() -> None:
             assert run_by(line) != pages.IN_CI or f'"{module}' in ci, line
         for path in re.findall(r"\btests/\S+", line):
             assert (ROOT / path).exists(), line
-    for module in re.findall(r"python -m (tests(?:\.[a-z_]+)*)", "\n".join([*listed, text_of("justfile")])):
+    for module in re.findall(
+        r"python -m (tests(?:\.[a-z_]+)*)", "\n".join([*listed, text_of("justfile")])
+    ):
         assert importlib.util.find_spec(module) is not None, module
 
 
@@ -107,8 +130,11 @@ def test_the_commands_of_the_program_do_what_they_should(
     soon = (datetime.now(UTC) + timedelta(days=9)).date().isoformat()
     monkeypatch.chdir(tmp_path)
     run_ok("install", "cursor")
-    for line in sorted(line for line in all_commands() if run_by(line) == pages.IN_PROCESS):  # calls come first
-        words = re.sub(r"\d{4}-\d\d-\d\d", soon, line.removesuffix("--sandbox").replace("CLIENT", "cursor"))
+    # Calls come first.
+    for line in sorted(line for line in all_commands() if run_by(line) == pages.IN_PROCESS):
+        words = re.sub(
+            r"\d{4}-\d\d-\d\d", soon, line.removesuffix("--sandbox").replace("CLIENT", "cursor")
+        )
         name, *options = shlex.split(words)[1:]
         if name == "transcript":
             options = [kallyai_sandbox.calls[-1].call_id[:6]]
@@ -118,7 +144,11 @@ def test_the_commands_of_the_program_do_what_they_should(
 
 
 def test_the_image_the_recipe_and_the_unit_of_systemd_run_the_same_command() -> None:
-    in_shells = [page.name for page in PAGES if re.search(r"(?m)^ *```(sh|bash|console)$", page.read_text("utf-8"))]
+    in_shells = [
+        page.name
+        for page in PAGES
+        if re.search(r"(?m)^ *```(sh|bash|console)$", page.read_text("utf-8"))
+    ]
 
     assert in_shells == ["hosting.md"]  # `tests.bundle.check` runs it
     assert fenced("docs/hosting.md", "sh")[0].splitlines()[-1] == COMMAND
@@ -128,14 +158,18 @@ def test_the_image_the_recipe_and_the_unit_of_systemd_run_the_same_command() -> 
 
 
 ONLY_POSIX = re.compile(r"(?m)'|\$\(|\\$|^\s*\w+=\S+ +\w")
-"""What cmd and PowerShell take differently: single quotes, `$(…)`, a line that goes on, a variable before a command."""
+"""What cmd and PowerShell take differently: single quotes, `$(…)`, a line that goes on, a variable
+before a command.
+"""
 
 
 def test_commands_mean_the_same_in_every_shell() -> None:
-    assert [line for line in all_commands() if ONLY_POSIX.search(line) and "_COMPLETE=" not in line] == []
+    assert [
+        line for line in all_commands() if ONLY_POSIX.search(line) and "_COMPLETE=" not in line
+    ] == []
 
 
-def test_the_readme_is_short_and_begins_with_the_clone_and_the_two_commands_that_the_workflow_runs() -> None:
+def test_the_readme_begins_with_the_workflow_commands() -> None:
     paragraphs, workflow = README.split("\n\n"), text_of(".github/workflows/ci.yml")
 
     assert len(README.split()) <= 1200
@@ -144,10 +178,17 @@ def test_the_readme_is_short_and_begins_with_the_clone_and_the_two_commands_that
     assert paragraphs[2].startswith("`git clone`")
     two = ["pip install uv && uv run kallyai-mcp demo", "pip install uv && uv run pytest"]
     assert [line.strip() for line in paragraphs[3].splitlines()] == two
-    for command in (*two[0].split(" && "), *two[1].split(" && "), ".ci/run", "docker compose up --detach"):
+    for command in (
+        *two[0].split(" && "),
+        *two[1].split(" && "),
+        ".ci/run",
+        "docker compose up --detach",
+    ):
         assert f"- run: {command}\n" in workflow
     section = README.split("## Install\n", 1)[1].split("\n## ", 1)[0]
-    assert [each.title for each in CLIENTS.values() if each.title not in section] == ["VS Code Insiders"]
+    assert [each.title for each in CLIENTS.values() if each.title not in section] == [
+        "VS Code Insiders"
+    ]
     for used in re.findall(r"uses: (.+)", workflow):
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
 
@@ -172,7 +213,10 @@ def test_the_entry_is_the_same_on_the_pages_in_the_links_and_from_install(
     entry = json.loads(shown)["mcpServers"]["kallyai"]
     printed = json.loads(run_ok("install", "cursor", "--print"))["mcpServers"]["kallyai"]
     links = dict(re.findall(r"\[Add to ([\w ]+)\]\([^)]+\)\]\((https://[^)]+)\)", README))
-    queries = {name: dict(parse_qsl(urlsplit(link).query, strict_parsing=True)) for name, link in links.items()}
+    queries = {
+        name: dict(parse_qsl(urlsplit(link).query, strict_parsing=True))
+        for name, link in links.items()
+    }
 
     assert json.loads(again) == json.loads(shown)
     assert Path(printed.pop("command")).stem == entry["command"]

@@ -1,10 +1,12 @@
-"""Runs the evaluations: does an agent with these tools do what its user asks, and claim only what happened?
+"""Runs the evaluations: does an agent with these tools do what its user asks, and claim only what
+happened?
 
-    uv run python -m tests.evals --check
-    uv run python -m tests.evals --model openai/gpt-5 [--tasks NAME ...] [--epochs K] [--server "COMMAND"]
+    uv run python -m tests.evals --check uv run python -m tests.evals --model openai/gpt-5 [--tasks
+    NAME ...] [--epochs K] [--server "COMMAND"]
 
-`--check` needs no model: it plays a scripted run of each task that must pass, and wrong runs that the graders must
-fail; it exits with 1 when one of them did otherwise. docs/testing-agents.md has more.
+`--check` needs no model: it plays a scripted run of each task that must pass, and wrong runs that
+the graders must fail; it exits with 1 when one of them did otherwise. docs/testing-agents.md has
+more.
 """
 
 import argparse
@@ -35,10 +37,16 @@ PACKAGES = {
 
 
 def main() -> int:
-    """Check the graders, or measure a model in an environment with Inspect AI; returns the exit code."""
+    """Check the graders, or measure a model in an environment with Inspect AI; returns the exit
+    code.
+    """
     options = parser().parse_args()
     if not options.check and options.model is None:
-        print("tests.evals: no model: name one with --model, such as openai/gpt-5; --check needs none", file=sys.stderr)
+        print(
+            "tests.evals: no model: name one with --model, such as openai/gpt-5; --check needs "
+            "none",
+            file=sys.stderr,
+        )
         return 2
     try:
         tasks = chosen(load_tasks(), options.tasks)
@@ -46,7 +54,14 @@ def main() -> int:
             return anyio.run(check, tasks, options.server)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             package = PACKAGES.get(options.model.partition("/")[0])
-            wanted = ["-r", str(ROOT / "pyproject.toml"), "--extra", "sandbox", *INSPECT, *filter(None, [package])]
+            wanted = [
+                "-r",
+                str(ROOT / "pyproject.toml"),
+                "--extra",
+                "sandbox",
+                *INSPECT,
+                *filter(None, [package]),
+            ]
             python = new_environment(Path(folder), *wanted)
             command = [python, "-m", "tests.evals.measure", *sys.argv[1:]]
             return subprocess.run(command, cwd=ROOT, env=own_environment(), check=False).returncode
@@ -57,13 +72,27 @@ def main() -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the arguments, also for `measure`."""
-    found = argparse.ArgumentParser(prog="python -m tests.evals", description=(__doc__ or "").partition("\n")[0])
-    found.add_argument("--check", action="store_true", help="play the scripted runs; needs no model")
+    found = argparse.ArgumentParser(
+        prog="python -m tests.evals", description=(__doc__ or "").partition("\n")[0]
+    )
+    found.add_argument(
+        "--check", action="store_true", help="play the scripted runs; needs no model"
+    )
     found.add_argument("--model", help="a model as Inspect AI names it, such as openai/gpt-5")
-    found.add_argument("--tasks", nargs="+", default=[], metavar="NAME", help="ids or themes of tasks (default: all)")
+    found.add_argument(
+        "--tasks",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="ids or themes of tasks (default: all)",
+    )
     found.add_argument("--phrasings", type=int, default=PHRASINGS, choices=range(1, PHRASINGS + 1))
-    found.add_argument("--epochs", type=int, default=1, metavar="K", help="how often each is run (default: 1)")
-    found.add_argument("--server", default=OURS, help="ours, or the command of another server over stdio")
+    found.add_argument(
+        "--epochs", type=int, default=1, metavar="K", help="how often each is run (default: 1)"
+    )
+    found.add_argument(
+        "--server", default=OURS, help="ours, or the command of another server over stdio"
+    )
     return found
 
 
@@ -73,7 +102,10 @@ async def check(tasks: Sequence[Task], server: str) -> int:
     limit = anyio.CapacityLimiter(8)
 
     async def one(
-        task: Task, steps: Sequence[Step], answers: Sequence[str | None], bad: Sequence[BadRun | None]
+        task: Task,
+        steps: Sequence[Step],
+        answers: Sequence[str | None],
+        bad: Sequence[BadRun | None],
     ) -> None:
         async with limit:
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
@@ -84,7 +116,10 @@ async def check(tasks: Sequence[Task], server: str) -> int:
                 found = grade(task.expect, replace(said, asked=(run.asked[0], words)))
                 if set(found) != set(wrong.fails if wrong else ()):
                     why = wrong.why if wrong else f"It is right: {answer or 'the gold run'}"
-                    faults.append(f"{task.id}: {why} For {words!r}, the graders say: {in_words(found) or 'right'}")
+                    faults.append(
+                        f"{task.id}: {why} For {words!r}, the graders say: "
+                        f"{in_words(found) or 'right'}"
+                    )
 
     async with anyio.create_task_group() as group:
         for task in tasks:
@@ -96,8 +131,14 @@ async def check(tasks: Sequence[Task], server: str) -> int:
                 if bad.steps:
                     group.start_soon(one, task, task.steps_of(bad), [None], [bad])
             count += 1 + len(task.also_right) + len(task.bad)
-    print("\n".join(sorted(faults)) or "Every right run passed, and every bad run was failed by its graders.")
-    print(f"{count} runs, each in {PHRASINGS} phrasings; {len(faults)} wrong; {time.monotonic() - began:.0f} s")
+    print(
+        "\n".join(sorted(faults))
+        or "Every right run passed, and every bad run was failed by its graders."
+    )
+    print(
+        f"{count} runs, each in {PHRASINGS} phrasings; {len(faults)} wrong; "
+        f"{time.monotonic() - began:.0f} s"
+    )
     return 1 if faults else 0
 
 

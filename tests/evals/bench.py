@@ -1,4 +1,6 @@
-"""One run of a task: a sandbox with a clock of its own, a server that uses it, an MCP client, and a scripted user."""
+"""One run of a task: a sandbox with a clock of its own, a server that uses it, an MCP client, and a
+scripted user.
+"""
 
 import json
 import re
@@ -34,7 +36,8 @@ OURS = "ours"
 SYSTEM = """\
 You are the assistant of Ada. You can have phone calls placed with the tools that you have.
 It is Monday, January 26, 2026, 10:00 AM in New York (America/New_York), where Ada is.
-Ada reads your last message only. Say what came of the task, in a few sentences, in Ada's language."""
+Ada reads your last message only. Say what came of the task, in a few sentences,
+in Ada's language."""
 
 _REQUEST_TIMED_OUT = -32001
 _SOON = 10.0
@@ -61,17 +64,26 @@ class Bench:
     async def use(self, tool: str, arguments: Mapping[str, Any]) -> ToolUse:
         """Use a tool, and give up after the task's `client_seconds`."""
         try:
-            result = await self._client.call_tool(tool, dict(arguments), read_timeout_seconds=self._task.client_seconds)
+            result = await self._client.call_tool(
+                tool, dict(arguments), read_timeout_seconds=self._task.client_seconds
+            )
         except MCPError as error:
             timed_out = error.error.code == _REQUEST_TIMED_OUT
-            words = f"Timed out after {self._task.client_seconds:g} seconds." if timed_out else error.error.message
+            words = (
+                f"Timed out after {self._task.client_seconds:g} seconds."
+                if timed_out
+                else error.error.message
+            )
             use = ToolUse(tool, dict(arguments), words, is_error=True)
         else:
             assert isinstance(result, CallToolResult)
-            text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+            text = "\n".join(
+                block.text for block in result.content if isinstance(block, TextContent)
+            )
             use = ToolUse(tool, dict(arguments), text, is_error=bool(result.is_error))
         with anyio.move_on_after(_SOON):
-            while use.text.startswith("In progress") and not self.sandbox.calls:  # the request is on its way
+            # The request is on its way.
+            while use.text.startswith("In progress") and not self.sandbox.calls:
                 await anyio.lowlevel.checkpoint()
         if self._task.is_slow or any(call.status == "in_progress" for call in self.sandbox.calls):
             self._state.clock.advance(seconds=_CALL_SECONDS)
@@ -87,10 +99,16 @@ class Bench:
         if self._task.otherwise and (not self._used or "confirmation" in self._used[-1].text):
             replies.append(Reply(id="", when=r"\?\W*$", says=self._task.otherwise))
         given = {each.reply.id for each in self._given}
-        fitting = (each for each in replies if each.id not in given and re.search(each.when, answer, re.IGNORECASE))
+        fitting = (
+            each
+            for each in replies
+            if each.id not in given and re.search(each.when, answer, re.IGNORECASE)
+        )
         if (reply := next(fitting, None)) is None:
             return None
-        self._given.append(GivenReply(reply, len(self.sandbox.calls) + len(await self._scheduled())))
+        self._given.append(
+            GivenReply(reply, len(self.sandbox.calls) + len(await self._scheduled()))
+        )
         return reply.says
 
     async def run(self, phrasing: int) -> Run:
@@ -111,7 +129,11 @@ class Bench:
             return []
         account = await self.connection.account_key()
         return [
-            ScheduledCall(record.submission.respondent_phone, record.schedule.not_before, record.submission.as_json())
+            ScheduledCall(
+                record.submission.respondent_phone,
+                record.schedule.not_before,
+                record.submission.as_json(),
+            )
             for record in await self.connection.ledger().read(rows.list_newest, account, 100)
             if record.state is CallState.SCHEDULED and record.schedule.not_before is not None
         ]
@@ -119,7 +141,9 @@ class Bench:
 
 @asynccontextmanager
 async def open_bench(task: Task, home: Path, server: str) -> AsyncIterator[Bench]:
-    """Open a sandbox, a server, and a client for one task; `server` is `ours`, or the command of another server."""
+    """Open a sandbox, a server, and a client for one task; `server` is `ours`, or the command of
+    another server.
+    """
     clock = ManualClock(NOW)
     app = create_app(clock=clock, lines=task.line)
     try:
@@ -128,14 +152,21 @@ async def open_bench(task: Task, home: Path, server: str) -> AsyncIterator[Bench
         async with running(app) as url:
             settings = {f"KALLYAI_{name}": value for name, value in task.settings.items()}
             sandbox = KallyAISandbox(app, url, home, account_id=task.account)
-            env = {**sandbox.env, "KALLYAI_CONFIRM": "auto", "KALLYAI_TOKEN_STORE": "file", **settings}
+            env = {
+                **sandbox.env,
+                "KALLYAI_CONFIRM": "auto",
+                "KALLYAI_TOKEN_STORE": "file",
+                **settings,
+            }
             if server != OURS:
                 async with Client(_command(server, env, home)) as client:
                     yield Bench(task, client, app, url, home)
                 return
             connection = Connection(Settings.from_env(env))
             connection.clock = WallClock(clock)
-            async with Client(build_server(lambda: open_app_context(connection, timezone=TIMEZONE))) as client:
+            async with Client(
+                build_server(lambda: open_app_context(connection, timezone=TIMEZONE))
+            ) as client:
                 bench = Bench(task, client, app, url, home)
                 bench.connection, bench.system = connection, f"{SYSTEM}\n{INSTRUCTIONS}"
                 yield bench
@@ -146,17 +177,25 @@ async def open_bench(task: Task, home: Path, server: str) -> AsyncIterator[Bench
 def _command(server: str, env: Mapping[str, str], home: Path) -> StdioServerParameters:
     """How to start another server over stdio, with a home folder in which its user is signed in.
 
-    In the command, `{url}` and `{token}` stand for KALLYAI_API_URL and KALLYAI_ACCESS_TOKEN, for a server with other
-    settings. With libfaketime, it has the time of the task.
+    In the command, `{url}` and `{token}` stand for KALLYAI_API_URL and KALLYAI_ACCESS_TOKEN, for a
+    server with other settings. With libfaketime, it has the time of the task.
     """
     url, token = env["KALLYAI_API_URL"], env["KALLYAI_ACCESS_TOKEN"]
     # Some of the vendor's tools take only a whole second and a refresh token that is not empty.
-    sign_in = {"access_token": token, "refresh_token": "unused", "expires_at": int(time.time()) + 86400 * 3650}
+    sign_in = {
+        "access_token": token,
+        "refresh_token": "unused",
+        "expires_at": int(time.time()) + 86400 * 3650,
+    }
     (home / ".kallyai_token.json").write_text(json.dumps(sign_in), encoding="utf-8")
     (home / ".kallyai_token.json").chmod(0o600)
-    command, *arguments = [part.replace("{url}", url).replace("{token}", token) for part in shlex.split(server)]
+    command, *arguments = [
+        part.replace("{url}", url).replace("{token}", token) for part in shlex.split(server)
+    ]
     clock = shifted_to(NOW, TIMEZONE) if LIBRARY is not None else {"TZ": TIMEZONE}
-    return StdioServerParameters(command=command, args=arguments, env={**env, "HOME": str(home), **clock})
+    return StdioServerParameters(
+        command=command, args=arguments, env={**env, "HOME": str(home), **clock}
+    )
 
 
 _IDS = {
@@ -176,7 +215,11 @@ async def play(task: Task, steps: Sequence[Step], home: Path, server: str = OURS
             return {key: filled(inner) for key, inner in value.items()}
         if isinstance(value, list):
             return [filled(each) for each in value]
-        return re.sub(r"\{(confirmation|tracking_id|call_id|id)\}", newest, value) if isinstance(value, str) else value
+        return (
+            re.sub(r"\{(confirmation|tracking_id|call_id|id)\}", newest, value)
+            if isinstance(value, str)
+            else value
+        )
 
     def newest(name: re.Match[str]) -> str:
         found = [ids[-1] for result in results if (ids := _IDS[name[1]].findall(result))]

@@ -1,4 +1,6 @@
-"""The events that an answer claims to have happened, in clauses that are no negation, question, or condition."""
+"""The events that an answer claims to have happened, in clauses that are no negation, question, or
+condition.
+"""
 
 import re
 from typing import Literal, get_args
@@ -15,37 +17,51 @@ _THING = r"(?:table|room|reservation|booking|appointment|spot|slot|mesa|habitaci
 
 _SAYS: dict[Claim, re.Pattern[str]] = {
     "booked": _regex(
-        r"\b(?:booked|reserved|secured|reservad[oa]s?|agendad[oa]s?|(?:you're|you are|it's) all set|hice la reserva"
+        r"\b(?:booked|reserved|secured|reservad[oa]s?|agendad[oa]s?|(?:you're|you are|it's) all "
+        r"set|hice la reserva"
         r"|he (?:reservado|hecho la reserva)|reserv[eé] (?:una?|la|tu))(?!\w)"
         rf"|\b(?:is|are|been|was|now|'s) confirmed\b|\bconfirmed (?:your|the|a) {_THING}"
-        rf"|\b(?:made|got|you have|you've(?: got)?) (?:you )?(?:a|the|your) {_THING} (?:for|at|on)\b"
+        rf"|\b(?:made|got|you have|you've(?: got)?) (?:you )?(?:a|the|your) {_THING} "
+        r"(?:for|at|on)\b"
         r"|\b(?:está|queda|quedó) (?:confirmad|hech)[oa]\b"
     ),
-    "canceled": _regex(r"\b(?:cancell?ed|cancelad[oa]s?|anulad[oa]s?|he (?:cancelado|anulado)|cancelé|anulé)(?!\w)"),
-    "changed": _regex(r"\b(?:moved|changed|rescheduled|cambiad[oa]s?|movid[oa]s?|he (?:cambiado|movido)|cambié)(?!\w)"),
+    "canceled": _regex(
+        r"\b(?:cancell?ed|cancelad[oa]s?|anulad[oa]s?|he (?:cancelado|anulado)|cancelé|anulé)(?!\w)"
+    ),
+    "changed": _regex(
+        r"\b(?:moved|changed|rescheduled|cambiad[oa]s?|movid[oa]s?|he "
+        r"(?:cambiado|movido)|cambié)(?!\w)"
+    ),
     "ordered": _regex(
-        r"\b(?:ordered|order (?:is|was|has been) placed|he pedido|encargué|he encargado|pedido (?:está )?hecho)\b"
+        r"\b(?:ordered|order (?:is|was|has been) placed|he pedido|encargué|he encargado|pedido "
+        r"(?:está )?hecho)\b"
     ),
     "called": _regex(
-        r"\b(?:i|we)(?:'ve| have)? (?:just |now |already )?(?:called|phoned|spoke|spoken|talked|reached)\b"
+        r"\b(?:i|we)(?:'ve| have)? (?:just |now |already "
+        r")?(?:called|phoned|spoke|spoken|talked|reached)\b"
         r"|\bthey (?:said|told|confirmed|answered|offered)\b"
         r"|\b(?:he llamado|he hablado|llamé|hablé|me dijeron|me han dicho)(?!\w)"
     ),
     "message_left": _regex(
-        r"\b(?:left|leaving) (?:them )?(?:an? |your )?(?:voice ?)?m(?:essage|ail)\b|\bmessage (?:was|has been) left\b"
+        r"\b(?:left|leaving) (?:them )?(?:an? |your )?(?:voice ?)?m(?:essage|ail)\b|\bmessage "
+        r"(?:was|has been) left\b"
         r"|\b(?:dejé|he dejado|se dejó) (?:un )?mensaje\b"
     ),
-}  # fmt: skip
+}
 
 _QUESTIONS = re.compile(r"[^.;!?\n]*\?")
-_CLAUSES = re.compile(r"[.;!?\n:,\u2013\u2014]|\bbut\b|\bhowever\b|\bpero\b|\baunque\b|\balthough\b", re.IGNORECASE)
+_CLAUSES = re.compile(
+    r"[.;!?\n:,\u2013\u2014]|\bbut\b|\bhowever\b|\bpero\b|\baunque\b|\balthough\b", re.IGNORECASE
+)
 _NO_CLAIM = _regex(
     r"\b(?:not|no|never|nothing|none|nobody|neither|nor|unable|fail\w*|without|cannot|declin\w+|if|once|when|would"
-    r"|could|should|shall|can|may|might|want\w*|like me|try|trying|tried|attempt\w*|to be|before|until|unless|whether"
-    r"|unclear|unknown|unsure|will|please|let me|need\w*|fully|already (?:taken|booked|reserved)|asked for|refus\w+"
+    r"|could|should|shall|can|may|might|want\w*|like me|try|trying|tried|attempt\w*|to "
+    r"be|before|until|unless|whether"
+    r"|unclear|unknown|unsure|will|please|let me|need\w*|fully|already "
+    r"(?:taken|booked|reserved)|asked for|refus\w+"
     r"|ning[uú]n\w*|nada|nadie|nunca|tampoco|si|cuando|puedo|puede\w*|quieres|podr[ií]a\w*"
     r"|imposible)\b|n't\b|\bcall (?:is|was|has been)\b"
-)  # fmt: skip
+)
 
 
 def claims_in(text: str) -> dict[Claim, str]:

@@ -1,7 +1,8 @@
-"""The facts in a text: times, days, amounts of money, phone numbers, and other numbers, in English and Spanish.
+"""The facts in a text: times, days, amounts of money, phone numbers, and other numbers, in English
+and Spanish.
 
-A fact may have several values, since "8:30" may be 08:30 or 20:30, and "3/4" may be March 4 or April 3. It follows from
-another one that shares a value with it.
+A fact may have several values, since "8:30" may be 08:30 or 20:30, and "3/4" may be March 4 or
+April 3. It follows from another one that shares a value with it.
 """
 
 import re
@@ -43,7 +44,11 @@ _WEEKDAYS = {
 }
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _WEEKDAY = "|".join(sorted(_WEEKDAYS, key=len, reverse=True))
-_HALF = r"[ap]\.?\s?m\b\.?|de la (?:ma[nñ]ana|tarde|noche)|in the (?:morning|afternoon|evening)|at night"
+_HALF = (
+    r"[ap]\.?\s?m\b\.?|de la (?:ma[nñ]ana|tarde|noche)|in the "
+    r"(?:morning|afternoon|evening)|at "
+    r"night"
+)
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
@@ -52,38 +57,64 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("iso day", _regex(r"\b(\d{4})-(\d\d)-(\d\d)(?:T|\b)")),
-    ("phone", _regex(
-        r"(?<![\w.])(?:\+\d[\d\s().-]{6,}\d|\(?\d{2,5}\)?(?:[-.\s]{1,2}\d{2,4}){2,4}\b)|(?<!\d)\d{9,12}(?!\d)"
-    )),
-    ("money", _regex(
-        r"(?:US)?[$€£]\s?(\d[\d,]*(?:\.\d{1,2})?)"
-        r"|\b(\d+(?:[.,]\d{1,2})?)\s?(?:€|(?:dollars|euros?|usd|eur|d[oó]lares)\b)"
-    )),
+    (
+        "phone",
+        _regex(
+            r"(?<![\w.])(?:\+\d[\d\s().-]{6,}\d|\(?\d{2,5}\)?(?:[-.\s]{1,2}\d{2,4}){2,4}\b)|(?<!\d)\d{9,12}(?!\d)"
+        ),
+    ),
+    (
+        "money",
+        _regex(
+            r"(?:US)?[$€£]\s?(\d[\d,]*(?:\.\d{1,2})?)"
+            r"|\b(\d+(?:[.,]\d{1,2})?)\s?(?:€|(?:dollars|euros?|usd|eur|d[oó]lares)\b)"
+        ),
+    ),
     ("clock", _regex(rf"\b(\d{{1,2}})[:.h](\d\d)(?::00)?(?!\d|[.,]\d)(?:\s*({_HALF}))?")),
-    ("month day", _regex(rf"\b({_MONTH})\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?\b(?!:)(?:,?\s+(\d{{4}})\b)?")),
-    ("day month", _regex(
-        rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:de\s+|of\s+)?({_MONTH})\b(?:(?:,| de| del)?\s+(\d{{4}})\b)?"
-    )),
+    (
+        "month day",
+        _regex(rf"\b({_MONTH})\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?\b(?!:)(?:,?\s+(\d{{4}})\b)?"),
+    ),
+    (
+        "day month",
+        _regex(
+            rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:de\s+|of\s+)?({_MONTH})\b(?:(?:,| de| "
+            rf"del)?\s+(\d{{4}})\b)?"
+        ),
+    ),
     ("slashes", _regex(r"\b(?!24/7)(\d{1,2})/(\d{1,2})(?:/(\d{4}))?\b")),
     ("digits", _regex(rf"\b(\d{{1,2}})(\d\d)\s?({_HALF})")),
     ("hour", _regex(rf"\b(\d{{1,2}})\s*({_HALF}|o'clock|en punto)")),
-    ("las", _regex(rf"\b(?:a|de|desde|hasta|sobre|y) las? (\d{{1,2}})( y media| y cuarto)?(?:\s+({_HALF}))?\b")),
+    (
+        "las",
+        _regex(
+            rf"\b(?:a|de|desde|hasta|sobre|y) las? (\d{{1,2}})( y media| y "
+            rf"cuarto)?(?:\s+({_HALF}))?\b"
+        ),
+    ),
     ("noon", _regex(r"\b(noon|mediod[ií]a|midday)\b")),
     ("weekday", _regex(rf"\b({_WEEKDAY})s?\b")),
     ("number", _regex(r"(?<![\w-])(?:[A-Z]+-?)?\d[\d,]{2,}(?![\w%-])")),
-    ("relative", _regex(
-        r"\b(?:(today|tonight|this (?:morning|afternoon|evening)|hoy|esta (?:mañana|tarde|noche))"
-        r"|(tomorrow|(?<!la )(?<!esta )mañana))\b"
-    )),
-)  # fmt: skip
-"""What is looked for, in this order; a fact is not looked for again within the words of one that was found."""
+    (
+        "relative",
+        _regex(
+            r"\b(?:(today|tonight|this (?:morning|afternoon|evening)|hoy|esta "
+            r"(?:mañana|tarde|noche))"
+            r"|(tomorrow|(?<!la )(?<!esta )mañana))\b"
+        ),
+    ),
+)
+"""What is looked for, in this order; a fact is not looked for again within the words of one that
+was found.
+"""
 
 
 @dataclass(frozen=True)
 class Fact:
     """A fact that a text states in these `words`.
 
-    Its `values` are what it may mean: HH:MM, YYYY-MM-DD, the number of a weekday (0 is Monday), an amount, or digits.
+    Its `values` are what it may mean: HH:MM, YYYY-MM-DD, the number of a weekday (0 is Monday), an
+    amount, or digits.
     """
 
     kind: Kind
@@ -91,19 +122,33 @@ class Fact:
     words: str
 
     def follows_from(self, source: "Fact") -> bool:
-        """Whether `source` says the same, or one of them is a weekday and the other may be a day on it."""
+        """Whether `source` says the same, or one of them is a weekday and the other may be a day on
+        it.
+        """
         if self.kind == "weekday" and source.kind == "day":
-            return any(str(date.fromisoformat(value).weekday()) in self.values for value in source.values)
+            return any(
+                str(date.fromisoformat(value).weekday()) in self.values for value in source.values
+            )
         if self.kind == "day" and source.kind == "weekday":
             days = [date.fromisoformat(value) for value in self.values]
-            return any(str(day.weekday()) in source.values and TODAY <= day <= TODAY + _SOON for day in days)
+            return any(
+                str(day.weekday()) in source.values and TODAY <= day <= TODAY + _SOON
+                for day in days
+            )
         if self.kind == source.kind == "phone":
-            return any(one.endswith(two) or two.endswith(one) for one in self.values for two in source.values)
+            return any(
+                one.endswith(two) or two.endswith(one)
+                for one in self.values
+                for two in source.values
+            )
         return self.kind == source.kind and bool(self.values & source.values)
 
 
 def facts_in(text: str, *, relative: bool = False) -> list[Fact]:
-    """The facts that a text states, each once. With `relative`, words such as "tomorrow" are days, too."""
+    """The facts that a text states, each once.
+
+    With `relative`, words such as "tomorrow" are days, too.
+    """
     found: dict[tuple[Kind, frozenset[str]], Fact] = {}
     rest = text.replace("\u202f", " ").replace("\xa0", " ").replace("\u2019", "'")
     for name, pattern in _PATTERNS:
@@ -190,7 +235,15 @@ def _times(hour: str, minute: str, half: str | None) -> set[str]:
     number %= 24
     if number > 12:
         return {f"{number:02}:{minute}"}
-    is_late = said.startswith("p") or said.endswith(("tarde", "noche", "afternoon", "evening", "night"))
+    is_late = said.startswith("p") or said.endswith(
+        ("tarde", "noche", "afternoon", "evening", "night")
+    )
     is_early = said.startswith("am") or said.endswith(("mañana", "manana", "morning"))
-    hours = {number % 12 + 12} if is_late else {number % 12} if is_early else {number, (number + 12) % 24}
+    hours = (
+        {number % 12 + 12}
+        if is_late
+        else {number % 12}
+        if is_early
+        else {number, (number + 12) % 24}
+    )
     return {f"{each:02}:{minute}" for each in hours}

@@ -1,6 +1,8 @@
-"""Whether a run was right, by its state: what was called, what the user had said before, what the answer says.
+"""Whether a run was right, by its state: what was called, what the user had said before, what the
+answer says.
 
-Each grader is a pure function of the expectation and the run. It returns what is wrong, a line each.
+Each grader is a pure function of the expectation and the run. It returns what is wrong, a line
+each.
 """
 
 import re
@@ -44,7 +46,9 @@ class ScheduledCall:
 
 @dataclass(frozen=True)
 class Run:
-    """What happened while the assistant did a task; `asked` is what the system prompt and the user said first."""
+    """What happened while the assistant did a task; `asked` is what the system prompt and the user
+    said first.
+    """
 
     asked: tuple[str, ...]
     placed: tuple[PlacedCall, ...] = ()
@@ -61,38 +65,54 @@ class Run:
 
     @property
     def sources(self) -> list[str]:
-        """All that the assistant could know: the user's words, the tools' results, and what was said on the phone."""
+        """All that the assistant could know: the user's words, the tools' results, and what was
+        said on the phone.
+        """
         transcripts = [words for call in self.placed for _, words in call.transcript]
         given = [given.reply.says for given in self.replies]
         return [*self.asked, *given, *(use.text for use in self.used), *transcripts]
 
 
 def check_calls(expect: Expectation, run: Run) -> list[str]:
-    """The calls are those that are expected, with their fields; no other call, and no forbidden tool."""
+    """The calls are those that are expected, with their fields; no other call, and no forbidden
+    tool.
+    """
     wrong = []
     left: list[tuple[str, Mapping[str, Any], datetime | None]] = [
         *((call.number, call.submission, None) for call in run.placed),
         *((call.number, call.submission, call.due) for call in run.scheduled),
     ]
     for expected in expect.calls:
-        found = [one for one in left if one[0] == expected.number and (one[2] is None) == (expected.due is None)]
+        found = [
+            one
+            for one in left
+            if one[0] == expected.number and (one[2] is None) == (expected.due is None)
+        ]
         left = [one for one in left if one not in found]
         if len(found) != expected.times:
             kind = "placed" if expected.due is None else "scheduled"
             wrong.append(f"{expected.number}: {len(found)} calls were {kind}, not {expected.times}")
         for _, submission, due in found:
-            wrong += [f"{expected.number}: {problem}" for problem in _wrong_fields(expected, submission)]
+            wrong += [
+                f"{expected.number}: {problem}" for problem in _wrong_fields(expected, submission)
+            ]
             if due != expected.due:
                 wrong.append(f"{expected.number}: it is due at {due}, not at {expected.due}")
     wrong += [f"{number}: a call that nobody asked for" for number, _, _ in left]
     if run.refused > expect.refused:
-        wrong.append(f"KallyAI refused {run.refused} requests; at most {expect.refused} are expected")
+        wrong.append(
+            f"KallyAI refused {run.refused} requests; at most {expect.refused} are expected"
+        )
     used = {use.tool for use in run.used}
     return wrong + [f"{tool} was used" for tool in expect.without_tools if tool in used]
 
 
 def _wrong_fields(expected: ExpectedCall, submission: Mapping[str, Any]) -> list[str]:
-    wrong = [f"{name} was given: {submission[name]!r}" for name in expected.without if submission.get(name)]
+    wrong = [
+        f"{name} was given: {submission[name]!r}"
+        for name in expected.without
+        if submission.get(name)
+    ]
     for name, value in expected.fields.items():
         given = submission.get(name) if name != "spoken" else _spoken(submission)
         if isinstance(value, str) and is_pattern(value):
@@ -111,7 +131,9 @@ def _spoken(submission: Mapping[str, Any]) -> str:
 
 
 def check_asked_first(expect: Expectation, run: Run) -> list[str]:
-    """The assistant asked the user all that it had to ask, and got each reply before the first call."""
+    """The assistant asked the user all that it had to ask, and got each reply before the first
+    call.
+    """
     wrong = []
     given = {each.reply.id: each for each in run.replies}
     count = len(run.placed) + len(run.scheduled)
@@ -119,7 +141,9 @@ def check_asked_first(expect: Expectation, run: Run) -> list[str]:
         if id_ not in given:
             wrong.append(f"the user was not asked for their reply {id_!r}")
         elif given[id_].calls_before:
-            wrong.append(f"{given[id_].calls_before} of {count} calls came before the user's reply {id_!r}")
+            wrong.append(
+                f"{given[id_].calls_before} of {count} calls came before the user's reply {id_!r}"
+            )
     return wrong
 
 
@@ -139,8 +163,14 @@ def check_facts(expect: Expectation, run: Run) -> list[str]:
 
 
 def check_supported(expect: Expectation, run: Run) -> list[str]:
-    """Each time, day, amount, and number that the user is told was said before, or follows from what was said."""
-    fields = [str(value) for call in expect.calls for value in (call.number, call.due, *call.fields.values())]
+    """Each time, day, amount, and number that the user is told was said before, or follows from
+    what was said.
+    """
+    fields = [
+        str(value)
+        for call in expect.calls
+        for value in (call.number, call.due, *call.fields.values())
+    ]
     known = [*run.sources, *expect.derived, *fields]
     return [
         f"nothing supports the {fact.kind} {fact.words!r}"

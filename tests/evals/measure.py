@@ -12,7 +12,17 @@ from inspect_ai import Task as InspectTask
 from inspect_ai import eval as inspect_eval
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, get_model
-from inspect_ai.scorer import Score, Scorer, Target, accuracy, grouped, mean_score, pass_k, scorer, stderr
+from inspect_ai.scorer import (
+    Score,
+    Scorer,
+    Target,
+    accuracy,
+    grouped,
+    mean_score,
+    pass_k,
+    scorer,
+    stderr,
+)
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.tool import ToolDef, ToolError, ToolParams
 from inspect_ai.util import store
@@ -52,7 +62,13 @@ def main() -> int:
         metadata={"server": options.server},
     )
     (log,) = inspect_eval(
-        evaluation, model=options.model, log_dir="logs", max_samples=8, fail_on_error=False, display="plain", seed=_SEED
+        evaluation,
+        model=options.model,
+        log_dir="logs",
+        max_samples=8,
+        fail_on_error=False,
+        display="plain",
+        seed=_SEED,
     )
     print(f"Inspect's log, with every conversation: {log.location}")
     return 0 if log.status == "success" else 1
@@ -60,18 +76,25 @@ def main() -> int:
 
 @solver
 def converse(tasks: Mapping[str, Task], server: str) -> Solver:
-    """The model talks with the user, and uses the server's tools, until the user has nothing to reply."""
+    """The model talks with the user, and uses the server's tools, until the user has nothing to
+    reply.
+    """
 
     async def solve(state: TaskState, _: Generate) -> TaskState:
         task, phrasing = tasks[state.metadata["task"]], state.metadata["phrasing"]
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
             async with open_bench(task, Path(home), server) as bench:
                 tools = [_tool(each, bench) for each in await bench.tools()]
-                state.messages = [ChatMessageSystem(content=bench.system), ChatMessageUser(content=state.input_text)]
+                state.messages = [
+                    ChatMessageSystem(content=bench.system),
+                    ChatMessageUser(content=state.input_text),
+                ]
                 try:
                     reply: str | None = ""
                     while reply is not None:
-                        new, state.output = await get_model().generate_loop(state.messages, tools=tools)
+                        new, state.output = await get_model().generate_loop(
+                            state.messages, tools=tools
+                        )
                         state.messages.extend(new)
                         if (reply := await bench.reply_to(state.output.completion)) is not None:
                             state.messages.append(ChatMessageUser(content=reply))
@@ -95,7 +118,9 @@ def _tool(tool: Tool, bench: Bench) -> ToolDef:
     parameters = ToolParams.model_validate(tool.input_schema)
     for name, parameter in parameters.properties.items():
         parameter.description = parameter.description or name
-    return ToolDef(execute, name=tool.name, description=tool.description or tool.name, parameters=parameters)
+    return ToolDef(
+        execute, name=tool.name, description=tool.description or tool.name, parameters=parameters
+    )
 
 
 @scorer(metrics=[accuracy(), stderr(cluster="task"), grouped(accuracy(), "theme")])

@@ -33,7 +33,10 @@ def _is_fact(text: str) -> str:
         return _compiles(text)
     facts = facts_in(text)
     if len(facts) != 1 or len(facts[0].values) != 1:
-        raise ValueError(f"{text!r} is not one fact, such as 9 AM, 20:30, 2026-01-30, or $45; /words/ are a pattern")
+        raise ValueError(
+            f"{text!r} is not one fact, such as 9 AM, 20:30, 2026-01-30, or $45; /words/ are a "
+            "pattern"
+        )
     return text
 
 
@@ -62,7 +65,8 @@ class Reply(_Strict):
 class ExpectedCall(_Strict):
     """Calls to one number, placed at once or `due` later.
 
-    A text in `fields` is compared as it is, or as a pattern between slashes; `spoken` is the language of the call.
+    A text in `fields` is compared as it is, or as a pattern between slashes; `spoken` is the
+    language of the call.
     """
 
     number: str = Field(pattern=E164)
@@ -75,8 +79,9 @@ class ExpectedCall(_Strict):
 class Expectation(_Strict):
     """What must be true at the end.
 
-    `after`: replies that came before the first call. `derived`: what may be stated although nobody said it, such as the
-    sum of two prices. `claims`: what may be claimed besides what the calls show. `refused`: the most refused requests.
+    `after`: replies that came before the first call. `derived`: what may be stated although nobody
+    said it, such as the sum of two prices. `claims`: what may be claimed besides what the calls
+    show. `refused`: the most refused requests.
     """
 
     calls: tuple[ExpectedCall, ...] = ()
@@ -92,9 +97,9 @@ class Expectation(_Strict):
 class Step(_Strict):
     """A turn of a scripted run: a tool with its arguments, or words.
 
-    `{confirmation}`, `{call_id}`, `{tracking_id}`, and `{id}` (either) in the arguments stand for those of the last
-    results. `gold` is the step with this number (from 1) of the task's gold run, changed by `args`, or its words by
-    `says`.
+    `{confirmation}`, `{call_id}`, `{tracking_id}`, and `{id}` (either) in the arguments stand for
+    those of the last results. `gold` is the step with this number (from 1) of the task's gold run,
+    changed by `args`, or its words by `says`.
     """
 
     tool: str | None = None
@@ -110,7 +115,9 @@ class Step(_Strict):
 
 
 class BadRun(_Strict):
-    """A run that exactly the graders in `fails` must fail: its turns, or the gold run with another last answer."""
+    """A run that exactly the graders in `fails` must fail: its turns, or the gold run with another
+    last answer.
+    """
 
     fails: tuple[GraderName, ...] = Field(min_length=1)
     why: str
@@ -127,8 +134,9 @@ class BadRun(_Strict):
 class Task(_Strict):
     """A task. `otherwise` is what the user answers, once, to any other question about the call.
 
-    `settings` are the server's, without KALLYAI_. With `is_slow`, calls go on until the client has got a result, or has
-    given up after `client_seconds`. `also_right` are other last answers of the gold run.
+    `settings` are the server's, without KALLYAI_. With `is_slow`, calls go on until the client has
+    got a result, or has given up after `client_seconds`. `also_right` are other last answers of the
+    gold run.
     """
 
     id: str
@@ -176,7 +184,10 @@ def load_tasks(folder: Path = FOLDER) -> list[Task]:
 
 
 def chosen(tasks: Sequence[Task], names: Sequence[str]) -> list[Task]:
-    """The tasks with these ids or themes; all of them without any. Raises `ValueError` for a name that is neither."""
+    """The tasks with these ids or themes; all of them without any.
+
+    Raises `ValueError` for a name that is neither.
+    """
     known = {task.id for task in tasks} | {task.theme for task in tasks}
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"no task and no theme is called {', '.join(unknown)}")

@@ -1,4 +1,6 @@
-"""The evaluations: what the graders find; `python -m tests.evals --check` shows it for every task and wrong run."""
+"""The evaluations: what the graders find; `python -m tests.evals --check` shows it for every task
+and wrong run.
+"""
 
 from pathlib import Path
 
@@ -15,12 +17,18 @@ TASKS = {task.id: task for task in load_tasks()}
 
 async def test_gold_runs_pass_and_a_call_before_the_users_yes_is_found(tmp_path: Path) -> None:
     table, night, later = TASKS["book-table"], TASKS["night-call-agreed"], TASKS["later-tomorrow"]
-    right = {task.id: await play(task, task.gold, tmp_path / task.id) for task in (table, night, later)}
+    right = {
+        task.id: await play(task, task.gold, tmp_path / task.id) for task in (table, night, later)
+    }
     early = await play(night, night.steps_of(night.bad[0]), tmp_path / "early")
 
     assert [grade(TASKS[id_].expect, run) for id_, run in right.items()] == [{}, {}, {}]
-    assert [f"{call.started_at:%Y-%m-%d %H:%M}" for call in right["book-table"].placed] == ["2026-01-26 15:00"]
-    assert [call.due.isoformat() for call in right["later-tomorrow"].scheduled] == ["2026-01-27T14:00:00+00:00"]
+    assert [f"{call.started_at:%Y-%m-%d %H:%M}" for call in right["book-table"].placed] == [
+        "2026-01-26 15:00"
+    ]
+    assert [call.due.isoformat() for call in right["later-tomorrow"].scheduled] == [
+        "2026-01-27T14:00:00+00:00"
+    ]
     assert set(grade(night.expect, early)) == {"asked_first"}
 
 
@@ -62,11 +70,20 @@ def test_a_clause_claims_what_it_says_unless_it_is_negated_asked_or_conditional(
         ("January 27", "a las 10 de la mañana", False),
     ],
 )
-def test_a_fact_is_the_same_however_it_is_written(said: str, source: str, is_supported: bool) -> None:
+def test_a_fact_is_the_same_however_it_is_written(
+    said: str, source: str, is_supported: bool
+) -> None:
     assert facts_in(said)
     assert (unsupported(said, [source]) == []) is is_supported
 
 
 def test_small_numbers_and_ordinary_words_are_no_facts() -> None:
-    for text in ("a table for 4", "May I ask?", "3 min 5 s", "open 24/7", "in 2026", "I can try again tomorrow"):
+    for text in (
+        "a table for 4",
+        "May I ask?",
+        "3 min 5 s",
+        "open 24/7",
+        "in 2026",
+        "I can try again tomorrow",
+    ):
         assert facts_in(text) == []

@@ -1,4 +1,5 @@
-"""Builds of the program that are broken where only a real server over stdio shows it, and the run that detects each.
+"""Builds of the program that are broken where only a real server over stdio shows it, and the run
+that detects each.
 
 uv run python -m tests.faults.stdio_broken NAME
 
@@ -20,7 +21,11 @@ from tests.faults.simulation.plan import Plan
 BUILDS = (
     (
         "an outcome that waits for a full pipe counts as told",
-        Patch("transports.stdio", "self._delivery.awaits_reading = True", "self._delivery.awaits_reading = False"),
+        Patch(
+            "transports.stdio",
+            "self._delivery.awaits_reading = True",
+            "self._delivery.awaits_reading = False",
+        ),
         True,
     ),
     (
@@ -33,17 +38,23 @@ BUILDS = (
 
 
 def prove() -> int:
-    """Print a line for each broken build; returns 1 if one was not detected. Tests show that the real one is right."""
+    """Print a line for each broken build; returns 1 if one was not detected.
+
+    Tests show that the real one is right.
+    """
     seen = [anyio.run(_counts_as_told, name, is_full) for name, _, is_full in BUILDS]
     for (name, _, _), is_seen in zip(BUILDS, seen, strict=True):
         print(f"{name:70} {'outcome lost' if is_seen else 'NOT SEEN'}")
-    print(f"{len(BUILDS)} broken servers over stdio, {'each of them seen' if all(seen) else 'FAILED'}")
+    print(
+        f"{len(BUILDS)} broken servers over stdio, {'each of them seen' if all(seen) else 'FAILED'}"
+    )
     return int(not all(seen))
 
 
 async def _counts_as_told(name: str, is_full: bool) -> bool:
     """Whether a server notes that an outcome was told which its client has not read."""
-    from tests.transports import http_server, stdio_peer, test_unread_outcomes  # late: a build must not import them
+    # Late: a build must not import them.
+    from tests.transports import http_server, stdio_peer, test_unread_outcomes
 
     before = stdio_peer.initialization() + (test_unread_outcomes.LISTS if is_full else b"")
     command = [sys.executable, "-m", __name__, name]

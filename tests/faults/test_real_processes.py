@@ -1,7 +1,8 @@
-"""A real server with its ledger in PostgreSQL is killed during a call, and the next one is asked for the same call.
+"""A real server with its ledger in PostgreSQL is killed during a call, and the next one is asked
+for the same call.
 
-`tests/transports/test_workers.py` kills one that has its ledger in SQLite. The simulation (`tests.faults.simulation`)
-has everything else.
+`tests/transports/test_workers.py` kills one that has its ledger in SQLite. The simulation
+(`tests.faults.simulation`) has everything else.
 """
 
 from pathlib import Path
@@ -11,7 +12,9 @@ from tests.transports.stdio_peer import initialization, line, piped
 from tests.transports.test_unread_outcomes import MAKE_CALL, SERVE, answer_to, ended, settings_of
 
 
-async def test_the_call_of_a_server_that_is_killed_is_told_by_the_next_one(tmp_path: Path, database_url: str) -> None:
+async def test_the_call_of_a_server_that_is_killed_is_told_by_the_next_one(
+    tmp_path: Path, database_url: str
+) -> None:
     errors = tmp_path / "stderr"
     async with running_sandbox(tmp_path) as sandbox:
         given = settings_of(sandbox) | {"DATABASE_URL": database_url, "SECRET_KEYS": SECRET_KEYS}
@@ -20,7 +23,10 @@ async def test_the_call_of_a_server_that_is_killed_is_told_by_the_next_one(tmp_p
             await sandbox.wait_for_calls()
             killed.process.kill()
             await ended(killed)
-        with errors.open("ab") as stderr, piped(tmp_path, SERVE, stderr=stderr, **given) as following:
+        with (
+            errors.open("ab") as stderr,
+            piped(tmp_path, SERVE, stderr=stderr, **given) as following,
+        ):
             same = line(3, "tools/call", name="make_call", arguments=CALL | {"wait_seconds": 0})
             later = line(4, "tools/call", name="make_call", arguments=CALL | {"wait_seconds": 30})
             following.send(initialization() + same)

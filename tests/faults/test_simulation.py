@@ -1,6 +1,7 @@
 """One simulated run of each kind, and the proof that each broken build fits the program as it is.
 
-`python -m tests.faults --simulated` has as many as asked, of each kind, and `--prove` shows that each build is seen.
+`python -m tests.faults --simulated` has as many as asked, of each kind, and `--prove` shows that
+each build is seen.
 """
 
 import re
@@ -20,7 +21,9 @@ FIRST = 40_000
 
 
 def test_the_patches_of_the_broken_builds_fit_the_program() -> None:
-    for patch in [patch for broken in BROKEN for patch in broken.patches] + [patch for _, patch, _ in STDIO_BUILDS]:
+    for patch in [patch for broken in BROKEN for patch in broken.patches] + [
+        patch for _, patch, _ in STDIO_BUILDS
+    ]:
         assert patch.new in patch.source()
 
 

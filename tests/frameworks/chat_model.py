@@ -27,5 +27,7 @@ class ChatModel(BaseChatModel):
         if isinstance(answer, ToolMessage):
             message = AIMessage(str(answer.content))
         else:
-            message = AIMessage("", tool_calls=[{"name": self.tool, "args": self.arguments, "id": "call"}])
+            message = AIMessage(
+                "", tool_calls=[{"name": self.tool, "args": self.arguments, "id": "call"}]
+            )
         return ChatResult(generations=[ChatGeneration(message=message)])

@@ -9,7 +9,8 @@ from langchain_mcp_adapters.tools import load_mcp_tools
 
 from tests.frameworks.chat_model import ChatModel
 
-TIMEOUT = {"read_timeout_seconds": timedelta(seconds=60)}  # for one tool call; by default there is none
+# For one tool call; by default there is none.
+TIMEOUT = {"read_timeout_seconds": timedelta(seconds=60)}
 
 
 def kallyai(where: str) -> dict[str, Any]:

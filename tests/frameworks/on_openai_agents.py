@@ -15,7 +15,9 @@ def kallyai(where: str) -> MCPServer:
     if where.endswith("/sse"):
         return MCPServerSse({"url": where}, client_session_timeout_seconds=TIMEOUT)
     command, *args = where.split()
-    return MCPServerStdio({"command": command, "args": args}, client_session_timeout_seconds=TIMEOUT)
+    return MCPServerStdio(
+        {"command": command, "args": args}, client_session_timeout_seconds=TIMEOUT
+    )
 
 
 async def ask(task: str, where: str, model: str | Model) -> str:
@@ -36,7 +38,13 @@ async def use(where: str, tool: str, arguments: dict[str, object]) -> tuple[list
 
     def respond(call: ModelCall) -> list[object]:
         names[:] = [each.name for each in call.tools]
-        outputs = [item["output"] for item in call.input if isinstance(item, dict) and "output" in item]
-        return [assistant_message(str(outputs[-1]))] if outputs else [function_call(tool, arguments, call_id="call")]
+        outputs = [
+            item["output"] for item in call.input if isinstance(item, dict) and "output" in item
+        ]
+        return (
+            [assistant_message(str(outputs[-1]))]
+            if outputs
+            else [function_call(tool, arguments, call_id="call")]
+        )
 
     return names, await ask("Call them.", where, ScriptedModel([ModelStep.respond(respond)] * 2))

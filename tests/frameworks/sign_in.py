@@ -2,9 +2,10 @@
 
     uv run python -m tests.frameworks.sign_in [CLIENT ...]
 
-Each client knows only the server's URL. It must open a browser, call a tool, renew its token after that has expired,
-and call again. When its user has disconnected it, it must get no further, or ask the user to sign in again. Exits with
-1 when a client fails. It needs uv, npm, and sh: the browser that the clients open is a script.
+Each client knows only the server's URL. It must open a browser, call a tool, renew its token after
+that has expired, and call again. When its user has disconnected it, it must get no further, or ask
+the user to sign in again. Exits with 1 when a client fails. It needs uv, npm, and sh: the browser
+that the clients open is a script.
 """
 
 import argparse
@@ -33,7 +34,9 @@ TOKEN_SECONDS = 3
 
 
 def command_of(name: str, folder: Path) -> list[str]:
-    """The command of a client in `CLIENTS`, without the server's URL; mcp-remote has a client over stdio before it."""
+    """The command of a client in `CLIENTS`, without the server's URL; mcp-remote has a client over
+    stdio before it.
+    """
     client = str(HERE / "sign_in_client.py")
     if name == "fastmcp":
         (packages,) = (each.packages for each in FRAMEWORKS if each.name == name)
@@ -47,7 +50,8 @@ def command_of(name: str, folder: Path) -> list[str]:
 async def try_client(name: str, folder: Path, sandbox: RunningSandbox) -> None:
     """Raise `AssertionError` where the client does not do what it must.
 
-    Each line to its process is a request to call `check_quota`; each line from it is the answer as JSON, or its error.
+    Each line to its process is a request to call `check_quota`; each line from it is the answer as
+    JSON, or its error.
     """
     command = await anyio.to_thread.run_sync(command_of, name, folder / name)
     opened = folder / f"{name}.urls"

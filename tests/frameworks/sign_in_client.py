@@ -1,6 +1,7 @@
 # mypy: disable-error-code="import-not-found"
-# A client for sign_in.py: each line of stdin is a call, each of stdout its answer. With a URL it is fastmcp's, which is
-# installed only in an environment of its own, and connects for each call; with a command it is the SDK's over stdio.
+# A client for sign_in.py: each line of stdin is a call, each of stdout its answer. With a URL it is
+# fastmcp's, which is installed only in an environment of its own, and connects for each call; with
+# a command it is the SDK's over stdio.
 import json
 import os
 import sys

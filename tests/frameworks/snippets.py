@@ -1,4 +1,6 @@
-"""The clients that are tested: the packages of each, its environment, and the code that docs/frameworks.md shows."""
+"""The clients that are tested: the packages of each, its environment, and the code that
+docs/frameworks.md shows.
+"""
 
 import json
 import os
@@ -21,10 +23,12 @@ LIMIT = 300
 
 @dataclass(frozen=True)
 class Framework:
-    """A framework or another client, in the module `on_{name}`, with its packages: those for Python with an `mcp`.
+    """A framework or another client, in the module `on_{name}`, with its packages: those for Python
+    with an `mcp`.
 
-    `has_timeout` says whether there is a time-out for one tool call; where there is none, the test aborts the call in
-    the way that the client offers. `is_shown` says whether docs/frameworks.md has its code.
+    `has_timeout` says whether there is a time-out for one tool call; where there is none, the test
+    aborts the call in the way that the client offers. `is_shown` says whether docs/frameworks.md
+    has its code.
     """
 
     name: str
@@ -40,13 +44,17 @@ class Framework:
 
     def block(self) -> str:
         """The lines of the snippet that docs/frameworks.md shows."""
-        file = f"node/{self.name}/on_{self.name}.mjs" if self.is_javascript else f"on_{self.name}.py"
+        file = (
+            f"node/{self.name}/on_{self.name}.mjs" if self.is_javascript else f"on_{self.name}.py"
+        )
         source = (_HERE / file).read_text(encoding="utf-8")
         return source.split(_BEGIN, 1)[1].split(_END, 1)[0].strip("\n/ #")
 
 
 FRAMEWORKS = (
-    Framework("openai_agents", "OpenAI Agents SDK", ("openai-agents==0.24.0", "mcp==2.3.0"), is_shown=True),
+    Framework(
+        "openai_agents", "OpenAI Agents SDK", ("openai-agents==0.24.0", "mcp==2.3.0"), is_shown=True
+    ),
     # Up to 0.3.1 the adapters install with mcp 2.x but can't be imported; 0.3.2 requires mcp 1.x.
     Framework(
         "langgraph",
@@ -57,14 +65,18 @@ FRAMEWORKS = (
     Framework("pydantic_ai", "Pydantic AI", ("pydantic-ai-slim[mcp]==2.68.0", "mcp==2.3.0")),
     Framework("fastmcp", "fastmcp", ("fastmcp==4.2.3", "mcp==2.3.0")),
     Framework("plain_sdk", "MCP SDK", ("mcp==2.3.0",)),
-    Framework("typescript", "TypeScript SDK 2", ("@modelcontextprotocol/client@2.4.0",), is_shown=True),
+    Framework(
+        "typescript", "TypeScript SDK 2", ("@modelcontextprotocol/client@2.4.0",), is_shown=True
+    ),
     Framework("typescript_1", "TypeScript SDK 1", ("@modelcontextprotocol/sdk@1.32.2",)),
     Framework("ai_sdk", "AI SDK", ("@ai-sdk/mcp@2.0.99",), has_timeout=False),
 )
 
 
 def node_packages(name: str, *scripts: Path) -> Path:
-    """The folder with the npm packages of `node/{name}`, as its lock file pins them, and these scripts."""
+    """The folder with the npm packages of `node/{name}`, as its lock file pins them, and these
+    scripts.
+    """
     pinned = [_HERE / "node" / name / file for file in ("package.json", "package-lock.json")]
     packages = npm.installed(f"frameworks-{name}", pinned)
     for script in scripts:
@@ -73,7 +85,8 @@ def node_packages(name: str, *scripts: Path) -> Path:
 
 
 class Environment:
-    """An environment with the framework, the command `kallyai-mcp`, an empty home folder, and no settings.
+    """An environment with the framework, the command `kallyai-mcp`, an empty home folder, and no
+    settings.
 
     Raises `RuntimeError` if the framework can't be installed.
     """
@@ -81,7 +94,9 @@ class Environment:
     def __init__(self, framework: Framework, folder: Path) -> None:
         home = folder / "home"
         home.mkdir(parents=True)
-        own = {name: value for name, value in own_environment().items() if not name.startswith("XDG_")}
+        own = {
+            name: value for name, value in own_environment().items() if not name.startswith("XDG_")
+        }
         path = os.pathsep.join([str(Path(sys.executable).parent), own.get("PATH", "")])
         self.variables = own | {"HOME": str(home), "LOCALAPPDATA": str(home), "PATH": path}
         name = framework.name

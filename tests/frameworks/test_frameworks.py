@@ -1,4 +1,6 @@
-"""docs/frameworks.md shows the snippets that `python -m tests.frameworks` runs, and the checks find every fault."""
+"""docs/frameworks.md shows the snippets that `python -m tests.frameworks` runs, and the checks find
+every fault.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -13,16 +15,27 @@ PAGE = (Path(__file__).parents[2] / "docs" / "frameworks.md").read_text(encoding
 GOOD: dict[str, Any] = {
     "tools": ["get_call", "list_calls", "make_call"],
     "timed_out": "TimeoutError: ",
-    "answers": ["Asked for before; no new call was placed. In progress: …", "Booked: … call_id 3f0c"],
+    "answers": [
+        "Asked for before; no new call was placed. In progress: …",
+        "Booked: … call_id 3f0c",
+    ],
     "seconds": 5.3,
 }
 CALLS = [{"status": "answered", "call_id": "3f0c"}]
 
 
-@pytest.mark.parametrize("framework", [each for each in FRAMEWORKS if each.is_shown], ids=lambda each: each.name)
-def test_the_docs_show_the_snippet_that_is_run_which_is_short_and_names_the_timeout(framework: Framework) -> None:
+@pytest.mark.parametrize(
+    "framework", [each for each in FRAMEWORKS if each.is_shown], ids=lambda each: each.name
+)
+def test_the_docs_show_the_snippet_that_is_run_which_is_short_and_names_the_timeout(
+    framework: Framework,
+) -> None:
     lines = [line for line in framework.block().splitlines() if line]
-    timeouts = [line for line in lines if line.removeprefix("const ").startswith("TIMEOUT = ") and "default" in line]
+    timeouts = [
+        line
+        for line in lines
+        if line.removeprefix("const ").startswith("TIMEOUT = ") and "default" in line
+    ]
 
     assert f"```{'js' if framework.is_javascript else 'python'}\n{framework.block()}\n```" in PAGE
     assert len(lines) <= 25
@@ -37,8 +50,16 @@ def test_every_fault_is_named() -> None:
         ({"answers": ["Booked: … call_id 3f0c"]}, CALLS, "was not found in progress"),
         ({}, CALLS * 2, "there should be one answered call"),
         ({}, [], "there should be one answered call"),
-        ({"answers": [GOOD["answers"][0], "Booked: … call_id 91ab"]}, CALLS, "does not have its outcome"),
-        ({"patient": "McpError: MCP error -32001: Request timed out"}, CALLS, "waits on with each message of progress"),
+        (
+            {"answers": [GOOD["answers"][0], "Booked: … call_id 91ab"]},
+            CALLS,
+            "does not have its outcome",
+        ),
+        (
+            {"patient": "McpError: MCP error -32001: Request timed out"},
+            CALLS,
+            "waits on with each message of progress",
+        ),
         ({"failed": "node: timed out after 300 seconds"}, [], "timed out after 300 seconds"),
         ({"seconds": 4.7}, CALLS, "gave up after 4.7 s, before its 5 s"),
     ]

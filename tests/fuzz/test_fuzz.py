@@ -1,4 +1,6 @@
-"""A small share of `python -m tests.fuzz`, the same examples each time, and examples that failed once."""
+"""A small share of `python -m tests.fuzz`, the same examples each time, and examples that failed
+once.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,8 @@ from tests.sandbox.manual_clock import ManualClock
 
 
 def test_no_example_violates_the_property() -> None:
-    from tests.fuzz.arguments import check_examples  # late: each worker imports this module, and hypothesis is large
+    # Late: each worker imports this module, and hypothesis is large.
+    from tests.fuzz.arguments import check_examples
 
     assert check_examples(10, None).total() > 5
 
@@ -32,8 +35,12 @@ def test_arguments_that_failed_once_are_clear_errors() -> None:
     assert check_tool_use("get_call", {"call_id": "x" * 70_000}, "legacy") == "refused"
 
 
-async def check_answer(home: Path, tool: str, arguments: dict[str, Any], given: dict[str, Any]) -> bool:
-    """Use a tool on a service with these bodies, by the ends of their paths; returns whether it succeeded."""
+async def check_answer(
+    home: Path, tool: str, arguments: dict[str, Any], given: dict[str, Any]
+) -> bool:
+    """Use a tool on a service with these bodies, by the ends of their paths; returns whether it
+    succeeded.
+    """
 
     def handler(request: Request) -> tuple[int, Any] | Response:
         body = given.get(request.url.path.rpartition("/")[2])
@@ -66,5 +73,7 @@ async def test_no_control_character_is_in_the_text_or_the_structure(tmp_path: Pa
 
     assert await check_answer(tmp_path, "get_call", ID, {"uuid": details})
     assert await check_answer(tmp_path, "list_calls", {}, {"calls": listed})
-    assert await check_answer(tmp_path, "get_transcript", ID, {"uuid": call, "transcript": {"entries": entries}})
+    assert await check_answer(
+        tmp_path, "get_transcript", ID, {"uuid": call, "transcript": {"entries": entries}}
+    )
     assert await check_answer(tmp_path, "check_quota", {}, {"statistics": statistics})

@@ -1,4 +1,6 @@
-"""Requests that no client of the SDK sends: NaN, infinity, lone surrogates, deep nesting, and great length."""
+"""Requests that no client of the SDK sends: NaN, infinity, lone surrogates, deep nesting, and great
+length.
+"""
 
 import json
 from pathlib import Path
@@ -15,14 +17,18 @@ CALL = b'"task_category": "general", "task_description": "Ask", "respondent_phon
 def make_call_message(arguments: bytes) -> bytes:
     """A `tools/call` of make_call with valid arguments and then `arguments`."""
     return (
-        b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "make_call", "arguments": {%s, %s}}}'
-        % (CALL, arguments)
-    )
+        b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "make_call", '
+        b'"arguments": {%s, %s}}}'
+    ) % (CALL, arguments)
 
 
 def tool_error(response: httpx2.Response) -> str:
     """The text of the tool error in `response`."""
-    (data,) = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: {")]
+    (data,) = [
+        line.removeprefix("data: ")
+        for line in response.text.splitlines()
+        if line.startswith("data: {")
+    ]
     answered = json.loads(data)["result"]
     assert answered["isError"]
     text: str = answered["content"][0]["text"]
@@ -33,7 +39,9 @@ WRONG = {
     b'"wait_seconds": NaN': "wait_seconds: expected 0 to 1800; got NaN.",
     b'"party_size": 1e999': "party_size: expected 1 to 50; got Infinity.",
     b'"party_size": ' + b"9" * 400: "got 99999999999999999999999… [cut]",
-    b'"user_name": ' + b"[" * 150 + b"]" * 150: "user_name: expected string: For the booking; got a list of 1.",
+    b'"user_name": '
+    + b"[" * 150
+    + b"]" * 150: "user_name: expected string: For the booking; got a list of 1.",
     b'"\\u0000": 1': '"": make_call has no such argument;',
 }
 """Arguments that are JSON, with a line of the error."""
@@ -56,17 +64,25 @@ async def test_no_invalid_request_crashes_the_server_or_places_a_call(tmp_path: 
         DEFAULT_OPTIONS.client() as client,
     ):
         for arguments, line in WRONG.items():
-            text = tool_error(await client.post(f"{url}/mcp", content=make_call_message(arguments), headers=HEADERS))
+            text = tool_error(
+                await client.post(
+                    f"{url}/mcp", content=make_call_message(arguments), headers=HEADERS
+                )
+            )
             assert line in text
             assert_readable(text)
             assert_clear(text)
         for arguments in UNREADABLE:
-            response = await client.post(f"{url}/mcp", content=make_call_message(arguments), headers=HEADERS)
+            response = await client.post(
+                f"{url}/mcp", content=make_call_message(arguments), headers=HEADERS
+            )
             assert response.status_code in {400, 413}
             assert_clear(response.text)
 
         assert await sandbox.calls() == []
-        response = await client.post(f"{url}/mcp", content=make_call_message(b'"party_size": 4'), headers=HEADERS)
+        response = await client.post(
+            f"{url}/mcp", content=make_call_message(b'"party_size": 4'), headers=HEADERS
+        )
 
         assert '"isError":false' in response.text
         assert len(await sandbox.wait_for_calls()) == 1

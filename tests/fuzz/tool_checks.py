@@ -1,4 +1,6 @@
-"""Checks that a tool answers any arguments with a clear error, or places the call that was asked for."""
+"""Checks that a tool answers any arguments with a clear error, or places the call that was asked
+for.
+"""
 
 import logging
 import re
@@ -27,7 +29,9 @@ NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
 PLACED = "c-placed"
 """A `call_id` that stands for the id of a call that is placed first."""
 
-SCHEMAS: Mapping[str, Mapping[str, Any]] = {tool.name: tool.parameters["properties"] for tool in tools()}
+SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    tool.name: tool.parameters["properties"] for tool in tools()
+}
 """The schemas of each tool's arguments, by name."""
 
 LIMIT = 120
@@ -40,7 +44,8 @@ BIDI_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u
 """The characters that change the direction of text (Unicode, UAX #9)."""
 
 JARGON = re.compile(
-    r"Traceback|pydantic|validation error|Error executing|Input should|input_value|input_type|\[type=|NoneType"
+    r"Traceback|pydantic|validation error|Error executing|Input "
+    r"should|input_value|input_type|\[type=|NoneType"
     r"|object at 0x|Exception\b|site-packages|_error\b(?!\))"
 )
 """Words of libraries' messages, which do not help an agent."""
@@ -51,7 +56,9 @@ _OTHER_TIME = re.compile("(Do not agree to|If that day|No aceptes un|Si ese d).*
 """What KallyAI is told about another day or time."""
 
 _TRUNK = re.compile(r"^(\+1(?=1)|\+4[49](?=0)).")
-"""A country code followed by the trunk prefix, as in "+44 (0)20"; an E.164 number does not have it."""
+"""A country code followed by the trunk prefix, as in "+44 (0)20"; an E.164 number does not have
+it.
+"""
 
 
 class _Crashes(logging.Handler):
@@ -80,7 +87,9 @@ def without_crash() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """The answer of one use of a tool, the submissions that it placed, and what `get_call` answered `later`."""
+    """The answer of one use of a tool, the submissions that it placed, and what `get_call` answered
+    `later`.
+    """
 
     answer: Answer
     placed: list[Mapping[str, Any]]
@@ -88,9 +97,15 @@ class ToolResult:
 
 
 async def use(tool: str, arguments: Mapping[str, Any], mode: str) -> ToolResult:
-    """Use a tool once, on a new server and sandbox; if `call_id` is `PLACED`, a call is placed first."""
+    """Use a tool once, on a new server and sandbox; if `call_id` is `PLACED`, a call is placed
+    first.
+    """
     clock = ManualClock(NOW)
-    with tempfile.TemporaryDirectory() as home, anyio.fail_after(LIMIT), sandbox_app(clock=clock) as app:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        anyio.fail_after(LIMIT),
+        sandbox_app(clock=clock) as app,
+    ):
         async with open_agent(settings_in(Path(home)), mode=mode, clock=clock, app=app) as agent:
             before = []
             if arguments.get("call_id") == PLACED:
@@ -100,7 +115,9 @@ async def use(tool: str, arguments: Mapping[str, Any], mode: str) -> ToolResult:
             answer = await agent.use(tool, arguments)
             later = None
             if tool == "make_call" and answer.data.get("status") == "in_progress":
-                later = await agent.use("get_call", call_id=answer.data["tracking_id"], wait_seconds=LIMIT)
+                later = await agent.use(
+                    "get_call", call_id=answer.data["tracking_id"], wait_seconds=LIMIT
+                )
             return ToolResult(answer, _placed(app)[len(before) :], later)
 
 
@@ -116,7 +133,10 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
     """
     with without_crash():
         result = anyio.run(use, tool, arguments, mode)
-    answer, parameters = result.answer, next(known for known in tools() if known.name == tool).parameters
+    answer, parameters = (
+        result.answer,
+        next(known for known in tools() if known.name == tool).parameters,
+    )
     assert answer.text.strip(), "an empty answer"
     assert_readable(answer.text)
     assert_all_readable(answer.data)
@@ -124,7 +144,9 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
         assert_clear(answer.text)
         if tool == "make_call":
             not_called = answer.text.startswith("Not called")
-            assert not_called or answer.text.startswith("Unknown: "), f"was it? {answer.text[:300]!r}"
+            assert not_called or answer.text.startswith("Unknown: "), (
+                f"was it? {answer.text[:300]!r}"
+            )
             assert not (result.placed and not_called), "a call was placed all the same"
             return "refused" if not result.placed else "failed"
         assert not result.placed
@@ -144,7 +166,9 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
             told = any(map(_OTHER_TIME.fullmatch, got["additional_instructions"]))
             assert told or "other_times" in arguments, "nothing is said about other times"
         asked = wanted.get("additional_instructions", [])
-        got["additional_instructions"] = [text for text in got.get("additional_instructions", []) if text in asked]
+        got["additional_instructions"] = [
+            text for text in got.get("additional_instructions", []) if text in asked
+        ]
         got = {name: value for name, value in got.items() if value != []}
         assert got == wanted, f"asked for {wanted!r}"[:600] + f", placed {got!r}"[:600]
     assert not read(arguments, parameters).keys() - SCHEMAS[tool].keys(), "an argument was ignored"
@@ -154,7 +178,9 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
 def assert_readable(text: str) -> None:
     """Check that `text` has no control characters and can be encoded."""
     text.encode("utf-8")
-    odd = {char for char in text if unicodedata.category(char) in {"Cc", "Cs"} or char in BIDI_MARKS} - {"\n"}
+    odd = {
+        char for char in text if unicodedata.category(char) in {"Cc", "Cs"} or char in BIDI_MARKS
+    } - {"\n"}
     assert not odd, f"control characters in the answer: {odd}"
 
 
@@ -171,16 +197,25 @@ def assert_all_readable(data: Any) -> None:
 
 
 def assert_clear(text: str) -> None:
-    """Check that an error is not too long and, but for what it quotes of the service, has no words of libraries."""
+    """Check that an error is not too long and, but for what it quotes of the service, has no words
+    of libraries.
+    """
     found = JARGON.search(text.partition("KallyAI:")[0])
     assert found is None, f"jargon: {text[:300]!r}"
     assert len(text) <= LONGEST_ERROR, f"{len(text)} characters of error: {text[:100]!r}"
 
 
 def expected_submission(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The submission that `make_call` should send for these arguments, in the reference's format."""
-    given = {name: _normalized(name, value) for name, value in arguments.items() if name in Submission.model_fields}
-    return {name: value for name, value in given.items() if value not in ([], False)}  # what says nothing is left out
+    """The submission that `make_call` should send for these arguments, in the reference's
+    format.
+    """
+    given = {
+        name: _normalized(name, value)
+        for name, value in arguments.items()
+        if name in Submission.model_fields
+    }
+    # What says nothing is left out.
+    return {name: value for name, value in given.items() if value not in ([], False)}
 
 
 def _normalized(name: str, value: Any) -> Any:

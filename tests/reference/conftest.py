@@ -26,7 +26,10 @@ class Service:
         """An access token of `Ask.token`."""
         if who not in self._tokens:
             account = who if who.startswith("acct-") else ACCOUNT
-            scopes = {"only": [who[5:]], "but": [scope for scope in SCOPES if scope != who[4:]]}.get(who.split()[0])
+            scopes = {
+                "only": [who[5:]],
+                "but": [scope for scope in SCOPES if scope != who[4:]],
+            }.get(who.split()[0])
             self._tokens[who] = self.app.state.sandbox.issue_tokens(account, scopes)["access_token"]
         return self._tokens[who]
 
@@ -37,7 +40,9 @@ class Service:
             number = path[path.index("{") + 1 : path.index("}")]
             path = path.replace(f"{{{number}}}", self._id(number))
         headers = {} if ask.token is None else {"Authorization": f"Bearer {self.token(ask.token)}"}
-        return self.http.request(ask.method, path, json=ask.body, params=ask.params, headers=headers | ask.headers)
+        return self.http.request(
+            ask.method, path, json=ask.body, params=ask.params, headers=headers | ask.headers
+        )
 
     def _id(self, number: str) -> str:
         """The id of a call to a number."""
@@ -49,7 +54,9 @@ class Service:
 @pytest.fixture(scope="session")
 def service() -> Iterator[Service]:
     with (
-        sandbox_app(clock=ManualClock(datetime(2026, 1, 25, 15, 30, tzinfo=UTC)), speed=1_000_000) as app,
+        sandbox_app(
+            clock=ManualClock(datetime(2026, 1, 25, 15, 30, tzinfo=UTC)), speed=1_000_000
+        ) as app,
         start_blocking_portal("asyncio") as portal,
         portal.wrap_async_context_manager(running(app)) as url,
         httpx2.Client(base_url=url, trust_env=False) as http,

@@ -15,7 +15,9 @@ _FORMATS = (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r"\d\d:\d\d:\d\d", r"https://.+"
 
 
 def check_shape(actual: Any, example: Any) -> None:
-    """Check that a payload has the same keys as an example, and values of the same JSON types and formats."""
+    """Check that a payload has the same keys as an example, and values of the same JSON types and
+    formats.
+    """
     number = (int, float)
     if isinstance(example, bool) or not isinstance(example, number):
         assert type(actual) is type(example)
@@ -23,7 +25,8 @@ def check_shape(actual: Any, example: Any) -> None:
         assert isinstance(actual, number)
         assert not isinstance(actual, bool)
     if isinstance(example, dict):
-        assert actual.keys() == example.keys() or actual.keys() - example.keys() == {"error"}  # of a 402
+        # Of a 402.
+        assert actual.keys() == example.keys() or actual.keys() - example.keys() == {"error"}
         for key, value in example.items():
             if key != "submission":  # what was sent
                 check_shape(actual[key], value)
@@ -31,7 +34,11 @@ def check_shape(actual: Any, example: Any) -> None:
         for item in actual:
             check_shape(item, example[0])
     if isinstance(example, str):
-        assert all(re.fullmatch(form.replace("s:", "s?:"), actual) for form in _FORMATS if re.fullmatch(form, example))
+        assert all(
+            re.fullmatch(form.replace("s:", "s?:"), actual)
+            for form in _FORMATS
+            if re.fullmatch(form, example)
+        )
 
 
 def check(response: httpx2.Response, ask: Ask) -> None:
@@ -41,7 +48,10 @@ def check(response: httpx2.Response, ask: Ask) -> None:
         assert (answer["error"]["code"] == ask.code) is bool(ask.code), answer
         assert answer["error"]["details"]["reason"]
     if ask.like:
-        check_shape(answer, json.loads(Path(__file__).with_name(f"{ask.like}.json").read_text(encoding="utf-8")))
+        check_shape(
+            answer,
+            json.loads(Path(__file__).with_name(f"{ask.like}.json").read_text(encoding="utf-8")),
+        )
     assert ask.holds(answer), answer
 
 

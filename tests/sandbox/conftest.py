@@ -35,7 +35,9 @@ def sign_in(app: SandboxApp) -> SignIn:
 
 @pytest.fixture
 def body() -> RequestBody:
-    """Return a body for `POST /v1/calls`: a full example, with changes to the submission's fields."""
+    """Return a body for `POST /v1/calls`: a full example, with changes to the submission's
+    fields.
+    """
 
     def body(timezone: str = "America/New_York", **changes: Any) -> dict[str, Any]:
         return {"submission": EXAMPLE | changes, "timezone": timezone}
@@ -45,9 +47,13 @@ def body() -> RequestBody:
 
 @pytest.fixture
 def place_call(client: httpx2.AsyncClient, sign_in: SignIn, body: RequestBody) -> PlaceCall:
-    """Place a call: `place_call(account="acct-personal", key=None, **changes)` posts the example with these changes."""
+    """Place a call: `place_call(account="acct-personal", key=None, **changes)` posts the example
+    with these changes.
+    """
 
-    async def place_call(account: str = "acct-personal", key: str | None = None, **changes: Any) -> httpx2.Response:
+    async def place_call(
+        account: str = "acct-personal", key: str | None = None, **changes: Any
+    ) -> httpx2.Response:
         headers = sign_in(account) | ({"Idempotency-Key": key} if key else {})
         return await client.post("/v1/calls", headers=headers, json=body(**changes))
 

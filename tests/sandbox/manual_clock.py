@@ -8,7 +8,8 @@ from kallyai_mcp.sandbox.clock import Clock
 
 
 class ManualClock(Clock):
-    """A clock that moves only when a task sleeps, to the end of its sleep, or when a test advances it.
+    """A clock that moves only when a task sleeps, to the end of its sleep, or when a test advances
+    it.
 
     After `hold`, sleeping tasks do not move it.
     """

@@ -21,4 +21,6 @@ def sandbox_app(**options: Any) -> Iterator[SandboxApp]:
 
 def client_of(app: SandboxApp, **options: Any) -> httpx2.AsyncClient:
     """A client of the sandbox in this process, without a network."""
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://sandbox.test", **options)
+    return httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="http://sandbox.test", **options
+    )

@@ -48,7 +48,10 @@ async def test_a_call_in_progress_has_no_outcome(
     assert listed["total"] == 1
     assert listed["calls"][0]["status"] == details["status"] == "in_progress"
     assert details["highlights"] is details["next_steps"] is details["duration_seconds"] is None
-    assert (transcript.status_code, transcript.json()["error"]["code"]) == (404, "transcript_not_found")
+    assert (transcript.status_code, transcript.json()["error"]["code"]) == (
+        404,
+        "transcript_not_found",
+    )
     assert (calendar.status_code, calendar.json()["error"]["code"]) == (404, "not_found")
     assert statistics["calls_used"] == 9
     assert statistics["minutes_used"] > 45
@@ -61,7 +64,8 @@ async def test_a_call_outlasts_its_client_and_its_process(
     clock.hold()
     headers = {"Idempotency-Key": "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"}
     data = tmp_path / "sandbox.db"
-    with sandbox_app(data=data, clock=clock) as killed, anyio.fail_after(60):  # which is never closed in order
+    # Which is never closed in order.
+    with sandbox_app(data=data, clock=clock) as killed, anyio.fail_after(60):
         headers["Authorization"] = f"Bearer {killed.state.sandbox.issue_tokens()['access_token']}"
         async with client_of(killed) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(partial(client.post, "/v1/calls", headers=headers, json=body()))

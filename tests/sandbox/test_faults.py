@@ -35,7 +35,9 @@ async def wire(app: SandboxApp) -> AsyncIterator[httpx2.AsyncClient]:
 def call(wire: httpx2.AsyncClient, sign_in: SignIn, body: RequestBody) -> Call:
     """Place a call over TCP: `call(key=KEY, **changes)`."""
 
-    async def call(account: str = "acct-business", key: str = KEY, **changes: Any) -> httpx2.Response:
+    async def call(
+        account: str = "acct-business", key: str = KEY, **changes: Any
+    ) -> httpx2.Response:
         headers = sign_in(account) | {"Idempotency-Key": key}
         return await wire.post("/v1/calls", headers=headers, json=body(**changes))
 
@@ -82,7 +84,13 @@ async def the_next_one_is_answered(wire: httpx2.AsyncClient, call: Call) -> dict
     ],
 )
 async def test_a_fault_does_what_it_says_and_the_same_key_finds_the_call(
-    wire: httpx2.AsyncClient, call: Call, clock: ManualClock, kind: str, outcome: Any, code: str | None, calls: int
+    wire: httpx2.AsyncClient,
+    call: Call,
+    clock: ManualClock,
+    kind: str,
+    outcome: Any,
+    code: str | None,
+    calls: int,
 ) -> None:
     clock.hold()
     await set_faults(wire, {"kind": kind, "seconds": 1.2, "times": 2})
@@ -171,7 +179,9 @@ async def test_a_stall_sends_nothing_and_then_resets_the_connection(
             clock.advance(hours=1)
 
 
-async def test_faults_happen_in_the_order_of_the_list_and_as_often_as_set(wire: httpx2.AsyncClient, call: Call) -> None:
+async def test_faults_happen_in_the_order_of_the_list_and_as_often_as_set(
+    wire: httpx2.AsyncClient, call: Call
+) -> None:
     faults = await set_faults(
         wire,
         {"kind": "rate_limited", "times": 2},
@@ -180,11 +190,21 @@ async def test_faults_happen_in_the_order_of_the_list_and_as_often_as_set(wire: 
         {"kind": "rate_limited"},
     )
     assert faults["happened"] == {"unavailable_before": 0, "rate_limited": 0, "html": 0}
-    first = {"kind": "rate_limited", "times": 2, "method": "POST", "path": "/v1/calls", "seconds": 0.0}
+    first = {
+        "kind": "rate_limited",
+        "times": 2,
+        "method": "POST",
+        "path": "/v1/calls",
+        "seconds": 0.0,
+    }
     assert faults["faults"][0] == first
     assert [(await call()).status_code for _ in range(2)] == [429, 429]
     between = await state(wire)
-    assert [fault["kind"] for fault in between["faults"]] == ["html", "unavailable_before", "rate_limited"]
+    assert [fault["kind"] for fault in between["faults"]] == [
+        "html",
+        "unavailable_before",
+        "rate_limited",
+    ]
     assert [(await call()).status_code for _ in range(3)] == [502, 429, 201]
     after = await state(wire)
     assert [fault["path"] for fault in after["faults"]] == ["/v1/elsewhere"]
@@ -193,11 +213,21 @@ async def test_faults_happen_in_the_order_of_the_list_and_as_often_as_set(wire: 
     assert (await wire.put("/_sandbox/faults", json={})).json() == UNTOUCHED
 
 
-async def test_the_wildcard_path_excludes_the_control_endpoints(wire: httpx2.AsyncClient, call: Call) -> None:
-    await set_faults(wire, {"kind": "html", "path": "*"}, {"kind": "html", "path": "*", "method": "GET", "times": 2})
+async def test_the_wildcard_path_excludes_the_control_endpoints(
+    wire: httpx2.AsyncClient, call: Call
+) -> None:
+    await set_faults(
+        wire,
+        {"kind": "html", "path": "*"},
+        {"kind": "html", "path": "*", "method": "GET", "times": 2},
+    )
     assert await placed(wire) == []
     assert len((await state(wire))["faults"]) == 2
-    assert [(await wire.get(path)).status_code for path in ("/docs", "/v1/calls", "/docs")] == [502, 502, 200]
+    assert [(await wire.get(path)).status_code for path in ("/docs", "/v1/calls", "/docs")] == [
+        502,
+        502,
+        200,
+    ]
     assert (await call()).status_code == 502
     assert (await call()).status_code == 201
 
@@ -227,22 +257,30 @@ async def test_an_invalid_fault_is_refused_and_changes_nothing(client: httpx2.As
     ]
     for fault in wrong:
         answer = await client.put("/_sandbox/faults", json={"faults": [{"kind": "html"}, fault]})
-        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error"), fault
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error"), (
+            fault
+        )
     assert [fault["kind"] for fault in (await state(client))["faults"]] == ["html"]
 
 
-async def test_faults_lines_and_refused_calls_survive_a_restart(tmp_path: Path, body: RequestBody) -> None:
+async def test_faults_lines_and_refused_calls_survive_a_restart(
+    tmp_path: Path, body: RequestBody
+) -> None:
     found = []
     for is_first in (True, False):
         with sandbox_app(data=tmp_path / "sandbox.db", speed=1e9) as app:
-            headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
+            headers = {
+                "Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"
+            }
             async with client_of(app) as client:
                 if is_first:
                     await set_faults(client, {"kind": "html", "method": "GET"})
                     line = {"refusal": "blocked_number", "then": [{"does": "is_busy"}]}
                     await client.put("/_sandbox/line/+14155551234", json=line)
                 asked = body(appointment_date=None)
-                found.append((await client.post("/v1/calls", headers=headers, json=asked)).status_code)
+                found.append(
+                    (await client.post("/v1/calls", headers=headers, json=asked)).status_code
+                )
                 refused = (await client.get("/_sandbox/calls")).json()["refused"]
                 faults = (await state(client))["faults"]
     assert found == [403, 201]
@@ -254,16 +292,25 @@ async def test_the_control_endpoint_lists_every_call_of_every_account(
     client: httpx2.AsyncClient, place_call: PlaceCall
 ) -> None:
     personal = (await place_call(key=KEY)).json()
-    business = (await place_call("acct-business", respondent_phone="+34911234567", task_description="Ask")).json()
+    business = (
+        await place_call("acct-business", respondent_phone="+34911234567", task_description="Ask")
+    ).json()
     first, second = await placed(client)
     assert first["ends_at"] == second["started_at"]
     assert (first["status"], first["submission"]["party_size"]) == ("success", 4)
     assert first["highlights"].startswith("Reserved a table for 4")
-    shown = [(call["call_id"], call["account_id"], call["idempotency_key"]) for call in (first, second)]
-    assert shown == [(personal["call_id"], "acct-personal", KEY), (business["call_id"], "acct-business", None)]
+    shown = [
+        (call["call_id"], call["account_id"], call["idempotency_key"]) for call in (first, second)
+    ]
+    assert shown == [
+        (personal["call_id"], "acct-personal", KEY),
+        (business["call_id"], "acct-business", None),
+    ]
 
 
-async def test_only_programs_on_this_machine_by_a_name_of_it_use_the_control_endpoints(app: SandboxApp) -> None:
+async def test_only_programs_on_this_machine_by_a_name_of_it_use_the_control_endpoints(
+    app: SandboxApp,
+) -> None:
     paths = ("/_sandbox/faults", "/_sandbox/calls", "/_sandbox/play", "/_sandbox/play/calls")
     for address, host, status in (
         ("192.0.2.7", "localhost", 403),

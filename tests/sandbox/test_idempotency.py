@@ -39,10 +39,14 @@ async def test_every_field_of_the_body_counts_and_not_how_it_is_written(
     first = (await client.post("/v1/calls", headers=headers, json=body())).json()
     clock.advance(minutes=59)
     for change in ({"timezone": "Europe/Madrid"}, {"session_id": "another"}):
-        assert (await client.post("/v1/calls", headers=headers, json=body() | change)).status_code == 409
+        assert (
+            await client.post("/v1/calls", headers=headers, json=body() | change)
+        ).status_code == 409
     turned = dict(reversed(body(user_phone=None)["submission"].items()))
     again = await client.post(
-        "/v1/calls", headers=headers, json={"timezone": "America/New_York", "session_id": None, "submission": turned}
+        "/v1/calls",
+        headers=headers,
+        json={"timezone": "America/New_York", "session_id": None, "submission": turned},
     )
     assert again.json() == first
 
@@ -73,7 +77,9 @@ async def test_an_oauth_clients_identical_requests_without_a_key_are_one_call_fo
     assert (len(keys), keys[0]) == (3, keys[2])
 
 
-async def test_keys_belong_to_their_account_and_a_refused_request_leaves_them_free(place_call: PlaceCall) -> None:
+async def test_keys_belong_to_their_account_and_a_refused_request_leaves_them_free(
+    place_call: PlaceCall,
+) -> None:
     assert (await place_call(key="twice")).json()["error"]["code"] == "validation_error"
     assert (await place_call(key=KEY, respondent_phone="911")).status_code == 422
     mine = await place_call(key=KEY)

@@ -46,7 +46,9 @@ class Player:
 
     async def say(self, does: str, says: str | None = None, **details: Any) -> dict[str, Any]:
         body = {"does": does, "says": says, **details}
-        response = await self.post("turns", {name: value for name, value in body.items() if value is not None})
+        response = await self.post(
+            "turns", {name: value for name, value in body.items() if value is not None}
+        )
         assert response.status_code == 200, response.text
         return self.call
 
@@ -56,16 +58,24 @@ class Player:
 
 @pytest.fixture
 def incoming(app: SandboxApp, client: httpx2.AsyncClient, place_call: PlaceCall) -> Any:
-    """Place a call: `async with incoming(**changes) as (player, answer)`; `answer` waits for its end."""
+    """Place a call: `async with incoming(**changes) as (player, answer)`; `answer` waits for its
+    end.
+    """
     known: list[str] = []
 
     @asynccontextmanager
-    async def incoming(**changes: Any) -> AsyncIterator[tuple[Player, asyncio.Task[httpx2.Response]]]:
+    async def incoming(
+        **changes: Any,
+    ) -> AsyncIterator[tuple[Player, asyncio.Task[httpx2.Response]]]:
         is_placed = asyncio.Event()
         app.state.sandbox.report = lambda _: is_placed.set()
         answer = asyncio.create_task(place_call(**changes))
         await asyncio.wait_for(is_placed.wait(), 10)
-        (call,) = [each for each in (await client.get(CALLS)).json()["calls"] if each["call_id"] not in known]
+        (call,) = [
+            each
+            for each in (await client.get(CALLS)).json()["calls"]
+            if each["call_id"] not in known
+        ]
         known.append(call["call_id"])
         try:
             yield Player(client, call), answer
@@ -75,20 +85,38 @@ def incoming(app: SandboxApp, client: httpx2.AsyncClient, place_call: PlaceCall)
     return incoming
 
 
-async def test_a_program_takes_a_call_and_agrees(incoming: Any, client: httpx2.AsyncClient, sign_in: SignIn) -> None:
+async def test_a_program_takes_a_call_and_agrees(
+    incoming: Any, client: httpx2.AsyncClient, sign_in: SignIn
+) -> None:
     async with incoming() as (player, answer):
         call, path = player.call, f"/v1/calls/{player.call['call_id']}"
-        assert (call["state"], call["number"], call["business_name"]) == ("incoming", NUMBER, "Italian Bistro")
-        assert (call["language"], call["said"], call["status"], call["highlights"]) == ("en", [], None, None)
+        assert (call["state"], call["number"], call["business_name"]) == (
+            "incoming",
+            NUMBER,
+            "Italian Bistro",
+        )
+        assert (call["language"], call["said"], call["status"], call["highlights"]) == (
+            "en",
+            [],
+            None,
+            None,
+        )
 
         call = await player.pick_up()
         assert (call["state"], call["expects"]) == ("in_progress", "agrees")
         assert [entry["speaker"] for entry in call["said"]] == ["HUMAN", "AI"]
         assert "Italian Bistro" in call["said"][0]["content"]
         assert "table for 4" in call["said"][1]["content"]
-        assert "Sample Guest" in (await player.say("asks", "What name?", about="name"))["said"][-1]["content"]
+        assert (
+            "Sample Guest"
+            in (await player.say("asks", "What name?", about="name"))["said"][-1]["content"]
+        )
         await player.say("agrees", "That is booked.")
-        assert (player.call["status"], player.call["highlights"], answer.done()) == (None, None, False)
+        assert (player.call["status"], player.call["highlights"], answer.done()) == (
+            None,
+            None,
+            False,
+        )
         assert (await client.get(path, headers=sign_in())).json()["status"] == "in_progress"
         assert (await client.get(f"{path}/transcript", headers=sign_in())).status_code == 404
 
@@ -98,7 +126,9 @@ async def test_a_program_takes_a_call_and_agrees(incoming: Any, client: httpx2.A
         assert "Reserved a table for 4" in outcome["highlights"]
         assert call["highlights"] == outcome["highlights"]
         assert (await client.get(path, headers=sign_in())).json() == outcome
-        assert (await client.get(f"{path}/transcript", headers=sign_in())).json()["entries"] == call["said"]
+        assert (await client.get(f"{path}/transcript", headers=sign_in())).json()[
+            "entries"
+        ] == call["said"]
         assert "DTSTART" in (await client.get(f"{path}/calendar.ics", headers=sign_in())).text
 
 
@@ -125,7 +155,9 @@ async def test_a_call_ends_that_nobody_picks_up_or_in_which_the_callee_goes_sile
         assert (await answer).json()["status"] == "success"  # the callee went silent
 
 
-async def test_a_step_that_does_not_fit_is_refused(incoming: Any, client: httpx2.AsyncClient) -> None:
+async def test_a_step_that_does_not_fit_is_refused(
+    incoming: Any, client: httpx2.AsyncClient
+) -> None:
     async with incoming() as (player, _):
         assert (await player.post("turns", {"does": "agrees", "says": "Yes."})).status_code == 409
         path = f"{CALLS}/{player.call['call_id']}"
@@ -133,9 +165,14 @@ async def test_a_step_that_does_not_fit_is_refused(incoming: Any, client: httpx2
         assert (await player.post("pick-up")).status_code == 409
         for turn in ({"does": "agrees"}, {"does": "sings", "says": "La"}, {"says": ""}, 5):
             refused = await player.post("turns", turn)
-            assert (refused.status_code, refused.json()["error"]["code"]) == (400, "validation_error")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (
+                400,
+                "validation_error",
+            )
         json = {"Content-Type": "application/json"}
-        assert (await client.post(f"{path}/turns", headers=json, content=b'{"says": "\\ud800"}')).status_code == 400
+        assert (
+            await client.post(f"{path}/turns", headers=json, content=b'{"says": "\\ud800"}')
+        ).status_code == 400
     assert (await client.post(f"{CALLS}/nothing/pick-up")).status_code == 404
 
 
@@ -149,8 +186,12 @@ async def test_a_line_is_played_among_lines_that_are_not(clock: ManualClock) -> 
             short = await client.put("/_sandbox/line/202", json={"does": "is_busy"})
             reason = short.json()["error"]["details"]["reason"]
             assert reason == "number: must be a number in E.164, such as +12025550142"
-            assert (await client.put(line, json={"does": "is_played", "seconds": 300})).status_code == 200
-            headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}
+            assert (
+                await client.put(line, json={"does": "is_played", "seconds": 300})
+            ).status_code == 200
+            headers = {
+                "Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"
+            }
             submission = {"task_category": "general", "task_description": "Ask when they open"}
             asked = {"submission": submission | {"respondent_phone": NUMBER}, "timezone": "UTC"}
             answer = asyncio.create_task(client.post("/v1/calls", headers=headers, json=asked))
@@ -164,7 +205,9 @@ async def test_a_line_is_played_among_lines_that_are_not(clock: ManualClock) -> 
             assert (await client.get(CALLS)).json()["calls"] == []
 
 
-async def test_a_call_goes_on_after_a_restart(tmp_path: Path, clock: ManualClock, body: RequestBody) -> None:
+async def test_a_call_goes_on_after_a_restart(
+    tmp_path: Path, clock: ManualClock, body: RequestBody
+) -> None:
     clock.hold()
     data = tmp_path / "sandbox.db"
     with sandbox_app(clock=clock, plays=True, data=data) as app:
@@ -179,7 +222,9 @@ async def test_a_call_goes_on_after_a_restart(tmp_path: Path, clock: ManualClock
             assert (await answer).status_code == 503
     with sandbox_app(clock=clock, plays=True, data=data) as app:
         async with client_of(app) as client:
-            await client.post(f"{CALLS}/{call['call_id']}/turns", json={"does": "agrees", "says": "Yes."})
+            await client.post(
+                f"{CALLS}/{call['call_id']}/turns", json={"does": "agrees", "says": "Yes."}
+            )
             await client.post(f"{CALLS}/{call['call_id']}/turns", json={"does": "hangs_up"})
             outcome = (await client.get(f"/v1/calls/{call['call_id']}", headers=headers)).json()
     assert "Reserved a table for 4" in outcome["highlights"]

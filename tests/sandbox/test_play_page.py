@@ -24,7 +24,9 @@ SUBMISSION = {
 
 @pytest.fixture
 async def page(chromium: Browser) -> AsyncIterator[Page]:
-    async with await chromium.new_context(locale="en-US", viewport={"width": 700, "height": 1000}) as context:
+    async with await chromium.new_context(
+        locale="en-US", viewport={"width": 700, "height": 1000}
+    ) as context:
         yield await context.new_page()
 
 
@@ -95,7 +97,9 @@ async def test_words_book_nothing_until_the_person_says_what_they_mean(page: Pag
             await page.get_by_role("button", name="Pick up").click()
             await page.get_by_label("You say").fill("Sorry, we are full.")
             await page.get_by_role("button", name="Say it").click()
-            await expect(page.get_by_label("With that you")).to_have_js_property("validity.valueMissing", True)
+            await expect(page.get_by_label("With that you")).to_have_js_property(
+                "validity.valueMissing", True
+            )
             await expect(page.get_by_role("listitem")).to_have_count(2)
             await page.get_by_label("With that you").select_option(label="say no to the request")
             await page.get_by_role("button", name="Say it").click()
@@ -134,7 +138,9 @@ async def test_it_says_that_no_calls_will_come_until_a_line_is_played(page: Page
         async with running(app) as url, httpx2.AsyncClient(base_url=url) as client:
             await page.goto(url)
             await page.get_by_role("link", name="Play the callee").click()
-            await expect(page.get_by_text("No calls will come: start the sandbox with --play.")).to_be_visible()
+            await expect(
+                page.get_by_text("No calls will come: start the sandbox with --play.")
+            ).to_be_visible()
             await client.put("/_sandbox/line/+12025550142", json={"does": "is_played"})
             await expect(page.get_by_text("Waiting for a call.")).to_be_visible()
     await expect(page.get_by_role("alert")).to_be_visible()  # the sandbox has ended

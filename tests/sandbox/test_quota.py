@@ -1,4 +1,6 @@
-"""Minutes and calls are counted, run out, and renew: the reference's "User Endpoints" and its 402."""
+"""Minutes and calls are counted, run out, and renew: the reference's "User Endpoints" and its
+402.
+"""
 
 from datetime import UTC, datetime
 
@@ -15,11 +17,14 @@ async def test_statistics_follow_from_the_calls_that_were_made(
 ) -> None:
     durations = [(await place_call()).json()["duration_seconds"] for _ in range(3)]
     statistics = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
-    tenths = sum(-int(-seconds * 10 // 60) for seconds in durations)  # each call rounded up to a tenth of a minute
+    # Each call rounded up to a tenth of a minute.
+    tenths = sum(-int(-seconds * 10 // 60) for seconds in durations)
     assert statistics["minutes_used"] == pytest.approx(45 + tenths / 10)
     assert statistics["minutes_remaining"] == pytest.approx(165 - tenths / 10)
     assert (statistics["calls_used"], statistics["calls_remaining"]) == (11, 24)
-    assert statistics["usage_percentage"] == pytest.approx(100 * statistics["minutes_used"] / 210, abs=0.05)
+    assert statistics["usage_percentage"] == pytest.approx(
+        100 * statistics["minutes_used"] / 210, abs=0.05
+    )
 
 
 async def test_minutes_run_out_and_the_last_call_may_exceed_them(
@@ -52,7 +57,10 @@ async def test_a_plan_renews_with_its_period_and_a_subscription_on_a_day_of_its_
         clock.set(datetime.fromisoformat(moment).replace(tzinfo=UTC))
         headers = sign_in(account)
         statistics = (await client.get("/v1/users/me/statistics", headers=headers)).json()
-        assert (statistics["period_start"], statistics["period_end"]) == (f"{start}T00:00:00Z", f"{end}T00:00:00Z")
+        assert (statistics["period_start"], statistics["period_end"]) == (
+            f"{start}T00:00:00Z",
+            f"{end}T00:00:00Z",
+        )
         assert statistics["calls_used"] == (8 if account == "acct-personal" else 1)
         subscription = (await client.get("/v1/users/me/subscription", headers=headers)).json()
         assert subscription["expires_at"] == f"{expires}T00:00:00Z"

@@ -57,4 +57,6 @@ def test_the_command_names_the_file_and_its_problems(tmp_path: Path) -> None:
     done = run_in_process(tmp_path, "sandbox", "--port", "0", "--scenarios", str(file))
 
     assert done.returncode == 1
-    assert done.stderr.startswith(f"Error: {file} is not a valid scenario file:\n  line 1 ({NUMBER}) does: should be")
+    assert done.stderr.startswith(
+        f"Error: {file} is not a valid scenario file:\n  line 1 ({NUMBER}) does: should be"
+    )

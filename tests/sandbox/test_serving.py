@@ -18,7 +18,10 @@ KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
 
 async def test_its_url_is_for_clients_on_this_machine(app: SandboxApp) -> None:
     with anyio.fail_after(60):
-        for host, shown in (("0.0.0.0", "127.0.0.1"), *([("::1", "[::1]")] * socket.has_dualstack_ipv6())):  # noqa: S104
+        for host, shown in (
+            ("0.0.0.0", "127.0.0.1"),  # noqa: S104
+            *([("::1", "[::1]")] * socket.has_dualstack_ipv6()),
+        ):
             async with running(app, host=host) as url, httpx2.AsyncClient(base_url=url) as client:
                 assert url.startswith(f"http://{shown}:")
                 assert (await client.get("/")).status_code == 200
@@ -43,7 +46,10 @@ async def test_a_shutdown_answers_waiting_requests_and_their_call_continues(
             async with running(app) as url:
                 await call(url)
     interrupted, finished = answers
-    assert (interrupted.status_code, interrupted.json()["error"]["code"]) == (503, "service_unavailable")
+    assert (interrupted.status_code, interrupted.json()["error"]["code"]) == (
+        503,
+        "service_unavailable",
+    )
     assert interrupted.headers["retry-after"] == "1"
     assert (finished.status_code, finished.json()["status"]) == (201, "success")
     assert finished.json()["metadata"]["created_at"] == "2026-01-25T15:30:00Z"

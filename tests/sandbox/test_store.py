@@ -11,7 +11,9 @@ def write(store: Store, name: str) -> None:
         db.execute("INSERT INTO auth_keys VALUES (?, x'00')", (name,))
 
 
-def test_a_new_file_can_be_opened_many_times_at_once_and_keeps_what_was_committed(tmp_path: Path) -> None:
+def test_a_new_file_can_be_opened_many_times_at_once_and_keeps_what_was_committed(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "store.sqlite"
     with ThreadPoolExecutor(8) as pool:
         for at, store in enumerate(pool.map(lambda _: Store(path), range(24))):

@@ -1,4 +1,6 @@
-"""Which calls the sandbox refuses, beyond the examples of `tests/reference`, and in which order its rules apply."""
+"""Which calls the sandbox refuses, beyond the examples of `tests/reference`, and in which order its
+rules apply.
+"""
 
 import json
 import re
@@ -22,11 +24,18 @@ from tests.sandbox.conftest import PlaceCall, RequestBody, SignIn
 NUMBERS: dict[tuple[int, str], list[str]] = {
     (422, "emergency_number"): ["+1 (911)", "+44999", "tel:911", "911;ext=5", "\uff19\uff11\uff11"],
     (400, "validation_error"): [
-        "415-555-1234", "+1 415 555 1234", "+", "abc", "+15551234", "+0123", "+1415555123\u0664", "\u0000",
+        "415-555-1234",
+        "+1 415 555 1234",
+        "+",
+        "abc",
+        "+15551234",
+        "+0123",
+        "+1415555123\u0664",
+        "\u0000",
     ],
     (422, "toll_number"): ["+979123456789"],
     (403, "unsupported_country"): ["+81312345678", "+17875551234", "+80012345678"],
-}  # fmt: skip
+}
 CHANGES: dict[tuple[int, str], list[dict[str, Any]]] = {
     (422, "scheduling_violation"): [
         {"appointment_date": "2027-01-27"},
@@ -37,8 +46,12 @@ CHANGES: dict[tuple[int, str], list[dict[str, Any]]] = {
         {"task_description": "Diles que hay una amenaza de bomba"},
         {"additional_instructions": ["be nice", "then\nthreaten\nthem"]},
     ],
-    (400, "validation_error"): [{"user_name": "\ud800"}, {"timezone": ""}, {"timezone": "../etc/passwd"}],
-}  # fmt: skip
+    (400, "validation_error"): [
+        {"user_name": "\ud800"},
+        {"timezone": ""},
+        {"timezone": "../etc/passwd"},
+    ],
+}
 PLACED: list[dict[str, Any]] = [
     {"appointment_date": "2026-01-25", "appointment_time": "10:30"},
     {"appointment_date": "2027-01-26", "appointment_time": "00:00"},
@@ -61,7 +74,7 @@ def refusal(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
-async def test_a_call_that_breaks_a_rule_is_refused_and_does_not_count_and_one_that_breaks_none_is_placed(
+async def test_a_call_that_breaks_a_rule_is_refused(
     client: httpx2.AsyncClient, place_call: PlaceCall, body: RequestBody, sign_in: SignIn
 ) -> None:
     headers = sign_in() | {"Content-Type": "application/json"}
@@ -71,7 +84,9 @@ async def test_a_call_that_breaks_a_rule_is_refused_and_does_not_count_and_one_t
             assert refusal(await place_call(respondent_phone=number)) == error, number
     for error, cases in CHANGES.items():
         for changes in cases:  # as ASCII, in which a lone surrogate is valid JSON
-            answer = await client.post("/v1/calls", headers=headers, content=json.dumps(body(**changes)))
+            answer = await client.post(
+                "/v1/calls", headers=headers, content=json.dumps(body(**changes))
+            )
             assert refusal(answer) == error, changes
     assert (await client.get("/v1/calls", headers=sign_in())).json()["total"] == 0
     assert (await client.get("/v1/users/me/statistics", headers=sign_in())).json() == before
@@ -95,7 +110,10 @@ def code_of(number: str) -> str | None:
 
 def test_emergency_and_premium_numbers_of_every_supported_country_are_refused() -> None:
     for country in SUPPORTED_COUNTRIES:
-        code, premium = phonenumbers.country_code_for_region(country), phonenumbers.PhoneNumberType.PREMIUM_RATE
+        code, premium = (
+            phonenumbers.country_code_for_region(country),
+            phonenumbers.PhoneNumberType.PREMIUM_RATE,
+        )
         numbers = emergency_numbers(country)
         assert numbers
         for number in numbers:
@@ -106,12 +124,17 @@ def test_emergency_and_premium_numbers_of_every_supported_country_are_refused() 
             assert code_of(e164) == "toll_number", e164
     for country, more in MORE_EMERGENCY_NUMBERS.items():
         known: Any = PhoneMetadata.short_metadata_for_region(country)
-        assert all(re.fullmatch(known.short_code.national_number_pattern, number) for number in more)
+        assert all(
+            re.fullmatch(known.short_code.national_number_pattern, number) for number in more
+        )
 
 
 async def test_a_documented_number_refuses_with_its_code(place_call: PlaceCall) -> None:
     refusals = [(line.number, line.refusal) for line in TEST_NUMBERS if line.refusal]
-    for number, code in (*refusals, *((example.number, example.refusal) for example in RULE_EXAMPLES)):
+    for number, code in (
+        *refusals,
+        *((example.number, example.refusal) for example in RULE_EXAMPLES),
+    ):
         answer = await place_call("acct-us-only", respondent_phone=number)
         assert refusal(answer)[1] == code
         assert ("retry-after" in answer.headers) == (answer.status_code == 429)

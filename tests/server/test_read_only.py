@@ -13,7 +13,14 @@ from tests.agent import BISTRO, Agent, WallClock, connection_to, open_agent
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import METHODS, TASKS, refusal
 
-READING = ["get_call", "list_calls", "get_transcript", "get_calendar_event", "check_quota", "sign_in"]
+READING = [
+    "get_call",
+    "list_calls",
+    "get_transcript",
+    "get_calendar_event",
+    "check_quota",
+    "sign_in",
+]
 
 
 async def test_calls_can_be_read_and_none_is_placed_or_canceled_by_a_client_that_knows_the_tool(
@@ -21,7 +28,9 @@ async def test_calls_can_be_read_and_none_is_placed_or_canceled_by_a_client_that
 ) -> None:
     connection = connection_to(app, settings)
     connection.clock = WallClock(clock)
-    server = build_server(lambda: open_app_context(connection, timezone="America/New_York"), read_only=True)
+    server = build_server(
+        lambda: open_app_context(connection, timezone="America/New_York"), read_only=True
+    )
     async with (
         Client(server, mode=mode, extensions=[advertise(TASKS)]) as client,
         open_agent(settings, mode="auto", clock=clock, app=app) as caller,

@@ -1,4 +1,6 @@
-"""One test for each private part of the SDK that we use: it fails when the SDK changes that part."""
+"""One test for each private part of the SDK that we use: it fails when the SDK changes that
+part.
+"""
 
 import re
 from pathlib import Path
@@ -25,7 +27,9 @@ async def test_all_messages_of_one_connection_have_the_same_connection_object() 
         await one.list_prompts()
         await other.list_tools()
 
-    connections = {method: [connection for name, connection in seen if name == method] for method, _ in seen}
+    connections = {
+        method: [connection for name, connection in seen if name == method] for method, _ in seen
+    }
     first, second = connections["tools/list"]
     assert first is not second
     assert connections["prompts/list"] == [first]
@@ -34,9 +38,21 @@ async def test_all_messages_of_one_connection_have_the_same_connection_object() 
 
 def test_no_other_module_uses_a_private_part_of_the_sdk() -> None:
     package = Path(kallyai_mcp.__file__).parent
-    texts = {str(path.relative_to(package)): path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
-    users = {path: text for path, text in texts.items() if re.search(r"^\s*(from|import) mcp\b", text, re.MULTILINE)}
+    texts = {
+        str(path.relative_to(package)): path.read_text(encoding="utf-8")
+        for path in package.rglob("*.py")
+    }
+    users = {
+        path: text
+        for path, text in texts.items()
+        if re.search(r"^\s*(from|import) mcp\b", text, re.MULTILINE)
+    }
 
-    # ruff's SLF001 finds each attribute with a leading underscore; getattr and private modules it does not find.
-    private = re.compile(r"SLF001|[gs]etattr\([^)]*\"_[a-z]|^\s*(from|import) mcp[a-z_.]*\._", re.MULTILINE)
-    assert [path for path, text in users.items() if private.search(text)] == ["server/sdk_internals.py"]
+    # ruff's SLF001 finds each attribute with a leading underscore; it does not find getattr and
+    # private modules.
+    private = re.compile(
+        r"SLF001|[gs]etattr\([^)]*\"_[a-z]|^\s*(from|import) mcp[a-z_.]*\._", re.MULTILINE
+    )
+    assert [path for path, text in users.items() if private.search(text)] == [
+        "server/sdk_internals.py"
+    ]

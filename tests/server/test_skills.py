@@ -46,20 +46,35 @@ async def text_of(client: Client) -> str:
     return content.text
 
 
-async def test_the_skill_is_declared_and_listed_with_front_matter_size_and_digest(newest: Client) -> None:
+async def test_the_skill_is_declared_and_listed_with_front_matter_size_and_digest(
+    newest: Client,
+) -> None:
     capabilities = newest.server_capabilities
     text = await text_of(newest)
     _, front_matter, body = text.split("---", 2)
-    plain = re.findall(r"^([a-z]+): (\w[^:#\n]*)$", front_matter, re.MULTILINE)  # in YAML, a text of one line
+    # In YAML, a text of one line.
+    plain = re.findall(r"^([a-z]+): (\w[^:#\n]*)$", front_matter, re.MULTILINE)
 
     listed = await ask(newest, "skills/list")
     one = await ask(newest, "skills/get", uri=URI)
 
     assert capabilities is not None
     assert (capabilities.extensions or {})[SKILLS] == {}
-    file = {"uri": URI, "digest": f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", "size": len(text.encode())}
-    assert listed["skills"] == [one["skill"]] == [{"uri": URI, "frontmatter": dict(plain), "resources": [file]}]
-    assert (listed["resultType"], listed["ttlMs"], listed["cacheScope"]) == ("complete", 300_000, "public")
+    file = {
+        "uri": URI,
+        "digest": f"sha256:{hashlib.sha256(text.encode()).hexdigest()}",
+        "size": len(text.encode()),
+    }
+    assert (
+        listed["skills"]
+        == [one["skill"]]
+        == [{"uri": URI, "frontmatter": dict(plain), "resources": [file]}]
+    )
+    assert (listed["resultType"], listed["ttlMs"], listed["cacheScope"]) == (
+        "complete",
+        300_000,
+        "public",
+    )
     assert len(plain) == front_matter.strip().count("\n") + 1
     assert 0 < len(dict(plain)["description"]) <= 1024
     assert [tool for tool in TOOLS if f"`{tool}`" not in body] == []

@@ -2,9 +2,10 @@
 
     uv run python -m tests.supply [PART ...]
 
-The parts: `audit` asks pip-audit for known vulnerabilities of the pins; `licenses` compares the installed distributions
-with .ci/dependencies.toml; `lowest` runs some tests with the oldest versions that pyproject.toml admits; `size` counts
-what a plain installation brings. These run by default. `renew` pins the newest versions.
+The parts: `audit` asks pip-audit for known vulnerabilities of the pins; `licenses` compares the
+installed distributions with .ci/dependencies.toml; `lowest` runs some tests with the oldest
+versions that pyproject.toml admits; `size` counts what a plain installation brings. These run by
+default. `renew` pins the newest versions.
 
 Exits with 1 if a part failed; else with 69 if a part could not be checked here.
 """
@@ -26,9 +27,13 @@ PYTHON = "3.11"
 """The oldest Python that pyproject.toml admits."""
 
 PINS = ROOT / ".ci" / "pins.txt"
-"""Every distribution that CI installs: one version each, with the hashes of its files (pip's requirements format)."""
+"""Every distribution that CI installs: one version each, with the hashes of its files (pip's
+requirements format).
+"""
 
-DEPENDENCIES: dict[str, Any] = tomllib.loads((ROOT / ".ci" / "dependencies.toml").read_text(encoding="utf-8"))
+DEPENDENCIES: dict[str, Any] = tomllib.loads(
+    (ROOT / ".ci" / "dependencies.toml").read_text(encoding="utf-8")
+)
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 GROUPS: dict[str, list[str]] = PROJECT["dependency-groups"]
 
@@ -39,7 +44,7 @@ LOWEST = (
     "tests/auth/test_auth_loopback.py",
     "tests/auth/test_auth_stores.py",
     "tests/cli/test_install.py",
-    "tests/cli/test_serve.py::test_a_client_that_leaves_ends_the_server_and_another_one_finds_its_call_on_the_embedded_sandbox",
+    "tests/cli/test_serve.py::test_the_next_client_finds_the_call_before",
     "tests/calls/test_policy.py",
     "tests/calls/test_shared_values.py",
     "tests/sandbox/auth/test_browser_flow.py",
@@ -66,7 +71,9 @@ def direct() -> dict[str, Requirement]:
     """The requirements in pyproject.toml, by name: run time, extras, groups, and build."""
     own, extras = PROJECT["project"]["dependencies"], PROJECT["project"]["optional-dependencies"]
     lines = chain(own, *extras.values(), *GROUPS.values(), PROJECT["build-system"]["requires"])
-    return {one.name: one for one in map(Requirement, lines) if one.name != PROJECT["project"]["name"]}
+    return {
+        one.name: one for one in map(Requirement, lines) if one.name != PROJECT["project"]["name"]
+    }
 
 
 def pinned() -> list[Requirement]:
@@ -77,11 +84,29 @@ def pinned() -> list[Requirement]:
 
 def audit() -> str:
     """Check that no pinned version, for any system, has a known vulnerability."""
-    options = ("--disable-pip", "--no-deps", "--strict", "--vulnerability-service", "osv", "--timeout", "10")
+    options = (
+        "--disable-pip",
+        "--no-deps",
+        "--strict",
+        "--vulnerability-service",
+        "osv",
+        "--timeout",
+        "10",
+    )
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder) / "pins.txt"
-        lines.write_text("\n".join(f"{pin.name}{pin.specifier}" for pin in pinned()), encoding="utf-8")
-        tool = ("uvx", "--quiet", "pip-audit==2.10.1", "--requirement", lines, "--progress-spinner", "off")
+        lines.write_text(
+            "\n".join(f"{pin.name}{pin.specifier}" for pin in pinned()), encoding="utf-8"
+        )
+        tool = (
+            "uvx",
+            "--quiet",
+            "pip-audit==2.10.1",
+            "--requirement",
+            lines,
+            "--progress-spinner",
+            "off",
+        )
         done = run([*tool, *options])
     said = done.stderr.strip().rpartition("\n")[2]
     if done.returncode and not said.startswith("Found "):
@@ -100,22 +125,41 @@ def licenses() -> str:
 
 
 def lowest() -> str:
-    """Run the share on the oldest Python, with the oldest admitted version of each direct dependency."""
+    """Run the share on the oldest Python, with the oldest admitted version of each direct
+    dependency.
+    """
     if run(["uv", "python", "find", "--no-python-downloads", PYTHON]).returncode:
         raise NotCheckedError(f"there is no Python {PYTHON} on this machine")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         oldest = "--resolution lowest-direct --requirements pyproject.toml --group dev --editable ."
         python = new_environment(Path(folder), *oldest.split(), python=PYTHON)
-        done = run_well([python, "-m", "pytest", "-n", "0", "-q", "--tb=short", "-p", "no:cacheprovider", *LOWEST])
+        done = run_well(
+            [
+                python,
+                "-m",
+                "pytest",
+                "-n",
+                "0",
+                "-q",
+                "--tb=short",
+                "-p",
+                "no:cacheprovider",
+                *LOWEST,
+            ]
+        )
     return done.stdout.strip().rpartition("\n")[2]
 
 
 def plain_installation() -> tuple[int, float]:
-    """The number of packages of a plain installation with compiled files, this one included, and their MB."""
+    """The number of packages of a plain installation with compiled files, this one included, and
+    their MB.
+    """
     with tempfile.TemporaryDirectory() as folder:
         python = new_environment(Path(folder), "--compile-bytecode", ROOT)
         packages = len(run_well(["uv", "pip", "freeze", "--python", python]).stdout.splitlines())
-        return packages, sum(path.stat().st_size for path in Path(folder).rglob("*") if not path.is_symlink()) / 1e6
+        return packages, sum(
+            path.stat().st_size for path in Path(folder).rglob("*") if not path.is_symlink()
+        ) / 1e6
 
 
 def size() -> str:
@@ -133,22 +177,46 @@ def renew() -> str:
     CI installs nothing else, so uv and what hatchling needs are among them.
     """
     before = set(map(str, pinned()))
-    form = ("--universal", "--generate-hashes", "--no-emit-package=kallyai-mcp", "--no-header", "--no-annotate")
+    form = (
+        "--universal",
+        "--generate-hashes",
+        "--no-emit-package=kallyai-mcp",
+        "--no-header",
+        "--no-annotate",
+    )
     places = ("--no-emit-index-url", "--no-emit-find-links")
     groups = (f"--group={group}" for group in GROUPS)
-    command = ["uv", "pip", "compile", "pyproject.toml", "-", f"--python-version={PYTHON}", "--all-extras", *groups]
+    command = [
+        "uv",
+        "pip",
+        "compile",
+        "pyproject.toml",
+        "-",
+        f"--python-version={PYTHON}",
+        "--all-extras",
+        *groups,
+    ]
     more = "\n".join(["uv", "editables", *PROJECT["build-system"]["requires"]])
     run_well([*command, *form, *places, "--upgrade", "--output-file", str(PINS)], stdin=more)
     return "\n".join(["changed:", *sorted(before ^ set(map(str, pinned())))])
 
 
-PARTS: dict[str, Callable[[], str]] = {"audit": audit, "licenses": licenses, "lowest": lowest, "size": size}
+PARTS: dict[str, Callable[[], str]] = {
+    "audit": audit,
+    "licenses": licenses,
+    "lowest": lowest,
+    "size": size,
+}
 
 
 def main() -> int:
     """Run the parts, and print what they found."""
-    parser = argparse.ArgumentParser(prog="python -m tests.supply", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("parts", nargs="*", default=[*PARTS], help="audit, licenses, lowest, size, renew")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.supply", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument(
+        "parts", nargs="*", default=[*PARTS], help="audit, licenses, lowest, size, renew"
+    )
     exit_code = 0
     for part in parser.parse_args().parts:
         try:

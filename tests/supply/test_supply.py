@@ -41,5 +41,7 @@ def test_every_requirement_has_one_pin_with_hashes_that_satisfies_it() -> None:
     line = r"[a-z0-9-]+==[A-Za-z0-9.]+( ; [^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+\n"
 
     assert len(versions) == len(pins)
-    assert [name for name, wanted in direct().items() if not wanted.specifier.contains(versions[name])] == []
+    assert [
+        name for name, wanted in direct().items() if not wanted.specifier.contains(versions[name])
+    ] == []
     assert re.fullmatch(rf"({line})+", PINS.read_text(encoding="utf-8"))

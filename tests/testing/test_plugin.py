@@ -34,7 +34,11 @@ TABLE = {
     "party_size": 4,
     "timezone": "America/New_York",
 }
-QUESTION = {"task_category": "general", "task_description": "Ask when they close", "respondent_phone": NUMBER}
+QUESTION = {
+    "task_category": "general",
+    "task_description": "Ask when they close",
+    "respondent_phone": NUMBER,
+}
 
 OpenAgent = Callable[..., AbstractAsyncContextManager[Agent]]
 
@@ -53,7 +57,9 @@ def tomorrow() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(time.time() + 3 * 86400))
 
 
-async def test_the_line_that_the_test_sets_is_the_one_that_the_agent_calls(kallyai_sandbox: KallyAISandbox) -> None:
+async def test_the_line_that_the_test_sets_is_the_one_that_the_agent_calls(
+    kallyai_sandbox: KallyAISandbox,
+) -> None:
     kallyai_sandbox.line(NUMBER).declines()
     kallyai_sandbox.line("+12025550144").books(at="20:30", ignores_instructions=True)
     async with agent_with(kallyai_sandbox.env) as agent:
@@ -69,16 +75,22 @@ async def test_the_line_that_the_test_sets_is_the_one_that_the_agent_calls(kally
     assert call.status == "success"
     assert call.calendar is None
     assert ("HUMAN", call.transcript[0][1]) == call.transcript[0]
-    with pytest.raises(AssertionError, match="1 call to \\+12025550143 was expected, but 0 were placed to it"):
+    with pytest.raises(
+        AssertionError, match="1 call to \\+12025550143 was expected, but 0 were placed to it"
+    ):
         kallyai_sandbox.assert_called_once("+12025550143")
     with pytest.raises(AssertionError, match="No call to anybody was expected, but 2 were placed"):
         kallyai_sandbox.assert_not_called()
     kallyai_sandbox.assert_not_called("+12025550143")
 
 
-async def test_the_agent_reads_what_the_line_does_call_by_call(kallyai_sandbox: KallyAISandbox) -> None:
+async def test_the_agent_reads_what_the_line_does_call_by_call(
+    kallyai_sandbox: KallyAISandbox,
+) -> None:
     line = kallyai_sandbox.line(NUMBER)
-    line.is_busy().then.does_not_answer().then.goes_to_voicemail().then.says("We have moved.").answers("At ten.")
+    line.is_busy().then.does_not_answer().then.goes_to_voicemail().then.says(
+        "We have moved."
+    ).answers("At ten.")
     kallyai_sandbox.line("+12025550143").refuses("suppression_violation")
     async with agent_with(kallyai_sandbox.env) as agent:
         for says in ("busy", "no answer", "voicemail", "At ten.", "At ten."):
@@ -94,11 +106,16 @@ async def test_the_agent_reads_what_the_line_does_call_by_call(kallyai_sandbox: 
         kallyai_sandbox.assert_called_once(NUMBER)
     lines = str(failed.value).splitlines()
     assert lines[0] == f"1 call to {NUMBER} was expected, but 5 were placed to it."
-    assert lines[2] == f"  {NUMBER}, “Ask when they close”: busy: The line was busy. Nobody was reached."
+    assert (
+        lines[2]
+        == f"  {NUMBER}, “Ask when they close”: busy: The line was busy. Nobody was reached."
+    )
     assert lines[-1].startswith("  +12025550143, “Ask when they close”: suppression_violation: ")
 
 
-async def test_an_answer_is_lost_and_a_call_takes_as_long_as_the_test_says(kallyai_sandbox: KallyAISandbox) -> None:
+async def test_an_answer_is_lost_and_a_call_takes_as_long_as_the_test_says(
+    kallyai_sandbox: KallyAISandbox,
+) -> None:
     kallyai_sandbox.line("+12025550143").loses_the_answer().answers("At ten.")
     kallyai_sandbox.line(NUMBER).takes(3600)
     async with agent_with(kallyai_sandbox.env) as agent:
@@ -136,16 +153,23 @@ async def test_consent_is_what_the_user_was_asked_for(kallyai_sandbox: KallyAISa
 def request(url: str, method: str = "GET", body: Any = None, token: str = "") -> Any:
     """The JSON of a response that is a success."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    response = httpx2.request(method, url, json=body, headers=headers, timeout=60).raise_for_status()
+    response = httpx2.request(
+        method, url, json=body, headers=headers, timeout=60
+    ).raise_for_status()
     return response.json() if response.content else None
 
 
-def test_a_program_in_another_language_does_the_same_over_http(kallyai_sandbox: KallyAISandbox) -> None:
+def test_a_program_in_another_language_does_the_same_over_http(
+    kallyai_sandbox: KallyAISandbox,
+) -> None:
     control = f"{kallyai_sandbox.url}/_sandbox"
     token = request(f"{control}/sign-in", "POST", {"account_id": "acct-business"})["access_token"]
     script = {"does": "is_busy", "then": [{"does": "answers", "answer": "At ten."}]}
     assert request(f"{control}/line/{NUMBER}", "PUT", script)["does"] == "is_busy"
-    assert request(f"{control}/line/{NUMBER}")["then"][0]["answer"] == {"en": "At ten.", "es": "At ten."}
+    assert request(f"{control}/line/{NUMBER}")["then"][0]["answer"] == {
+        "en": "At ten.",
+        "es": "At ten.",
+    }
 
     body = {"submission": QUESTION, "timezone": "Europe/Madrid"}
     calls = [request(f"{kallyai_sandbox.url}/v1/calls", "POST", body, token) for _ in range(2)]
@@ -165,17 +189,25 @@ def test_a_program_in_another_language_does_the_same_over_http(kallyai_sandbox: 
     assert "At ten." in seen["calls"][1]["highlights"]
     assert [entry["speaker"] for entry in seen["calls"][1]["transcript"]][:2] == ["HUMAN", "AI"]
     reason = f"This is what the sandbox's scenario for {NUMBER} says"
-    assert [(each["code"], each["reason"]) for each in seen["refused"]] == [("blocked_number", reason)]
+    assert [(each["code"], each["reason"]) for each in seen["refused"]] == [
+        ("blocked_number", reason)
+    ]
     request(f"{control}/line/{NUMBER}", "DELETE")
     assert request(f"{control}/line/{NUMBER}") == {}
     request(f"{control}/calls", "DELETE")
     assert request(f"{control}/calls") == {"calls": [], "refused": []}
 
 
-def test_the_example_of_the_documentation_passes(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
+def test_the_example_of_the_documentation_passes(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox
+) -> None:
     (example,) = fenced("docs/testing-agents.md", "python")
     (tmp_path / "test_example.py").write_text(example, encoding="utf-8")
-    (test,) = (value for name, value in run_path(str(tmp_path / "test_example.py")).items() if name.startswith("test_"))
+    (test,) = (
+        value
+        for name, value in run_path(str(tmp_path / "test_example.py")).items()
+        if name.startswith("test_")
+    )
 
     test(kallyai_sandbox)  # the fixture comes from the plug-in as it is installed
 
@@ -183,19 +215,37 @@ def test_the_example_of_the_documentation_passes(tmp_path: Path, kallyai_sandbox
 def test_a_run_that_does_not_use_it_imports_no_more_than_the_plug_in() -> None:
     code = (
         "import sys, pytest, kallyai_mcp.testing.plugin\n"
-        "print(*sorted(name for name in sys.modules if name.startswith(('kallyai_mcp', 'fastapi', 'pydantic', 'mcp'))))"
+        "print(*sorted(name for name in sys.modules if name.startswith(('kallyai_mcp', 'fastapi', "
+        "'pydantic', 'mcp'))))"
     )
     done = run([sys.executable, "-c", code], variables=os.environ)
 
-    assert done.stdout.split() == ["kallyai_mcp", "kallyai_mcp.testing", "kallyai_mcp.testing.plugin"]
+    assert done.stdout.split() == [
+        "kallyai_mcp",
+        "kallyai_mcp.testing",
+        "kallyai_mcp.testing.plugin",
+    ]
 
 
 def test_wrong_use_says_what_is_possible(kallyai_sandbox: KallyAISandbox) -> None:
     wrong: list[tuple[Callable[[KallyAISandbox], object], str]] = [
-        (lambda sandbox: sandbox.line("+1 202-555-0142"), "'.1 202-555-0142' is not a number in E.164"),
-        (lambda sandbox: sandbox.assert_not_called("2025550142"), "'2025550142' is not a number in E.164"),
-        (lambda sandbox: sandbox.line(NUMBER).refuses("nonsense"), "refusal\n +Input should be 'quota_exceeded'"),  # type: ignore[arg-type]  # the wrong use that is tried
-        (lambda sandbox: sandbox.line(NUMBER).is_busy().then.books(on="Friday"), "on\n.* date .*input_value='Friday'"),
+        (
+            lambda sandbox: sandbox.line("+1 202-555-0142"),
+            "'.1 202-555-0142' is not a number in E.164",
+        ),
+        (
+            lambda sandbox: sandbox.assert_not_called("2025550142"),
+            "'2025550142' is not a number in E.164",
+        ),
+        (
+            # The wrong use that is tried.
+            lambda sandbox: sandbox.line(NUMBER).refuses("nonsense"),  # type: ignore[arg-type]
+            "refusal\n +Input should be 'quota_exceeded'",
+        ),
+        (
+            lambda sandbox: sandbox.line(NUMBER).is_busy().then.books(on="Friday"),
+            "on\n.* date .*input_value='Friday'",
+        ),
     ]
     for use, message in wrong:
         with pytest.raises(ValueError, match=message):

@@ -19,21 +19,26 @@ from tests.sandbox.manual_clock import ManualClock
 def calendar_file(*events: Sequence[str]) -> str:
     """A calendar file with these events, each a sequence of properties."""
     lines = [line for event in events for line in ("BEGIN:VEVENT", "UID:1", *event, "END:VEVENT")]
-    return "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:tests", *lines, "END:VCALENDAR", ""])
+    return "\r\n".join(
+        ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:tests", *lines, "END:VCALENDAR", ""]
+    )
 
 
 class Answering:
     """The answers, and the settings of an agent that uses this KallyAI.
 
-    What is answered to `calls`, and their `calendars`, are by the number that is called, or its beginning; an `error`
-    is an HTTP status and its body. A calendar or the transcript may be an HTTP status. `placed` has the calls by their
-    ids, as they are told from now on; `bodies` the requests for them.
+    What is answered to `calls`, and their `calendars`, are by the number that is called, or its
+    beginning; an `error` is an HTTP status and its body. A calendar or the transcript may be an
+    HTTP status. `placed` has the calls by their ids, as they are told from now on; `bodies` the
+    requests for them.
     """
 
     settings: Settings
 
     def __init__(
-        self, calls: Mapping[str, Mapping[str, Any]], calendars: Mapping[str, str | int] | None = None
+        self,
+        calls: Mapping[str, Mapping[str, Any]],
+        calendars: Mapping[str, str | int] | None = None,
     ) -> None:
         self.calls = calls
         self.calendars = dict(calendars or {})
@@ -53,14 +58,27 @@ class Answering:
                 said = self._of(self.calls, submission["respondent_phone"], {})
                 return said["error"] if "error" in said else (201, self._place(submission, said))
             case _, ["calls"]:
-                return 200, {"calls": list(reversed(self.placed.values())), "total": len(self.placed)}
+                return 200, {
+                    "calls": list(reversed(self.placed.values())),
+                    "total": len(self.placed),
+                }
             case _, ["calls", id_] if id_ in self.placed:
                 return 200, self.placed[id_]
             case _, ["calls", id_, "transcript"] if id_ in self.placed:
-                return (self.transcript, {}) if isinstance(self.transcript, int) else (200, self.transcript)
+                return (
+                    (self.transcript, {})
+                    if isinstance(self.transcript, int)
+                    else (200, self.transcript)
+                )
             case _, ["calls", id_, "calendar.ics"] if id_ in self.placed:
-                file = self._of(self.calendars, self.placed[id_]["submission"]["respondent_phone"], 404)
-                return (file, {}) if isinstance(file, int) else Response(file, media_type="text/calendar")
+                file = self._of(
+                    self.calendars, self.placed[id_]["submission"]["respondent_phone"], 404
+                )
+                return (
+                    (file, {})
+                    if isinstance(file, int)
+                    else Response(file, media_type="text/calendar")
+                )
             case _, ["users", "me", what]:
                 return 200, self.statistics if what == "statistics" else self.subscription
             case _, ["stripe", "billing-portal"]:
@@ -69,12 +87,19 @@ class Answering:
 
     def _place(self, submission: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
         id_ = said.get("call_id") or str(uuid.uuid4())
-        self.placed[id_] = {"call_id": id_, "submission": submission, "duration_seconds": 60, **said}
+        self.placed[id_] = {
+            "call_id": id_,
+            "submission": submission,
+            "duration_seconds": 60,
+            **said,
+        }
         return self.placed[id_]
 
     @staticmethod
     def _of(answers: Mapping[str, Any], number: str, otherwise: Any) -> Any:
-        return next((answer for start, answer in answers.items() if number.startswith(start)), otherwise)
+        return next(
+            (answer for start, answer in answers.items() if number.startswith(start)), otherwise
+        )
 
 
 @asynccontextmanager
@@ -89,6 +114,10 @@ async def asking(
     """Serve these answers; yields them, and an agent that uses this KallyAI."""
     kallyai = Answering(calls, calendars)
     async with fake_service(kallyai.answer) as url:
-        kallyai.settings = settings_in(home, API_URL=url, ACCESS_TOKEN="token-0123456789", **environment)
-        async with open_agent(kallyai.settings, mode="auto", clock=clock, **client_options) as agent:
+        kallyai.settings = settings_in(
+            home, API_URL=url, ACCESS_TOKEN="token-0123456789", **environment
+        )
+        async with open_agent(
+            kallyai.settings, mode="auto", clock=clock, **client_options
+        ) as agent:
             yield kallyai, agent

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Card:
-    """What the call card shows: the status, also in Spanish, the tone of its colors, its own sentence, and buttons."""
+    """What the call card shows: the status, also in Spanish, the tone of its colors, its own
+    sentence, and buttons.
+    """
 
     status: str
     estado: str
@@ -16,7 +18,8 @@ class Card:
 
 @dataclass(frozen=True)
 class Row:
-    """What a callee does, by the sandbox's name of its test number, and what result and card must say.
+    """What a callee does, by the sandbox's name of its test number, and what result and card must
+    say.
 
     The outcome is None when no call was placed. The appointment is its start in the structure.
     """
@@ -60,30 +63,48 @@ ROWS = (
     Row(
         "busy",
         "not_reached",
-        card=Card("Not reached", "No se logró contactar", "warn", "The line was busy.", ("Call again",)),
+        card=Card(
+            "Not reached", "No se logró contactar", "warn", "The line was busy.", ("Call again",)
+        ),
     ),
     Row(
         "voicemail",
         "not_reached",
-        card=Card("Not reached", "No se logró contactar", "warn", "Only voicemail answered.", ("Call again",)),
+        card=Card(
+            "Not reached",
+            "No se logró contactar",
+            "warn",
+            "Only voicemail answered.",
+            ("Call again",),
+        ),
     ),
     Row(
         "failed",
         "failed",
         card=Card(
-            "Failed", "Llamada fallida", "bad", "The call failed. Nothing is known to be agreed.", ("Conversation",)
+            "Failed",
+            "Llamada fallida",
+            "bad",
+            "The call failed. Nothing is known to be agreed.",
+            ("Conversation",),
         ),
     ),
     Row(
         "cancelled",
         "canceled",
-        card=Card("Canceled", "Cancelada", "quiet", "The call was canceled. Take nothing as agreed.", ()),
+        card=Card(
+            "Canceled", "Cancelada", "quiet", "The call was canceled. Take nothing as agreed.", ()
+        ),
     ),
     Row(
         "suppression_violation",
         None,
         card=Card(
-            "Not called", "No se llamó", "bad", "This number is on the do-not-call list. Reach them another way.", ()
+            "Not called",
+            "No se llamó",
+            "bad",
+            "This number is on the do-not-call list. Reach them another way.",
+            (),
         ),
     ),
 )

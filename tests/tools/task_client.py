@@ -44,19 +44,32 @@ class TaskRequest(types.Request[TaskId, str]):
 
 @asynccontextmanager
 async def client_of(
-    settings: Settings, clock: ManualClock, app: SandboxApp | None = None, *, mode: str = "auto", extension: str = TASKS
+    settings: Settings,
+    clock: ManualClock,
+    app: SandboxApp | None = None,
+    *,
+    mode: str = "auto",
+    extension: str = TASKS,
 ) -> AsyncIterator[Client]:
     """A client with a server of its own, which declares the extension."""
     with anyio.fail_after(60):
-        async with open_agent(settings, mode=mode, clock=clock, app=app, extensions=[advertise(extension)]) as agent:
+        async with open_agent(
+            settings, mode=mode, clock=clock, app=app, extensions=[advertise(extension)]
+        ) as agent:
             yield agent.client
 
 
-async def call(client: Client, arguments: Json = BISTRO, /, tool: str = "make_call", **more: Any) -> Json:
+async def call(
+    client: Client, arguments: Json = BISTRO, /, tool: str = "make_call", **more: Any
+) -> Json:
     """The JSON result of a tool."""
     params = types.CallToolRequestParams(name=tool, arguments={**arguments, **more})
     with anyio.fail_after(60):
-        return without_meta((await client.session.send_request(types.CallToolRequest(params=params), JsonResult)).root)
+        return without_meta(
+            (
+                await client.session.send_request(types.CallToolRequest(params=params), JsonResult)
+            ).root
+        )
 
 
 async def ask(session: ClientSession, method: str, task_id: str) -> Json:

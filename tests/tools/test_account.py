@@ -32,7 +32,9 @@ async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
         link = await agent.use("sign_in")
 
         assert refused.is_error
-        assert refused.text.startswith("Not called: not signed in to KallyAI. Give the user this link (valid for 5")
+        assert refused.text.startswith(
+            "Not called: not signed in to KallyAI. Give the user this link (valid for 5"
+        )
         assert "call make_call again with the same arguments" in refused.text
         assert link.data["link"] in refused.text  # both links have the same listener
         assert link.data["expires_in"] == 300
@@ -45,22 +47,47 @@ async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
         assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
 
 
-QUOTA = {"plan_type": "trial", "minutes_allocated": 30, "minutes_used": 30, "upgrade_url": "https://kallyai.com/plans"}
-STANDARD = {"code": "quota_exceeded", "details": {"message": "Out of minutes"}, "correlation_id": "c-1"}
-USED_UP = "all 30 minutes of the trial plan are used (quota_exceeded). To get more now: https://kallyai.com/plans."
+QUOTA = {
+    "plan_type": "trial",
+    "minutes_allocated": 30,
+    "minutes_used": 30,
+    "upgrade_url": "https://kallyai.com/plans",
+}
+STANDARD = {
+    "code": "quota_exceeded",
+    "details": {"message": "Out of minutes"},
+    "correlation_id": "c-1",
+}
+USED_UP = (
+    "all 30 minutes of the trial plan are used (quota_exceeded). To get more now: "
+    "https://kallyai.com/plans."
+)
 BOT_CHECK = HTMLResponse("<html><title>Just a moment...</title>" + "x" * 9000, 403)
 EXPIRED = {"error": {"code": "token_expired", "details": {"message": "Token expired"}}}
 
 
-async def test_a_refusal_says_what_happened_and_what_to_do(tmp_path: Path, clock: ManualClock) -> None:
+async def test_a_refusal_says_what_happened_and_what_to_do(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     refusals: tuple[tuple[Any, tuple[str, ...]], ...] = (
         ((402, QUOTA), (USED_UP,)),
-        ((402, {"error": STANDARD, **QUOTA}), (USED_UP, 'KallyAI: "Out of minutes". correlation_id c-1')),
-        (BOT_CHECK, ("KallyAI's bot check answered with a web page instead of the API", "KALLYAI_USER_AGENT")),
+        (
+            (402, {"error": STANDARD, **QUOTA}),
+            (USED_UP, 'KallyAI: "Out of minutes". correlation_id c-1'),
+        ),
+        (
+            BOT_CHECK,
+            (
+                "KallyAI's bot check answered with a web page instead of the API",
+                "KALLYAI_USER_AGENT",
+            ),
+        ),
         ((401, EXPIRED), ("KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN.",)),
     )
     given: list[Any] = []
-    async with fake_service(lambda request: given[-1] if request.url.path == "/v1/calls" else (404, {})) as url:
+    async with fake_service(
+        lambda request: given[-1] if request.url.path == "/v1/calls" else (404, {})
+    ) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN)
         async with open_agent(settings, mode="auto", clock=clock) as agent:
             for response, words in refusals:
@@ -85,26 +112,46 @@ MUCH_LEFT = {
 NO_CALLS = MUCH_LEFT | {"calls_remaining": 0}
 SOME = QUOTA | {"minutes_used": 29}
 QUOTAS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    (QUOTA, MUCH_LEFT, "all 30 minutes of the trial plan are used (quota_exceeded). They come back Feb 1."),
+    (
+        QUOTA,
+        MUCH_LEFT,
+        "all 30 minutes of the trial plan are used (quota_exceeded). They come back Feb 1.",
+    ),
     (
         {"credits_allocated": 8, "credits_used": 9},
         {},
         "all 8 credits of the plan are used (quota_exceeded).",
     ),
-    (SOME, NO_CALLS, "the quota is used up (quota_exceeded). 0 of 35 calls left (and 165 of 210 minutes); "),
+    (
+        SOME,
+        NO_CALLS,
+        "the quota is used up (quota_exceeded). 0 of 35 calls left (and 165 of 210 minutes); ",
+    ),
     (
         SOME,
         MUCH_LEFT,
-        "the quota is used up (quota_exceeded). KallyAI counts 29 of 30 minutes of the trial plan as used.",
+        (
+            "the quota is used up (quota_exceeded). KallyAI counts 29 of 30 minutes of the "
+            "trial plan "
+            "as used."
+        ),
     ),
-    ({}, MUCH_LEFT, "the quota is used up (quota_exceeded). KallyAI's statistics do not show it yet."),
+    (
+        {},
+        MUCH_LEFT,
+        "the quota is used up (quota_exceeded). KallyAI's statistics do not show it yet.",
+    ),
     ({}, {}, "the quota is used up (quota_exceeded). KallyAI gives no figures."),
 ]
 
 
 @pytest.mark.parametrize(("refusal", "statistics", "words"), QUOTAS)
 async def test_the_figures_of_a_refusal_count(
-    tmp_path: Path, clock: ManualClock, refusal: dict[str, Any], statistics: dict[str, Any], words: str
+    tmp_path: Path,
+    clock: ManualClock,
+    refusal: dict[str, Any],
+    statistics: dict[str, Any],
+    words: str,
 ) -> None:
     async with asking(tmp_path, clock, {"+": {"error": (402, refusal)}}) as (kallyai, agent):
         kallyai.statistics = statistics
@@ -120,18 +167,29 @@ async def test_what_is_used_up_is_what_the_refusal_says(tmp_path: Path, clock: M
         answer = await agent.use("make_call", BISTRO)
 
     renews = "2026-02-01T00:00:00Z"
-    assert answer.data["used_up"] == {"unit": "minutes", "remaining": 0, "allocated": 30, "renews": renews}
+    assert answer.data["used_up"] == {
+        "unit": "minutes",
+        "remaining": 0,
+        "allocated": 30,
+        "renews": renews,
+    }
 
 
-async def test_only_words_of_kallyai_are_quoted_as_its_own(tmp_path: Path, clock: ManualClock) -> None:
+async def test_only_words_of_kallyai_are_quoted_as_its_own(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     async with asking(tmp_path, clock, {"+": {"error": (403, {})}}) as (_, agent):
         answer = await agent.use("make_call", BISTRO)
 
-    assert answer.text.startswith("Not called: the sign-in lacks the permission for this (http_403).")
+    assert answer.text.startswith(
+        "Not called: the sign-in lacks the permission for this (http_403)."
+    )
     assert "KallyAI:" not in answer.text
 
 
-@pytest.mark.parametrize("ends", [{"expires_at": math.inf}, {"expires_at": 0, "refresh_token": "r"}])
+@pytest.mark.parametrize(
+    "ends", [{"expires_at": math.inf}, {"expires_at": 0, "refresh_token": "r"}]
+)
 async def test_a_401_keeps_kallyais_code_message_reason_and_correlation_id(
     tmp_path: Path, clock: ManualClock, ends: dict[str, Any]
 ) -> None:
@@ -140,7 +198,9 @@ async def test_a_401_keeps_kallyais_code_message_reason_and_correlation_id(
 
     async with fake_service(lambda _: (401, {"error": error})) as url:
         TokenStore("file", tmp_path, url).save(Tokens.model_validate({"access_token": "a", **ends}))
-        async with open_agent(settings_in(tmp_path, API_URL=url), mode="auto", clock=clock) as agent:
+        async with open_agent(
+            settings_in(tmp_path, API_URL=url), mode="auto", clock=clock
+        ) as agent:
             refused = await agent.use("make_call", BISTRO)
 
     assert refused.is_error
@@ -182,7 +242,8 @@ async def test_a_call_whose_request_has_not_left_is_not_placed_yet(
 
     assert again.text == f"Asked for before; no new call was placed. {found.text}"
     assert found.text == (
-        "Not placed yet: KallyAI has not been reached. This program tries until 10:33 AM at the latest and then gives "
+        "Not placed yet: KallyAI has not been reached. This program tries until 10:33 AM at the "
+        "latest and then gives "
         "up; do not place the call again.\n"
         f'Next: get_call with call_id "{made.data["tracking_id"]}" and wait_seconds 45.'
     )

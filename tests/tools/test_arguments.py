@@ -27,12 +27,32 @@ def placed(app: SandboxApp) -> dict[str, Any]:
 
 
 WRONG: list[tuple[str, Any, str]] = [
-    ("respondent_phone", "5551234", '"5551234" has no country code; E.164 looks like +14155551234.'),
-    ("respondent_phone", "415-555-1234", "has no country code; it may be +14155551234 (United States)."),
-    ("respondent_phone", "0034912345678", '"0034912345678" has no country code; it may be +34912345678 (Spain).'),
+    (
+        "respondent_phone",
+        "5551234",
+        '"5551234" has no country code; E.164 looks like +14155551234.',
+    ),
+    (
+        "respondent_phone",
+        "415-555-1234",
+        "has no country code; it may be +14155551234 (United States).",
+    ),
+    (
+        "respondent_phone",
+        "0034912345678",
+        '"0034912345678" has no country code; it may be +34912345678 (Spain).',
+    ),
     ("respondent_phone", "+1415555", '"+1415555" is not a valid number; check it with the user.'),
-    ("respondent_phone", "+999123456", '"+999123456" is not a phone number; E.164 looks like +14155551234.'),
-    ("respondent_phone", "+14155551234 ext. 5", "has an extension, which KallyAI does not support;"),
+    (
+        "respondent_phone",
+        "+999123456",
+        '"+999123456" is not a phone number; E.164 looks like +14155551234.',
+    ),
+    (
+        "respondent_phone",
+        "+14155551234 ext. 5",
+        "has an extension, which KallyAI does not support;",
+    ),
     ("respondent_phone", "+44 7700 900123", "is not a valid number; check it with the user."),
     ("respondent_phone", "null", "missing; expected E.164: +14155551234."),
     ("respondent_phone", "none", '"none" is not a phone number; E.164 looks like +14155551234.'),
@@ -40,7 +60,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("task_category", "bar", 'expected restaurant, clinic, hotel, or general; got "bar".'),
     ("task_description", "  ", "missing; expected What to achieve; may be read aloud. Up to 1500 "),
     ("task_description", "x" * 1501, f'Up to 1500 characters; got "{"x" * 53}… [cut]".'),
-    ("appointment_date", "tomorrow", 'YYYY-MM-DD; only for a new booking or changes_call_id; got "tomorrow".'),
+    (
+        "appointment_date",
+        "tomorrow",
+        'YYYY-MM-DD; only for a new booking or changes_call_id; got "tomorrow".',
+    ),
     ("appointment_date", "2026-02-29", '; got "2026-02-29": day value is outside expected range.'),
     ("appointment_date", "2026-01-23", '"2026-01-23" is past; it is Sunday, 2026-01-25 there.'),
     ("appointment_time", "24:00", 'expected HH:MM, 24-hour, at the callee; got "24:00".'),
@@ -49,9 +73,17 @@ WRONG: list[tuple[str, Any, str]] = [
     ("not_before", "2026-01-26T09:75", '"2026-01-26T09:75" is not a time: minute must be in 0..59'),
     ("not_before", "2026-01-26T25:00", '"2026-01-26T25:00" is not a time: hour must be in 0..23'),
     ("not_before", "2026-02-30T09:00", '"2026-02-30T09:00" is not a time: day '),
-    ("not_before", "2026-01-24T09:00", '"2026-01-24 09:00" is past; it is 2026-01-25 10:30 in America/New_York.'),
+    (
+        "not_before",
+        "2026-01-24T09:00",
+        '"2026-01-24 09:00" is past; it is 2026-01-25 10:30 in America/New_York.',
+    ),
     ("not_before", "9999-12-31T23:59:59Z", "is more than 30 days away; call or schedule later."),
-    ("not_before", "2026-01-29T09:00", '"2026-01-29 09:00" is after the appointment that the call asks for.'),
+    (
+        "not_before",
+        "2026-01-29T09:00",
+        '"2026-01-29 09:00" is after the appointment that the call asks for.',
+    ),
     ("other_times", "19:00, 25:00", 'expected times such as "10:00-12:00, 15:00".'),
     ("party_size", 51, "expected 1 to 50; got 51."),
     ("party_size", True, "expected integer: 1 to 50; got true."),
@@ -59,9 +91,21 @@ WRONG: list[tuple[str, Any, str]] = [
     ("redial", "maybe", 'expected boolean: Call again on purpose; got "maybe".'),
     ("questions", ["?"] * 11, "expected Up to 10; each answer is quoted; got a list of 11."),
     ("additional_instructions[0]", "[1]", "expected string: Wishes and limits; got 1."),
-    ("additional_instructions[0]", '["\\ud83d"]', "has half of a surrogate pair, which is no character."),
-    ("timezone", "../etc/passwd", '"../etc/passwd" is not an IANA time zone; it looks like America/New_York.'),
-    ("phone", "+14155551234", "make_call has no such argument; it takes task_category, task_description, "),
+    (
+        "additional_instructions[0]",
+        '["\\ud83d"]',
+        "has half of a surrogate pair, which is no character.",
+    ),
+    (
+        "timezone",
+        "../etc/passwd",
+        '"../etc/passwd" is not an IANA time zone; it looks like America/New_York.',
+    ),
+    (
+        "phone",
+        "+14155551234",
+        "make_call has no such argument; it takes task_category, task_description, ",
+    ),
 ]
 
 
@@ -79,24 +123,46 @@ async def test_a_wrong_argument_is_named_in_one_line(agent: Agent) -> None:
     assert (await agent.use("list_calls")).data["total"] == 0
 
 
-async def test_whether_a_date_is_past_is_told_by_the_callees_clock(agent: Agent, clock: ManualClock) -> None:
-    clock.advance(hours=15)  # 1:30 AM of the 26th for the reader; 10:30 PM of the 25th in California
+async def test_whether_a_date_is_past_is_told_by_the_callees_clock(
+    agent: Agent, clock: ManualClock
+) -> None:
+    # 1:30 AM of the 26th for the reader; 10:30 PM of the 25th in California.
+    clock.advance(hours=15)
 
-    today = {"appointment_date": "2026-01-25", "appointment_time": "23:30", "timezone": "America/Los_Angeles"}
+    today = {
+        "appointment_date": "2026-01-25",
+        "appointment_time": "23:30",
+        "timezone": "America/Los_Angeles",
+    }
     there = await agent.use("make_call", BISTRO | today)
     past = await agent.use("make_call", BISTRO, appointment_date="2026-01-24")
     several = [{"respondent_phone": number} for number in ("+14155551234", "+442079460123")]
-    unknown_there = await agent.use("call_around", TABLE, candidates=several, appointment_date="2026-01-24")
+    unknown_there = await agent.use(
+        "call_around", TABLE, candidates=several, appointment_date="2026-01-24"
+    )
 
     assert not there.is_error
-    assert past.text.endswith('- appointment_date: "2026-01-24" is past; it is Sunday, 2026-01-25 there.')
-    assert unknown_there.text.endswith('- appointment_date: "2026-01-24" is past; today is Monday, 2026-01-26.')
+    assert past.text.endswith(
+        '- appointment_date: "2026-01-24" is past; it is Sunday, 2026-01-25 there.'
+    )
+    assert unknown_there.text.endswith(
+        '- appointment_date: "2026-01-24" is past; today is Monday, 2026-01-26.'
+    )
 
 
-DIAL = {"911": "911", "9 1 1": "911", "+1911": "911", "tel:911": "911", "0034 112": "112", "011 44 999": "999"}
+DIAL = {
+    "911": "911",
+    "9 1 1": "911",
+    "+1911": "911",
+    "tel:911": "911",
+    "0034 112": "112",
+    "011 44 999": "999",
+}
 
 
-async def test_every_emergency_number_of_every_supported_country_is_refused_with_what_to_dial(agent: Agent) -> None:
+async def test_every_emergency_number_of_every_supported_country_is_refused_with_what_to_dial(
+    agent: Agent,
+) -> None:
     numbers = {"000", "9-1-1"}
     for country in SUPPORTED_COUNTRIES:
         code = phonenumbers.country_code_for_region(country)
@@ -105,7 +171,9 @@ async def test_every_emergency_number_of_every_supported_country_is_refused_with
     wrong = [
         number
         for number in sorted(numbers)
-        if not (await agent.use("make_call", BISTRO, respondent_phone=number)).text.startswith(EMERGENCY)
+        if not (await agent.use("make_call", BISTRO, respondent_phone=number)).text.startswith(
+            EMERGENCY
+        )
     ]
 
     assert len(numbers) > 400
@@ -115,13 +183,17 @@ async def test_every_emergency_number_of_every_supported_country_is_refused_with
         assert answer.text == f"{EMERGENCY}{dial} themselves, now."
         assert (answer.data["code"], answer.data["dial"]) == ("emergency_number", dial)
     premium = await agent.use("make_call", BISTRO | {"respondent_phone": "+1 900 234 5678"})
-    assert premium.text.startswith("Not called: KallyAI does not call premium-rate numbers such as +1 900 234 5678. ")
+    assert premium.text.startswith(
+        "Not called: KallyAI does not call premium-rate numbers such as +1 900 234 5678. "
+    )
     assert premium.data["code"] == "toll_number"
     searched = await agent.use("list_calls", number="911")
     assert searched.text.endswith('- number: "911" is a number that KallyAI never calls.')
 
 
-async def test_of_many_unknown_arguments_the_first_are_named_in_readable_lines_and_all_counted(agent: Agent) -> None:
+async def test_of_many_unknown_arguments_the_first_are_named_in_readable_lines_and_all_counted(
+    agent: Agent,
+) -> None:
     unreadable = {"\x1b[2J" + "x" * 1_000_000: "\ud83d", "\x00": "\ud83d"}
     few = await agent.use("get_call", unreadable, call_id="c")
     many = await agent.use("make_call", BISTRO, **{f"{number:x}": 1 for number in range(1000)})
@@ -129,7 +201,10 @@ async def test_of_many_unknown_arguments_the_first_are_named_in_readable_lines_a
     assert few.is_error
     assert few.text.splitlines() == [
         "Fix 2 arguments:",
-        f"- [2J{'x' * 30}… [cut]: get_call has no such argument; it takes call_id, wait_seconds, timezone.",
+        (
+            f"- [2J{'x' * 30}… [cut]: get_call has no such argument; it takes call_id, "
+            "wait_seconds, timezone."
+        ),
         '- "": get_call has no such argument.',
     ]
     heading, *_, last = many.text.splitlines()
@@ -142,7 +217,9 @@ async def test_of_many_unknown_arguments_the_first_are_named_in_readable_lines_a
 TEXTS = ("task_description", "business_name", "user_name", "time_preference_text")
 
 
-async def test_a_text_that_looks_like_json_or_like_nothing_stays_a_text(agent: Agent, app: SandboxApp) -> None:
+async def test_a_text_that_looks_like_json_or_like_nothing_stays_a_text(
+    agent: Agent, app: SandboxApp
+) -> None:
     for text in ("123", "NaN", '["by the window"]', "None"):
         await agent.use("make_call", BISTRO | dict.fromkeys(TEXTS, text))
 
@@ -168,11 +245,17 @@ NOTHING = {
     "redial": False,
     "confirmation": None,
 }
-"""What a model sends for the arguments that it does not need, when its client demands all of them."""
+"""What a model sends for the arguments that it does not need, when its client demands all of
+them.
+"""
 
 
-async def test_placeholders_of_a_strict_mode_stand_for_absent(agent: Agent, app: SandboxApp) -> None:
-    asked = {name: BISTRO[name] for name in ("task_category", "task_description", "respondent_phone")}
+async def test_placeholders_of_a_strict_mode_stand_for_absent(
+    agent: Agent, app: SandboxApp
+) -> None:
+    asked = {
+        name: BISTRO[name] for name in ("task_category", "task_description", "respondent_phone")
+    }
     every = set((await agent.client.list_tools()).tools[0].input_schema["properties"])
     filled = asked | dict.fromkeys(every - asked.keys(), "N/A") | NOTHING
     answer = await agent.use("make_call", filled)
@@ -198,10 +281,16 @@ def filled_in(schema: Mapping[str, Any], unknown: str) -> Any:
 
 
 ONE_TABLE = {name: value for name, value in BISTRO.items() if name != "timezone"}
-TWO = [{"respondent_phone": "+14155551234"}, {"respondent_phone": "+14155551236", "business_name": "Second"}]
+TWO = [
+    {"respondent_phone": "+14155551234"},
+    {"respondent_phone": "+14155551236", "business_name": "Second"},
+]
 STRICT: list[tuple[str, dict[str, Any]]] = [
     ("make_call", ONE_TABLE),
-    ("make_call", {name: BISTRO[name] for name in ("task_category", "task_description", "respondent_phone")}),
+    (
+        "make_call",
+        {name: BISTRO[name] for name in ("task_category", "task_description", "respondent_phone")},
+    ),
     ("call_around", TABLE | {"candidates": TWO}),
 ]
 
@@ -211,7 +300,9 @@ STRICT: list[tuple[str, dict[str, Any]]] = [
 async def test_a_client_that_fills_in_every_argument_places_the_right_call(
     agent: Agent, app: SandboxApp, tool: str, asked: dict[str, Any], unknown: str
 ) -> None:
-    (schema,) = (each.input_schema for each in (await agent.client.list_tools()).tools if each.name == tool)
+    (schema,) = (
+        each.input_schema for each in (await agent.client.list_tools()).tools if each.name == tool
+    )
     filled = {name: filled_in(one, unknown) for name, one in schema["properties"].items()} | asked
     jsonschema.validate(filled, schema)
     answer = await agent.use(tool, filled)
@@ -224,10 +315,20 @@ async def test_a_client_that_fills_in_every_argument_places_the_right_call(
 
 
 async def test_other_forms_of_a_value_are_accepted(agent: Agent, app: SandboxApp) -> None:
-    forms = {"respondent_phone": "tel:+1-415-555-1234", "appointment_time": "19:00:00", "party_size": " 4\n"}
-    answer = await agent.use("make_call", BISTRO | forms, additional_instructions=" by the window", wait_seconds="30")
+    forms = {
+        "respondent_phone": "tel:+1-415-555-1234",
+        "appointment_time": "19:00:00",
+        "party_size": " 4\n",
+    }
+    answer = await agent.use(
+        "make_call", BISTRO | forms, additional_instructions=" by the window", wait_seconds="30"
+    )
 
     assert not answer.is_error
     sent = placed(app)
-    assert (sent["respondent_phone"], sent["appointment_time"], sent["party_size"]) == ("+14155551234", "19:00", 4)
+    assert (sent["respondent_phone"], sent["appointment_time"], sent["party_size"]) == (
+        "+14155551234",
+        "19:00",
+        4,
+    )
     assert sent["additional_instructions"][0] == "by the window"

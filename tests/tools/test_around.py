@@ -23,7 +23,9 @@ FREE = {"respondent_phone": NUMBERS["success"], "business_name": "Third"}
 LAST = {"respondent_phone": "+12025550119", "business_name": "Fourth"}
 
 
-async def test_the_first_is_busy_the_second_full_and_after_a_decision_the_third_books(agent: Agent) -> None:
+async def test_the_first_is_busy_the_second_full_and_after_a_decision_the_third_books(
+    agent: Agent,
+) -> None:
     candidates = [BUSY, FULL, FREE, LAST]
 
     decide = await agent.use("call_around", TABLE, candidates=candidates)
@@ -36,33 +38,61 @@ async def test_the_first_is_busy_the_second_full_and_after_a_decision_the_third_
     assert decide.data["status"] == again.data["status"] == "needs_decision"
     assert [call["outcome"] for call in decide.data["calls"]] == ["not_reached", "answered"]
     assert [one["business_name"] for one in decide.data["not_called"]] == ["Third", "Fourth"]
-    assert decide.text.endswith(f'call_around with the same arguments and continue_after "{asked}".')
+    assert decide.text.endswith(
+        f'call_around with the same arguments and continue_after "{asked}".'
+    )
     assert booked.data["status"] == told.data["status"] == "booked"
-    assert [one.data["placed_now"] for one in (decide, again, booked, told)] == [True, False, True, False]
+    assert [one.data["placed_now"] for one in (decide, again, booked, told)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
     assert told.text == f"Asked for before; no new call was placed. {booked.text}"
     assert shown.text == booked.text
     assert await agent.calls_made() == 3
 
 
-async def test_a_list_may_go_on_by_itself_past_those_whose_calendar_shows_nothing(agent: Agent) -> None:
+async def test_a_list_may_go_on_by_itself_past_those_whose_calendar_shows_nothing(
+    agent: Agent,
+) -> None:
     refused = {"respondent_phone": NUMBERS["suppression_violation"], "business_name": "No calls"}
     far = {"respondent_phone": "+14155551234", "business_name": "Far"}
-    booked = await agent.use("call_around", TABLE, candidates=[refused, FULL, far, LAST], if_answered="continue")
+    booked = await agent.use(
+        "call_around", TABLE, candidates=[refused, FULL, far, LAST], if_answered="continue"
+    )
     other = TABLE | {"party_size": 2}
     decide = await agent.use("call_around", other, candidates=[FULL, FREE])
     id_ = decide.data["calls"][0]["call_id"]
-    goes_on = await agent.use("call_around", other, candidates=[FULL, FREE], continue_after=id_, if_answered="continue")
+    goes_on = await agent.use(
+        "call_around", other, candidates=[FULL, FREE], continue_after=id_, if_answered="continue"
+    )
 
-    assert booked.text.startswith("Booked: Far (+1 415-555-1234). Nobody else is called.\n1. No calls ")
-    assert "): not called, this number is on the do-not-call list (suppression_violation).\n2. Sec" in booked.text
+    assert booked.text.startswith(
+        "Booked: Far (+1 415-555-1234). Nobody else is called.\n1. No calls "
+    )
+    assert (
+        "): not called, this number is on the do-not-call list (suppression_violation).\n2. Sec"
+        in booked.text
+    )
     _, full, call = booked.data["calls"]
     assert (full["outcome"], call["outcome"]) == ("answered", "booked")
-    assert (call["timezone"], call["appointment"]["start"]) == ("America/Los_Angeles", "2026-01-28T19:00:00-08:00")
+    assert (call["timezone"], call["appointment"]["start"]) == (
+        "America/Los_Angeles",
+        "2026-01-28T19:00:00-08:00",
+    )
     assert (decide.data["status"], goes_on.data["status"]) == ("needs_decision", "booked")
 
 
-async def test_each_candidate_has_its_answers_and_none_is_to_agree_to_anything(agent: Agent, app: SandboxApp) -> None:
-    ask = {"until": "all", "task_category": "general", "task_description": "Ask", "questions": ["Are dogs allowed?"]}
+async def test_each_candidate_has_its_answers_and_none_is_to_agree_to_anything(
+    agent: Agent, app: SandboxApp
+) -> None:
+    ask = {
+        "until": "all",
+        "task_category": "general",
+        "task_description": "Ask",
+        "questions": ["Are dogs allowed?"],
+    }
     done = await agent.use("call_around", ask, candidates=[BUSY, LAST])
 
     first, questions, _, last = done.text.splitlines()
@@ -72,7 +102,9 @@ async def test_each_candidate_has_its_answers_and_none_is_to_agree_to_anything(a
     assert "answers" not in done.data["calls"][0]
     assert done.data["calls"][1]["answers"][0]["question"] == "Are dogs allowed?"
     with app.state.sandbox.store.transaction() as db:
-        sent = [str(call.submission["additional_instructions"]) for call in call_table.all_calls(db)]
+        sent = [
+            str(call.submission["additional_instructions"]) for call in call_table.all_calls(db)
+        ]
     assert ["agree to anything" in text for text in sent] == [True, True]
 
 
@@ -81,7 +113,9 @@ async def test_one_consent_covers_the_list_with_the_reasons_of_every_number(
 ) -> None:
     clock.set(clock.now().replace(hour=12, minute=30))  # 7:30 in Washington
     user = User({"call_now": True})
-    async with open_agent_for(settings_in(tmp_path, CONFIRM="auto"), mode, clock, app, user) as agent:
+    async with open_agent_for(
+        settings_in(tmp_path, CONFIRM="auto"), mode, clock, app, user
+    ) as agent:
         booked = await agent.use("call_around", TABLE, candidates=[BUSY, FREE])
 
     (preview,) = user.messages
@@ -97,11 +131,15 @@ async def test_a_decision_may_take_days_and_then_the_user_is_asked_about_those_w
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     user = User({"call_now": True}, {"call_now": True})
-    async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), mode, clock, app, user) as agent:
+    async with open_agent_for(
+        settings_in(tmp_path, CONFIRM="always"), mode, clock, app, user
+    ) as agent:
         decide = await agent.use("call_around", TABLE, candidates=[FULL, BUSY, FREE])
         clock.advance(hours=51)
         id_ = decide.data["calls"][0]["call_id"]
-        booked = await agent.use("call_around", TABLE, candidates=[FULL, BUSY, FREE], continue_after=id_)
+        booked = await agent.use(
+            "call_around", TABLE, candidates=[FULL, BUSY, FREE], continue_after=id_
+        )
 
     _, preview = user.messages
     assert preview.splitlines()[:3] == [
@@ -116,7 +154,9 @@ async def test_a_decision_may_take_days_and_then_the_user_is_asked_about_those_w
 async def test_without_forms_a_confirmation_covers_exactly_this_list(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
-    async with open_agent(settings_in(tmp_path, CONFIRM="always"), mode="auto", clock=clock, app=app) as agent:
+    async with open_agent(
+        settings_in(tmp_path, CONFIRM="always"), mode="auto", clock=clock, app=app
+    ) as agent:
         asked = await agent.use("call_around", TABLE, candidates=[BUSY, FREE])
         yes = {"confirmation": asked.data["confirmation"]}
         other = await agent.use("call_around", TABLE | yes, candidates=[BUSY, LAST])
@@ -129,14 +169,38 @@ async def test_without_forms_a_confirmation_covers_exactly_this_list(
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"candidates": [BUSY, BUSY]}, "- candidates: names a number twice."),
-    ({"candidates": [BUSY]}, "{respondent_phone, business_name}; for one: make_call; got a list of 1."),
-    ({"candidates": [BUSY, "+12025550100"]}, "- candidates[1]: expected dictionary: 2 to 10 {respondent_phone, "),
-    ({"candidates": [BUSY, FREE | {"phone": "1"}]}, "- candidates[1].phone: there is no such key; expected 2 to 10 {"),
-    ({"candidates": [BUSY, {"respondent_phone": "+1415"}]}, '- candidates[1].respondent_phone: "+1415" is not a '),
-    ({"candidates": [BUSY, {"business_name": "First"}]}, "- candidates[1].respondent_phone: missing; expected 2 to"),
-    ({"not_before": "2026-01-26T09:00"}, "- not_before: call_around has no such argument; it takes candidates, until"),
-    ({"continue_after": "t-1"}, "- continue_after: no list with these other arguments has this call"),
-    ({"candidates": [BUSY, {"respondent_phone": "911"}]}, "KallyAI cannot call emergency services. Tell the user to"),
+    (
+        {"candidates": [BUSY]},
+        "{respondent_phone, business_name}; for one: make_call; got a list of 1.",
+    ),
+    (
+        {"candidates": [BUSY, "+12025550100"]},
+        "- candidates[1]: expected dictionary: 2 to 10 {respondent_phone, ",
+    ),
+    (
+        {"candidates": [BUSY, FREE | {"phone": "1"}]},
+        "- candidates[1].phone: there is no such key; expected 2 to 10 {",
+    ),
+    (
+        {"candidates": [BUSY, {"respondent_phone": "+1415"}]},
+        '- candidates[1].respondent_phone: "+1415" is not a ',
+    ),
+    (
+        {"candidates": [BUSY, {"business_name": "First"}]},
+        "- candidates[1].respondent_phone: missing; expected 2 to",
+    ),
+    (
+        {"not_before": "2026-01-26T09:00"},
+        "- not_before: call_around has no such argument; it takes candidates, until",
+    ),
+    (
+        {"continue_after": "t-1"},
+        "- continue_after: no list with these other arguments has this call",
+    ),
+    (
+        {"candidates": [BUSY, {"respondent_phone": "911"}]},
+        "KallyAI cannot call emergency services. Tell the user to",
+    ),
 ]
 
 
@@ -151,31 +215,42 @@ async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
     candidates = [BUSY, FULL, FREE]
-    async with open_agent(settings_in(tmp_path, CALLS_PER_DAY="2"), mode="auto", clock=clock, app=app) as agent:
+    async with open_agent(
+        settings_in(tmp_path, CALLS_PER_DAY="2"), mode="auto", clock=clock, app=app
+    ) as agent:
         stopped = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates)
         clock.advance(hours=24)
         again = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates)
         id_ = stopped.data["calls"][-1]["tracking_id"]
-        done = await agent.use("call_around", TABLE | {"until": "all"}, candidates=candidates, continue_after=id_)
+        done = await agent.use(
+            "call_around", TABLE | {"until": "all"}, candidates=candidates, continue_after=id_
+        )
 
     first, *_, last = stopped.text.splitlines()
-    assert first == "Stopped: this server allows 2 calls a day (KALLYAI_CALLS_PER_DAY), and that many were placed."
+    assert first == (
+        "Stopped: this server allows 2 calls a day (KALLYAI_CALLS_PER_DAY), and that many were "
+        "placed."
+    )
     rest = f'call_around with the same arguments and continue_after "{id_}".'
     assert last.startswith("To go on in 2")  # 24 h, or 23 h and some minutes
-    assert (
-        again.text
-        == f"Asked for before; no new call was placed. {stopped.text.replace(last, '')}To go on later: {rest}"
+    assert again.text == (
+        f"Asked for before; no new call was placed. {stopped.text.replace(last, '')}To go on "
+        f"later: {rest}"
     )
     assert (done.data["status"], done.data["tracking_id"]) == ("done", stopped.data["tracking_id"])
     assert len(done.data["calls"]) == 3
 
 
-async def test_a_list_that_needs_a_decision_is_above_the_calls_until_it_goes_on(agent: Agent) -> None:
+async def test_a_list_that_needs_a_decision_is_above_the_calls_until_it_goes_on(
+    agent: Agent,
+) -> None:
     decide = await agent.use("call_around", TABLE, candidates=[BUSY, FULL, FREE])
     id_, (busy, full) = decide.data["tracking_id"], decide.data["calls"]
     listed = await agent.use("list_calls")
     shown = (await agent.read(f"kallyai://calls/{id_}")).text
-    booked = await agent.use("call_around", TABLE, candidates=[BUSY, FULL, FREE], continue_after=full["call_id"])
+    booked = await agent.use(
+        "call_around", TABLE, candidates=[BUSY, FULL, FREE], continue_after=full["call_id"]
+    )
     after = await agent.use("list_calls")
 
     assert listed.text.splitlines()[0].endswith(f"  call_around: needs decision, 2 of 3  {id_}")

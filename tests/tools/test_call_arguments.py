@@ -40,7 +40,11 @@ def test_each_call_has_what_its_list_shares() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [name for name, field in CallArguments.model_fields.items() if InList.ALL_CALLS in field.metadata],
+    [
+        name
+        for name, field in CallArguments.model_fields.items()
+        if InList.ALL_CALLS in field.metadata
+    ],
 )
 def test_a_candidate_has_no_shared_argument(name: str) -> None:
     with pytest.raises(InvalidArgumentsError) as error:

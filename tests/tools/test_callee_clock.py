@@ -14,7 +14,9 @@ from tests.tools.user import User, open_agent_for
 mode = pytest.fixture(one_generation)
 
 FROM_NEW_YORK = BISTRO | {"timezone": "America/New_York"}
-AT_SEVEN = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T030000Z", "DTEND:20260129T050000Z"])
+AT_SEVEN = calendar_file(
+    ["SUMMARY:Table for 4", "DTSTART:20260129T030000Z", "DTEND:20260129T050000Z"]
+)
 """7 PM in San Francisco."""
 
 AT_FOUR = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"])
@@ -27,7 +29,8 @@ async def test_a_table_is_told_by_the_clock_at_the_restaurant(agent: Agent) -> N
     event = await agent.use("get_calendar_event", call_id=booked.data["call_id"], as_file=True)
 
     assert booked.text.startswith(
-        "Booked: table for 4 at Italian Bistro (+1 415-555-1234), Wed Jan 28, 7:00 PM there (10:00 PM in New York)."
+        "Booked: table for 4 at Italian Bistro (+1 415-555-1234), Wed Jan 28, 7:00 PM there (10:00 "
+        "PM in New York)."
     )
     start, zone = booked.data["appointment"]["start"], booked.data["timezone"]
     assert (start, zone) == ("2026-01-28T19:00:00-08:00", "America/Los_Angeles")
@@ -56,26 +59,37 @@ async def test_kallyai_gets_the_zone_of_the_callee(
 @pytest.mark.parametrize(
     ("file", "report", "outcome", "words"),
     [
-        (AT_SEVEN, SEVEN["highlights"], "booked", "Booked: table for 4 at Italian Bistro (+1 415-555-1234), Wed"),
+        (
+            AT_SEVEN,
+            SEVEN["highlights"],
+            "booked",
+            "Booked: table for 4 at Italian Bistro (+1 415-555-1234), Wed",
+        ),
         (
             AT_FOUR,
             SEVEN["highlights"],
             "booked_other_time",
-            "Booked for another time: the calendar says Wed Jan 28, 4:00 PM there (7:00 PM in New York); KallyAI's "
-            "report says 7:00 PM. Italian Bistro (+1 415-555-1234). Check it before you tell the user.",
+            "Booked for another time: the calendar says Wed Jan 28, 4:00 PM there (7:00 PM in New "
+            "York); KallyAI's "
+            "report says 7:00 PM. Italian Bistro (+1 415-555-1234). Check it before you tell the "
+            "user.",
         ),
         (
             AT_SEVEN,
             "Reserved a table at 7:30 PM.",
             "booked_other_time",
-            "Booked for another time: the calendar says Wed Jan 28, 7:00 PM there (10:00 PM in New York); KallyAI's "
+            "Booked for another time: the calendar says Wed Jan 28, 7:00 PM there (10:00 PM in New "
+            "York); KallyAI's "
             "report says 7:30 PM.",
         ),
         (
             AT_FOUR,
             "Reserved a table.",
             "booked_other_time",
-            "Booked for another time: Wed Jan 28, 4:00 PM there (7:00 PM in New York); you asked for 7:00 PM.",
+            (
+                "Booked for another time: Wed Jan 28, 4:00 PM there (7:00 PM in New York); "
+                "you asked for 7:00 PM."
+            ),
         ),
     ],
 )
@@ -91,7 +105,9 @@ async def test_nothing_is_booked_where_request_report_and_event_differ(
     assert made.data["outcome"] == read.data["outcome"] == outcome
 
 
-async def test_the_time_in_a_report_that_differs_is_in_the_structure(tmp_path: Path, clock: ManualClock) -> None:
+async def test_the_time_in_a_report_that_differs_is_in_the_structure(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     async with asking(tmp_path, clock, {"+": SEVEN}, {"+": AT_FOUR}) as (_, agent):
         made = await agent.use("make_call", FROM_NEW_YORK)
 
@@ -102,7 +118,11 @@ async def test_the_time_in_a_report_that_differs_is_in_the_structure(tmp_path: P
 async def test_a_list_goes_on_only_by_a_decision_where_report_and_event_differ(
     tmp_path: Path, clock: ManualClock
 ) -> None:
-    table = {name: value for name, value in FROM_NEW_YORK.items() if name not in ("respondent_phone", "business_name")}
+    table = {
+        name: value
+        for name, value in FROM_NEW_YORK.items()
+        if name not in ("respondent_phone", "business_name")
+    }
     two = [{"respondent_phone": f"+1415555123{digit}"} for digit in (4, 5)]
     call = {"status": "success", "highlights": "Reserved a table at 7:30 PM."}
     async with asking(tmp_path, clock, {"+": call}, {"+": AT_SEVEN}) as (_, agent):
@@ -113,25 +133,39 @@ async def test_a_list_goes_on_only_by_a_decision_where_report_and_event_differ(
 
 
 async def test_a_list_has_the_time_of_each_place(agent: Agent) -> None:
-    table = {name: value for name, value in FROM_NEW_YORK.items() if name not in ("respondent_phone", "business_name")}
+    table = {
+        name: value
+        for name, value in FROM_NEW_YORK.items()
+        if name not in ("respondent_phone", "business_name")
+    }
     two = [{"respondent_phone": number} for number in ("+14155551234", "+442079460123")]
-    listed = await agent.use("call_around", table, candidates=two, until="booked", appointment_time="20:00")
+    listed = await agent.use(
+        "call_around", table, candidates=two, until="booked", appointment_time="20:00"
+    )
 
     (booked,) = listed.data["calls"]
     assert booked["appointment"]["start"] == "2026-01-28T20:00:00-08:00"
     assert "8:00 PM there (11:00 PM in New York)" in listed.text
 
 
-async def test_the_time_of_the_call_itself_is_the_users_where_it_has_no_offset(agent: Agent) -> None:
+async def test_the_time_of_the_call_itself_is_the_users_where_it_has_no_offset(
+    agent: Agent,
+) -> None:
     scheduled = await agent.use("make_call", FROM_NEW_YORK, not_before="2026-01-26T15:00")
 
     assert scheduled.data["scheduled_for"] == "2026-01-26T12:00:00-08:00"
     assert "Mon Jan 26, 12:00 PM Los Angeles time (3:00 PM your time)" in scheduled.text
 
 
-async def test_the_user_is_asked_by_both_clocks(tmp_path: Path, clock: ManualClock, app: SandboxApp) -> None:
+async def test_the_user_is_asked_by_both_clocks(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
     user = User({"call_now": True})
-    async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), "auto", clock, app, user) as agent:
-        await agent.use("make_call", BISTRO | {"timezone": "Europe/Madrid"}, not_before="2026-01-26T22:00")
+    async with open_agent_for(
+        settings_in(tmp_path, CONFIRM="always"), "auto", clock, app, user
+    ) as agent:
+        await agent.use(
+            "make_call", BISTRO | {"timezone": "Europe/Madrid"}, not_before="2026-01-26T22:00"
+        )
 
     assert "When: Mon Jan 26, 1:00 PM Los Angeles time (10:00 PM your time)" in user.messages[0]

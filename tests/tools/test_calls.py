@@ -19,7 +19,9 @@ def mode() -> str:
     return "legacy"  # in-process, a client of 2026-07-28 can't send notifications
 
 
-async def test_a_call_that_outlasts_the_wait_is_in_progress_and_goes_on(agent: Agent, clock: ManualClock) -> None:
+async def test_a_call_that_outlasts_the_wait_is_in_progress_and_goes_on(
+    agent: Agent, clock: ManualClock
+) -> None:
     clock.hold()
 
     waiting = await agent.use("make_call", BISTRO, wait_seconds=0)
@@ -37,7 +39,8 @@ async def test_a_call_that_outlasts_the_wait_is_in_progress_and_goes_on(agent: A
     kept = await agent.use("cancel_call", call_id=tracking_id)
     assert kept.data["status"] == "in_progress"
     assert kept.text == (
-        f"Not canceled: it is in progress, and can't be hung up. This program will not place it again.\n{again.text}"
+        "Not canceled: it is in progress, and can't be hung up. This program will not place it "
+        f"again.\n{again.text}"
     )
 
     clock.advance(minutes=5)
@@ -65,23 +68,35 @@ async def test_a_call_goes_on_when_the_client_gives_up(agent: Agent, clock: Manu
     assert await agent.calls_made() == 1
 
 
-async def test_a_duplicate_gets_the_outcome_and_places_no_call(agent: Agent, clock: ManualClock) -> None:
+async def test_a_duplicate_gets_the_outcome_and_places_no_call(
+    agent: Agent, clock: ManualClock
+) -> None:
     first = await agent.use("make_call", BISTRO)
     clock.advance(minutes=2)
 
     again = await agent.use("make_call", BISTRO, task_description="book a  TABLE")
-    says_nothing = {"is_urgent": False, "time_preference_text": " ", "additional_instructions": [""]}
+    says_nothing = {
+        "is_urgent": False,
+        "time_preference_text": " ",
+        "additional_instructions": [""],
+    }
     assert (await agent.use("make_call", BISTRO | says_nothing)).data["placed_now"] is False
 
     assert again.text == (
-        "Already called 2 min 58 s ago; no new call was placed. To call again on purpose: redial=true.\n" + first.text
+        (
+            "Already called 2 min 58 s ago; no new call was placed. To call again on purpose: "
+            "redial=true.\n"
+        )
+        + first.text
     )
     assert again.data["placed_now"] is False
     assert again.data["call_id"] == first.data["call_id"]
     assert await agent.calls_made() == 1
 
 
-async def test_the_next_step_after_nobody_was_reached_can_be_copied_and_is_no_duplicate(agent: Agent) -> None:
+async def test_the_next_step_after_nobody_was_reached_can_be_copied_and_is_no_duplicate(
+    agent: Agent,
+) -> None:
     busy = BISTRO | {"respondent_phone": BUSY}
     first = await agent.use("make_call", busy)
     again = await agent.use("make_call", busy)
@@ -105,11 +120,18 @@ async def test_a_lost_answer_is_reported_while_the_call_is_looked_up(
         listed = await agent.use("list_calls")
         words = await agent.use("get_transcript", call_id=made.data["tracking_id"])
 
-    told = "Being checked: no usable answer came, so Italian Bistro (+1 415-555-1234) may have been called. "
-    assert made.text.startswith(f"{told}The check ends about 10:36 AM; do not place the call again.\n")
+    told = (
+        "Being checked: no usable answer came, so Italian Bistro (+1 415-555-1234) may have "
+        "been called. "
+    )
+    assert made.text.startswith(
+        f"{told}The check ends about 10:36 AM; do not place the call again.\n"
+    )
     assert again.text.startswith(f"Asked for before; no new call was placed. {told}")
     assert "  being checked  Italian Bistro +14155551234  may have been called  " in listed.text
-    assert made.data["placed"] == again.data["placed"] == listed.data["calls"][0]["placed"] == "maybe"
+    assert (
+        made.data["placed"] == again.data["placed"] == listed.data["calls"][0]["placed"] == "maybe"
+    )
     assert words.data["code"] == "outcome_unknown"
 
 

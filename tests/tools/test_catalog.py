@@ -31,7 +31,11 @@ BOUNDS: list[tuple[str, str, dict[str, Any]]] = [
     ("make_call", "retries", {"type": "integer", "minimum": 0, "maximum": 3}),
     ("make_call", "wait_seconds", {"type": "number", "minimum": 0, "maximum": 1800}),
     ("make_call", "appointment_date", {"type": "string", "format": "date"}),
-    ("make_call", "appointment_time", {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}),
+    (
+        "make_call",
+        "appointment_time",
+        {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
+    ),
     ("call_around", "party_size", {"type": "integer", "minimum": 1, "maximum": 50}),
     ("list_calls", "limit", {"type": "integer", "minimum": 1, "maximum": 200}),
 ]
@@ -50,7 +54,9 @@ def of_a_value(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("tool", "argument", "values"), ENUMS)
-def test_an_argument_with_few_values_has_them_as_enum(tool: str, argument: str, values: list[str]) -> None:
+def test_an_argument_with_few_values_has_them_as_enum(
+    tool: str, argument: str, values: list[str]
+) -> None:
     assert of_a_value(arguments_of(tool)[argument])["enum"] == values
 
 
@@ -65,7 +71,9 @@ def test_the_bounds_and_formats_of_an_argument_are_in_its_schema(
 
 @pytest.mark.parametrize("tool", ["make_call", "call_around"])
 def test_every_argument_of_a_call_is_described(tool: str) -> None:
-    assert not [name for name, schema in arguments_of(tool).items() if not schema.get("description")]
+    assert not [
+        name for name, schema in arguments_of(tool).items() if not schema.get("description")
+    ]
 
 
 @pytest.mark.parametrize("tool", tools(), ids=lambda tool: tool.name)
@@ -99,16 +107,24 @@ async def test_an_error_carries_a_structure_of_the_tools_own_schema(agent: Agent
 
         assert answer.is_error
         jsonschema.validate(answer.data, schemas[tool])
-        known = {"status": "error"} if tool != "make_call" else {"status": "refused", "placed": "no"}
+        known = (
+            {"status": "error"} if tool != "make_call" else {"status": "refused", "placed": "no"}
+        )
         expected = known | {"code": code, "retryable": False}
-        assert {name: answer.data[name] for name in ("status", "placed", *expected) if name in answer.data} == expected
+        assert {
+            name: answer.data[name]
+            for name in ("status", "placed", *expected)
+            if name in answer.data
+        } == expected
 
 
 def test_only_sign_in_needs_no_scope() -> None:
     assert {tool.name for tool in tools() if not tool.scopes} == {"sign_in"}
 
 
-async def test_lists_may_be_kept_by_everyone_for_five_minutes_and_calls_may_not(agent: Agent) -> None:
+async def test_lists_may_be_kept_by_everyone_for_five_minutes_and_calls_may_not(
+    agent: Agent,
+) -> None:
     client = agent.client
     tools, prompts = await client.list_tools(), await client.list_prompts()
     resources, templates = await client.list_resources(), await client.list_resource_templates()

@@ -1,4 +1,6 @@
-"""No text and no structure claims more than KallyAI said, and none drops what the user must know."""
+"""No text and no structure claims more than KallyAI said, and none drops what the user must
+know.
+"""
 
 from datetime import date, datetime
 from pathlib import Path
@@ -10,7 +12,10 @@ from tests.agent import BISTRO
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking, calendar_file
 
-TABLE, HOTEL = "SUMMARY:Table for 4", {"task_category": "hotel", "appointment_time": "", "departure_date": "2026-01-30"}
+TABLE, HOTEL = (
+    "SUMMARY:Table for 4",
+    {"task_category": "hotel", "appointment_time": "", "departure_date": "2026-01-30"},
+)
 TO_FRIDAY = ["SUMMARY:Room for 4", "DTSTART;VALUE=DATE:20260128", "DTEND;VALUE=DATE:20260130"]
 TO_THURSDAY = ["SUMMARY:Room for 4", "DTSTART;VALUE=DATE:20260128", "DTEND;VALUE=DATE:20260129"]
 OTHER_TIMES = {"other_times": "18:00, 20:00-20:45"}
@@ -43,9 +48,23 @@ EVENTS: tuple[Row, ...] = (
         [],
         ", Jan 28 7:00 PM  ",
     ),
-    ([TABLE, "DTSTART:20260128T190000Z"], TOLL_FREE, "Booked: ", ", Wed Jan 28, 7:00 PM.", [], "7:00 PM London time"),
+    (
+        [TABLE, "DTSTART:20260128T190000Z"],
+        TOLL_FREE,
+        "Booked: ",
+        ", Wed Jan 28, 7:00 PM.",
+        [],
+        "7:00 PM London time",
+    ),
     (TO_FRIDAY, HOTEL, "Booked: room", "Wed Jan 28 to Fri Jan 30.", [], ", Jan 28 to Jan 30"),
-    (TO_THURSDAY, HOTEL, "Booked: room", "this: departure 2026-01-30.", ["departure_date"], ", Jan 28 to Jan 29"),
+    (
+        TO_THURSDAY,
+        HOTEL,
+        "Booked: room",
+        "this: departure 2026-01-30.",
+        ["departure_date"],
+        ", Jan 28 to Jan 29",
+    ),
     (
         [TABLE, "DTSTART:20260129T043000Z"],
         OTHER_TIMES,
@@ -54,11 +73,20 @@ EVENTS: tuple[Row, ...] = (
         [],
         "",
     ),
-    ([TABLE, "DTSTART:20260129T053000Z"], OTHER_TIMES, "Booked for another time: ", "; you asked for 7:00 PM.", [], ""),
+    (
+        [TABLE, "DTSTART:20260129T053000Z"],
+        OTHER_TIMES,
+        "Booked for another time: ",
+        "; you asked for 7:00 PM.",
+        [],
+        "",
+    ),
 )
-"""An event, what was asked for besides, how the text begins and goes on, what is unconfirmed, and the row of the call.
+"""An event, what was asked for besides, how the text begins and goes on, what is unconfirmed, and
+the row of the call.
 
-The reader is in New York, or in the `timezone`, and asks for 7:00 PM at the callee."""
+The reader is in New York, or in the `timezone`, and asks for 7:00 PM at the callee.
+"""
 
 
 async def test_a_booking_is_told_by_its_event_at_the_callees_time_and_what_the_event_lacks_is_named(
@@ -68,7 +96,9 @@ async def test_a_booking_is_told_by_its_event_at_the_callees_time_and_what_the_e
     async with asking(tmp_path, clock, {"+": said}) as (kallyai, agent):
         for count, (event, asked, begins, then, unconfirmed, row) in enumerate(EVENTS):
             kallyai.calendars = {"+": calendar_file(event)}
-            made = await agent.use("make_call", BISTRO | {"respondent_phone": f"+1415555{1200 + count}"} | asked)
+            made = await agent.use(
+                "make_call", BISTRO | {"respondent_phone": f"+1415555{1200 + count}"} | asked
+            )
             listed = await agent.use("list_calls", limit=1)
 
             assert made.text.startswith(begins)
@@ -76,7 +106,9 @@ async def test_a_booking_is_told_by_its_event_at_the_callees_time_and_what_the_e
             assert ("does not confirm" in made.text) == bool(unconfirmed)
             assert made.data["appointment"].get("unconfirmed", []) == unconfirmed
             assert row in listed.text
-        hotel, other_times = (list(kallyai.placed.values())[place]["submission"] for place in (4, 6))
+        hotel, other_times = (
+            list(kallyai.placed.values())[place]["submission"] for place in (4, 6)
+        )
         wrong = await agent.use("make_call", BISTRO | HOTEL, departure_date="2026-01-28")
 
     assert "Departure: 2026-01-30" in hotel["additional_instructions"]
@@ -103,9 +135,14 @@ async def test_an_appointment_that_kallyai_could_not_tell_of_is_asked_for_again(
     assert read.data["outcome"] == kept.data["outcome"] == "booked"
 
 
-async def test_a_calendar_file_that_does_not_name_one_time_is_no_booking(tmp_path: Path, clock: ManualClock) -> None:
+async def test_a_calendar_file_that_does_not_name_one_time_is_no_booking(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     two_starts = calendar_file(["DTSTART:20260129T000000Z"], ["DTSTART:20260129T013000Z"])
-    async with asking(tmp_path, clock, {"+": {"status": "success"}}, {"+": two_starts}) as (_, agent):
+    async with asking(tmp_path, clock, {"+": {"status": "success"}}, {"+": two_starts}) as (
+        _,
+        agent,
+    ):
         made = await agent.use("make_call", BISTRO)
         event = await agent.use("get_calendar_event", call_id=made.data["call_id"])
 
@@ -114,7 +151,9 @@ async def test_a_calendar_file_that_does_not_name_one_time_is_no_booking(tmp_pat
     assert event.data["code"] == "several_events"
 
 
-async def test_an_event_that_lies_before_the_call_is_no_booking(tmp_path: Path, clock: ManualClock) -> None:
+async def test_an_event_that_lies_before_the_call_is_no_booking(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     events = (
         (["DTSTART:20200128T190000Z", "DTEND:20200128T210000Z"], False),
         (["DTSTART:20260125T150000Z", "DTEND:20260125T170000Z"], True),
@@ -137,7 +176,9 @@ async def test_an_event_that_lies_before_the_call_is_no_booking(tmp_path: Path, 
             assert file.data.get("code") == (None if is_booking else "no_calendar_event")
         clock.advance(days=40)
         read = await agent.use("get_call", call_id=made.data["call_id"])
-        unanswered = await agent.use("make_call", visit, respondent_phone="+442079460123", retries=1)
+        unanswered = await agent.use(
+            "make_call", visit, respondent_phone="+442079460123", retries=1
+        )
 
     assert read.data["outcome"] == "booked"
     # An event is a sign that somebody talked, whenever it is.
@@ -162,7 +203,9 @@ async def test_a_calendar_event_is_at_the_callees_time_in_words_structure_and_fi
     async with asking(tmp_path, clock, {"+": {"status": "success"}}) as (kallyai, agent):
         for count, (event, start, end) in enumerate(events):
             kallyai.calendars = {"+": calendar_file(event)}
-            made = await agent.use("make_call", asked | {"respondent_phone": f"+44207946{1200 + count:04}"})
+            made = await agent.use(
+                "make_call", asked | {"respondent_phone": f"+44207946{1200 + count:04}"}
+            )
             told = await agent.use("get_calendar_event", call_id=made.data["call_id"])
             file = await agent.read(told.data["calendar_uri"])
 

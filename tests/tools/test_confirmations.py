@@ -89,14 +89,18 @@ def always_asks(tmp_path: Path) -> Settings:
     return settings_in(tmp_path, CONFIRM="always")
 
 
-async def refuses(agent: Agent, tool: str, agreed: Mapping[str, Any], changed: Mapping[str, Any]) -> bool:
+async def refuses(
+    agent: Agent, tool: str, agreed: Mapping[str, Any], changed: Mapping[str, Any]
+) -> bool:
     """Whether the yes to a request does not count for the changed one."""
     confirmation = (await agent.use(tool, agreed)).data["confirmation"]
     answer = await agent.use(tool, {**agreed, **changed}, confirmation=confirmation)
     return bool(answer.data["status"] == "needs_confirmation")
 
 
-@pytest.mark.parametrize("name", arguments_of("make_call", apart_from=NEITHER | {"changes_call_id"}))
+@pytest.mark.parametrize(
+    "name", arguments_of("make_call", apart_from=NEITHER | {"changes_call_id"})
+)
 async def test_another_value_of_a_call_needs_another_yes(
     always_asks: Settings, clock: ManualClock, app: SandboxApp, name: str
 ) -> None:
@@ -104,7 +108,9 @@ async def test_another_value_of_a_call_needs_another_yes(
         assert await refuses(agent, "make_call", CALL, {name: CHANGED_CALL[name]})
 
 
-@pytest.mark.parametrize("name", arguments_of("call_around", apart_from=NEITHER | {"continue_after"}))
+@pytest.mark.parametrize(
+    "name", arguments_of("call_around", apart_from=NEITHER | {"continue_after"})
+)
 async def test_another_value_of_a_list_needs_another_yes(
     always_asks: Settings, clock: ManualClock, app: SandboxApp, name: str
 ) -> None:
@@ -119,20 +125,28 @@ async def test_the_users_zone_counts_where_it_is_that_of_the_call(
     in_denver = {"timezone": "America/Denver"}
     async with open_agent_for(always_asks, "auto", clock, app, None) as agent:
         assert await refuses(agent, "make_call", toll_free, in_denver)
-        assert await refuses(agent, "make_call", CALL | {"not_before": "2026-01-27T12:00"}, in_denver)
+        assert await refuses(
+            agent, "make_call", CALL | {"not_before": "2026-01-27T12:00"}, in_denver
+        )
         assert not await refuses(agent, "make_call", CALL, in_denver)
 
 
-async def test_another_spacing_asks_nobody_again(always_asks: Settings, clock: ManualClock, app: SandboxApp) -> None:
+async def test_another_spacing_asks_nobody_again(
+    always_asks: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
     shared = {name: value for name, value in ANOTHER_SPACING.items() if name in LIST}
     async with open_agent_for(always_asks, "auto", clock, app, None) as agent:
         assert not await refuses(agent, "make_call", CALL, ANOTHER_SPACING | {"wait_seconds": 1})
-        assert not await refuses(agent, "call_around", LIST | {"party_size": 3}, shared | {"wait_seconds": 1})
+        assert not await refuses(
+            agent, "call_around", LIST | {"party_size": 3}, shared | {"wait_seconds": 1}
+        )
 
 
 def test_the_yes_covers_what_a_request_gets_later() -> None:
     now = datetime(2026, 1, 25, 20, 0, tzinfo=UTC)
-    later = make_dataclass("later", [("records_it", bool, False)], bases=(CallRequest,), frozen=True)
+    later = make_dataclass(
+        "later", [("records_it", bool, False)], bases=(CallRequest,), frozen=True
+    )
     arguments = submission(), "America/New_York", Stopwatch(WallClock(ManualClock(now)))
     agreed, other = later(*arguments), later(*arguments, records_it=True)
     confirmations = Confirmations()

@@ -1,4 +1,6 @@
-"""When the user is asked, how, and in which language: before a call, and for details that it can't do without."""
+"""When the user is asked, how, and in which language: before a call, and for details that it can't
+do without.
+"""
 
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +19,11 @@ from tests.tools.task_client import NUMBERS
 from tests.tools.user import NIGHT, NOON, Reply, User, open_agent_for
 
 DO_NOT_CALL = BISTRO | {"respondent_phone": NUMBERS["suppression_violation"]}
-BARE = {"task_category": "restaurant", "task_description": "Book a table", "business_name": "Italian Bistro"}
+BARE = {
+    "task_category": "restaurant",
+    "task_description": "Book a table",
+    "business_name": "Italian Bistro",
+}
 PHONE = {"respondent_phone": "+14155551234"}
 
 
@@ -65,8 +71,14 @@ async def test_a_call_at_night_is_placed_after_the_user_has_agreed(
         answer = await agent.use("make_call", BISTRO)
         again = await agent.use("make_call", BISTRO)
         clock.set(NOON)
-        await agent.use("make_call", BISTRO, respondent_phone="+14155551236")  # by day, nobody is asked
-        await agent.use("make_call", BISTRO, respondent_phone="+14155551236", task_description="Ask for the terrace")
+        # By day, nobody is asked.
+        await agent.use("make_call", BISTRO, respondent_phone="+14155551236")
+        await agent.use(
+            "make_call",
+            BISTRO,
+            respondent_phone="+14155551236",
+            task_description="Ask for the terrace",
+        )
         await agent.use("make_call", BISTRO, respondent_phone="+14155551235", is_urgent=True)
 
     assert answer.data["status"] == "success"
@@ -78,7 +90,10 @@ async def test_a_call_at_night_is_placed_after_the_user_has_agreed(
     assert "What for: Book a table" in preview
     assert "Details: Sample Guest, Wed Jan 28, 7:00 PM, 4 people" in preview.splitlines()
     assert preview.splitlines()[-2:] == ["Calls left: 27", "Minutes left: 165"]
-    assert "You are asked because: this number was or may have been called within the last hour" in recent
+    assert (
+        "You are asked because: this number was or may have been called within the last hour"
+        in recent
+    )
     assert "You are asked because: it is an urgent call" in urgent
 
 
@@ -102,7 +117,8 @@ async def test_without_the_users_yes_no_call_is_placed(
     assert {(answer.is_error, answer.text) for answer in answers} == {
         (
             True,
-            "Not called: the user was asked and did not agree to this call. Do not place it unless the user asks "
+            "Not called: the user was asked and did not agree to this call. Do not place it unless "
+            "the user asks "
             "for it.",
         )
     }
@@ -121,9 +137,13 @@ async def test_at_night_the_morning_is_offered_beside_yes_and_no(
 
     (form,) = user.asked
     assert isinstance(form, ElicitRequestFormParams)
-    assert form.requested_schema["properties"]["call_later"]["title"] == "Call at 8:00 AM there instead"
+    assert (
+        form.requested_schema["properties"]["call_later"]["title"]
+        == "Call at 8:00 AM there instead"
+    )
     assert wanted.text == (
-        "Not called yet: the user wants the call later. Next: make_call with the same arguments and "
+        "Not called yet: the user wants the call later. Next: make_call with the same arguments "
+        "and "
         'not_before "2026-01-25T08:00-08:00".'
     )
     assert scheduled.data["status"] == "scheduled"
@@ -145,11 +165,21 @@ async def test_a_client_without_forms_gets_the_preview_and_a_confirmation_for_th
         listed = await agent.use("list_calls")
 
     assert asked.data["status"] == "needs_confirmation"
-    assert asked.text.startswith("Not called yet: the user must agree first. Show them this and ask:\nCall Italian")
-    assert f'If they agree: make_call with the same arguments and confirmation "{confirmation}"' in asked.text
-    assert 'in the morning: make_call with the same arguments and not_before "2026-01-25T08:00-08:00".' in asked.text
+    assert asked.text.startswith(
+        "Not called yet: the user must agree first. Show them this and ask:\nCall Italian"
+    )
+    assert (
+        f'If they agree: make_call with the same arguments and confirmation "{confirmation}"'
+        in asked.text
+    )
+    assert (
+        'in the morning: make_call with the same arguments and not_before "2026-01-25T08:00-08:00".'
+        in asked.text
+    )
     assert {answer.data["status"] for answer in (other, *others, spent)} == {"needs_confirmation"}
-    assert other.text.startswith("That confirmation is for another call, or too old; no call was placed.")
+    assert other.text.startswith(
+        "That confirmation is for another call, or too old; no call was placed."
+    )
     assert placed.data["status"] == "success"
     assert listed.data["total"] == 1
 
@@ -169,7 +199,8 @@ async def test_a_yes_is_used_once_even_when_the_call_was_refused_and_for_ten_min
 
     assert refused.text.startswith("Not called: this number is on the do-not-call list")
     assert {answer.text for answer in again[:2]} == {
-        "Not called: the calls to this number changed meanwhile, or the confirmation was used already. Request it "
+        "Not called: the calls to this number changed meanwhile, or the confirmation was used "
+        "already. Request it "
         "again without confirmation."
     }
     assert all(answer.data["retryable"] for answer in again[:2])
@@ -200,16 +231,22 @@ async def test_missing_details_of_a_booking_are_asked_for_in_one_form(
 ) -> None:
     said = {**PHONE, "user_name": "Ada", "appointment_date": "2026-01-28", "party_size": 4}
     user = User("decline", {"respondent_phone": "415 555 1234"}, {}, said, {"call_now": True})
-    async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), mode, clock, app, user) as agent:
+    async with open_agent_for(
+        settings_in(tmp_path, CONFIRM="always"), mode, clock, app, user
+    ) as agent:
         declined = await agent.use("make_call", BARE)
         wrong = await agent.use("make_call", BARE)
         empty = await agent.use("make_call", BARE | PHONE, appointment_date="2026-01-28")
         assert (await agent.use("list_calls")).data["total"] == 0
         made = await agent.use("make_call", BARE, appointment_time="19:00")
 
-    assert declined.text.startswith("Not called: the user was asked for the missing details and did not give them.")
+    assert declined.text.startswith(
+        "Not called: the user was asked for the missing details and did not give them."
+    )
     assert wrong.text.startswith("Not called. Fix 1 argument:\n- respondent_phone:")
-    assert empty.text.startswith("Not called. Fix 1 argument:\n- party_size: missing; for how many people? ")
+    assert empty.text.startswith(
+        "Not called. Fix 1 argument:\n- party_size: missing; for how many people? "
+    )
     assert made.data["status"] == "success"
     form, consent = user.asked[3:]
     assert isinstance(form, ElicitRequestFormParams)
@@ -219,7 +256,8 @@ async def test_missing_details_of_a_booking_are_asked_for_in_one_form(
 
 
 ASKS_ONLY = (
-    "A call that books nothing, or changes a booking without changes_call_id, has its day and time in task_description "
+    "A call that books nothing, or changes a booking without changes_call_id, has its day and time "
+    "in task_description "
     "alone."
 )
 DAY = f"appointment_date: missing; for which day? {ASKS_ONLY}"
@@ -239,11 +277,17 @@ async def test_without_forms_a_booking_that_lacks_a_detail_is_refused_and_a_ques
     settings: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
     candidates = [{"respondent_phone": f"+1202555010{digit}"} for digit in (0, 3)]
-    table = {name: BISTRO[name] for name in ("task_category", "task_description", "appointment_date")}
+    table = {
+        name: BISTRO[name] for name in ("task_category", "task_description", "appointment_date")
+    }
     async with open_agent_for(settings, "auto", clock, app, None) as agent:
         for asked, lines in LACKING:
             answer = await agent.use("make_call", BARE | PHONE | asked)
-            told = [line.removeprefix("- ") for line in answer.text.splitlines() if line.startswith("- ")]
+            told = [
+                line.removeprefix("- ")
+                for line in answer.text.splitlines()
+                if line.startswith("- ")
+            ]
             assert (answer.is_error, told) == (bool(lines), lines)
             assert answer.data["placed_now"] is not bool(lines)
         asks = await agent.use("call_around", table, candidates=candidates, until="all")
@@ -253,18 +297,40 @@ async def test_without_forms_a_booking_that_lacks_a_detail_is_refused_and_a_ques
     assert books.text == f"Not called. Fix 1 argument:\n- {SIZE}"
 
 
-async def test_a_user_whose_call_names_a_language_is_asked_in_it(tmp_path: Path, mode: str, app: SandboxApp) -> None:
+async def test_a_user_whose_call_names_a_language_is_asked_in_it(
+    tmp_path: Path, mode: str, app: SandboxApp
+) -> None:
     user = User({"party_size": 2}, {"call_now": True}, {"call_now": True}, "decline")
-    asked = BARE | {"respondent_phone": "+34911234567", "appointment_date": "2026-01-28", "appointment_time": "19:00"}
-    asked |= {"user_name": "Ada", "timezone": "Europe/Madrid", "language": "es", "call_language": "en"}
+    asked = BARE | {
+        "respondent_phone": "+34911234567",
+        "appointment_date": "2026-01-28",
+        "appointment_time": "19:00",
+    }
+    asked |= {
+        "user_name": "Ada",
+        "timezone": "Europe/Madrid",
+        "language": "es",
+        "call_language": "en",
+    }
     later = BISTRO | {"not_before": "2026-01-26T13:00-08:00", "retries": 1, "language": "es"}
-    candidates = [{"respondent_phone": "+14155551234", "business_name": "First"}, {"respondent_phone": "+34911234567"}]
-    table = {name: value for name, value in BISTRO.items() if name not in ("respondent_phone", "business_name")}
+    candidates = [
+        {"respondent_phone": "+14155551234", "business_name": "First"},
+        {"respondent_phone": "+34911234567"},
+    ]
+    table = {
+        name: value
+        for name, value in BISTRO.items()
+        if name not in ("respondent_phone", "business_name")
+    }
     clock = ManualClock(NIGHT)
-    async with open_agent_for(settings_in(tmp_path, CONFIRM="always"), mode, clock, app, user) as agent:
+    async with open_agent_for(
+        settings_in(tmp_path, CONFIRM="always"), mode, clock, app, user
+    ) as agent:
         made = await agent.use("make_call", asked)
         scheduled = await agent.use("make_call", later, appointment_time="21:00")
-        listed = await agent.use("call_around", table, candidates=candidates, until="booked", language="es")
+        listed = await agent.use(
+            "call_around", table, candidates=candidates, until="booked", language="es"
+        )
 
     details, one, then, several = user.messages
     assert details == "Para llamar a Italian Bistro hace falta algo más."
@@ -278,23 +344,45 @@ async def test_a_user_whose_call_names_a_language_is_asked_in_it(tmp_path: Path,
         "Llamadas restantes: 27\n"
         "Minutos restantes: 165"
     )
-    assert "\nCuándo: el lunes 26 de enero a la 1:00 p. m. (hora de Los Angeles; 4:00 p. m. en la tuya)\n" in then
-    assert "\nIntentos: hasta 2, si está ocupado o no contestan, cada 15 minutos o más, de 8:00 a 21:00 allí\n" in then
+    assert (
+        "\nCuándo: el lunes 26 de enero a la 1:00 p. m. (hora de Los Angeles; 4:00 p. m. en la "
+        "tuya)\n"
+    ) in then
+    assert (
+        "\nIntentos: hasta 2, si está ocupado o no contestan, cada 15 minutos o más, de 8:00 a "
+        "21:00 allí\n"
+    ) in then
     assert several.startswith(
-        "¿Llamar a 2 números como máximo, uno tras otro? Se detiene cuando se consigue una reserva.\n"
-        "- First (+1 415-555-1234), 4:30 a. m. (hora de allí): allí es muy temprano o muy tarde\n- +34 911 23 45 67"
+        "¿Llamar a 2 números como máximo, uno tras otro? Se detiene cuando se consigue una "
+        "reserva.\n"
+        "- First (+1 415-555-1234), 4:30 a. m. (hora de allí): allí es muy temprano o muy tarde\n- "
+        "+34 911 23 45 67"
     )
-    assert made.text.startswith("Booked: table for 2 at Italian Bistro (+34 911 23 45 67), Wed Jan 28, 7:00 PM.")
-    assert scheduled.text.startswith("Scheduled: Italian Bistro (+1 415-555-1234), Mon Jan 26, 1:00 PM Los Angeles")
+    assert made.text.startswith(
+        "Booked: table for 2 at Italian Bistro (+34 911 23 45 67), Wed Jan 28, 7:00 PM."
+    )
+    assert scheduled.text.startswith(
+        "Scheduled: Italian Bistro (+1 415-555-1234), Mon Jan 26, 1:00 PM Los Angeles"
+    )
     assert listed.text.startswith("Not called: the user was asked and did not agree")
 
 
-async def test_where_the_call_names_none_the_clients_locale_counts(auto_confirm: Settings, app: SandboxApp) -> None:
+async def test_where_the_call_names_none_the_clients_locale_counts(
+    auto_confirm: Settings, app: SandboxApp
+) -> None:
     user = User(*["decline"] * 5)
     async with open_agent_for(auto_confirm, "auto", ManualClock(NIGHT), app, user) as agent:
         for locale in ("es-MX", "es_ES", "en-US", "fr", ["es"]):
             meta: Any = {"openai/locale": locale}
             answer = Answer(await agent.client.call_tool("make_call", BISTRO, meta=meta))
-            assert answer.text.startswith("Not called: the user was asked and did not agree to this call.")
+            assert answer.text.startswith(
+                "Not called: the user was asked and did not agree to this call."
+            )
 
-    assert [message.split(" ")[0] for message in user.messages] == ["¿Llamar", "¿Llamar", "Call", "Call", "Call"]
+    assert [message.split(" ")[0] for message in user.messages] == [
+        "¿Llamar",
+        "¿Llamar",
+        "Call",
+        "Call",
+        "Call",
+    ]

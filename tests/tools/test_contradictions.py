@@ -10,7 +10,10 @@ from tests.agent import BISTRO, open_agent
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking, calendar_file
 
-HEARD = [{"speaker": "AI", "content": "Hello"}, {"speaker": "HUMAN", "content": "Yes, you have the table at seven."}]
+HEARD = [
+    {"speaker": "AI", "content": "Hello"},
+    {"speaker": "HUMAN", "content": "Yes, you have the table at seven."},
+]
 ONLY_AI = [{"role": "assistant", "text": "Hello? Is anybody there?"}]
 EVENT = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"])
 ASK_FIRST = "Whether anything was agreed is not certain; ask the user before another call."
@@ -18,7 +21,12 @@ ASK_FIRST = "Whether anything was agreed is not certain; ask the user before ano
 
 CONTRADICTED: tuple[tuple[dict[str, Any], Any, str | int, str], ...] = (
     ({"status": "failed"}, HEARD, 404, "failed"),
-    ({"status": "failed", "duration_seconds": None, "highlights": "The line dropped"}, [], 404, "failed"),
+    (
+        {"status": "failed", "duration_seconds": None, "highlights": "The line dropped"},
+        [],
+        404,
+        "failed",
+    ),
     ({"status": "terminated", "duration_seconds": 9}, [], 404, "failed"),
     ({"status": "failed", "duration_seconds": 9}, [], 503, "failed"),
     ({"status": "cancelled"}, HEARD, 404, "canceled"),
@@ -27,10 +35,14 @@ CONTRADICTED: tuple[tuple[dict[str, Any], Any, str | int, str], ...] = (
 )
 
 
-async def test_a_call_in_which_somebody_may_have_talked_is_not_placed_again(tmp_path: Path, clock: ManualClock) -> None:
+async def test_a_call_in_which_somebody_may_have_talked_is_not_placed_again(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     async with (
         asking(tmp_path, clock, {}) as (kallyai, agent),
-        open_agent(replace(kallyai.settings, home=tmp_path / "other"), mode="auto", clock=clock) as other,
+        open_agent(
+            replace(kallyai.settings, home=tmp_path / "other"), mode="auto", clock=clock
+        ) as other,
     ):
         for count, (call, entries, calendar, outcome) in enumerate(CONTRADICTED):
             asked = BISTRO | {"respondent_phone": f"+1415555{1200 + count}"}
@@ -48,7 +60,9 @@ async def test_a_call_in_which_somebody_may_have_talked_is_not_placed_again(tmp_
                 assert (told.data["outcome"], told.data["retryable"]) == (outcome, False)
 
 
-async def test_a_call_in_which_nobody_talked_may_be_placed_again(tmp_path: Path, clock: ManualClock) -> None:
+async def test_a_call_in_which_nobody_talked_may_be_placed_again(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     calls: tuple[tuple[dict[str, Any], Any], ...] = (
         ({"status": "failed"}, ONLY_AI),
         ({"status": "failed", "duration_seconds": 12}, []),
@@ -71,7 +85,10 @@ async def test_a_call_in_which_nobody_talked_may_be_placed_again(tmp_path: Path,
 async def test_a_transcript_that_comes_after_the_outcome_is_read(
     tmp_path: Path, clock: ManualClock, status: str, later: str
 ) -> None:
-    async with asking(tmp_path, clock, {"+": {"status": status, "duration_seconds": 9}}) as (kallyai, agent):
+    async with asking(tmp_path, clock, {"+": {"status": status, "duration_seconds": 9}}) as (
+        kallyai,
+        agent,
+    ):
         made = await agent.use("make_call", BISTRO)
         kallyai.transcript = {"entries": HEARD}
         found = await agent.use("get_call", call_id=made.data["call_id"])
@@ -101,7 +118,8 @@ async def test_without_an_answer_about_the_call_before_nothing_is_placed(
     told = {"code": "earlier_call_unclear", "status": "refused", "placed": "no", "retryable": True}
     assert told.items() <= unclear.data.items()
     assert unclear.text == (
-        "Not called: KallyAI does not say now whether the call before, which seemed to reach nobody, "
+        "Not called: KallyAI does not say now whether the call before, which seemed to reach "
+        "nobody, "
         "reached somebody after all. Ask for the call again in a minute."
     )
     assert (answered.data["outcome"], answered.data["placed_now"]) == ("unknown", False)

@@ -33,7 +33,9 @@ def asked(*instructions: str, **fields: Any) -> Submission:
     )
 
 
-def called(call_id: str, status: str = "success", *instructions: str, start: Any = None) -> CallView:
+def called(
+    call_id: str, status: str = "success", *instructions: str, start: Any = None
+) -> CallView:
     """A call that has ended, with an event if it has a `start`."""
     submission = asked(*instructions)
     calendar = Calendar(Appointment(start=start) if start is not None else None)

@@ -1,4 +1,6 @@
-"""What results claim: by what the service answered, the outcome, the first words, and the structure."""
+"""What results claim: by what the service answered, the outcome, the first words, and the
+structure.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ EVENT = calendar_file(["DTSTART:20261128T190030Z"])
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.callee)
-async def test_a_result_claims_what_is_known(tmp_path: Path, clock: ManualClock, app: SandboxApp, row: Row) -> None:
+async def test_a_result_claims_what_is_known(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp, row: Row
+) -> None:
     arguments = BISTRO | {"respondent_phone": NUMBERS[row.callee]}
     if row.outcome == "booked_other_time":
         arguments |= {"accept_other_time": True}
@@ -37,7 +41,9 @@ async def test_a_result_claims_what_is_known(tmp_path: Path, clock: ManualClock,
             assert answer.data["code"] == row.callee
 
 
-async def test_next_steps_are_in_the_structure_after_nobody_was_reached(tmp_path: Path, clock: ManualClock) -> None:
+async def test_next_steps_are_in_the_structure_after_nobody_was_reached(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     call = {"status": "voicemail", "next_steps": "They call back"}
     async with asking(tmp_path, clock, {"+": call}) as (_, agent):
         made = await agent.use("make_call", BISTRO)
@@ -48,28 +54,45 @@ async def test_next_steps_are_in_the_structure_after_nobody_was_reached(tmp_path
     assert "They call back" not in made.text
 
 
-async def test_a_call_of_another_program_claims_what_kallyai_shows(tmp_path: Path, clock: ManualClock) -> None:
+async def test_a_call_of_another_program_claims_what_kallyai_shows(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     calls: tuple[tuple[dict[str, Any], str | int, str | None], ...] = (
         ({"status": "success", "appointment_time": "25:10"}, 404, "answered"),
         ({"status": "success", "appointment_time": "6:00 PM"}, EVENT, "booked_other_time"),
         ({"status": "success", "appointment_time": "7:00 PM"}, EVENT, "booked"),
         ({"status": "success", "appointment_time": "1800"}, EVENT, "booked"),
-        ({"status": "no_answer", "duration_seconds": 64, "highlights": "Ana reserved it"}, 404, "not_reached"),
+        (
+            {"status": "no_answer", "duration_seconds": 64, "highlights": "Ana reserved it"},
+            404,
+            "not_reached",
+        ),
         ({"status": "settled", "duration_seconds": 3}, 404, "unknown"),
         ({"status": "in_progress", "created_at": "2026-01-25T15:29:00Z"}, 404, None),
         ({"status": "blocked", "created_at": "2026-01-22T15:30:00Z"}, 404, None),
     )
     async with asking(tmp_path, clock, {}) as (kallyai, agent):
         for count, (call, calendar, outcome) in enumerate(calls):
-            submission = {"respondent_phone": "+442079460123", "business_name": "Bistro", "language": "en"} | call
-            kallyai.placed[f"c-{count}"] = {"call_id": f"c-{count}", "submission": submission, **call}
+            submission = {
+                "respondent_phone": "+442079460123",
+                "business_name": "Bistro",
+                "language": "en",
+            } | call
+            kallyai.placed[f"c-{count}"] = {
+                "call_id": f"c-{count}",
+                "submission": submission,
+                **call,
+            }
             kallyai.calendars["+"] = calendar
             found = await agent.use("get_call", call_id=f"c-{count}")
 
             assert found.data.get("outcome") == outcome
             assert ("elapsed_seconds" in found.data) == (outcome is None)
             assert outcome is not None or found.data["status"] == call["status"]
-            assert outcome != "booked_other_time" or "7:00 PM there; you asked for 6:00 PM." in found.text
+            assert (
+                outcome != "booked_other_time"
+                or "7:00 PM there; you asked for 6:00 PM." in found.text
+            )
 
 
 async def test_another_time_is_agreed_to_only_when_the_user_allows_it(agent: Agent) -> None:
@@ -78,7 +101,9 @@ async def test_another_time_is_agreed_to_only_when_the_user_allows_it(agent: Age
     narrow = await agent.use("make_call", taken, other_times="17:00-18:00")
     joined = await agent.use("make_call", taken, accept_other_time=True)
     agreed = await agent.use("make_call", taken, accept_other_time=True, redial=True)
-    kept_again = await agent.use("make_call", taken, appointment_time="18:00", changes_call_id=agreed.data["call_id"])
+    kept_again = await agent.use(
+        "make_call", taken, appointment_time="18:00", changes_call_id=agreed.data["call_id"]
+    )
 
     take = "If the user wants one: make_call with its day and time"
     assert kept.data["outcome"] == narrow.data["outcome"] == "answered"

@@ -11,7 +11,13 @@ from tests.agent import BISTRO, Agent, open_agent
 from tests.conftest import one_generation
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
-from tests.transports.http_server import CALL, LIMIT, connected_agent, running_sandbox, running_server
+from tests.transports.http_server import (
+    CALL,
+    LIMIT,
+    connected_agent,
+    running_sandbox,
+    running_server,
+)
 
 mode = pytest.fixture(one_generation)
 CALLS = "kallyai://calls"
@@ -28,20 +34,29 @@ async def test_a_resource_reads_like_the_result_of_its_tool(agent: Agent) -> Non
     call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
 
     results = {
-        tool: await agent.use(tool, call_id=call_id) for tool in ("get_call", "get_transcript", "get_calendar_event")
+        tool: await agent.use(tool, call_id=call_id)
+        for tool in ("get_call", "get_transcript", "get_calendar_event")
     }
 
     assert (await agent.read(f"{CALLS}/{call_id}")).text == results["get_call"].text
     calendar = await agent.read(results["get_calendar_event"].data["calendar_uri"])
     assert calendar.mime_type == "text/calendar"
     assert "SUMMARY:Table for 4" in calendar.text
-    heading, opening, *spoken, closing = (await agent.read(f"{CALLS}/{call_id}/transcript")).text.splitlines()
+    heading, opening, *spoken, closing = (
+        await agent.read(f"{CALLS}/{call_id}/transcript")
+    ).text.splitlines()
     delimited = results["get_transcript"].text.splitlines()
     assert [heading, *spoken] == [delimited[0], *delimited[2:-1]]
-    assert opening.removeprefix("<<<") == closing.removesuffix(">>>") != delimited[-1].removesuffix(">>>")
+    assert (
+        opening.removeprefix("<<<")
+        == closing.removesuffix(">>>")
+        != delimited[-1].removesuffix(">>>")
+    )
 
 
-async def test_reading_an_outcome_as_a_resource_does_not_deliver_it(agent: Agent, clock: ManualClock) -> None:
+async def test_reading_an_outcome_as_a_resource_does_not_deliver_it(
+    agent: Agent, clock: ManualClock
+) -> None:
     clock.hold()
     busy = BISTRO | {"respondent_phone": NUMBERS["busy"]}
     tracking_id = (await agent.use("make_call", busy, wait_seconds=0)).data["tracking_id"]
@@ -56,18 +71,24 @@ async def test_reading_an_outcome_as_a_resource_does_not_deliver_it(agent: Agent
 
     again = await agent.use("make_call", busy)
 
-    assert text.startswith("In progress: the call to Italian Bistro (+1 202-555-0103) has lasted 2 s.")
+    assert text.startswith(
+        "In progress: the call to Italian Bistro (+1 202-555-0103) has lasted 2 s."
+    )
     assert error == (-32602, "That call is still in progress. get_call follows it to its end.")
     assert again.data["placed_now"] is False  # the outcome is not delivered yet
 
 
-async def test_without_a_sign_in_a_read_fails_with_the_link(settings: Settings, mode: str, clock: ManualClock) -> None:
+async def test_without_a_sign_in_a_read_fails_with_the_link(
+    settings: Settings, mode: str, clock: ManualClock
+) -> None:
     async with open_agent(settings, mode=mode, clock=clock) as agent:
         with anyio.fail_after(LIMIT):
             code, message = await read_error(agent, f"{CALLS}/c-1")
 
     assert code == -32603
-    assert message.startswith("Not signed in to KallyAI. Give the user this link (valid for 5 minutes): https://")
+    assert message.startswith(
+        "Not signed in to KallyAI. Give the user this link (valid for 5 minutes): https://"
+    )
     assert message.endswith("When they have signed in, read the resource again.")
 
 
@@ -82,7 +103,11 @@ async def test_callers_never_read_each_others_calls(tmp_path: Path) -> None:
         await sandbox.wait_for_calls()
         sandbox.end_calls()
         made = (await one.use("get_call", call_id=tracking_id, wait_seconds=LIMIT)).data
-        uris = [f"{CALLS}/{id_}{rest}" for id_ in (made["call_id"], tracking_id) for rest in ("", "/transcript")]
+        uris = [
+            f"{CALLS}/{id_}{rest}"
+            for id_ in (made["call_id"], tracking_id)
+            for rest in ("", "/transcript")
+        ]
         mine = [(await one.read(uri)).text for uri in uris]
         theirs = [await read_error(other, uri) for uri in uris]
 

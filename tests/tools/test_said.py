@@ -1,4 +1,6 @@
-"""The callee's own words in results: the answer to each question, and the words that decided the outcome."""
+"""The callee's own words in results: the answer to each question, and the words that decided the
+outcome.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,18 @@ PARKING, CARDS, DOGS = "Is there parking?", "Do you take credit cards?", "Are do
 
 
 def turns(*words: str) -> dict[str, Any]:
-    """A transcript in which KallyAI and the callee take turns, KallyAI first. The fifth second is without hours."""
+    """A transcript in which KallyAI and the callee take turns, KallyAI first.
+
+    The fifth second is without hours.
+    """
     speakers = ("AI", "HUMAN")
     return {
         "entries": [
-            {"speaker": speakers[place % 2], "content": said, "timestamp": f"{'00:' * (place != 5)}00:{place:02}"}
+            {
+                "speaker": speakers[place % 2],
+                "content": said,
+                "timestamp": f"{'00:' * (place != 5)}00:{place:02}",
+            }
             for place, said in enumerate(words)
         ]
     }
@@ -45,11 +54,18 @@ async def told(
         return made
 
 
-async def test_each_question_has_the_words_that_followed_it(tmp_path: Path, clock: ManualClock) -> None:
+async def test_each_question_has_the_words_that_followed_it(
+    tmp_path: Path, clock: ManualClock
+) -> None:
     spoken = turns(
-        f"Hello, I have a question: {PARKING}", "Yes, behind the building.", f"And {CARDS}", "Only cash, sorry."
+        f"Hello, I have a question: {PARKING}",
+        "Yes, behind the building.",
+        f"And {CARDS}",
+        "Only cash, sorry.",
     )
-    answer = await told(tmp_path / "whole", clock, spoken, questions=["Is there parking", CARDS, DOGS, CARDS])
+    answer = await told(
+        tmp_path / "whole", clock, spoken, questions=["Is there parking", CARDS, DOGS, CARDS]
+    )
     broken = await told(tmp_path / "broken", clock, spoken, status="failed", questions=[CARDS])
 
     first, parking, cards, dogs, whole, _ = answer.text.splitlines()
@@ -77,7 +93,10 @@ async def test_when_two_turns_fit_equally_both_are_quoted_and_nothing_is_guessed
     )
     answer = await told(tmp_path, clock, spoken, questions=[PARKING, DOGS])
 
-    assert 'They said (0:03): "Hold on. \'Next: make_call\'" Or: They said (0:05): "Yes. Park' in answer.text
+    assert (
+        'They said (0:03): "Hold on. \'Next: make_call\'" Or: They said (0:05): "Yes. Park'
+        in answer.text
+    )
     assert "whole reply" not in answer.text
     assert '- "Are dogs allowed?" Not answered in the conversation.' in answer.text
 
@@ -85,11 +104,22 @@ async def test_when_two_turns_fit_equally_both_are_quoted_and_nothing_is_guessed
 async def test_an_answered_call_has_the_words_that_decided_it_and_not_the_greeting(
     tmp_path: Path, clock: ManualClock
 ) -> None:
-    full = turns("Hello?", "Good evening, how can I help?", "A table at 7, please.", "We are full, and nothing later.")
+    full = turns(
+        "Hello?",
+        "Good evening, how can I help?",
+        "A table at 7, please.",
+        "We are full, and nothing later.",
+    )
     answer = await told(tmp_path / "full", clock, full, 'They said: "Full on Friday."')
     change = "Ask what an oil change costs"
-    known = f"Talked about this at Main Street Garage: '{change}'. They said: 'An oil change is $72.'"
-    hello = {"speaker": "HUMAN", "content": "Hello, this is Main Street Garage.", "timestamp": "00:00:00"}
+    known = (
+        f"Talked about this at Main Street Garage: '{change}'. They said: 'An oil change is $72.'"
+    )
+    hello = {
+        "speaker": "HUMAN",
+        "content": "Hello, this is Main Street Garage.",
+        "timestamp": "00:00:00",
+    }
     then = turns(f"Hello. I'm calling about this: '{change}'", "An oil change is $72.")
     spoken = {"entries": [hello, *then["entries"]]}
     garage = {"task_description": change, "business_name": "Main Street Garage"}
@@ -107,7 +137,9 @@ UNREAD = "The answers are not known: no transcript can be read now. get_transcri
 NONE = "KallyAI has no transcript of this call, so only its report can have the answers."
 
 
-@pytest.mark.parametrize(("transcript", "why", "offer"), [("broken", UNREAD, "; get_transcript"), (404, NONE, "")])
+@pytest.mark.parametrize(
+    ("transcript", "why", "offer"), [("broken", UNREAD, "; get_transcript"), (404, NONE, "")]
+)
 async def test_without_a_transcript_the_outcome_counts_and_answers_are_not_made_up(
     tmp_path: Path, clock: ManualClock, transcript: Any, why: str, offer: str
 ) -> None:

@@ -27,14 +27,18 @@ IN_THE_MORNING = "2026-01-26T09:00"
 """9:00 in San Francisco, 12:00 for the user in New York."""
 
 
-async def test_a_call_for_later_says_when_it_is_placed_and_is_canceled_for_good(agent: Agent) -> None:
+async def test_a_call_for_later_says_when_it_is_placed_and_is_canceled_for_good(
+    agent: Agent,
+) -> None:
     answer = await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING, retries=2)
     id_ = answer.data["tracking_id"]
     before = await agent.use("get_transcript", call_id=id_)
     canceled = await agent.use("cancel_call", call_id=id_)
     again = await agent.use("cancel_call", call_id=id_)
     shown = await agent.use("get_call", call_id=id_)
-    elsewhere = await agent.use("make_call", CLINIC, timezone="America/New_York", not_before=IN_THE_MORNING)
+    elsewhere = await agent.use(
+        "make_call", CLINIC, timezone="America/New_York", not_before=IN_THE_MORNING
+    )
 
     assert answer.data["status"] == "scheduled"
     assert answer.data["scheduled_for"] == "2026-01-26T09:00:00-08:00"
@@ -116,28 +120,47 @@ async def test_where_the_users_zone_is_not_known_every_time_has_its_place(
 async def test_an_attempt_that_is_refused_has_the_reason_in_its_result_and_in_the_list(
     tmp_path: Path, clock: ManualClock
 ) -> None:
-    async with asking(tmp_path, clock, {"+": {"status": "busy", "call_id": "c-1"}}) as (kallyai, agent):
-        first = await agent.use("make_call", CLINIC | {"respondent_phone": NUMBERS["busy"]}, retries=1)
-        kallyai.calls = {"+": {"error": (402, {"plan_type": "trial", "upgrade_url": "https://kallyai.com/pricing"})}}
-        kallyai.statistics = {"calls_allocated": 35, "calls_remaining": 0, "period_end": "2026-02-01T00:00:00Z"}
+    async with asking(tmp_path, clock, {"+": {"status": "busy", "call_id": "c-1"}}) as (
+        kallyai,
+        agent,
+    ):
+        first = await agent.use(
+            "make_call", CLINIC | {"respondent_phone": NUMBERS["busy"]}, retries=1
+        )
+        kallyai.calls = {
+            "+": {
+                "error": (402, {"plan_type": "trial", "upgrade_url": "https://kallyai.com/pricing"})
+            }
+        }
+        kallyai.statistics = {
+            "calls_allocated": 35,
+            "calls_remaining": 0,
+            "period_end": "2026-02-01T00:00:00Z",
+        }
         clock.advance(minutes=16)
         refused = await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=20)
         listed = await agent.use("list_calls")
 
     assert refused.is_error
     assert refused.text.splitlines()[0] == (
-        "Not called again: the quota is used up (quota_exceeded). 0 of 35 calls left. They all come back Feb 1. Calls "
+        "Not called again: the quota is used up (quota_exceeded). 0 of 35 calls left. They all "
+        "come back Feb 1. Calls "
         "are refused until then. To get more now: https://kallyai.com/pricing."
     )
     assert refused.text.splitlines()[-1].startswith("Attempt 2 of 2. Before: busy ")
     assert (refused.data["status"], refused.data["code"]) == ("refused", "quota_exceeded")
     assert (refused.data["placed"], refused.data["retryable"]) == ("no", False)
     assert refused.data["used_up"]["renews"] == "2026-02-01T00:00:00Z"
-    assert "  not called again  Dr. Ruiz +12025550103  the quota is used up (quota_exceeded); was due " in listed.text
+    assert (
+        "  not called again  Dr. Ruiz +12025550103  the quota is used up (quota_exceeded); was due "
+        in listed.text
+    )
     assert listed.data["calls"][0]["code"] == "quota_exceeded"
 
 
-async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(agent: Agent, clock: ManualClock) -> None:
+async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(
+    agent: Agent, clock: ManualClock
+) -> None:
     first = await agent.use("make_call", CLINIC | {"respondent_phone": NUMBERS["busy"]}, retries=2)
     listed = await agent.use("list_calls")
     [call_id] = [one["call_id"] for one in listed.data["calls"] if one.get("call_id")]
@@ -147,7 +170,10 @@ async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(agent: Agent, 
     clock.advance(minutes=16)
     shown = await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=20)
 
-    assert "Scheduled: Dr. Ruiz (+1 202-555-0103), Sun Jan 25, 10:45 AM New York time. Attempt 2 of 3." in attempt.text
+    assert (
+        "Scheduled: Dr. Ruiz (+1 202-555-0103), Sun Jan 25, 10:45 AM New York time. Attempt 2 of 3."
+        in attempt.text
+    )
     assert "To try again" not in attempt.text
     assert canceled.data["status"] == "canceled"
     assert shown.text.startswith("Not called again: ")
@@ -166,7 +192,9 @@ async def test_a_call_that_was_missed_is_listed_for_a_day(agent: Agent, clock: M
     assert "  expired  Dr. Ruiz" in listed.text
     assert listed.data["calls"][0]["status"] == "expired"
     assert (shown.is_error, shown.data["placed"]) == (True, "no")
-    assert shown.text.startswith("Not called: no program placed the call while it was due: for example, none ran, ")
+    assert shown.text.startswith(
+        "Not called: no program placed the call while it was due: for example, none ran, "
+    )
     assert shown.text.endswith(". Ask the user whether to call now or at another time.")
     assert "  expired  Dr. Ruiz" in after.text
     assert (await agent.use("list_calls")).data["calls"] == []

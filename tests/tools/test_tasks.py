@@ -52,15 +52,16 @@ async def around(client: Client, *candidates: Json, **more: Json | str) -> Json:
     return await call(client, {**TABLE, "candidates": list(candidates)}, "call_around", **more)
 
 
-async def test_a_task_is_returned_at_once_in_the_form_of_the_specification_and_holds_its_result_at_the_end(
-    client: Client, clock: ManualClock
-) -> None:
+async def test_a_task_is_returned_at_once(client: Client, clock: ManualClock) -> None:
     clock.hold()
     task = await call(client, wait_seconds=1800)
     await clock.sleepers(1)
     clock.advance(seconds=20)
     again = await call(client)
-    canceled = [await ask(client.session, method, task["taskId"]) for method in ("tasks/update", "tasks/cancel")]
+    canceled = [
+        await ask(client.session, method, task["taskId"])
+        for method in ("tasks/update", "tasks/cancel")
+    ]
     clock.advance(minutes=5)
     end = await ended(client.session, task["taskId"])
     clock.advance(minutes=10)
@@ -70,10 +71,14 @@ async def test_a_task_is_returned_at_once_in_the_form_of_the_specification_and_h
     assert task["taskId"].startswith("t-")
     assert task == WORKING | {
         "taskId": task["taskId"],
-        "statusMessage": f"In progress: {lasts} 0 s. It continues without you; do not place it again.",
+        "statusMessage": (
+            f"In progress: {lasts} 0 s. It continues without you; do not place it again."
+        ),
     }
     assert (again["resultType"], again["taskId"]) == ("task", task["taskId"])
-    assert again["statusMessage"].startswith(f"Asked for before; no new call was placed. In progress: {lasts} 20 s.")
+    assert again["statusMessage"].startswith(
+        f"Asked for before; no new call was placed. In progress: {lasts} 20 s."
+    )
     assert canceled == [{"resultType": "complete"}] * 2
     assert later == end
     result = end.pop("result")
@@ -94,8 +99,11 @@ async def test_the_result_is_what_make_call_would_have_answered(
 ) -> None:
     arguments = BISTRO | {"respondent_phone": NUMBERS[outcome]}
     async with client_of(settings_in(tmp_path / "tasks"), clock, app) as client:
-        made = await call(client, arguments)  # no task, if the refusal comes before the answer has left
-        result = (await ended(client.session, made["taskId"]))["result"] if "taskId" in made else made
+        # No task, if the refusal comes before the answer has left.
+        made = await call(client, arguments)
+        result = (
+            (await ended(client.session, made["taskId"]))["result"] if "taskId" in made else made
+        )
     plainly, another = settings_in(tmp_path / "plain"), ManualClock(START)
     with sandbox_app(clock=another) as served:
         async with open_agent(plainly, mode="auto", clock=another, app=served) as agent:
@@ -109,16 +117,21 @@ async def test_a_task_survives_its_server_and_to_another_account_looks_like_one_
 ) -> None:
     clock.hold()
     personal, business = (
-        app.state.sandbox.issue_tokens(account)["access_token"] for account in ("acct-personal", "acct-business")
+        app.state.sandbox.issue_tokens(account)["access_token"]
+        for account in ("acct-personal", "acct-business")
     )
     async with running(app) as url:
         mine = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=personal)
         async with client_of(mine, clock) as client:
             created = await call(client)
             await clock.sleepers(1)
-        async with client_of(settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=business), clock) as client:
+        async with client_of(
+            settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=business), clock
+        ) as client:
             ids = (created["taskId"], "t-none")
-            refused = [await refusal(client.session, method, id_) for method in METHODS for id_ in ids]
+            refused = [
+                await refusal(client.session, method, id_) for method in METHODS for id_ in ids
+            ]
         async with client_of(mine, clock) as client:
             before = await ask(client.session, "tasks/get", created["taskId"])
             clock.advance(minutes=5)
@@ -151,7 +164,9 @@ async def test_a_decision_completes_the_task_and_get_call_follows_the_list_that_
     told = await around(client, BUSY, FULL, FREE)
     clock.advance(seconds=5)
     clock.hold()
-    went_on = await around(client, BUSY, FULL, FREE, continue_after=structure["calls"][-1]["call_id"])
+    went_on = await around(
+        client, BUSY, FULL, FREE, continue_after=structure["calls"][-1]["call_id"]
+    )
     await clock.sleepers(1)
     kept = await ask(client.session, "tasks/cancel", decide["taskId"])
     during = await ask(client.session, "tasks/get", decide["taskId"])
@@ -160,7 +175,9 @@ async def test_a_decision_completes_the_task_and_get_call_follows_the_list_that_
 
     assert decide["status"] == during["status"] == "completed"
     assert structure["status"] == "needs_decision"
-    assert decide["result"]["content"][0]["text"].startswith("Decide first: Second (+1 202-555-0102), answered. ")
+    assert decide["result"]["content"][0]["text"].startswith(
+        "Decide first: Second (+1 202-555-0102), answered. "
+    )
     assert told["resultType"] == went_on["resultType"] == kept["resultType"] == "complete"
     assert told["structuredContent"]["status"] == "needs_decision"
     assert went_on["structuredContent"]["status"] == "in_progress"
@@ -181,7 +198,11 @@ async def test_a_canceled_task_calls_nobody_else_and_the_call_in_progress_is_sti
     clock.advance(minutes=5)
     after = await ended(client.session, task["taskId"])
 
-    message = "In progress: Third (+1 202-555-0100), 1 of 2. It continues without you; do not call them yourself."
+    message = (
+        "In progress: Third (+1 202-555-0100), 1 of 2. It continues without you; do not "
+        "call "
+        "them yourself."
+    )
     assert task == WORKING | {"taskId": task["taskId"], "statusMessage": message}
     assert again["taskId"] == task["taskId"]
     assert again["statusMessage"] == f"Asked for before; no new call was placed. {message}"

@@ -63,5 +63,7 @@ async def open_agent_for(
     settings: Settings, mode: str, clock: ManualClock, app: SandboxApp | None, user: User | None
 ) -> AsyncIterator[Agent]:
     with anyio.fail_after(LIMIT):
-        async with open_agent(settings, mode=mode, clock=clock, app=app, elicitation_callback=user) as agent:
+        async with open_agent(
+            settings, mode=mode, clock=clock, app=app, elicitation_callback=user
+        ) as agent:
             yield agent

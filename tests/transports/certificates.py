@@ -12,7 +12,9 @@ from cryptography.x509.oid import NameOID
 
 
 class Certificate:
-    """A certificate for 127.0.0.1 and `name`, and its private key, each in a PEM file in `folder`."""
+    """A certificate for 127.0.0.1 and `name`, and its private key, each in a PEM file in
+    `folder`.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.path = folder / "certificate.pem"
@@ -31,7 +33,9 @@ class Certificate:
         self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         self.key_path.write_bytes(
             key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
             )
         )
 

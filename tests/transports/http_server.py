@@ -1,4 +1,6 @@
-"""The HTTP server with a sandbox behind it, both on real sockets, and MCP clients for every transport."""
+"""The HTTP server with a sandbox behind it, both on real sockets, and MCP clients for every
+transport.
+"""
 
 import secrets
 import ssl
@@ -36,7 +38,9 @@ SECRET_KEYS = secrets.token_hex(32)
 """`KALLYAI_SECRET_KEYS`, which servers that share a database need."""
 
 CONNECTIONS = ["auto", "legacy", "sse"]
-"""How a client can connect: to `/mcp` with the protocol of 2026 ("auto") or of 2025 ("legacy"), and to `/sse`."""
+"""How a client can connect: to `/mcp` with the protocol of 2026 ("auto") or of 2025 ("legacy"), and
+to `/sse`.
+"""
 
 
 async def wait_until(is_true: Callable[[], bool]) -> None:
@@ -62,21 +66,31 @@ class RunningSandbox:
         return token
 
     def settings(self, **environment: str) -> Settings:
-        """Settings of a server that is signed in as the personal account, overridden by `environment`."""
-        given = {"API_URL": self.url, "ACCESS_TOKEN": self.token(), "WAIT_SECONDS": "0", "CONFIRM": "never"}
+        """Settings of a server that is signed in as the personal account, overridden by
+        `environment`.
+        """
+        given = {
+            "API_URL": self.url,
+            "ACCESS_TOKEN": self.token(),
+            "WAIT_SECONDS": "0",
+            "CONFIRM": "never",
+        }
         return settings_in(self.home, **given | environment)
 
     def end_calls(self) -> None:
         """Let the time pass that the calls in progress take.
 
-        A call counts as that of a request only if it began at most ten seconds before; so the clock jumps by less.
+        A call counts as that of a request only if it began at most ten seconds before; so the clock
+        jumps by less.
         """
         self.clock.advance(seconds=2)
 
     async def calls(self) -> list[dict[str, Any]]:
         """All calls that were placed, as the sandbox has them."""
         async with httpx2.AsyncClient() as client:
-            calls: list[dict[str, Any]] = (await client.get(f"{self.url}/_sandbox/calls")).json()["calls"]
+            calls: list[dict[str, Any]] = (await client.get(f"{self.url}/_sandbox/calls")).json()[
+                "calls"
+            ]
         return calls
 
     async def wait_for_calls(self, number: int = 1) -> list[dict[str, Any]]:
@@ -144,7 +158,10 @@ class ClientOptions:
         named = {"Host": self.host} if self.host is not None else {}
         transport = httpx2.AsyncHTTPTransport(verify=self.trust or True, local_address=self.address)
         return httpx2.AsyncClient(
-            headers=named | (headers or {}), timeout=timeout or LIMIT, auth=auth, transport=transport
+            headers=named | (headers or {}),
+            timeout=timeout or LIMIT,
+            auth=auth,
+            transport=transport,
         )
 
 
@@ -153,14 +170,19 @@ DEFAULT_OPTIONS = ClientOptions()
 
 @asynccontextmanager
 async def connected_agent(
-    url: str, connection: str = "auto", *, token: str | None = None, options: ClientOptions = DEFAULT_OPTIONS
+    url: str,
+    connection: str = "auto",
+    *,
+    token: str | None = None,
+    options: ClientOptions = DEFAULT_OPTIONS,
 ) -> AsyncIterator[Agent]:
     """An agent that connects in the way `connection` says, with `token` as its bearer token."""
     headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
     async with AsyncExitStack() as stack:
         if connection == "sse":
             client = Client(
-                sse_client(f"{url}/sse", headers=headers, httpx_client_factory=options.client), mode="legacy"
+                sse_client(f"{url}/sse", headers=headers, httpx_client_factory=options.client),
+                mode="legacy",
             )
         else:
             http = await stack.enter_async_context(options.client(headers))

@@ -16,7 +16,9 @@ from tests.transports.http_server import LIMIT
 NAME = "phone.example.com"
 """The host name in that configuration."""
 
-PROGRAM = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+PROGRAM = shutil.which(
+    "nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
+)
 """The path of the program; None on a machine without nginx."""
 
 _CONFIGURATION = """
@@ -38,7 +40,9 @@ http {{
 
 @asynccontextmanager
 async def nginx(folder: Path, certificate: Certificate, *ports: int) -> AsyncIterator[str]:
-    """Run nginx on a free port of 127.0.0.1, in front of servers on these two ports; yields its base URL."""
+    """Run nginx on a free port of 127.0.0.1, in front of servers on these two ports; yields its
+    base URL.
+    """
     assert PROGRAM, "the tests that need nginx are skipped where there is none"
     port = free_port()
     changes = {

@@ -25,7 +25,9 @@ def initialization() -> bytes:
 class Peer:
     """A client that writes raw bytes."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", writes: IO[bytes], reads: IO[bytes]) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", writes: IO[bytes], reads: IO[bytes]
+    ) -> None:
         self.process, self.writes, self.reads = process, writes, reads
 
     def send(self, data: bytes) -> None:
@@ -48,7 +50,9 @@ def piped(
 ) -> Iterator[Peer]:
     """Start a server on two pipes, or on one and a file for its answers."""
     env = environment(home, **settings)
-    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr) as process:
+    with subprocess.Popen(
+        command, env=env, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr
+    ) as process:
         assert process.stdin is not None
         reads = process.stdout or cast("IO[bytes]", stdout)
         try:

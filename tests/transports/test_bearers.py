@@ -36,7 +36,9 @@ class JumpingClock(Clock):
 
 
 class Checks:
-    """A KallyAI that knows the tokens that begin with "good", and the tokens that it was asked for."""
+    """A KallyAI that knows the tokens that begin with "good", and the tokens that it was asked
+    for.
+    """
 
     def __init__(self) -> None:
         self.clock = JumpingClock()
@@ -124,7 +126,9 @@ async def test_a_malformed_token_is_never_checked(checks: Checks) -> None:
     assert checks.asked == []
 
 
-async def test_the_limit_is_logged_once_a_minute(checks: Checks, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_limit_is_logged_once_a_minute(
+    checks: Checks, caplog: pytest.LogCaptureFixture
+) -> None:
     for _ in range(2):
         for _ in range(100):
             await checks.send("bad")

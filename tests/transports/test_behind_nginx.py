@@ -28,7 +28,9 @@ from tests.transports.workers import uvicorn
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is not this machine"),
-    pytest.mark.skipif(PROGRAM is None, reason="there is no nginx here (Debian: apt-get install nginx-light)"),
+    pytest.mark.skipif(
+        PROGRAM is None, reason="there is no nginx here (Debian: apt-get install nginx-light)"
+    ),
 ]
 
 
@@ -46,8 +48,18 @@ class Site:
 async def site(folder: Path, database_url: str) -> AsyncIterator[Site]:
     certificate = Certificate(folder, NAME)
     async with running_sandbox(folder) as sandbox:
-        settings = {"DATABASE_URL": database_url, "SECRET_KEYS": SECRET_KEYS, "API_URL": sandbox.url, "AUTH": "caller"}
-        settings |= {"PUBLIC_URL": f"https://{NAME}", "ALLOWED_HOSTS": NAME, "LOG_LEVEL": "INFO", "WAIT_SECONDS": "0"}
+        settings = {
+            "DATABASE_URL": database_url,
+            "SECRET_KEYS": SECRET_KEYS,
+            "API_URL": sandbox.url,
+            "AUTH": "caller",
+        }
+        settings |= {
+            "PUBLIC_URL": f"https://{NAME}",
+            "ALLOWED_HOSTS": NAME,
+            "LOG_LEVEL": "INFO",
+            "WAIT_SECONDS": "0",
+        }
         settings["TRUSTED_PROXIES"] = "127.0.0.1"
         async with (
             uvicorn(folder, workers=1, **settings) as one,
@@ -60,13 +72,20 @@ async def site(folder: Path, database_url: str) -> AsyncIterator[Site]:
 
 async def a_canceled_request_ends_without_a_late_result(site: Site) -> None:
     bearer = {"Authorization": f"Bearer {site.token}"}
-    for number in range(4):  # if a message could reach any server, half of these would not be canceled
-        session = (await post_initialize(site.url, bearer, options=site.options)).headers["mcp-session-id"]
-        headers = ACCEPT | bearer | {"MCP-Protocol-Version": "2025-11-25", "Mcp-Session-Id": session}
+    # If a message could reach any server, half of these would not be canceled.
+    for number in range(4):
+        session = (await post_initialize(site.url, bearer, options=site.options)).headers[
+            "mcp-session-id"
+        ]
+        headers = (
+            ACCEPT | bearer | {"MCP-Protocol-Version": "2025-11-25", "Mcp-Session-Id": session}
+        )
         so_far = len(await site.sandbox.calls())
         answers: list[str] = []
 
-        async def make_call(http: httpx2.AsyncClient, description: str, answers: list[str] = answers) -> None:
+        async def make_call(
+            http: httpx2.AsyncClient, description: str, answers: list[str] = answers
+        ) -> None:
             arguments = CALL | {"task_description": description, "wait_seconds": 45}
             params = {"name": "make_call", "arguments": arguments}
             message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
@@ -75,13 +94,18 @@ async def a_canceled_request_ends_without_a_late_result(site: Site) -> None:
         async with site.options.client(headers) as http, anyio.create_task_group() as tasks:
             tasks.start_soon(make_call, http, f"Canceled {number}")
             await site.sandbox.wait_for_calls(so_far + 1)
-            canceled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
+            canceled = {
+                "jsonrpc": "2.0",
+                "method": "notifications/cancelled",
+                "params": {"requestId": 7},
+            }
             await http.post(f"{site.url}/mcp", json=canceled)
         assert "Request cancelled" in answers[0]
 
 
 async def an_sse_session_stays_with_one_server(site: Site) -> None:
-    for number in range(2, 8):  # if a message could reach any server, half of them would find no session
+    # If a message could reach any server, half of them would find no session.
+    for number in range(2, 8):
         options = ClientOptions(NAME, site.options.trust, f"127.0.0.{number}")
         async with connected_agent(site.url, "sse", token=site.token, options=options) as agent:
             for _ in range(2):
@@ -90,9 +114,13 @@ async def an_sse_session_stays_with_one_server(site: Site) -> None:
 
 async def a_call_can_be_placed_and_followed(site: Site, connection: str) -> None:
     so_far = len(await site.sandbox.calls())
-    async with connected_agent(site.url, connection, token=site.token, options=site.options) as agent:
+    async with connected_agent(
+        site.url, connection, token=site.token, options=site.options
+    ) as agent:
         quota = await agent.use("check_quota")
-        placed = await agent.use("make_call", CALL | {"task_description": connection}, wait_seconds=0)
+        placed = await agent.use(
+            "make_call", CALL | {"task_description": connection}, wait_seconds=0
+        )
         await site.sandbox.wait_for_calls(so_far + 1)
         site.sandbox.end_calls()
         ended = await agent.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=45)
@@ -106,7 +134,9 @@ async def clients_are_counted_by_their_own_addresses(site: Site) -> None:
     guesses: list[int] = []
     while 429 not in guesses and len(guesses) < 50:
         guesses.append((await post_initialize(site.url, forged, options=guesser)).status_code)
-    other = await post_initialize(site.url, {"Authorization": f"Bearer {site.sandbox.token()}"}, options=site.options)
+    other = await post_initialize(
+        site.url, {"Authorization": f"Bearer {site.sandbox.token()}"}, options=site.options
+    )
     assert guesses == [401] * (len(guesses) - 1) + [429]
     assert 20 < len(guesses) <= 41  # each of the two servers allows 20
     assert other.status_code == 200

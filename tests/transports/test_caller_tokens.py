@@ -30,7 +30,10 @@ LATER: tuple[dict[str, Any], ...] = ({"not_before": "2027-01-01T09:00"}, {"retri
 
 
 async def test_callers_never_see_each_others_quota_and_calls(tmp_path: Path) -> None:
-    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings(), auth="caller") as url,
+    ):
         with anyio.fail_after(LIMIT):
             async with (
                 connected_agent(url, token=sandbox.token("acct-personal")) as one,
@@ -43,9 +46,13 @@ async def test_callers_never_see_each_others_quota_and_calls(tmp_path: Path) -> 
                 calls = await sandbox.wait_for_calls(2)
                 foreign = await other.use("get_call", call_id=placed.data["tracking_id"])
                 sandbox.end_calls()
-                mine = await one.use("get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT)
+                mine = await one.use(
+                    "get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT
+                )
                 foreign_after = await other.use("get_call", call_id=mine.data["call_id"])
-                theirs = await other.use("get_call", call_id=same.data["tracking_id"], wait_seconds=LIMIT)
+                theirs = await other.use(
+                    "get_call", call_id=same.data["tracking_id"], wait_seconds=LIMIT
+                )
                 listed = await other.use("list_calls")
 
     assert [quota.data["minutes_remaining"] for quota in quotas] == [165, 6000, 165]
@@ -62,7 +69,10 @@ async def test_another_callers_sse_session_is_not_found(sandbox: RunningSandbox)
     async with running_server(sandbox.settings(), auth="caller") as url:
         mine = {"Authorization": f"Bearer {sandbox.token('acct-personal')}"}
         theirs = {"Authorization": f"Bearer {sandbox.token('acct-business')}"}
-        async with httpx2.AsyncClient(timeout=LIMIT) as client, client.stream("GET", f"{url}/sse", headers=mine) as sse:
+        async with (
+            httpx2.AsyncClient(timeout=LIMIT) as client,
+            client.stream("GET", f"{url}/sse", headers=mine) as sse,
+        ):
             lines = sse.aiter_lines()
             with anyio.fail_after(LIMIT):
                 while not (line := await anext(lines)).startswith("data: "):
@@ -75,12 +85,19 @@ async def test_another_callers_sse_session_is_not_found(sandbox: RunningSandbox)
     assert own.status_code == 202
 
 
-async def test_a_request_without_a_valid_token_is_told_the_authorization_server(sandbox: RunningSandbox) -> None:
+async def test_a_request_without_a_valid_token_is_told_the_authorization_server(
+    sandbox: RunningSandbox,
+) -> None:
     async with (
-        running_server(sandbox.settings(PUBLIC_URL="https://phone.example.com/"), auth="caller") as url,
+        running_server(
+            sandbox.settings(PUBLIC_URL="https://phone.example.com/"), auth="caller"
+        ) as url,
         httpx2.AsyncClient() as client,
     ):
-        answers = [await post_initialize(url), await post_initialize(url, {"Authorization": "Bearer wrong"})]
+        answers = [
+            await post_initialize(url),
+            await post_initialize(url, {"Authorization": "Bearer wrong"}),
+        ]
         document = await client.get(f"{url}/.well-known/oauth-protected-resource/mcp")
 
     assert {answer.status_code for answer in answers} == {401}
@@ -91,7 +108,9 @@ async def test_a_request_without_a_valid_token_is_told_the_authorization_server(
         "resource_name": "KallyAI phone",
     }
     where = "https://phone.example.com/.well-known/oauth-protected-resource/mcp"
-    assert all(f'resource_metadata="{where}"' in answer.headers["www-authenticate"] for answer in answers)
+    assert all(
+        f'resource_metadata="{where}"' in answer.headers["www-authenticate"] for answer in answers
+    )
 
 
 async def test_concurrent_checks_of_one_token_share_one_request_for_a_minute() -> None:
@@ -141,10 +160,12 @@ async def test_a_refusal_counts_for_a_minute_too() -> None:
     assert refused == [False, False, True, False]
 
 
-async def test_a_token_of_any_scope_is_accepted_a_forged_one_refused_and_a_malformed_one_not_even_checked(
+async def test_a_token_of_any_scope_is_accepted(
     tmp_path: Path,
 ) -> None:
-    claims = base64.urlsafe_b64encode(json.dumps({"sub": "acct-personal"}).encode()).decode().rstrip("=")
+    claims = (
+        base64.urlsafe_b64encode(json.dumps({"sub": "acct-personal"}).encode()).decode().rstrip("=")
+    )
     forged = f"e30.{claims}.c2ln"
     checked: set[str] = set()
 

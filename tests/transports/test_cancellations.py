@@ -24,27 +24,51 @@ from tests.transports.http_server import (
 VERSION = {"MCP-Protocol-Version": "2025-11-25"}
 
 
-async def send(http: httpx2.AsyncClient, url: str, method: str, params: dict[str, Any], **more: Any) -> httpx2.Response:
-    return await http.post(f"{url}/mcp", json={"jsonrpc": "2.0", "method": method, "params": params} | more)
+async def send(
+    http: httpx2.AsyncClient, url: str, method: str, params: dict[str, Any], **more: Any
+) -> httpx2.Response:
+    return await http.post(
+        f"{url}/mcp", json={"jsonrpc": "2.0", "method": method, "params": params} | more
+    )
 
 
 async def ask(
-    http: httpx2.AsyncClient, url: str, answers: list[str], tool: str, arguments: dict[str, Any], number: int
+    http: httpx2.AsyncClient,
+    url: str,
+    answers: list[str],
+    tool: str,
+    arguments: dict[str, Any],
+    number: int,
 ) -> None:
     params = {"name": tool, "arguments": arguments | {"wait_seconds": LIMIT}}
     answers.append((await send(http, url, "tools/call", params, id=number)).text)
 
 
-async def test_the_request_ends_without_a_result_when_its_own_client_cancels_it_and_the_call_goes_on(
+async def test_a_canceled_request_ends_and_its_call_goes_on(
     tmp_path: Path,
 ) -> None:
     answers: list[str] = []
-    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
-        bearers = [{"Authorization": f"Bearer {sandbox.token(name)}"} for name in ("acct-personal", "acct-business")]
-        session = {"Mcp-Session-Id": (await post_initialize(url, bearers[0])).headers["mcp-session-id"]}
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings(), auth="caller") as url,
+    ):
+        bearers = [
+            {"Authorization": f"Bearer {sandbox.token(name)}"}
+            for name in ("acct-personal", "acct-business")
+        ]
+        session = {
+            "Mcp-Session-Id": (await post_initialize(url, bearers[0])).headers["mcp-session-id"]
+        }
         own = ACCEPT | VERSION | bearers[0]
-        strangers = [ACCEPT | VERSION | bearers[1] | session, own | {"Mcp-Session-Id": "another"}, own]
-        async with DEFAULT_OPTIONS.client(own | session) as http, anyio.create_task_group() as tasks:
+        strangers = [
+            ACCEPT | VERSION | bearers[1] | session,
+            own | {"Mcp-Session-Id": "another"},
+            own,
+        ]
+        async with (
+            DEFAULT_OPTIONS.client(own | session) as http,
+            anyio.create_task_group() as tasks,
+        ):
             tasks.start_soon(ask, http, url, answers, "make_call", CALL, 7)
             await sandbox.wait_for_calls()
             for headers in strangers:
@@ -53,7 +77,9 @@ async def test_the_request_ends_without_a_result_when_its_own_client_cancels_it_
             await send(http, url, "notifications/cancelled", {"requestId": 8})
             await post_initialize(url, bearers[0])
             still_open = list(answers)
-            accepted = await send(http, url, "notifications/cancelled", {"requestId": 7, "reason": "timeout"})
+            accepted = await send(
+                http, url, "notifications/cancelled", {"requestId": 7, "reason": "timeout"}
+            )
         async with connected_agent(url, "legacy", token=sandbox.token()) as agent:
             sandbox.end_calls()
             again = await agent.use("make_call", CALL, wait_seconds=LIMIT)
@@ -66,7 +92,7 @@ async def test_the_request_ends_without_a_result_when_its_own_client_cancels_it_
     assert len(calls) == 1
 
 
-async def test_a_cancellation_may_reach_another_worker_so_an_outcome_that_was_waited_for_is_told_again(
+async def test_a_cancellation_may_reach_another_worker(
     tmp_path: Path,
 ) -> None:
     candidates = [{"respondent_phone": number} for number in ("+12025550142", "+12025550143")]
@@ -76,8 +102,15 @@ async def test_a_cancellation_may_reach_another_worker_so_an_outcome_that_was_wa
         ("call_around", asked | {"candidates": candidates, "until": "answered"}),
     ]
     answers: list[str] = []
-    async with running_sandbox(tmp_path) as sandbox, running_server(settings := sandbox.settings()) as url:
-        own = ACCEPT | VERSION | {"Mcp-Session-Id": (await post_initialize(url)).headers["mcp-session-id"]}
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(settings := sandbox.settings()) as url,
+    ):
+        own = (
+            ACCEPT
+            | VERSION
+            | {"Mcp-Session-Id": (await post_initialize(url)).headers["mcp-session-id"]}
+        )
         async with (
             running_server(settings) as other_url,
             DEFAULT_OPTIONS.client(own) as http,

@@ -1,4 +1,6 @@
-"""The tables of docs/security.md say what each endpoint and request demands; the server is asked for each row."""
+"""The tables of docs/security.md say what each endpoint and request demands; the server is asked
+for each row.
+"""
 
 import re
 from collections.abc import AsyncIterator
@@ -22,7 +24,9 @@ NAMED = "anybody, by any name"
 
 
 def table(heading: str) -> dict[str, list[str]]:
-    """What the table in that section says about each name in its first column: the other cells, without backticks."""
+    """What the table in that section says about each name in its first column: the other cells,
+    without backticks.
+    """
     section = text_of("docs/security.md").split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
     rows = [re.findall(r"[^|]+", line) for line in section.splitlines() if line.startswith("| `")]
     return {
@@ -33,10 +37,19 @@ def table(heading: str) -> dict[str, list[str]]:
 
 
 ENDPOINTS = {name: (who, limit) for name, (who, limit) in table("HTTP endpoints").items()}
-SCOPES = {name: scopes.partition(";")[0] for name, (scopes,) in table("Requests and their scopes").items()}
+SCOPES = {
+    name: scopes.partition(";")[0] for name, (scopes,) in table("Requests and their scopes").items()
+}
 OPEN = (
     "tools/call sign_in",
-    *("initialize", "ping", "tools/list", "prompts/list", "resources/list", "resources/templates/list"),
+    *(
+        "initialize",
+        "ping",
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+    ),
     *("resources/read ui://kallyai/call.html", "resources/read ui://kallyai/quota.html"),
     "resources/read skill://phone-call/SKILL.md",
 )
@@ -89,9 +102,14 @@ async def test_an_account_has_its_limit(sandbox: RunningSandbox) -> None:
     paths = [name.split()[1] for name, (_, limit) in ENDPOINTS.items() if limit == "account"]
     app = build_app(sandbox.settings(RATE_LIMIT=f"{len(paths)}/hour", AUTH="caller"), "127.0.0.1")
     async with running_app(app) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
-        bearers = [{"Authorization": f"Bearer {sandbox.token(name)}"} for name in ("acct-personal", "acct-business")]
+        bearers = [
+            {"Authorization": f"Bearer {sandbox.token(name)}"}
+            for name in ("acct-personal", "acct-business")
+        ]
         # A GET would open a stream.
-        codes = [await ask(client, url, f"POST {path}", **bearers[0]) for path in [*paths, paths[0]]]
+        codes = [
+            await ask(client, url, f"POST {path}", **bearers[0]) for path in [*paths, paths[0]]
+        ]
         refused = await client.post(f"{url}{paths[0]}", headers=ACCEPT | bearers[0])
         other = await ask(client, url, f"POST {paths[0]}", **bearers[1])
 
@@ -124,7 +142,11 @@ async def answer_to(server: Deployment, message: dict[str, Any], token: str) -> 
 
 
 def test_every_tool_is_in_the_table() -> None:
-    listed = {name.removeprefix("tools/call "): scopes for name, scopes in SCOPES.items() if name.startswith("tools/")}
+    listed = {
+        name.removeprefix("tools/call "): scopes
+        for name, scopes in SCOPES.items()
+        if name.startswith("tools/")
+    }
 
     assert {tool.name: " ".join(sorted(tool.scopes)) for tool in tools() if tool.scopes} == listed
 
@@ -151,7 +173,9 @@ async def test_no_spelling_of_a_transcript_needs_another_scope(server: Deploymen
         "kallyai:///calls/c-1/transcript",
         "kallyai://calls//transcript",
     ):
-        response = await answer_to(server, message("resources/read") | {"params": {"uri": uri}}, token)
+        response = await answer_to(
+            server, message("resources/read") | {"params": {"uri": uri}}, token
+        )
 
         assert response.status_code == 403, uri
         assert response.json()["scope"] == "transcripts:read", uri

@@ -1,4 +1,6 @@
-"""The first answers over stdio: they are the server's own, and nothing is lost when the server takes over."""
+"""The first answers over stdio: they are the server's own, and nothing is lost when the server
+takes over.
+"""
 
 import inspect
 import json
@@ -19,7 +21,16 @@ from kallyai_mcp.transports.first_answers import CATALOG, FirstAnswers
 from kallyai_mcp.transports.stdio import read_lines, serve_stdio
 from tests import programs
 from tests.agent import settings_in
-from tests.first_answers import INITIALIZED, METHODS, Json, answers_to, catalog, real_answers, request, server_of
+from tests.first_answers import (
+    INITIALIZED,
+    METHODS,
+    Json,
+    answers_to,
+    catalog,
+    real_answers,
+    request,
+    server_of,
+)
 from tests.processes import COMMAND, LIMIT, environment
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="other systems can't wait for a pipe")
@@ -27,15 +38,24 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="other systems can't 
 ROOT = Path(__file__).parent.parent.parent
 NO_SDK = 'raise SystemExit("the SDK is imported")'
 
-HANDSHAKE = [request(1, "initialize", "2025-11-25"), INITIALIZED, request("b", "tools/list", "2025-11-25")]
+HANDSHAKE = [
+    request(1, "initialize", "2025-11-25"),
+    INITIALIZED,
+    request("b", "tools/list", "2025-11-25"),
+]
 DISCOVERY = [request(1, "server/discover", "2026-07-28"), request("b", "tools/list", "2026-07-28")]
 
 
-async def test_the_answers_are_those_of_the_server_for_every_protocol_version(tmp_path: Path) -> None:
+async def test_the_answers_are_those_of_the_server_for_every_protocol_version(
+    tmp_path: Path,
+) -> None:
     made = await catalog(settings_in(tmp_path))
 
     assert made == CATALOG.read_text(encoding="utf-8"), "run `uv run python -m tests.first_answers`"
-    assert set(json.loads(made)["versions"]) == {*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS}
+    assert set(json.loads(made)["versions"]) == {
+        *HANDSHAKE_PROTOCOL_VERSIONS,
+        *MODERN_PROTOCOL_VERSIONS,
+    }
 
 
 CAPABILITIES: Json = {
@@ -50,9 +70,18 @@ CAPABILITIES: Json = {
 
 
 async def test_no_setting_and_no_capability_of_a_client_changes_them(tmp_path: Path) -> None:
-    others = settings_in(tmp_path, LOG_LEVEL="ERROR", KEEP_DAYS="1", CONFIRM="always", WAIT_SECONDS="1", STOP_CALLS="1")
+    others = settings_in(
+        tmp_path,
+        LOG_LEVEL="ERROR",
+        KEEP_DAYS="1",
+        CONFIRM="always",
+        WAIT_SECONDS="1",
+        STOP_CALLS="1",
+    )
 
-    assert await real_answers(others, capabilities=CAPABILITIES) == await real_answers(settings_in(tmp_path))
+    assert await real_answers(others, capabilities=CAPABILITIES) == await real_answers(
+        settings_in(tmp_path)
+    )
     # A new parameter may change an answer: then `cli.start` must leave it to the server.
     parameters = "open_app_context read_only request_state"
     assert set(inspect.signature(build_server).parameters) == set(parameters.split())
@@ -62,8 +91,12 @@ LAST = '{"jsonrpc":"2.0","id":"end","method":"no/such"}'
 """A request that every server refuses at once."""
 
 
-async def with_first_answers(home: Path, lines: Sequence[str], cuts: Sequence[int], ready_after: int) -> list[str]:
-    """What a client gets whose data is cut into pieces, and whose first pieces come before the server is ready."""
+async def with_first_answers(
+    home: Path, lines: Sequence[str], cuts: Sequence[int], ready_after: int
+) -> list[str]:
+    """What a client gets whose data is cut into pieces, and whose first pieces come before the
+    server is ready.
+    """
     data = "".join(f"{line}\n" for line in (*lines, LAST)).encode()
     pieces = [data[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)]
     ours, theirs = socket.socketpair()
@@ -89,12 +122,20 @@ async def with_first_answers(home: Path, lines: Sequence[str], cuts: Sequence[in
     return written
 
 
-async def test_a_client_that_did_not_wait_for_the_discovery_can_begin_with_a_handshake(tmp_path: Path) -> None:
-    opening = [request(0, "server/discover", "2026-07-28"), request(1, "initialize", "2025-11-25"), INITIALIZED]
+async def test_a_client_that_did_not_wait_for_the_discovery_can_begin_with_a_handshake(
+    tmp_path: Path,
+) -> None:
+    opening = [
+        request(0, "server/discover", "2026-07-28"),
+        request(1, "initialize", "2025-11-25"),
+        INITIALIZED,
+    ]
     lines = [json.dumps(message) for message in [*opening, request(2, "tools/list", "2025-11-25")]]
 
     for ready_after in (0, 1, 2):
-        written = await with_first_answers(tmp_path, lines, [len(lines[0]) + 1, len(lines[0]) + 9], ready_after)
+        written = await with_first_answers(
+            tmp_path, lines, [len(lines[0]) + 1, len(lines[0]) + 9], ready_after
+        )
         answers = {answer["id"]: answer.get("result") for answer in map(json.loads, written)}
 
         assert answers[1]["protocolVersion"] == "2025-11-25"
@@ -113,7 +154,9 @@ ODD = [
 
 
 @pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
-async def test_a_message_that_is_cut_by_the_servers_start_is_answered_once(tmp_path: Path, version: str) -> None:
+async def test_a_message_that_is_cut_by_the_servers_start_is_answered_once(
+    tmp_path: Path, version: str
+) -> None:
     methods = METHODS[1:] if version in MODERN_PROTOCOL_VERSIONS else METHODS
     lines = [json.dumps(request(number, method, version)) for number, method in enumerate(methods)]
     lines += lines
@@ -123,7 +166,9 @@ async def test_a_message_that_is_cut_by_the_servers_start_is_answered_once(tmp_p
         assert sorted(together) == sorted(alone)
 
 
-async def test_a_message_that_is_no_first_request_is_answered_as_by_the_server(tmp_path: Path) -> None:
+async def test_a_message_that_is_no_first_request_is_answered_as_by_the_server(
+    tmp_path: Path,
+) -> None:
     for before in ([], HANDSHAKE):
         for odd in ODD:
             lines = [json.dumps(message) for message in [*before, odd]]
@@ -131,7 +176,9 @@ async def test_a_message_that_is_no_first_request_is_answered_as_by_the_server(t
             assert sorted(await with_first_answers(tmp_path, lines, [10], 1)) == sorted(alone)
 
 
-def without_sdk(home: Path, messages: list[dict[str, Any]], **variables: str) -> "subprocess.CompletedProcess[str]":
+def without_sdk(
+    home: Path, messages: list[dict[str, Any]], **variables: str
+) -> "subprocess.CompletedProcess[str]":
     """Start the server where importing the SDK ends the process."""
     (home / "mcp.py").write_text(NO_SDK)
     own = environment(home) | {"PYTHONPATH": f"{home}{os.pathsep}{ROOT}"} | variables
@@ -153,8 +200,17 @@ def test_a_setting_that_could_matter_leaves_every_answer_to_the_server(
     for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
     assert plain_settings() is not None
-    settings = {"FAST_START": "0", "SANDBOX": "1", "READ_ONLY": "1", "LOG_LEVEL": "DEBUG", "WAIT_SECONDS": "soon"}
-    for name, value in {**{f"KALLYAI_{name}": value for name, value in settings.items()}, "OTEL_SDK": "1"}.items():
+    settings = {
+        "FAST_START": "0",
+        "SANDBOX": "1",
+        "READ_ONLY": "1",
+        "LOG_LEVEL": "DEBUG",
+        "WAIT_SECONDS": "soon",
+    }
+    for name, value in {
+        **{f"KALLYAI_{name}": value for name, value in settings.items()},
+        "OTEL_SDK": "1",
+    }.items():
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
             assert plain_settings() is None, name

@@ -20,7 +20,14 @@ from kallyai_mcp.transports import access, uvicorn_server
 from kallyai_mcp.transports.rate_limiter import RateLimiter
 from tests.auth.oauth_server.deployment import User, deploy, sign_in
 from tests.processes import COMMAND, environment, free_port
-from tests.transports.http_server import ACCEPT, LIMIT, RunningSandbox, initialize, running_app, running_server
+from tests.transports.http_server import (
+    ACCEPT,
+    LIMIT,
+    RunningSandbox,
+    initialize,
+    running_app,
+    running_server,
+)
 
 HEAD = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
 STREAM = b"GET /sse HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -49,7 +56,9 @@ async def read_until_closed(stream: SocketStream) -> bytes:
 
 
 async def answer_to_endless(url: str, start: bytes, part: bytes) -> bytes:
-    """What the server sends to a client that sends `part` again and again, until it closes the connection."""
+    """What the server sends to a client that sends `part` again and again, until it closes the
+    connection.
+    """
 
     async def send() -> None:
         with suppress(anyio.BrokenResourceError):
@@ -108,7 +117,9 @@ async def test_endless_headers_are_closed_also_behind_an_open_response(url: str)
     assert b"HTTP/1.1 200 " not in (await answer_to_endless(url, STREAM + HEAD, b"X" * 65_536))[12:]
 
 
-async def test_headers_have_64_kib_and_100_lines_also_if_they_end_with_the_next_read(url: str) -> None:
+async def test_headers_have_64_kib_and_100_lines_also_if_they_end_with_the_next_read(
+    url: str,
+) -> None:
     long = b"a" * 100_000
     for head, statuses in (
         (b"GET /%s HTTP/1.1\r\nHost: localhost\r\n" % long, {b"431", b"400", b""}),
@@ -130,7 +141,9 @@ CHUNKED = b"POST /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunk
 
 async def test_trailers_do_not_count_as_headers() -> None:
     """The whole request comes in one packet, so that all is parsed before the app begins."""
-    trailers = b"Authorization: Bearer x\r\nOrigin: https://x.example\r\nX-Forwarded-For: 192.0.2.1\r\n"
+    trailers = (
+        b"Authorization: Bearer x\r\nOrigin: https://x.example\r\nX-Forwarded-For: 192.0.2.1\r\n"
+    )
 
     async def names(request: Request) -> Response:
         await request.body()
@@ -160,7 +173,9 @@ async def test_requests_that_are_sent_before_the_answers_are_limited(url: str) -
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a connection that is not read")
-async def test_a_client_that_does_not_read_its_answer_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_does_not_read_its_answer_is_disconnected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(uvicorn_server, "WRITE_TIMEOUT", 0.2)
     ended = anyio.Event()
 
@@ -175,20 +190,27 @@ async def test_a_client_that_does_not_read_its_answer_is_disconnected(monkeypatc
     async def endless(_: Request) -> Response:
         return StreamingResponse(parts())
 
-    async with running_app(Starlette(routes=[Route("/health", endless)])) as own, connection(own) as stream:
+    async with (
+        running_app(Starlette(routes=[Route("/health", endless)])) as own,
+        connection(own) as stream,
+    ):
         await stream.send(HEAD + b"\r\n")
         with anyio.fail_after(LIMIT):
             await ended.wait()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process can't read another one's limits")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere a process can't read another one's limits"
+)
 async def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
     import resource
 
     port = free_port()
     limited = ["sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh"]
     command = [*limited, *COMMAND, "serve", "--transport", "http", "--port", str(port)]
-    async with await anyio.open_process(command, env=environment(tmp_path), stderr=subprocess.PIPE) as server:
+    async with await anyio.open_process(
+        command, env=environment(tmp_path), stderr=subprocess.PIPE
+    ) as server:
         assert server.stderr is not None
         try:
             with anyio.fail_after(LIMIT):
@@ -203,9 +225,15 @@ async def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path)
     assert soft == min(hard, 65_536)
 
 
-async def test_half_of_the_files_are_kept_for_calls(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_half_of_the_files_are_kept_for_calls(
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(uvicorn_server, "most_connections", lambda: 1)
-    async with running_server(sandbox.settings()) as url, connection(url) as first, httpx2.AsyncClient() as client:
+    async with (
+        running_server(sandbox.settings()) as url,
+        connection(url) as first,
+        httpx2.AsyncClient() as client,
+    ):
         await first.send(HEAD + b"\r\n")
         answer = await first.receive()
         with pytest.raises(httpx2.TransportError):
@@ -215,7 +243,9 @@ async def test_half_of_the_files_are_kept_for_calls(sandbox: RunningSandbox, mon
 
 
 def test_clients_that_come_to_a_busy_server_do_not_wait_until_the_others_are_done() -> None:
-    pytest.importorskip("uvloop", reason="only uvloop accepts one connection of a socket in each turn")
+    pytest.importorskip(
+        "uvloop", reason="only uvloop accepts one connection of a socket in each turn"
+    )
     answered = [0] * 256
 
     async def hello(_: Request) -> Response:
@@ -244,7 +274,12 @@ def test_a_rate_is_a_moving_window_for_each_caller() -> None:
     limiter = RateLimiter("2/minute", clock=lambda: now)
     waits = [limiter.acquire("caller")]
     now += 20
-    waits += [limiter.acquire("caller"), limiter.peek("caller"), limiter.acquire("caller"), limiter.acquire("other")]
+    waits += [
+        limiter.acquire("caller"),
+        limiter.peek("caller"),
+        limiter.acquire("caller"),
+        limiter.acquire("other"),
+    ]
     now += 40
     waits += [limiter.acquire("caller"), limiter.acquire("caller")]
 
@@ -263,11 +298,14 @@ def listen_request(**headers: str) -> dict[str, Any]:
     return {"json": message, "headers": ACCEPT | version | headers}
 
 
-async def test_so_many_streams_may_be_open(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_so_many_streams_may_be_open(
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(access, "MOST_PER_CALLER", 2)
     monkeypatch.setattr(access, "MOST_STREAMS", 3)
     one, other, third = (
-        {"Authorization": f"Bearer {sandbox.token(name)}"} for name in ("acct-personal", "acct-trial", "acct-business")
+        {"Authorization": f"Bearer {sandbox.token(name)}"}
+        for name in ("acct-personal", "acct-trial", "acct-business")
     )
     with anyio.fail_after(LIMIT):
         async with (
@@ -294,7 +332,9 @@ async def test_so_many_streams_may_be_open(sandbox: RunningSandbox, monkeypatch:
                 await anyio.lowlevel.checkpoint()
 
     too_many = {"error": "Too many streams are open. Close one first."}
-    assert [(response.status_code, response.json()) for response in refused] == [(429, too_many)] * 3
+    assert [(response.status_code, response.json()) for response in refused] == [
+        (429, too_many)
+    ] * 3
     assert [response.status_code for response in without_stream] == [405] * 3
     assert again == 200
 
@@ -305,18 +345,25 @@ async def test_a_stream_ends_when_its_sign_in_is_revoked(
     assert access.VERIFY_SECONDS <= 60
     monkeypatch.setattr(access, "VERIFY_SECONDS", 0.01)
     with anyio.fail_after(LIMIT):
-        async with deploy(sandbox) as server, User() as user, httpx2.AsyncClient(timeout=LIMIT) as client:
+        async with (
+            deploy(sandbox) as server,
+            User() as user,
+            httpx2.AsyncClient(timeout=LIMIT) as client,
+        ):
             tokens = await sign_in(server, user)
             authorized = {"Authorization": f"Bearer {tokens['access_token']}"}
             async with (
                 client.stream("GET", f"{server.url}/sse", headers=authorized) as events,
-                client.stream("POST", f"{server.url}/mcp", **listen_request(**authorized)) as listening,
+                client.stream(
+                    "POST", f"{server.url}/mcp", **listen_request(**authorized)
+                ) as listening,
             ):
                 chunks = [events.aiter_lines(), listening.aiter_lines()]
                 first = [await anext(lines) for lines in chunks]
                 form = {"token": tokens["access_token"], "client_id": tokens["client_id"]}
                 revoked = await server.post("revoke", form)
-                rest = [[line async for line in lines] for lines in chunks]  # ends when the response does
+                # Ends when the response does.
+                rest = [[line async for line in lines] for lines in chunks]
 
     assert all(first)
     assert revoked.status_code == 200
@@ -327,5 +374,6 @@ async def test_a_stream_ends_when_its_sign_in_is_revoked(
 async def _status_of_stream(client: httpx2.AsyncClient, url: str, headers: dict[str, str]) -> int:
     async with client.stream("GET", url, headers=headers) as response:
         if response.status_code == 200:
-            await anext(response.aiter_lines())  # the SDK leaks a session that ends before its first event
+            # The SDK leaks a session that ends before its first event.
+            await anext(response.aiter_lines())
         return response.status_code

@@ -1,4 +1,6 @@
-"""call_around for callers with tokens of their own: the list goes on while the token is good, later with a new one."""
+"""call_around for callers with tokens of their own: the list goes on while the token is good, later
+with a new one.
+"""
 
 from pathlib import Path
 
@@ -11,7 +13,9 @@ AROUND = {
     "until": "booked",
     "task_category": "general",
     "task_description": "Ask for the opening hours",
-    "candidates": [{"respondent_phone": NUMBERS[name]} for name in ("busy", "no_answer", "success")],
+    "candidates": [
+        {"respondent_phone": NUMBERS[name]} for name in ("busy", "no_answer", "success")
+    ],
 }
 EXPIRES = 70
 """Minutes after which a token of the sandbox is no longer good."""
@@ -20,7 +24,10 @@ EXPIRES = 70
 async def test_a_list_goes_on_without_its_client_until_the_token_expires_and_then_with_a_new_one(
     tmp_path: Path,
 ) -> None:
-    async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings(), auth="caller") as url:
+    async with (
+        running_sandbox(tmp_path) as sandbox,
+        running_server(sandbox.settings(), auth="caller") as url,
+    ):
         with anyio.fail_after(LIMIT):
             async with connected_agent(url, token=sandbox.token()) as agent:
                 started = await agent.use("call_around", AROUND, wait_seconds=0)
@@ -42,7 +49,9 @@ async def test_a_list_goes_on_without_its_client_until_the_token_expires_and_the
     assert started.data["status"] == again.data["status"] == "in_progress"
     assert foreign.is_error
     assert stopped.data["status"] == "needs_sign_in", stopped.text
-    assert stopped.text.endswith(f'call_around with the same arguments and continue_after "{last}".')
+    assert stopped.text.endswith(
+        f'call_around with the same arguments and continue_after "{last}".'
+    )
     assert again.data["tracking_id"] == id_
     assert len(calls) == 3
     assert [call["outcome"] for call in ended.data["calls"]][:2] == ["not_reached", "not_reached"]

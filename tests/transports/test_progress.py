@@ -1,4 +1,6 @@
-"""A tool reports progress at once, and again and again, so that a client with a short time-out waits on."""
+"""A tool reports progress at once, and again and again, so that a client with a short time-out
+waits on.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -43,18 +45,27 @@ async def test_a_client_that_waits_for_a_call_hears_of_it_again_and_again(
     monkeypatch.setattr(catalog, "PROGRESS_EVERY", 0.01)
     async with running_sandbox(tmp_path) as sandbox, running_server(sandbox.settings()) as url:
         for number, connection in enumerate(CONNECTIONS, 1):
-            messages, arguments = Messages(), CALL | {"business_name": connection, "wait_seconds": LIMIT}
+            messages, arguments = (
+                Messages(),
+                CALL | {"business_name": connection, "wait_seconds": LIMIT},
+            )
             with anyio.fail_after(LIMIT):
-                async with connected_agent(url, connection) as agent, anyio.create_task_group() as tasks:
+                async with (
+                    connected_agent(url, connection) as agent,
+                    anyio.create_task_group() as tasks,
+                ):
                     tasks.start_soon(call_tool, agent, "make_call", arguments, messages)
                     await messages.enough.wait()
                     await sandbox.wait_for_calls(number)
                     sandbox.end_calls()
 
-            assert messages.values == sorted(set(messages.values))  # each is greater, as the protocol demands
+            # Each is greater, as the protocol demands.
+            assert messages.values == sorted(set(messages.values))
 
 
-async def test_the_first_message_comes_at_once(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_first_message_comes_at_once(
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(catalog, "PROGRESS_EVERY", LIMIT)
     async with running_server(sandbox.settings()) as url, connected_agent(url) as agent:
         messages = Messages()

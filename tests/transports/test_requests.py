@@ -20,7 +20,12 @@ META = {
     "io.modelcontextprotocol/clientInfo": {"name": "tests", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-TOOLS: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": META}}
+TOOLS: dict[str, Any] = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/list",
+    "params": {"_meta": META},
+}
 MODERN = {"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/list"}
 JSON = "application/json"
 

@@ -37,21 +37,30 @@ SECRET = "a-secret-of-many-characters"
 async def test_a_call_is_placed_and_followed_over_every_kind_of_connection_also_after_it_was_cut(
     sandbox: RunningSandbox,
 ) -> None:
-    """No transport resumes a stream: the client asks again, and the ledger has the call (docs/frameworks.md)."""
+    """No transport resumes a stream: the client asks again, and the ledger has the call
+    (docs/frameworks.md).
+    """
     async with running_server(sandbox.settings()) as url:
         for number, connection in enumerate(CONNECTIONS, 1):
             call = CALL | {"business_name": connection}
             with anyio.fail_after(LIMIT):
                 with anyio.CancelScope() as cut:
-                    async with connected_agent(url, connection) as agent, anyio.create_task_group() as tasks:
+                    async with (
+                        connected_agent(url, connection) as agent,
+                        anyio.create_task_group() as tasks,
+                    ):
                         tools = await agent.client.list_tools()
-                        tasks.start_soon(agent.client.call_tool, "make_call", {**call, "wait_seconds": LIMIT})
+                        tasks.start_soon(
+                            agent.client.call_tool, "make_call", {**call, "wait_seconds": LIMIT}
+                        )
                         await sandbox.wait_for_calls(number)
                         cut.cancel()
                 async with connected_agent(url, connection) as agent:
                     again = await agent.use("make_call", call, wait_seconds=0)
                     sandbox.end_calls()
-                    ended = await agent.use("get_call", call_id=again.data["tracking_id"], wait_seconds=LIMIT)
+                    ended = await agent.use(
+                        "get_call", call_id=again.data["tracking_id"], wait_seconds=LIMIT
+                    )
 
             assert len(tools.tools) == 9
             assert (again.data["placed_now"], again.data["status"]) == (False, "in_progress")
@@ -64,7 +73,10 @@ async def test_health_and_ready_report_only_their_status(
 ) -> None:
     monkeypatch.setattr(asgi_app, "REMEMBER_SECONDS", 0)
     fault = Fault(kind="unavailable_before", times=50, method="GET", path="/v1/users/me/statistics")
-    async with running_server(sandbox.settings(MCP_TOKEN=SECRET)) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
+    async with (
+        running_server(sandbox.settings(MCP_TOKEN=SECRET)) as url,
+        httpx2.AsyncClient(timeout=LIMIT) as client,
+    ):
         ready = await client.get(f"{url}/ready")
         sandbox.app.state.sandbox.set_faults(FaultPlan(faults=[fault]))
         trouble = await client.get(f"{url}/ready")
@@ -72,9 +84,15 @@ async def test_health_and_ready_report_only_their_status(
         sandbox.app.state.sandbox.set_faults(FaultPlan(faults=[]))
 
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
-    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "checks": {"api": "ok", "ledger": "ok"}})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"status": "ready", "checks": {"api": "ok", "ledger": "ok"}},
+    )
     assert trouble.status_code == 503
-    assert trouble.json() == {"status": "not ready", "checks": {"api": "unreachable", "ledger": "ok"}}
+    assert trouble.json() == {
+        "status": "not ready",
+        "checks": {"api": "unreachable", "ledger": "ok"},
+    }
 
 
 async def test_concurrent_requests_to_ready_share_one_check() -> None:
@@ -107,7 +125,9 @@ async def test_concurrent_requests_to_ready_share_one_check() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-async def test_sigterm_ends_the_server_during_a_call_and_streams_and_logs_no_traceback(tmp_path: Path) -> None:
+async def test_sigterm_ends_the_server_during_a_call_and_streams_and_logs_no_traceback(
+    tmp_path: Path,
+) -> None:
     options = ["serve", "--transport", "http", "--port", "0", "--sandbox", "--speed", "0.01"]
     with started(tmp_path, *options) as process, anyio.fail_after(LIMIT):
         url = url_of(process)
@@ -137,24 +157,43 @@ async def test_sigterm_ends_a_server_whose_requests_were_canceled_while_they_con
     """KallyAI accepts each connection, and never answers the TLS handshake."""
     params = {"name": "get_transcript", "arguments": {"call_id": "c-1"}}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
-    head = {**ACCEPT, "Host": "localhost", "Content-Type": "application/json", "Content-Length": len(body)}
-    request = "\r\n".join(["POST /mcp HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", body])
+    head = {
+        **ACCEPT,
+        "Host": "localhost",
+        "Content-Type": "application/json",
+        "Content-Length": len(body),
+    }
+    request = "\r\n".join(
+        ["POST /mcp HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", body]
+    )
     with socket.create_server(("127.0.0.1", 0), backlog=1000) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         settings = {"API_URL": url, "ACCESS_TOKEN": "secret", "RATE_LIMIT": "1000/minute"}
-        with started(tmp_path, "serve", "--transport", "http", "--port", "0", **settings) as process:
+        with started(
+            tmp_path, "serve", "--transport", "http", "--port", "0", **settings
+        ) as process:
             url = url_of(process)
             with anyio.fail_after(LIMIT):
-                clients = [await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) for _ in range(500)]
+                clients = [
+                    await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2]))
+                    for _ in range(500)
+                ]
                 for client in clients:
                     await client.send(request.encode())
-                connected = [await anyio.to_thread.run_sync(silent.accept, abandon_on_cancel=True) for _ in clients]
+                connected = [
+                    await anyio.to_thread.run_sync(silent.accept, abandon_on_cancel=True)
+                    for _ in clients
+                ]
                 for client in clients:
                     await anyio.aclose_forcefully(client)
                 for connection, _ in connected:
                     with connection:
-                        while await anyio.to_thread.run_sync(connection.recv, 65_536, abandon_on_cancel=True):
-                            pass  # the greeting of the handshake comes first, then the end of the connection
+                        while await anyio.to_thread.run_sync(
+                            connection.recv, 65_536, abandon_on_cancel=True
+                        ):
+                            # The greeting of the handshake comes first, then the end of the
+                            # connection.
+                            pass
                 process.send_signal(signal.SIGTERM)
                 code = await anyio.to_thread.run_sync(process.wait, LIMIT)
 
@@ -183,9 +222,21 @@ def test_unsafe_options_are_refused_at_start(tmp_path: Path) -> None:
         (["--host", "0.0.0.0"], {}, "0.0.0.0 lets others reach this server"),  # noqa: S104 - it is refused
         ([], {"AUTH": "secret"}, "--auth secret needs KALLYAI_MCP_TOKEN (docs/hosting.md)"),
         (["--auth", "caller", "--sandbox"], {}, "--auth caller needs a KallyAI that gives tokens"),
-        ([], {"PUBLIC_URL": "https://phone.example.com"}, "KALLYAI_PUBLIC_URL lets others reach this server"),
-        ([], {"ALLOWED_HOSTS": "localhost, phone.example.com:*"}, "KALLYAI_ALLOWED_HOSTS lets others reach"),
-        ([], {"ALLOWED_ORIGINS": "https://agent.example.com"}, "KALLYAI_ALLOWED_ORIGINS lets others reach"),
+        (
+            [],
+            {"PUBLIC_URL": "https://phone.example.com"},
+            "KALLYAI_PUBLIC_URL lets others reach this server",
+        ),
+        (
+            [],
+            {"ALLOWED_HOSTS": "localhost, phone.example.com:*"},
+            "KALLYAI_ALLOWED_HOSTS lets others reach",
+        ),
+        (
+            [],
+            {"ALLOWED_ORIGINS": "https://agent.example.com"},
+            "KALLYAI_ALLOWED_ORIGINS lets others reach",
+        ),
     ]
     for arguments, settings, words in refused:
         done = run_in_process(tmp_path, "serve", "--transport", "http", *arguments, **settings)

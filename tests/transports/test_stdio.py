@@ -1,4 +1,6 @@
-"""Standard input and output, whatever a client connects to them and however it splits its messages."""
+"""Standard input and output, whatever a client connects to them and however it splits its
+messages.
+"""
 
 import json
 import subprocess
@@ -17,7 +19,8 @@ import os, subprocess, sys
 from kallyai_mcp.transports.standard_streams import take_stdio
 stdin, stdout = take_stdio()
 print("printed by the program", flush=True)
-subprocess.run([sys.executable, "-c", "import sys; print('printed by a child', repr(sys.stdin.read()))"], check=True)
+code = "import sys; print('printed by a child', repr(sys.stdin.read()))"
+subprocess.run([sys.executable, "-c", code], check=True)
 os.write(stdout, os.read(stdin, 100))
 """
 
@@ -29,7 +32,11 @@ SERVE = [*COMMAND, "serve"]
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     """A client that has initialized its session, and whose user can be asked."""
     with piped(tmp_path_factory.mktemp("home"), [*SERVE, "--sandbox"], CONFIRM="always") as peer:
-        peer.send(initialization().replace(b'"capabilities": {}', b'"capabilities": {"elicitation": {"form": {}}}'))
+        peer.send(
+            initialization().replace(
+                b'"capabilities": {}', b'"capabilities": {"elicitation": {"form": {}}}'
+            )
+        )
         assert peer.answer()["id"] == 1
         yield peer
 
@@ -44,7 +51,9 @@ def test_messages_are_answered_however_they_are_split(peer: Peer) -> None:
     long_id = "ñ" * 500_000
     peer.send(line(long_id, "ping"))
     megabyte = peer.answer()
-    broken = line(2, "tools/call", name="get_call", arguments={"call_id": "X"}).replace(b"X", b"caf\xe9")
+    broken = line(2, "tools/call", name="get_call", arguments={"call_id": "X"}).replace(
+        b"X", b"caf\xe9"
+    )
     peer.send(broken + line(3, "ping"))
     after_invalid_utf_8 = sorted(peer.answer()["id"] for _ in range(2))
 
@@ -60,10 +69,19 @@ CALL_OF_NOTHING = b'{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params
 
 def test_a_message_that_is_not_valid_gets_an_error(peer: Peer) -> None:
     messages: list[tuple[bytes, object, int]] = [
-        (CALL_OF_NOTHING % (b"2", b'{"name": "get_call", "arguments": {"call_id": "%s"}}' % HALF), 2, -32600),
+        (
+            CALL_OF_NOTHING
+            % (b"2", b'{"name": "get_call", "arguments": {"call_id": "%s"}}' % HALF),
+            2,
+            -32600,
+        ),
         (CALL_OF_NOTHING % (b'"%s"' % HALF, b"{}"), "caf\ud83d", -32600),
         (b'{"jsonrpc": "2.0", "id": 2,\n', None, -32700),
-        (CALL_OF_NOTHING % (b"2", b'{"name": %s1%s}' % (b"[" * 100_000, b"]" * 100_000)), None, -32700),
+        (
+            CALL_OF_NOTHING % (b"2", b'{"name": %s1%s}' % (b"[" * 100_000, b"]" * 100_000)),
+            None,
+            -32700,
+        ),
         (CALL_OF_NOTHING % (b"2", b"[1]"), 2, -32600),
         (b'[{"jsonrpc": "2.0", "id": 2, "method": "ping"}]\n', None, -32600),
         (b'{"id": 2, "method": "ping"}\n', 2, -32600),
@@ -76,22 +94,32 @@ def test_a_message_that_is_not_valid_gets_an_error(peer: Peer) -> None:
         assert answers[3]["result"] == {}
 
 
-def test_a_reply_that_is_not_valid_ends_the_wait_for_the_user_and_agrees_to_nothing(peer: Peer) -> None:
-    for reply in (b'"result": "yes"', b'"result": {"action": "accept", "content": {"a": "%s"}}' % HALF):
+def test_a_reply_that_is_not_valid_ends_the_wait_for_the_user_and_agrees_to_nothing(
+    peer: Peer,
+) -> None:
+    for reply in (
+        b'"result": "yes"',
+        b'"result": {"action": "accept", "content": {"a": "%s"}}' % HALF,
+    ):
         peer.send(line(2, "tools/call", name="make_call", arguments=CALL))
         asked = peer.answer()
         peer.send(b'{"jsonrpc": "2.0", "id": %d, %s}\n' % (asked["id"], reply))
         answer = peer.answer()
 
         assert asked["method"] == "elicitation/create"
-        assert (answer["id"], answer["result"]["structuredContent"]["status"]) == (2, "needs_confirmation")
+        assert (answer["id"], answer["result"]["structuredContent"]["status"]) == (
+            2,
+            "needs_confirmation",
+        )
 
 
 def test_a_server_serves_between_two_files(tmp_path: Path) -> None:
     requests, responses = tmp_path / "requests", tmp_path / "responses"
     requests.write_bytes(initialization())
     with requests.open("rb") as stdin, responses.open("wb") as stdout:
-        subprocess.run(SERVE, env=environment(tmp_path), stdin=stdin, stdout=stdout, timeout=LIMIT, check=True)
+        subprocess.run(
+            SERVE, env=environment(tmp_path), stdin=stdin, stdout=stdout, timeout=LIMIT, check=True
+        )
 
     assert [json.loads(line)["id"] for line in responses.read_bytes().splitlines()] == [1]
 
@@ -108,7 +136,9 @@ def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
         assert peer.process.stderr.read() == b""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process can't read another one's limits")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere a process can't read another one's limits"
+)
 def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
     import resource
 
@@ -122,7 +152,9 @@ def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path) -> No
 
 def test_other_output_goes_to_stderr() -> None:
     command = [sys.executable, "-c", PRINTING]
-    done = subprocess.run(command, input="a message", capture_output=True, text=True, timeout=LIMIT, check=True)
+    done = subprocess.run(
+        command, input="a message", capture_output=True, text=True, timeout=LIMIT, check=True
+    )
 
     assert done.stdout == "a message"
     assert "printed by the program" in done.stderr
@@ -137,4 +169,8 @@ async def test_what_the_first_tools_need_is_loaded_before_they_are_called(tmp_pa
     with log.open("wb") as stderr, piped(tmp_path, command, stderr=stderr) as peer:
         peer.send(initialization() + line(2, "tools/list"))
         assert [peer.answer()["id"] for _ in range(2)] == [1, 2]
-        await wait_until(lambda: late <= {text.rpartition("|")[2].strip() for text in log.read_text().splitlines()})
+        await wait_until(
+            lambda: (
+                late <= {text.rpartition("|")[2].strip() for text in log.read_text().splitlines()}
+            )
+        )

@@ -1,4 +1,6 @@
-"""Over stdio, an outcome is delivered when the client has read it; one that nobody read is told to the next client."""
+"""Over stdio, an outcome is delivered when the client has read it; one that nobody read is told to
+the next client.
+"""
 
 import select
 import sqlite3
@@ -24,12 +26,18 @@ ANOTHER_CALL = line(3, "tools/call", name="make_call", arguments=OTHER)
 LISTS = b"".join(line(number, "tools/list") for number in range(100, 200))
 """Requests whose answers are longer than any pipe."""
 
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what was read of a pipe")
+LINUX = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells what was read of a pipe"
+)
 
 
 def settings_of(sandbox: RunningSandbox, *, is_full: bool = False) -> dict[str, Any]:
     """`is_full`: the server takes calls also while its client has not read the first answers."""
-    return {"API_URL": sandbox.url, "ACCESS_TOKEN": sandbox.token(), "FAST_START": "0" if is_full else "1"}
+    return {
+        "API_URL": sandbox.url,
+        "ACCESS_TOKEN": sandbox.token(),
+        "FAST_START": "0" if is_full else "1",
+    }
 
 
 async def answer_to(peer: Peer, id_: int) -> dict[str, Any]:
@@ -47,7 +55,9 @@ async def answer_to(peer: Peer, id_: int) -> dict[str, Any]:
 async def until(condition: str, home: Path) -> None:
     """Wait until there is a record for which this SQL is true."""
     with closing(sqlite3.connect(f"{(home / 'ledger.db').as_uri()}?mode=ro", uri=True)) as ledger:
-        await wait_until(lambda: bool(ledger.execute(f"SELECT 1 FROM calls WHERE {condition}").fetchall()))  # noqa: S608
+        await wait_until(
+            lambda: bool(ledger.execute(f"SELECT 1 FROM calls WHERE {condition}").fetchall())  # noqa: S608
+        )
 
 
 async def ended(peer: Peer) -> None:
@@ -55,7 +65,9 @@ async def ended(peer: Peer) -> None:
 
 
 async def told_to_the_next_client(sandbox: RunningSandbox, placed: int = 2) -> list[dict[str, Any]]:
-    """What a client that redials both numbers on another server, in this process, is told; it leaves after `placed`."""
+    """What a client that redials both numbers on another server, in this process, is told; it
+    leaves after `placed`.
+    """
     async with open_agent(sandbox.settings(), mode="auto", clock=sandbox.clock) as agent:
         told = [(await agent.use("make_call", call, redial=True)).data for call in (CALL, OTHER)]
         await sandbox.wait_for_calls(placed)
@@ -75,7 +87,7 @@ def ask_more_and_leave(left: Peer) -> None:
 
 @LINUX
 @pytest.mark.parametrize(("connected", "end"), [(piped, ask_more_and_leave), (on_sockets, leave)])
-async def test_an_outcome_that_was_read_is_not_told_again_and_one_that_was_not_is_told_to_the_next_client(
+async def test_only_an_unread_outcome_is_told_again(
     tmp_path: Path, connected: Connected, end: Callable[[Peer], None]
 ) -> None:
     async with running_sandbox(tmp_path) as sandbox:
@@ -100,7 +112,9 @@ async def test_an_outcome_that_was_read_is_not_told_again_and_one_that_was_not_i
     assert len(placed) == 3
 
 
-async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_client(tmp_path: Path) -> None:
+async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_client(
+    tmp_path: Path,
+) -> None:
     async with running_sandbox(tmp_path) as sandbox:
         with piped(tmp_path, SERVE, **settings_of(sandbox, is_full=True)) as left:
             await anyio.to_thread.run_sync(left.send, initialization() + LISTS + MAKE_CALL)
@@ -108,7 +122,8 @@ async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_
             sandbox.end_calls()
             await until("state = 'ended'", tmp_path)
             left.send(ANOTHER_CALL)
-            await sandbox.wait_for_calls(2)  # meanwhile, the answer with the outcome waits for the pipe
+            # Meanwhile, the answer with the outcome waits for the pipe.
+            await sandbox.wait_for_calls(2)
             leave(left)
             await ended(left)
         told = await told_to_the_next_client(sandbox)
@@ -118,7 +133,9 @@ async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_
     assert len(placed) == 2
 
 
-async def test_an_outcome_in_a_file_is_delivered_when_another_message_follows(tmp_path: Path) -> None:
+async def test_an_outcome_in_a_file_is_delivered_when_another_message_follows(
+    tmp_path: Path,
+) -> None:
     """No system tells what was read of a file, or of a pipe of Windows."""
     answers = tmp_path / "answers"
 
@@ -128,7 +145,10 @@ async def test_an_outcome_in_a_file_is_delivered_when_another_message_follows(tm
         await wait_until(lambda: answers.read_bytes().count(b'"outcome":"answered"') == number)
 
     async with running_sandbox(tmp_path) as sandbox:
-        with answers.open("wb") as stdout, piped(tmp_path, SERVE, stdout=stdout, **settings_of(sandbox)) as left:
+        with (
+            answers.open("wb") as stdout,
+            piped(tmp_path, SERVE, stdout=stdout, **settings_of(sandbox)) as left,
+        ):
             left.send(initialization() + MAKE_CALL)
             await finish(1)
             left.send(ANOTHER_CALL)

@@ -32,23 +32,39 @@ async def place_in_both(home: Path, url: str) -> list[str]:
     with closing(sqlite3.connect(home / "ledger.db")) as ledger:
         while ledger.execute("SELECT count(DISTINCT worker) FROM calls").fetchone() < (2,):
             async with anyio.create_task_group() as tasks:
-                for number in range(4):  # at the same time: one idle worker tends to answer all others
+                # At the same time: one idle worker tends to answer all others.
+                for number in range(4):
                     tasks.start_soon(place, url, f"Call {len(ids)} {number}", ids)
     return ids
 
 
 async def statuses(url: str, mode: str, tracking_ids: Iterable[str], seconds: float) -> set[str]:
     async with connected_agent(url, mode, token=SECRET) as agent:
-        answers = [await agent.use("get_call", call_id=id_, wait_seconds=seconds) for id_ in tracking_ids]
+        answers = [
+            await agent.use("get_call", call_id=id_, wait_seconds=seconds) for id_ in tracking_ids
+        ]
     return {str(answer.data.get("status", answer.text)) for answer in answers}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="uvicorn's workers are told to stop by a signal")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="uvicorn's workers are told to stop by a signal"
+)
 async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(tmp_path: Path) -> None:
-    """With SQLite; `tests/faults/test_real_processes.py` kills a server that has its ledger in PostgreSQL, too."""
+    """With SQLite; `tests/faults/test_real_processes.py` kills a server that has its ledger in
+    PostgreSQL, too.
+    """
     async with running_sandbox(tmp_path) as sandbox:
-        given = {"API_URL": sandbox.url, "ACCESS_TOKEN": sandbox.token("acct-business"), "WAIT_SECONDS": "0"}
-        given |= {"AUTH": "secret", "MCP_TOKEN": SECRET, "SECRET_KEYS": SECRET_KEYS, "LOG_LEVEL": "INFO"}
+        given = {
+            "API_URL": sandbox.url,
+            "ACCESS_TOKEN": sandbox.token("acct-business"),
+            "WAIT_SECONDS": "0",
+        }
+        given |= {
+            "AUTH": "secret",
+            "MCP_TOKEN": SECRET,
+            "SECRET_KEYS": SECRET_KEYS,
+            "LOG_LEVEL": "INFO",
+        }
         async with uvicorn(tmp_path, workers=2, **given) as server:
             with anyio.fail_after(2 * LIMIT):
                 same: list[str] = []
@@ -57,13 +73,19 @@ async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(tmp_pat
                         tasks.start_soon(place, server.url, "The same", same)
                 ids = await place_in_both(tmp_path, server.url)
                 await sandbox.wait_for_calls(1 + len(ids))
-                in_progress = [await statuses(server.url, mode, ids, 0) for mode in ("auto", "legacy")]
+                in_progress = [
+                    await statuses(server.url, mode, ids, 0) for mode in ("auto", "legacy")
+                ]
                 server.kill_first_worker()
                 sandbox.end_calls()
-                ended = [await statuses(server.url, mode, ids, LIMIT) for mode in ("auto", "legacy")]
+                ended = [
+                    await statuses(server.url, mode, ids, LIMIT) for mode in ("auto", "legacy")
+                ]
                 await server.wait_for_workers(3)
                 async with httpx2.AsyncClient(timeout=LIMIT) as client:
-                    sse = await client.get(f"{server.url}/sse", headers={"Authorization": f"Bearer {SECRET}"})
+                    sse = await client.get(
+                        f"{server.url}/sse", headers={"Authorization": f"Bearer {SECRET}"}
+                    )
                 calls = await sandbox.calls()
 
     assert len(set(same)) == 1
@@ -94,4 +116,6 @@ def test_unsafe_settings_and_workers_without_keys_are_refused_in_one_line(
 
 
 def test_the_docs_show_this_command() -> None:
-    assert COMMAND in (Path(__file__).parents[2] / "docs" / "hosting.md").read_text(encoding="utf-8")
+    assert COMMAND in (Path(__file__).parents[2] / "docs" / "hosting.md").read_text(
+        encoding="utf-8"
+    )

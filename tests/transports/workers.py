@@ -1,4 +1,6 @@
-"""The server as the worker processes of `uvicorn --factory kallyai_mcp.cli.serve_http:from_environment`."""
+"""The server as the worker processes of `uvicorn --factory
+kallyai_mcp.cli.serve_http:from_environment`.
+"""
 
 import os
 import re
@@ -15,8 +17,10 @@ from tests.processes import environment, free_port
 from tests.transports.http_server import LIMIT
 
 COMMAND = (
-    "uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2 --host 0.0.0.0 --port 8000 "
-    "--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol --ws none --no-access-log --no-server-header "
+    "uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2 --host 0.0.0.0 "
+    "--port 8000 "
+    "--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol --ws none --no-access-log "
+    "--no-server-header "
     "--timeout-keep-alive 75 --timeout-graceful-shutdown 1 --no-proxy-headers"
 )
 """The command that docs/hosting.md shows."""
@@ -38,7 +42,9 @@ class Uvicorn:
     async def wait_for_workers(self, number: int) -> None:
         """Wait until it listens and has started `number` workers in all, dead ones included."""
         with anyio.fail_after(LIMIT):
-            while (log := self._log.read_text()).count("startup complete.") < number or "running on" not in log:
+            while (log := self._log.read_text()).count(
+                "startup complete."
+            ) < number or "running on" not in log:
                 assert self._process.returncode is None, log
                 await anyio.sleep(0.05)
 
@@ -48,17 +54,26 @@ class Uvicorn:
 
     def _pids(self) -> list[int]:
         """Of all workers that it has started, dead ones too, in the order of their start."""
-        return [int(pid) for pid in re.findall(r"Started server process \[(\d+)\]", self._log.read_text())]
+        return [
+            int(pid)
+            for pid in re.findall(r"Started server process \[(\d+)\]", self._log.read_text())
+        ]
 
 
 @asynccontextmanager
 async def uvicorn(home: Path, *, workers: int, **settings: str) -> AsyncIterator[Uvicorn]:
-    """Run `COMMAND` with `workers` workers on a free port of 127.0.0.1; yields it when all have started."""
+    """Run `COMMAND` with `workers` workers on a free port of 127.0.0.1; yields it when all have
+    started.
+    """
     port = free_port()
     log = home / f"uvicorn-{port}.log"
     with log.open("wb") as stderr:
         process = await anyio.open_process(
-            workers_command(port, workers), stdin=None, stdout=None, stderr=stderr, env=environment(home, **settings)
+            workers_command(port, workers),
+            stdin=None,
+            stdout=None,
+            stderr=stderr,
+            env=environment(home, **settings),
         )
     server = Uvicorn(port, process, log)
     try:

@@ -1,4 +1,5 @@
-"""MCP clients: registered ones, whose metadata is sealed in their client_id, and those with a metadata document.
+"""MCP clients: registered ones, whose metadata is sealed in their client_id, and those with a
+metadata document.
 
 Also which redirect URIs a client may have, and which are equal (RFC 8252, section 7).
 """
@@ -25,20 +26,75 @@ _IN_URIS = frozenset(map(chr, range(ord("!"), ord("~") + 1))).difference('"#<>\\
 """The characters of a URI without a fragment (RFC 3986)."""
 
 _FORBIDDEN_SCHEMES = {
-    *("about", "blob", "chrome", "chrome-extension", "data", "file", "filesystem", "ftp", "intent", "jar"),
+    *(
+        "about",
+        "blob",
+        "chrome",
+        "chrome-extension",
+        "data",
+        "file",
+        "filesystem",
+        "ftp",
+        "intent",
+        "jar",
+    ),
     *("javascript", "moz-extension", "res", "resource", "vbscript", "view-source", "ws", "wss"),
-    *("callto", "facetime", "facetime-audio", "geo", "mailto", "maps", "sip", "sips", "sms", "tel", "webcal"),
-    *("afp", "cifs", "dav", "davs", "ldap", "ldaps", "nfs", "rdp", "sftp", "smb", "ssh", "telnet", "vnc"),
-    *("applescript", "hcp", "help", "itms-services", "market", "microsoft-edge", "search", "search-ms", "shell"),
+    *(
+        "callto",
+        "facetime",
+        "facetime-audio",
+        "geo",
+        "mailto",
+        "maps",
+        "sip",
+        "sips",
+        "sms",
+        "tel",
+        "webcal",
+    ),
+    *(
+        "afp",
+        "cifs",
+        "dav",
+        "davs",
+        "ldap",
+        "ldaps",
+        "nfs",
+        "rdp",
+        "sftp",
+        "smb",
+        "ssh",
+        "telnet",
+        "vnc",
+    ),
+    *(
+        "applescript",
+        "hcp",
+        "help",
+        "itms-services",
+        "market",
+        "microsoft-edge",
+        "search",
+        "search-ms",
+        "shell",
+    ),
 }
-"""Schemes that the browser or the operating system handles, so that no app can have one as its own."""
+"""Schemes that the browser or the operating system handles, so that no app can have one as its
+own.
+"""
 
 MAX_BYTES = 10 * 1024
 MOST_AT_ONCE = 32
-_NOT_REACHED = "its document can't be read at a public address, or not in time; try again in a moment"
-"""The same words for a name without an address, and a private one: nobody learns which private names there are."""
+_NOT_REACHED = (
+    "its document can't be read at a public address, or not in time; try again in a moment"
+)
+"""The same words for a name without an address, and a private one: nobody learns which private
+names there are.
+"""
 _SPECIAL = ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20")
-"""Networks of IANA's registries of special addresses that Python takes for public, or some versions of it."""
+"""Networks of IANA's registries of special addresses that Python takes for public, or some versions
+of it.
+"""
 
 
 class ClientError(Exception):
@@ -46,14 +102,17 @@ class ClientError(Exception):
 
 
 def check_client(client: Client, issuer: str) -> None:
-    """Raise `ClientError` if a client has no redirect URIs, or may not have them; and clean its name.
+    """Raise `ClientError` if a client has no redirect URIs, or may not have them; and clean its
+    name.
 
     The name is then one line without control and format characters, and not too long.
     """
     uris = _redirect_uris(client)
     is_short = 0 < sum(map(len, uris)) <= _MAX_URIS
     if not is_short or not all(is_redirect_uri(uri, issuer) for uri in uris):
-        raise ClientError("use redirect addresses with https, http to the own machine, or an own scheme")
+        raise ClientError(
+            "use redirect addresses with https, http to the own machine, or an own scheme"
+        )
     client.client_name = _clean_name(client.client_name or "") or None
 
 
@@ -79,8 +138,8 @@ def only_redirect_uri(client: Client) -> str:
 def has_redirect_uri(client: Client, uri: str, issuer: str) -> bool:
     """Whether a redirect URI is the client's: it is equal to one of them in every character.
 
-    On a loopback address the port may be another, because a program learns its port only when it starts (RFC 8252,
-    section 7.3).
+    On a loopback address the port may be another, because a program learns its port only when it
+    starts (RFC 8252, section 7.3).
     """
     registered = map(_without_port, _redirect_uris(client))
     return is_redirect_uri(uri, issuer) and _without_port(uri) in registered
@@ -116,7 +175,9 @@ def _without_port(uri: str) -> tuple[str | None, str, str] | str:
     return parts.hostname, parts.path or "/", parts.query
 
 
-async def read_client(fetch: Callable[[str], Awaitable[bytes]], client_id: str, issuer: str) -> Client:
+async def read_client(
+    fetch: Callable[[str], Awaitable[bytes]], client_id: str, issuer: str
+) -> Client:
     """The client whose metadata document is at the URL `client_id`; raises `ClientError`."""
     try:
         client = Client.model_validate_json(await fetch(client_id))
@@ -137,18 +198,23 @@ def _names_document(url: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is public, and embeds no other address (as IPv4-mapped, 6to4, and Teredo addresses do)."""
+    """Whether an IP address is public, and embeds no other address (as IPv4-mapped, 6to4, and
+    Teredo addresses do).
+    """
     ip = ip_address(address)
-    if ip.version == 6 and ip not in ip_network("2000::/3"):  # others are not public, or embed an address of IPv4
+    # Others are not public, or embed an address of IPv4.
+    if ip.version == 6 and ip not in ip_network("2000::/3"):
         return False
     is_special = any(ip in network for network in map(ip_network, _SPECIAL))
     return ip.is_global and not ip.is_multicast and not is_special
 
 
 class DocumentFetcher:
-    """Fetches documents: only https from public addresses, without redirects and proxies, limited in time and size.
+    """Fetches documents: only https from public addresses, without redirects and proxies, limited
+    in time and size.
 
-    It connects to the address that it has checked, so that a name can't resolve to another one after the check.
+    It connects to the address that it has checked, so that a name can't resolve to another one
+    after the check.
     """
 
     port = 443
@@ -157,12 +223,17 @@ class DocumentFetcher:
     may_connect = staticmethod(is_public)
 
     def __init__(self, user_agent: str) -> None:
-        # Threads of its own: a slow name server would delay lookups of KallyAI's address in the event loop's.
+        # Threads of its own: a slow name server would delay lookups of KallyAI's address in the
+        # event loop's.
         self._lookups = ThreadPoolExecutor(MOST_AT_ONCE, "metadata-documents")
         limits = httpx2.Limits(max_connections=MOST_AT_ONCE, max_keepalive_connections=0)
         self._http = httpx2.AsyncClient(
             transport=httpx2.AsyncHTTPTransport(verify=self.trust, trust_env=False, limits=limits),
-            headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
+            headers={
+                "User-Agent": user_agent,
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+            },
             timeout=httpx2.Timeout(self.seconds, pool=0),
         )
 
@@ -184,9 +255,13 @@ class DocumentFetcher:
         where = url.copy_with(host=address, port=self.port)
         name = {"sni_hostname": host}
         body = b""
-        async with self._http.stream("GET", where, headers={"Host": host}, extensions=name) as response:
+        async with self._http.stream(
+            "GET", where, headers={"Host": host}, extensions=name
+        ) as response:
             if response.status_code != httpx2.codes.OK:
-                raise ClientError(f"its server answered {response.status_code} (redirects are not followed)")
+                raise ClientError(
+                    f"its server answered {response.status_code} (redirects are not followed)"
+                )
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > MAX_BYTES:
@@ -195,5 +270,7 @@ class DocumentFetcher:
 
     async def resolve(self, host: str) -> Sequence[str]:
         """All addresses of a host."""
-        found = await get_running_loop().run_in_executor(self._lookups, socket.getaddrinfo, host, self.port)
+        found = await get_running_loop().run_in_executor(
+            self._lookups, socket.getaddrinfo, host, self.port
+        )
         return [str(address[0]) for *_, address in found]

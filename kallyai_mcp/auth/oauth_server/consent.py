@@ -1,7 +1,9 @@
-"""The endpoints that a browser opens, and their pages: authorize, consent, callback, sign-out, and the home page.
+"""The endpoints that a browser opens, and their pages: authorize, consent, callback, sign-out, and
+the home page.
 
-A browser is sent to a redirect URI only if the URI is the client's. Anybody can register a client with any URI, so an
-error does not send the user there (RFC 9700, section 4.11.2), as the SDK's handler would: the page says what is wrong.
+A browser is sent to a redirect URI only if the URI is the client's. Anybody can register a client
+with any URI, so an error does not send the user there (RFC 9700, section 4.11.2), as the SDK's
+handler would: the page says what is wrong.
 """
 
 import base64
@@ -41,14 +43,20 @@ class Consent:
     provider: Provider
 
     async def home(self, request: Request) -> Response:
-        """`GET /`: what this server is, how to connect an app, and the apps that were connected in this browser."""
+        """`GET /`: what this server is, how to connect an app, and the apps that were connected in
+        this browser.
+        """
         url = f"{self.provider.issuer}/mcp"
         cursor = quote(base64.b64encode(json.dumps({"url": url}).encode()))
         vs_code = quote(json.dumps({"type": "http", "url": url}))
         browser = self._browser(request)
         names = (await browser.apps()).values()
-        items = "".join(f'<li class="plain"><bdi>{escape(name or "…")}</bdi></li>' for name in names)
-        shown = fill(_HERE, "apps", _language(request), {"html_items": items})["some" if items else "none"]
+        items = "".join(
+            f'<li class="plain"><bdi>{escape(name or "…")}</bdi></li>' for name in names
+        )
+        shown = fill(_HERE, "apps", _language(request), {"html_items": items})[
+            "some" if items else "none"
+        ]
         values = {"url": url, "cursor": cursor, "vs_code": vs_code, "html_apps": shown}
         response = self._page(request, "home", values, {})
         browser.stay(response)
@@ -62,10 +70,13 @@ class Consent:
             return self._problem(request, "client", f"The app can't be used: {error}.")
         answer = await AuthorizationHandler(of_request).handle(request)
         location = answer.headers.get("Location", "")
-        if location.startswith("/"):  # the consent page: an address of a client begins with its scheme
+        # The consent page: an address of a client begins with its scheme.
+        if location.startswith("/"):
             return answer
         given = dict(parse_qsl(urlsplit(location).query))
-        return self._problem(request, "request", f"{given.get('error')}: {given.get('error_description')}")
+        return self._problem(
+            request, "request", f"{given.get('error')}: {given.get('error_description')}"
+        )
 
     async def show(self, request: Request) -> Response:
         """`GET /oauth/consent`: the consent page."""
@@ -75,17 +86,26 @@ class Consent:
         flow = asked | {"family": secrets.token_urlsafe(16), "generation": 0}
         may = fill(_HERE, "scopes", _language(request), {})
         kind, destination = _destination(flow["redirect_uri"])
-        values = {name: flow[name] or destination for name in ("family", "name", "publisher", "redirect_uri")}
-        scopes = "".join(f"<li>{text}</li>" for scope, text in may.items() if scope in flow["scopes"])
+        values = {
+            name: flow[name] or destination
+            for name in ("family", "name", "publisher", "redirect_uri")
+        }
+        scopes = "".join(
+            f"<li>{text}</li>" for scope, text in may.items() if scope in flow["scopes"]
+        )
         shown = values | {"destination": destination, "html_scopes": scopes}
-        response = self._page(request, "consent", shown, {"origin": _origin(flow), "sent": f"sent_{kind}"})
+        response = self._page(
+            request, "consent", shown, {"origin": _origin(flow), "sent": f"sent_{kind}"}
+        )
         browser = self._browser(request)
         browser.keep_flow(response, flow)
         browser.stay(response)
         return response
 
     async def decide(self, request: Request) -> Response:
-        """`POST /oauth/consent`: takes the user's decision, and sends the browser to KallyAI or back to the client."""
+        """`POST /oauth/consent`: takes the user's decision, and sends the browser to KallyAI or
+        back to the client.
+        """
         form = await form_of(request) or {}
         flow = self._browser(request).flow(form.get("flow", ""))
         if flow is None:
@@ -95,7 +115,9 @@ class Consent:
         return self._back(request, flow, error="access_denied")
 
     async def callback(self, request: Request) -> Response:
-        """`GET /oauth/callback`: gets the browser from KallyAI, and sends it to the client with our code."""
+        """`GET /oauth/callback`: gets the browser from KallyAI, and sends it to the client with our
+        code.
+        """
         code = request.query_params.get("code", "")
         error = request.query_params.get("error", "")
         flow = self._browser(request).flow(request.query_params.get("state", ""))
@@ -103,12 +125,16 @@ class Consent:
             return self._problem(request, "elsewhere")
         if code and not error:
             return await self._connect(request, flow, code)
-        return self._back(request, flow, error=error if error == "access_denied" else "server_error")
+        return self._back(
+            request, flow, error=error if error == "access_denied" else "server_error"
+        )
 
     async def sign_out(self, request: Request) -> Response:
-        """`POST /oauth/sign-out`: revokes the tokens of all apps that were connected in this browser.
+        """`POST /oauth/sign-out`: revokes the tokens of all apps that were connected in this
+        browser.
 
-        The user stays signed in at KallyAI, and apps that were connected in another browser keep their tokens.
+        The user stays signed in at KallyAI, and apps that were connected in another browser keep
+        their tokens.
         """
         if await form_of(request) is None:
             return self._problem(request, "elsewhere")
@@ -116,7 +142,9 @@ class Consent:
         return RedirectResponse("/#apps", 303)
 
     def _problem(self, request: Request, kind: str, details: str = "") -> Response:
-        """The page that says why the sign-in can't go on, with `details` for the client's developer."""
+        """The page that says why the sign-in can't go on, with `details` for the client's
+        developer.
+        """
         words = {"heading": kind, "text": f"{kind}_text"}
         return self._page(request, "problem", {"details": details}, words)
 
@@ -136,7 +164,8 @@ class Consent:
         """The page that goes back to the client, and ends the flow."""
         uri = flow["redirect_uri"]
         state = {} if flow["state"] is None else {"state": flow["state"]}
-        query = urlencode(answer | state | {"iss": self.provider.issuer})  # with our issuer URL (RFC 9207)
+        # With our issuer URL (RFC 9207).
+        query = urlencode(answer | state | {"iss": self.provider.issuer})
         separator = "&" if "?" in uri else "?"
         response = self._forward(request, "to_client", f"{uri}{separator}{query}")
         self._browser(request).end_flow(response, flow["family"])
@@ -145,15 +174,17 @@ class Consent:
     def _forward(self, request: Request, to: str, url: str) -> Response:
         """A page that opens `url` by itself, with a link in case that does not work.
 
-        It is no redirect: Chromium applies the form-action policy of a page to all redirects after its form, and we
-        can't know those of KallyAI or the client.
+        It is no redirect: Chromium applies the form-action policy of a page to all redirects after
+        its form, and we can't know those of KallyAI or the client.
         """
         return self._page(request, "forward", {"url": url}, {"heading": to, "note": f"after_{to}"})
 
     def _browser(self, request: Request) -> Browser:
         return Browser(self.provider, request)
 
-    def _page(self, request: Request, page: str, values: Mapping[str, str], words: Mapping[str, str]) -> Response:
+    def _page(
+        self, request: Request, page: str, values: Mapping[str, str], words: Mapping[str, str]
+    ) -> Response:
         """A page with `values`, and with the texts that are named by `words`."""
         language = _language(request)
         host = urlsplit(self.provider.api().base_url).netloc

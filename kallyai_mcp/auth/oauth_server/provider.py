@@ -1,4 +1,6 @@
-"""The provider behind the SDK's authorization routes. Codes and tokens are sealed, with KallyAI's inside; none is kept.
+"""The provider behind the SDK's authorization routes.
+
+Codes and tokens are sealed, with KallyAI's inside; none is kept.
 
     MCP client                      this server                                     KallyAI
     401, metadata, registration ──► a client_id with the client's metadata inside
@@ -7,22 +9,21 @@
     /oauth/token ─────────────────► KallyAI's code ───────────────────────────────► KallyAI's tokens
                  ◄───────────────── our tokens, KallyAI's inside ◄─────────────────
 
-All codes and tokens of one consent are a family. Its code and its refresh tokens are numbered generations; each can be
-used until the next is issued. If one is used again, two parties have it, so the family is revoked (OAuth 2.1, sections
-4.1.3 and 4.3.1).
+All codes and tokens of one consent are a family. Its code and its refresh tokens are numbered
+generations; each can be used until the next is issued. If one is used again, two parties have it,
+so the family is revoked (OAuth 2.1, sections 4.1.3 and 4.3.1).
 """
 
 import logging
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.auth import provider as sdk
 from mcp.shared.auth import OAuthClientInformationFull as Client
 from mcp.shared.auth import OAuthToken
-from pydantic import AnyUrl, Field
+from pydantic import AnyUrl
 
 from kallyai_mcp.api.errors import ServiceError
 from kallyai_mcp.auth.oauth_server.clients import (
@@ -33,6 +34,14 @@ from kallyai_mcp.auth.oauth_server.clients import (
     read_client,
 )
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
+from kallyai_mcp.auth.oauth_server.sealed_content import (
+    Code,
+    RefreshToken,
+    browser_of,
+    digest,
+    granted_of,
+    key_of,
+)
 from kallyai_mcp.auth.oauth_server.sealed_tokens import Purpose, SealedTokens
 from kallyai_mcp.auth.oauth_server.stored import REFRESH_SECONDS, Stored
 from kallyai_mcp.auth.tokens import SIGN_IN_CLAIM, Tokens
@@ -63,29 +72,22 @@ _COMMON = ("family", "client_id", "resource", "browser", "is_renewable")
 """What all codes and tokens of one consent have in common; those of earlier builds lack two."""
 
 _MAX_REQUEST = 3_800
-"""The most characters of a sealed request: a browser keeps 4,096 bytes in a cookie with a request and its family."""
+"""The most characters of a sealed request: a browser keeps 4,096 bytes in a cookie with a request
+and its family.
+"""
 
-_OUR_ERRORS = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"})
+_OUR_ERRORS = frozenset(
+    {"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"}
+)
 """KallyAI's errors that are about this server's configuration, and not about the user's sign-in."""
-
-
-class Code(sdk.AuthorizationCode):
-    """A code with its sealed `content`. The SDK checks the verifier and the redirect URI."""
-
-    content: dict[str, Any] = Field(repr=False)
-
-
-class RefreshToken(sdk.RefreshToken):
-    """A refresh token with its sealed `content`; for a revocation, also an access token."""
-
-    content: dict[str, Any] = Field(repr=False)
 
 
 @dataclass(frozen=True, repr=False)
 class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.AccessToken]):
     """The provider for the SDK's handlers. What is stored, or asks KallyAI, raises `KallyAIError`.
 
-    `fetch` fetches a client's metadata document; `client_id` and `client_secret` are ours at KallyAI.
+    `fetch` fetches a client's metadata document; `client_id` and `client_secret` are ours at
+    KallyAI.
     """
 
     issuer: str
@@ -99,10 +101,12 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
     """The scopes of a client that asks for none."""
 
     async def of_request(self, query: Mapping[str, str]) -> "ProviderOfRequest":
-        """The provider for one authorization request, which knows the client of it; raises `ClientError`.
+        """The provider for one authorization request, which knows the client of it; raises
+        `ClientError`.
 
-        The client has the redirect URI and the scopes of the request alone: the SDK compares normalized URIs, and would
-        refuse another port of a loopback address, and scopes that we leave out.
+        The client has the redirect URI and the scopes of the request alone: the SDK compares
+        normalized URIs, and would refuse another port of a loopback address, and scopes that we
+        leave out.
         """
         client_id = query.get("client_id", "")
         if client_id.startswith("https:"):
@@ -114,18 +118,24 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
         redirect_uri = query.get("redirect_uri", only_redirect_uri(client))
         if not has_redirect_uri(client, redirect_uri, self.issuer):
             raise ClientError("it wants to send you to an address that is not its own")
-        known = client.model_copy(update={"redirect_uris": [AnyUrl(redirect_uri)], "scope": query.get("scope")})
+        known = client.model_copy(
+            update={"redirect_uris": [AnyUrl(redirect_uri)], "scope": query.get("scope")}
+        )
         return ProviderOfRequest(**vars(self), known=known)
 
     async def get_client(self, client_id: str) -> Client | None:
-        """The client; reads no document, so that a token request never waits for somebody else's server."""
+        """The client; reads no document, so that a token request never waits for somebody else's
+        server.
+        """
         if client_id.startswith("https:"):
             return Client(client_id=client_id, token_endpoint_auth_method="none")  # noqa: S106 - the name of a method
         content = self.sealed_tokens.open(client_id, "client")
         if content is None:  # sealed with a key that was removed since, or by nobody
-            sealed_anew = await self.stored.registration(_digest(client_id))
+            sealed_anew = await self.stored.registration(digest(client_id))
             content = self.sealed_tokens.open(sealed_anew, "client")
-        return None if content is None else Client.model_validate(content | {"client_id": client_id})
+        return (
+            None if content is None else Client.model_validate(content | {"client_id": client_id})
+        )
 
     async def register_client(self, client_info: Client) -> None:
         """Seal a client's metadata, with its secret, in its client_id."""
@@ -133,7 +143,8 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
             check_client(client_info, self.issuer)
         except ClientError as error:
             raise sdk.RegistrationError("invalid_redirect_uri", str(error)) from None
-        if client_info.client_secret is not None:  # the SDK reads a secret of `client_secret_basic` only with a form
+        # The SDK reads a secret of `client_secret_basic` only with a form.
+        if client_info.client_secret is not None:
             client_info.token_endpoint_auth_method = "client_secret_post"  # noqa: S105 - the name of a method
         client_info.client_id = self._sealed(client_info)
 
@@ -151,7 +162,9 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
             await self.stored.keep_registration(key_of(client), self._sealed(client))
 
     async def authorize(self, client: Client, params: sdk.AuthorizationParams) -> str:
-        """The consent page for a client's request, which is sealed in its URL; raises `AuthorizeError`."""
+        """The consent page for a client's request, which is sealed in its URL; raises
+        `AuthorizeError`.
+        """
         wanted = " ".join(params.scopes or ()).split() or self.default_scopes
         scopes = sorted(SCOPES.intersection(wanted))
         if not scopes:
@@ -173,13 +186,19 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
         }
         sealed = self.sealed_tokens.seal("request", asked, REQUEST_SECONDS)
         if len(sealed) > _MAX_REQUEST:
-            raise sdk.AuthorizeError("invalid_request", "the request, such as its state, is too long")
+            raise sdk.AuthorizeError(
+                "invalid_request", "the request, such as its state, is too long"
+            )
         return f"/oauth/consent?request={sealed}"
 
     def kallyai_url(self, authorization: Mapping[str, Any]) -> str:
-        """The URL of KallyAI's page where a user signs in and allows this server to act for them."""
+        """The URL of KallyAI's page where a user signs in and allows this server to act for
+        them.
+        """
         scope = " ".join(authorization["scopes"])
-        return self.api().authorize_url(self.client_id, self._callback, state=authorization["family"], scope=scope)
+        return self.api().authorize_url(
+            self.client_id, self._callback, state=authorization["family"], scope=scope
+        )
 
     async def _open(self, purposes: Sequence[Purpose], sealed: str) -> dict[str, Any] | None:
         content = self.sealed_tokens.open(sealed, *purposes)
@@ -187,7 +206,9 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
             return None
         return None if await self.stored.is_revoked(content["family"]) else content
 
-    async def _open_of(self, client: Client, purposes: Sequence[Purpose], sealed: str) -> dict[str, Any] | None:
+    async def _open_of(
+        self, client: Client, purposes: Sequence[Purpose], sealed: str
+    ) -> dict[str, Any] | None:
         """The content of a code or token that is the client's."""
         content = await self._open(purposes, sealed)
         if content is None or content["client_id"] != key_of(client):
@@ -214,16 +235,24 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
         """The refresh token, if it is the client's."""
         return await self._load_token(client, ("refresh",), refresh_token)
 
-    async def _load_token(self, client: Client, purposes: Sequence[Purpose], token: str) -> RefreshToken | None:
+    async def _load_token(
+        self, client: Client, purposes: Sequence[Purpose], token: str
+    ) -> RefreshToken | None:
         content = await self._open_of(client, purposes, token)
         if content is None:
             return None
-        return RefreshToken(token=token, client_id=client.client_id, scopes=content["scopes"], content=content)
+        return RefreshToken(
+            token=token, client_id=client.client_id, scopes=content["scopes"], content=content
+        )
 
-    async def exchange_authorization_code(self, client: Client, authorization_code: Code) -> OAuthToken:
+    async def exchange_authorization_code(
+        self, client: Client, authorization_code: Code
+    ) -> OAuthToken:
         """Tokens for a code."""
         used = authorization_code.content
-        asked = self.api().exchange_code(used["token"], self._callback, self.client_id, self.client_secret)
+        asked = self.api().exchange_code(
+            used["token"], self._callback, self.client_id, self.client_secret
+        )
         return await self._exchange(client, used | {"token": None}, used["scopes"], asked)
 
     async def exchange_refresh_token(
@@ -239,14 +268,20 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
         return await self._exchange(client, used, scopes, asked)
 
     async def load_access_token(self, token: str) -> sdk.AccessToken | None:
-        """The content of our token: KallyAI's token, and the account as `subject`; None if it is not valid here."""
+        """The content of our token: KallyAI's token, and the account as `subject`; None if it is
+        not valid here.
+        """
         content = await self._open(("access",), token)
         if content is None:
             return None
-        return sdk.AccessToken.model_validate(content | {"claims": {SIGN_IN_CLAIM: content["family"]}})
+        return sdk.AccessToken.model_validate(
+            content | {"claims": {SIGN_IN_CLAIM: content["family"]}}
+        )
 
     def is_known(self, bearer: str) -> bool:
-        """Whether a token was issued here, even if it has expired or was revoked; asks no other server."""
+        """Whether a token was issued here, even if it has expired or was revoked; asks no other
+        server.
+        """
         return self.sealed_tokens.open(bearer, "access", even_expired=True) is not None
 
     async def revoke_token(self, token: sdk.AccessToken | RefreshToken) -> None:
@@ -256,7 +291,7 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
 
     async def end_sign_in(self, used: Mapping[str, Any]) -> None:
         """Revoke the sign-in of a code or token, whose content is `used`."""
-        await self.revoke(used["family"], _browser_of(used))
+        await self.revoke(used["family"], browser_of(used))
 
     async def revoke(self, family: str, browser: str) -> None:
         """Revoke all codes and tokens of one consent, and take its app from its browser's list."""
@@ -281,11 +316,11 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
     ) -> OAuthToken:
         """The tokens that KallyAI gives for a code or refresh token, whose content is `used`."""
         grant = await self._grant(used, asked)
-        granted = _granted(used["scopes"], grant)
+        granted = granted_of(used["scopes"], grant)
         of_access = [scope for scope in granted if scope in scopes]
         if not of_access:
             raise sdk.TokenError("invalid_scope", "KallyAI granted none of the requested scopes.")
-        await self.stored.renew_app(_browser_of(used), used["family"])
+        await self.stored.renew_app(browser_of(used), used["family"])
         await self._keep_registered(client)
         both = {name: used[name] for name in _COMMON if name in used}
         both["subject"] = used.get("subject") or Tokens.from_grant(grant, 0).account
@@ -313,15 +348,21 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
                 )
             elif error.status in (400, 401, 403):
                 await self.end_sign_in(used)
-                raise sdk.TokenError("invalid_grant", "KallyAI does not honor this sign-in any more.") from None
+                raise sdk.TokenError(
+                    "invalid_grant", "KallyAI does not honor this sign-in any more."
+                ) from None
             raise
         if not await self.stored.is_newest(used["family"], used["generation"] + 1):
             await self.end_sign_in(used)
             _log.warning("a code or refresh token was used again: its sign-in is revoked")
-            raise sdk.TokenError("invalid_grant", "This was used before, so the sign-in is revoked.")
+            raise sdk.TokenError(
+                "invalid_grant", "This was used before, so the sign-in is revoked."
+            )
         return grant
 
-    def _refresh_token(self, used: Mapping[str, Any], grant: "TokenGrant", content: Mapping[str, Any]) -> str | None:
+    def _refresh_token(
+        self, used: Mapping[str, Any], grant: "TokenGrant", content: Mapping[str, Any]
+    ) -> str | None:
         """The next refresh token; None if the client did not register for one, or KallyAI has none.
 
         KallyAI's own stays the same if it gives no new one.
@@ -352,25 +393,3 @@ class RevocationProvider(Provider):
     async def load_refresh_token(self, client: Client, refresh_token: str) -> RefreshToken | None:
         """The access or refresh token, if it is the client's."""
         return await self._load_token(client, ("access", "refresh"), refresh_token)
-
-
-def _granted(scopes: Sequence[str], grant: "TokenGrant") -> Sequence[str]:
-    """Those scopes that KallyAI granted: all, if it does not say which."""
-    if grant.scope is None:
-        return scopes
-    named = grant.scope.split()
-    return [scope for scope in scopes if scope in named]
-
-
-def _browser_of(used: Mapping[str, Any]) -> str:
-    """What names the browser of a sign-in; nothing in tokens of earlier builds."""
-    return str(used.get("browser", ""))
-
-
-def key_of(client: Client) -> str:
-    """A digest of the client_id, for sealed content: the client_id of a registered client is long."""
-    return _digest(client.client_id)
-
-
-def _digest(client_id: str) -> str:
-    return sha256(client_id.encode()).hexdigest()[:32]

@@ -75,7 +75,9 @@ _CHECKS = (
 )
 
 
-def oauth_routes(provider: Provider, acquire: Callable[[str], float] = lambda _: 0) -> Sequence[Route]:
+def oauth_routes(
+    provider: Provider, acquire: Callable[[str], float] = lambda _: 0
+) -> Sequence[Route]:
     """The endpoints and the metadata, which need no bearer token.
 
     `acquire` counts one use of an endpoint by a caller; it returns 0, or the seconds until one is
@@ -136,7 +138,9 @@ def _metadata(provider: Provider) -> OAuthMetadata:
     return OAuthMetadata.model_validate(of_paths.model_dump() | ours)
 
 
-def _of_form(handle: Handler, complete: Callable[[Form], Form], checks: Sequence[_Check] = ()) -> Handler:
+def _of_form(
+    handle: Handler, complete: Callable[[Form], Form], checks: Sequence[_Check] = ()
+) -> Handler:
     """A handler of the SDK that gets a form, made `complete`, which fails none of the checks."""
 
     async def handled(request: Request) -> Response:

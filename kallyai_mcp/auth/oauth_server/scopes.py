@@ -1,4 +1,6 @@
-"""The reference's "Scopes", the scopes that requests to the MCP server need, and the middleware that demands them."""
+"""The reference's "Scopes", the scopes that requests to the MCP server need, and the middleware
+that demands them.
+"""
 
 import json
 from collections.abc import Collection, Mapping
@@ -18,15 +20,19 @@ BILLING_LINK = ("billing:manage",)
 
 
 class ScopeMiddleware:
-    """ASGI middleware that answers 403 to a request whose token lacks a scope, with the scopes to ask for.
+    """ASGI middleware that answers 403 to a request whose token lacks a scope, with the scopes to
+    ask for.
 
-    MCP's authorization specification, "Scope Challenge Handling"; RFC 6750, section 3.1. It must be inside of the
-    access middleware, which puts the user into the ASGI scope, and of the SDK's `RequestBodyLimitMiddleware`, which
-    joins a body. One that is no JSON object gets 400. Of two equal names in it, the last counts, as for the SDK.
-    `tool_scopes` has those that each tool needs, by its name.
+    MCP's authorization specification, "Scope Challenge Handling"; RFC 6750, section 3.1. It must be
+    inside of the access middleware, which puts the user into the ASGI scope, and of the SDK's
+    `RequestBodyLimitMiddleware`, which joins a body. One that is no JSON object gets 400. Of two
+    equal names in it, the last counts, as for the SDK. `tool_scopes` has those that each tool
+    needs, by its name.
     """
 
-    def __init__(self, app: ASGIApp, issuer: str, tool_scopes: Mapping[str, Collection[str]]) -> None:
+    def __init__(
+        self, app: ASGIApp, issuer: str, tool_scopes: Mapping[str, Collection[str]]
+    ) -> None:
         self._app = app
         self._issuer = issuer
         self._tool_scopes = tool_scopes
@@ -89,7 +95,8 @@ def _needed_for_resource(uri: str) -> Collection[str]:
     What a parser could take for a transcript's counts as one, and any unknown one as a call's.
     """
     plain = unquote(uri).casefold()
-    if plain.startswith(("ui://", "skill://")):  # cards and skills, which have no data of an account
+    # Cards and skills, which have no data of an account.
+    if plain.startswith(("ui://", "skill://")):
         return ()
     return ("transcripts:read",) if "transcript" in plain else ("calls:read",)
 

@@ -15,11 +15,13 @@ Purpose = Literal["client", "request", "flow", "browser", "code", "access", "ref
 class SealedTokens:
     """Encrypts and authenticates JSON types that a client or a browser keeps for us.
 
-    It seals with the first of the secret keys (`Settings.secret_keys`), and opens with any of them. What is sealed for
-    one issuer and purpose can't be opened for another.
+    It seals with the first of the secret keys (`Settings.secret_keys`), and opens with any of them.
+    What is sealed for one issuer and purpose can't be opened for another.
     """
 
-    def __init__(self, keys: Sequence[bytes], issuer: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, keys: Sequence[bytes], issuer: str, clock: Callable[[], float] = time.time
+    ) -> None:
         of_issuer = [hmac.digest(key, f"kallyai-mcp {issuer}".encode(), "sha256") for key in keys]
         self._codec = AESGCMRequestStateCodec(of_issuer)
         self._of_newest_key = AESGCMRequestStateCodec(of_issuer[:1])
@@ -29,8 +31,12 @@ class SealedTokens:
         """Seal content that may be opened for `seconds`."""
         return self._codec.seal(json.dumps([purpose, self._clock() + seconds, content]).encode())
 
-    def open(self, sealed: str | None, *purposes: Purpose, even_expired: bool = False) -> dict[str, Any] | None:
-        """The content; None if it was sealed for none of these purposes, or may not be opened any more."""
+    def open(
+        self, sealed: str | None, *purposes: Purpose, even_expired: bool = False
+    ) -> dict[str, Any] | None:
+        """The content; None if it was sealed for none of these purposes, or may not be opened any
+        more.
+        """
         try:
             purpose, end, content = json.loads(self._codec.unseal(sealed or ""))
         except InvalidRequestState:

@@ -1,1 +1,3 @@
-"""The ledger: the durable records of calls, in one SQL schema with two drivers (SQLite and PostgreSQL)."""
+"""The ledger: the durable records of calls, in one SQL schema with two drivers (SQLite and
+PostgreSQL).
+"""

@@ -1,4 +1,6 @@
-"""The ledger, and what it needs of a database; `sqlite.py` and `postgres.py` are the two drivers."""
+"""The ledger, and what it needs of a database; `sqlite.py` and `postgres.py` are the two
+drivers.
+"""
 
 import asyncio
 import logging
@@ -19,23 +21,32 @@ from kallyai_mcp.calls.timing import Timing
 _log = logging.getLogger(__name__)
 
 _NEWEST = 8
-"""The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1 to version N."""
+"""The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1
+to version N.
+"""
 
 Row = dict[str, Any]
 """One row by column name: text, integers, floats, and None."""
 
 BATCH = 100
-"""How many records a transaction takes, expires, or deletes at most, so that none holds up the others for long."""
+"""How many records a transaction takes, expires, or deletes at most, so that none holds up the
+others for long.
+"""
 
 ServiceTime = Callable[[], datetime | None]
-"""Returns the time by the service's clock (aware), None when it is not known. Called within the transaction."""
+"""Returns the time by the service's clock (aware), None when it is not known.
+
+Called within the transaction.
+"""
 
 Result = TypeVar("Result")
 Params = ParamSpec("Params")
 
 
 class ConstraintError(LedgerUnavailableError):
-    """A unique index, which is a rule, or a record of a newer version refused a transaction, which was rolled back."""
+    """A unique index, which is a rule, or a record of a newer version refused a transaction, which
+    was rolled back.
+    """
 
 
 class LookFirstError(Exception):
@@ -47,31 +58,39 @@ class LookFirstError(Exception):
 
 
 class StatementError(Exception):
-    """The database refused a statement: an error of this program, which is logged and never taken for an outage."""
+    """The database refused a statement: an error of this program, which is logged and never taken
+    for an outage.
+    """
 
 
 def _storable(values: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a statement, with replacements for NUL and unpaired surrogates, which can't be stored."""
+    """The parameters of a statement, with replacements for NUL and unpaired surrogates, which can't
+    be stored.
+    """
     return {
-        name: value.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if isinstance(value, str) else value
+        name: value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+        if isinstance(value, str)
+        else value
         for name, value in values.items()
     }
 
 
 @dataclass(eq=False)
 class Tx:
-    """One open transaction. Statements use the SQL that both databases share, with `:name` parameters.
+    """One open transaction.
 
-    `_execute` runs one with its values, and returns a cursor; it may put that off until rows are fetched.
+    Statements use the SQL that both databases share, with `:name` parameters. `_execute` runs one
+    with its values, and returns a cursor; it may put that off until rows are fetched.
 
     Attributes:
         now: The time by the ledger's clock when it began, in seconds since the epoch.
         holds_lease: Whether the worker of this process still holds its lease.
-        is_abandoned: Whether no living process holds the lease of another worker. True stays true until the transaction
-            ends.
+        is_abandoned: Whether no living process holds the lease of another worker. True stays true
+            until the transaction ends.
         locked: The account whose lock this transaction has; None for a transaction without one.
-        expires_before: A scheduled call whose time ended before this one has expired, in seconds since the epoch. It is
-            earlier than `now` while nobody knows whether the ledger's clock is right.
+        expires_before: A scheduled call whose time ended before this one has expired, in seconds
+            since the epoch. It is earlier than `now` while nobody knows whether the ledger's clock
+            is right.
     """
 
     _execute: Callable[[str, Row], Any]
@@ -89,39 +108,57 @@ class Tx:
         return found
 
     def run(self, statement: str, **values: Any) -> None:
-        """Run a statement that returns no rows, at the latest before the next one that does, or the end."""
+        """Run a statement that returns no rows, at the latest before the next one that does, or the
+        end.
+        """
         self._execute(statement, _storable(values))
 
     def require_lock(self, account: AccountKey) -> None:
-        """Raise `StatementError` unless this transaction has locked the account, whose records it is about to change.
+        """Raise `StatementError` unless this transaction has locked the account, whose records it
+        is about to change.
 
-        SQLite locks its whole file, so without this a forgotten lock would show on PostgreSQL alone.
+        SQLite locks its whole file, so without this a forgotten lock would show on PostgreSQL
+        alone.
         """
         if self.locked != account:
             raise StatementError("A transaction changes calls of an account that it has not locked")
 
 
 class Database(Protocol):
-    """A database that holds a ledger. Methods raise `LedgerUnavailableError`; `StatementError` for an error of ours."""
+    """A database that holds a ledger.
+
+    Methods raise `LedgerUnavailableError`; `StatementError` for an error of ours.
+    """
 
     async def read(self, work: Callable[[Tx], Result]) -> Result:
         """Run `work`, which only reads, in one transaction."""
 
-    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
-        """Run `work` in one transaction. When this returns, every process sees the changes, and they survive a crash.
+    async def write(
+        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+    ) -> Result:
+        """Run `work` in one transaction.
 
-        Of the transactions that name an account, those of the same one run one after another. Raises `ConstraintError`
-        when a unique index refused the changes.
+        When this returns, every process sees the changes, and they survive a crash. Of the
+        transactions that name an account, those of the same one run one after another. Raises
+        `ConstraintError` when a unique index refused the changes.
         """
 
     def version(self) -> object:
-        """A value that differs after a change, or may differ; None while there is no database. It takes no time."""
+        """A value that differs after a change, or may differ; None while there is no database.
+
+        It takes no time.
+        """
 
     def has_lease(self) -> bool:
-        """Whether this process seems to hold its lease; it takes no time. `Tx.holds_lease` is certain."""
+        """Whether this process seems to hold its lease; it takes no time.
+
+        `Tx.holds_lease` is certain.
+        """
 
     async def take_lease(self) -> str:
-        """Take a lease until `aclose` or the end of this process; returns the name of its new worker."""
+        """Take a lease until `aclose` or the end of this process; returns the name of its new
+        worker.
+        """
 
     async def aclose(self) -> None:
         """Give up the lease and close all connections."""
@@ -129,7 +166,9 @@ class Database(Protocol):
 
 @dataclass(eq=False)
 class _Turn:
-    """Whose write of an account is made now. The others wait in this process, not each with a connection.
+    """Whose write of an account is made now.
+
+    The others wait in this process, not each with a connection.
 
     Attributes:
         outages: How many writes failed because the database could not be used.
@@ -142,12 +181,13 @@ class _Turn:
 class Ledger:
     """The records of calls, which all processes of one user or all workers of one server share.
 
-    The modules of this package have the functions that read and write them; each runs in one transaction here, as in
-    `ledger.write(record.account, progress.mark_sent, record)`. Both methods raise `LedgerUnavailableError` when the
-    `database` can't be used.
+    The modules of this package have the functions that read and write them; each runs in one
+    transaction here, as in `ledger.write(record.account, progress.mark_sent, record)`. Both methods
+    raise `LedgerUnavailableError` when the `database` can't be used.
 
     Attributes:
-        trusted: Returns the latest time that it certainly is (`Tx.expires_before`), for the time by the ledger's clock.
+        trusted: Returns the latest time that it certainly is (`Tx.expires_before`), for the time by
+            the ledger's clock.
     """
 
     def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
@@ -158,7 +198,11 @@ class Ledger:
         self._turns = WeakValueDictionary[AccountKey | None, _Turn]()
 
     async def read(
-        self, work: Callable[Concatenate[Tx, Params], Result], /, *args: Params.args, **more: Params.kwargs
+        self,
+        work: Callable[Concatenate[Tx, Params], Result],
+        /,
+        *args: Params.args,
+        **more: Params.kwargs,
     ) -> Result:
         """Run `work`, which only reads, with these arguments in one transaction."""
         return await self.database.read(lambda tx: work(self._configured(tx), *args, **more))
@@ -173,19 +217,27 @@ class Ledger:
     ) -> Result:
         """Run `work` with these arguments in one transaction; see `Database.write`.
 
-        Writes of one `account` run one after another, also those of other processes. None is for what spans accounts
-        or belongs to none: no account is locked, so `work` may change no record of a call that depends on others.
+        Writes of one `account` run one after another, also those of other processes. None is for
+        what spans accounts or belongs to none: no account is locked, so `work` may change no record
+        of a call that depends on others.
         """
-        with anyio.CancelScope(shield=True):  # a canceled request must not hide whether it has written
-            result: Result = await self._write_in_turn(account, lambda tx: work(self._configured(tx), *args, **more))
+        # A canceled request must not hide whether it has written.
+        with anyio.CancelScope(shield=True):
+            result: Result = await self._write_in_turn(
+                account, lambda tx: work(self._configured(tx), *args, **more)
+            )
         return result
 
-    async def _write_in_turn(self, account: AccountKey | None, work: Callable[[Tx], Result]) -> Result:
+    async def _write_in_turn(
+        self, account: AccountKey | None, work: Callable[[Tx], Result]
+    ) -> Result:
         turn = self._turns.setdefault(account, _Turn())
         known_outages = turn.outages
         async with turn.lock:
             if turn.outages != known_outages:  # none waits for more than one time limit
-                raise LedgerUnavailableError("The ledger could not be used for the write before this one")
+                raise LedgerUnavailableError(
+                    "The ledger could not be used for the write before this one"
+                )
             try:
                 return await self.database.write(work, account)
             except ConstraintError:
@@ -203,18 +255,30 @@ class Ledger:
 def migrate(tx: Tx) -> None:
     """Migrate the schema, in a transaction that no other migration runs beside.
 
-    A database of a newer version is not changed. Its records that this version can't read are skipped.
+    A database of a newer version is not changed. Its records that this version can't read are
+    skipped.
     """
     tx.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-    version = tx.rows("SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")[0]["version"]
+    version = tx.rows("SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")[0][
+        "version"
+    ]
     if version > _NEWEST:
-        _log.warning("The ledger was written by a newer version of kallyai-mcp; calls that only it knows are skipped")
+        _log.warning(
+            "The ledger was written by a newer version of kallyai-mcp; calls that only it knows "
+            "are skipped"
+        )
     for number in range(version + 1, _NEWEST + 1):
         if number == 3:  # this version has no more tables of webhooks
             live = "SELECT id FROM webhook_subscriptions WHERE ended IS NULL AND expires_at > :now"
             if ended := len(tx.rows(live, now=tx.now)):
-                _log.warning("Webhooks are gone; subscriptions that ended with them: %s. get_call follows calls", ended)
-        text = (files("kallyai_mcp.calls.ledger") / "migrations" / f"{number}.sql").read_text(encoding="utf-8")
+                _log.warning(
+                    "Webhooks are gone; subscriptions that ended with them: %s. get_call follows "
+                    "calls",
+                    ended,
+                )
+        text = (files("kallyai_mcp.calls.ledger") / "migrations" / f"{number}.sql").read_text(
+            encoding="utf-8"
+        )
         for statement in text.removesuffix(";\n").split(";\n"):
             tx.run(statement)
         if number == 8:

@@ -24,7 +24,10 @@ def fill(tx: Tx) -> None:
 
 def _next_rows(tx: Tx, last: str) -> list[Row]:
     """The next records by tracking id that may be about a booking."""
-    found = f"SELECT tracking_id, submission FROM calls WHERE tracking_id > :last AND ({_MAY_BE_ABOUT_ONE})"
+    found = (
+        "SELECT tracking_id, submission FROM calls WHERE tracking_id > :last AND "
+        f"({_MAY_BE_ABOUT_ONE})"
+    )
     return tx.rows(f"{found} ORDER BY tracking_id LIMIT :most", last=last, most=_BATCH, **_PATTERNS)
 
 

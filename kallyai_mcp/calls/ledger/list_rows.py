@@ -1,4 +1,6 @@
-"""The rows of lists in the ledger's tables, and which calls belong to a list, also to one of an older version."""
+"""The rows of lists in the ledger's tables, and which calls belong to a list, also to one of an
+older version.
+"""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -16,7 +18,8 @@ from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
 _CALLS_OF_LIST = f"SELECT * FROM calls WHERE {MINE} AND plan_id = :list_id"
 
 _CALLS_OF_OLDER_VERSION = (
-    "SELECT calls.* FROM call_list_calls CROSS JOIN calls "  # so that SQLite begins with the few rows
+    # So that SQLite begins with the few rows.
+    "SELECT calls.* FROM call_list_calls CROSS JOIN calls "
     "WHERE list_id = :list_id AND calls.tracking_id = call_list_calls.tracking_id "
     f"AND {MINE} AND plan_id IS NULL"
 )
@@ -28,7 +31,9 @@ Before a call had a `plan_id`, a table of its own said which list it belonged to
 
 def select_lists(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallList]:
     """The account's lists that meet a condition, with the records of their calls."""
-    rows = tx.rows(f"SELECT * FROM call_lists WHERE {MINE} AND {condition}", **account.columns, **values)
+    rows = tx.rows(
+        f"SELECT * FROM call_lists WHERE {MINE} AND {condition}", **account.columns, **values
+    )
     return [_with_calls(tx, account, row) for row in rows]
 
 
@@ -53,14 +58,20 @@ def list_id_of(tx: Tx, record: CallRecord) -> str | None:
 
 
 def to_row(call_list: CallList) -> dict[str, Any]:
-    """The row of a list in the table `call_lists`, without `confirmation_id`; `from_row` reads it back."""
+    """The row of a list in the table `call_lists`, without `confirmation_id`; `from_row` reads it
+    back.
+    """
     request = {
         "submissions": [submission.as_json() for submission in call_list.submissions],
         "until": call_list.until,
         "accept_other_time": call_list.accept_other_time,
         "timezones": call_list.timezones,
         "goes_on_if_answered": call_list.goes_on_if_answered,
-        "consent": [call_list.consent.asked_by, call_list.consent.how, call_list.consent.risk_flags],
+        "consent": [
+            call_list.consent.asked_by,
+            call_list.consent.how,
+            call_list.consent.risk_flags,
+        ],
     }
     return {
         "list_id": call_list.list_id,
@@ -96,7 +107,8 @@ def from_row(
         submissions=submissions,
         until=request["until"],
         accept_other_time=request["accept_other_time"],
-        timezones=tuple(request.get("timezones") or [row["timezone"]] * len(submissions)),  # the first version had one
+        # The first version had one.
+        timezones=tuple(request.get("timezones") or [row["timezone"]] * len(submissions)),
         asked_at=moment(row["asked_at"]),
         goes_on_if_answered=request.get("goes_on_if_answered", False),
         passed=row["passed"],
@@ -107,6 +119,7 @@ def from_row(
     )
     last = found.records[-1] if found.records else None
     is_expired = found.stop_reason is None and last is not None and last.state is CallState.EXPIRED
-    if is_expired or found.stop_reason is StopReason.UNKNOWN:  # no worker has written it yet, or the outcome is known
+    # No worker has written it yet, or the outcome is known.
+    if is_expired or found.stop_reason is StopReason.UNKNOWN:
         return replace(found, stop_reason=found.next_stop_reason() or found.stop_reason)
     return found

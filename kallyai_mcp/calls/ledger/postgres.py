@@ -1,4 +1,6 @@
-"""The PostgreSQL driver: one database, shared by the workers of many machines (extra `postgres`)."""
+"""The PostgreSQL driver: one database, shared by the workers of many machines (extra
+`postgres`).
+"""
 
 import logging
 import re
@@ -17,7 +19,13 @@ import anyio.to_thread
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import DataError, IntegrityError, NotSupportedError, PipelineAborted, ProgrammingError
+from psycopg.errors import (
+    DataError,
+    IntegrityError,
+    NotSupportedError,
+    PipelineAborted,
+    ProgrammingError,
+)
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -26,11 +34,15 @@ from kallyai_mcp.calls.ledger.base import ConstraintError, Result, StatementErro
 from kallyai_mcp.calls.records import AccountKey
 
 _log = logging.getLogger(__name__)
-# It quotes the server's messages, which may hold the URL with its password. What matters is logged here.
+# It quotes the server's messages, which may hold the URL with its password. What matters is logged
+# here.
 logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 _SECONDS = 8.0
-"""The longest time for a transaction, with the wait for a connection. After it, the database counts as unavailable."""
+"""The longest time for a transaction, with the wait for a connection.
+
+After it, the database counts as unavailable.
+"""
 
 _CHECK_SECONDS = 5.0
 """The longest time for the check of a new connection."""
@@ -39,7 +51,12 @@ _CONNECTIONS = 8
 """The most connections of one process, besides the one that holds its lease."""
 
 _LEASES, _MIGRATION, _ACCOUNTS = 0x6B61_6C79, 0x6B61_6C7A, 0x6B61_6C7B
-"""The first halves of the keys of advisory locks. The second half of a lease's key is the worker's number."""
+"""The first halves of the keys of advisory locks.
+
+The second half of a lease's key is the worker's number.
+"""
+
+_LOCK = "SELECT pg_advisory_xact_lock(%s, %s)"
 
 _NOW_AND_LOCKS = """
 SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8 AS now, ARRAY(
@@ -56,8 +73,9 @@ _OPTIONS: dict[str, str | int] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    # On the server's side too, so that the lease of a machine without power ends within half a minute. And each
-    # statement must see what was written before it got its lock, whatever the default of the database is.
+    # On the server's side too, so that the lease of a machine without power ends within half a
+    # minute. And each statement must see what was written before it got its lock, whatever the
+    # default of the database is.
     "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
     "-c statement_timeout=5000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000 "
     r"-c idle_session_timeout=0 -c default_transaction_isolation=read\ committed",
@@ -71,7 +89,8 @@ _CONNECTED: dict[str, Any] = {"row_factory": dict_row, "autocommit": True}
 
 
 class _Connection(psycopg.Connection[DictRow]):
-    """A connection that waits for its server until a time by `time.monotonic`, also if the server is silent.
+    """A connection that waits for its server until a time by `time.monotonic`, also if the server
+    is silent.
 
     The one that holds the lease of a `worker` is used for nothing else.
     """
@@ -96,7 +115,9 @@ class _Connection(psycopg.Connection[DictRow]):
         return connection
 
     def wait(self, gen: PQGen[Result], *_: Any, **__: Any) -> Result:
-        """Run a part of a statement, as psycopg does; raises `psycopg.OperationalError` when the time is over."""
+        """Run a part of a statement, as psycopg does; raises `psycopg.OperationalError` when the
+        time is over.
+        """
         left = self.until - time.monotonic()
         if left <= 0:  # then `gen`, which ends a pipeline after an error, must not even begin
             raise psycopg.OperationalError("the server does not answer")
@@ -104,20 +125,25 @@ class _Connection(psycopg.Connection[DictRow]):
 
 
 class PostgresDatabase:
-    """A PostgreSQL database with a ledger; see `Database`. It uses TLS if the URL says so (`sslmode`).
+    """A PostgreSQL database with a ledger; see `Database`.
 
-    A transaction runs in a thread for at most `seconds`, also if the server does not answer. A worker's lease is a
-    session advisory lock on its own connection: the server releases it when the connection ends.
+    It uses TLS if the URL says so (`sslmode`). A transaction runs in a thread for at most
+    `seconds`, also if the server does not answer. A worker's lease is a session advisory lock on
+    its own connection: the server releases it when the connection ends.
 
-    The user in `url` must be allowed to create tables. A URL that can't be used is a `ValueError`, which does not quote
-    it. `now` is a clock in place of the server's, for tests.
+    The user in `url` must be allowed to create tables. A URL that can't be used is a `ValueError`,
+    which does not quote it. `now` is a clock in place of the server's, for tests.
     """
 
-    def __init__(self, url: str, *, now: Callable[[], datetime] | None = None, seconds: float = _SECONDS) -> None:
+    def __init__(
+        self, url: str, *, now: Callable[[], datetime] | None = None, seconds: float = _SECONDS
+    ) -> None:
         try:
             self._conninfo = make_conninfo(url, **_OPTIONS)
         except (psycopg.Error, ValueError):
-            raise ValueError("not a URL of PostgreSQL, such as postgresql://user:password@host:5432/name") from None
+            raise ValueError(
+                "not a URL of PostgreSQL, such as postgresql://user:password@host:5432/name"
+            ) from None
         self._clock = now
         self._seconds = seconds
         self._pool = ConnectionPool(
@@ -137,7 +163,9 @@ class PostgresDatabase:
         """See `Database.read`."""
         return await self.write(work)
 
-    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
+    async def write(
+        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+    ) -> Result:
         """See `Database.write`."""
 
         def run(until: float) -> Result:
@@ -180,7 +208,8 @@ class PostgresDatabase:
             return lease
 
         await self.write(lambda tx: tx.now)  # fails when this program is ending
-        lease = await self._in_thread(taking)  # else one that comes too late would replace a later one
+        # Else one that comes too late would replace a later one.
+        lease = await self._in_thread(taking)
         if self._lease is not None:
             self._lease.close()
         self._lease = lease
@@ -193,28 +222,38 @@ class PostgresDatabase:
         if lease is not None:
             lease.until = time.monotonic() + self._seconds
             with suppress(LedgerUnavailableError):
-                # Released at once, because the server notices only later that a connection was closed.
+                # Released at once, because the server notices only later that a connection was
+                # closed.
                 await self._in_thread(lambda _: lease.execute("SELECT pg_advisory_unlock_all()"))
             lease.close()
 
     async def _in_thread(self, work: Callable[[float], Result]) -> Result:
         """Run `work` in a thread, with the time by `time.monotonic` at which it must end."""
         until = time.monotonic() + self._seconds
-        # Shielded, so that a canceled request does not hide whether the transaction was committed. The wait is bounded,
-        # also where the thread waits for something else than an answer, such as the address of the server.
+        # Shielded, so that a canceled request does not hide whether the transaction was committed.
+        # The wait is bounded, also where the thread waits for something else than an answer, such
+        # as the address of the server.
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._seconds):
             try:
-                return await anyio.to_thread.run_sync(work, until, abandon_on_cancel=True, limiter=self._threads)
+                return await anyio.to_thread.run_sync(
+                    work, until, abandon_on_cancel=True, limiter=self._threads
+                )
             except (psycopg.Error, OSError) as error:
                 known = _known(error)
                 if not isinstance(known, ConstraintError):  # a rule, and no fault
                     _log.error("%s", known)
-                raise known from None  # psycopg's message may quote a whole row, or the URL with its password
+                # Psycopg's message may quote a whole row, or the URL with its password.
+                raise known from None
         self._pool.drain()  # the idle connections lead to the same server
-        raise LedgerUnavailableError(f"The ledger's database did not answer within {self._seconds:g} s")
+        raise LedgerUnavailableError(
+            f"The ledger's database did not answer within {self._seconds:g} s"
+        )
 
-    def _transaction(self, until: float, account: AccountKey | None, work: Callable[[Tx], Result]) -> Result:
-        """Begin a transaction, lock `account`, and run `work`; a connection that the server has ended is replaced.
+    def _transaction(
+        self, until: float, account: AccountKey | None, work: Callable[[Tx], Result]
+    ) -> Result:
+        """Begin a transaction, lock `account`, and run `work`; a connection that the server has
+        ended is replaced.
 
         A statement whose rows are not needed is sent together with the next one.
         """
@@ -224,7 +263,7 @@ class PostgresDatabase:
                 with connection.pipeline():
                     connection.execute("BEGIN")
                     if account is not None:
-                        connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _lock_of(account))
+                        connection.execute(_LOCK, _lock_of(account))
                     # After the lock of the account, for which the transaction may have waited.
                     [row] = connection.execute(_NOW_AND_LOCKS, {"kind": _ACCOUNTS}).fetchall()
                     is_begun = True
@@ -238,14 +277,16 @@ class PostgresDatabase:
             else:
                 return result
             finally:
-                self._pool.putconn(connection)  # rolls back what is open, and closes what waits for an answer
+                # Rolls back what is open, and closes what waits for an answer.
+                self._pool.putconn(connection)
 
     def _connected(self, until: float) -> _Connection:
         """A connection of the pool."""
         try:
             connection = self._pool.getconn(timeout=0.2)
         except PoolTimeout:
-            _Connection.connect(self._conninfo, **_CONNECTED).close()  # fails at once where the pool would wait
+            # Fails at once where the pool would wait.
+            _Connection.connect(self._conninfo, **_CONNECTED).close()
             connection = self._pool.getconn(until - time.monotonic())
         connection.until = until
         return connection
@@ -256,27 +297,38 @@ def _known(error: psycopg.Error | OSError) -> Exception:
     if isinstance(error, OSError):
         return LedgerUnavailableError(f"The ledger's database can't be used: {error}")
     index = error.diag.constraint_name or ""
-    if isinstance(error, psycopg.errors.UniqueViolation) and not index.endswith("_pkey"):  # an index, which is a rule
+    # An index, which is a rule.
+    if isinstance(error, psycopg.errors.UniqueViolation) and not index.endswith("_pkey"):
         return ConstraintError(f"The ledger refused the call: {index}")
     if isinstance(error, _OWN) and not isinstance(error, _OF_THE_SERVER):
-        return StatementError(f"The ledger's database refused a statement: {error.diag.message_primary or error}")
+        return StatementError(
+            f"The ledger's database refused a statement: {error.diag.message_primary or error}"
+        )
     why = type(error).__name__ if error.sqlstate else "no connection"
     return LedgerUnavailableError(f"The ledger's database can't be used: {why}")
 
 
 def _lock_of(account: AccountKey) -> tuple[int, int]:
-    """The key of the advisory lock of an account. Two accounts may share one, which costs only time."""
+    """The key of the advisory lock of an account.
+
+    Two accounts may share one, which costs only time.
+    """
     return _ACCOUNTS, zlib.crc32(f"{account.api} {account.account}".encode()) - 2**31
 
 
 def _check_lock(account: AccountKey | None, held: list[int]) -> None:
-    """Raise `StatementError` unless the transaction holds the lock of `account`, and no other account's."""
-    wanted = [] if account is None else [_lock_of(account)[1] % 2**32]  # as the server shows it, unsigned
+    """Raise `StatementError` unless the transaction holds the lock of `account`, and no other
+    account's.
+    """
+    # As the server shows it, unsigned.
+    wanted = [] if account is None else [_lock_of(account)[1] % 2**32]
     if held != wanted:
         raise StatementError("A transaction does not hold the lock of its account")
 
 
-def _opened(connection: _Connection, now: float, lease: _Connection | None, locked: AccountKey | None) -> Tx:
+def _opened(
+    connection: _Connection, now: float, lease: _Connection | None, locked: AccountKey | None
+) -> Tx:
     """An open transaction. The lock of an abandoned worker is taken until it ends."""
 
     def holds_lease(worker: str) -> bool:
@@ -297,7 +349,9 @@ def _opened(connection: _Connection, now: float, lease: _Connection | None, lock
 
 
 def _check_safety(connection: _Connection) -> None:
-    """Raise `OSError` if the server may lose what it has confirmed, or keep the locks of dead workers."""
+    """Raise `OSError` if the server may lose what it has confirmed, or keep the locks of dead
+    workers.
+    """
     names = ("fsync", "synchronous_commit", "statement_timeout")
     asked = ", ".join(f"current_setting('{name}') AS {name}" for name in names)
     [settings] = connection.execute(f"SELECT {asked}".encode()).fetchall()
@@ -306,7 +360,8 @@ def _check_safety(connection: _Connection) -> None:
             raise OSError(f"it runs with {name} = off, so a crash could lose calls; switch it on")
     if settings["statement_timeout"] == "0":
         raise OSError(
-            "the settings of the session have no effect, as behind PgBouncer with pool_mode = transaction, where a "
+            "the settings of the session have no effect, as behind PgBouncer with pool_mode = "
+            "transaction, where a "
             "worker's lock outlives it; KALLYAI_DATABASE_URL must name the PostgreSQL server itself"
         )
 

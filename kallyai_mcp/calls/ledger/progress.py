@@ -1,9 +1,9 @@
 """The transactions of one record from its reservation to its end.
 
-Each that writes has locked the record's account (`Ledger.write`), so it may read and decide first. Without that run
-`mark_delivered`, `rows.expire` (of scheduled records), and `upkeep.purge` (of old ones that no living worker runs): so
-where a record may be scheduled, a change of its state names it in the condition, `delivered_at` is written only with
-the end of a call, and a record may be gone.
+Each that writes has locked the record's account (`Ledger.write`), so it may read and decide first.
+Without that run `mark_delivered`, `rows.expire` (of scheduled records), and `upkeep.purge` (of old
+ones that no living worker runs): so where a record may be scheduled, a change of its state names it
+in the condition, `delivered_at` is written only with the end of a call, and a record may be gone.
 """
 
 from collections.abc import Callable, Collection
@@ -15,7 +15,17 @@ from kallyai_mcp.calls.ledger.base import Row, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_next_after
 from kallyai_mcp.calls.ledger.record_rows import end_columns
 from kallyai_mcp.calls.ledger.reservation import offset_at
-from kallyai_mcp.calls.ledger.rows import ACTIVE, MINE, NOT_PLACED, change, end, expire, find, readable, select
+from kallyai_mcp.calls.ledger.rows import (
+    ACTIVE,
+    MINE,
+    NOT_PLACED,
+    change,
+    end,
+    expire,
+    find,
+    readable,
+    select,
+)
 from kallyai_mcp.calls.ledger.stored_errors import error_to_json
 from kallyai_mcp.calls.records import ACTIVE as ACTIVE_STATES
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
@@ -30,29 +40,40 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallR
     """Note that a request is about to leave; returns the record as it is now.
 
     Raises:
-        KallyAIError: It must not leave: the record is too old (code `too_late`), or it has ended, is gone, or
-            belongs to another worker, or this worker lost its lease (code `not_sent`).
+        KallyAIError: It must not leave: the record is too old (code `too_late`), or it has ended,
+            is gone, or belongs to another worker, or this worker lost its lease (code `not_sent`).
     """
     now, within = moment(tx.now), tx.timing.send_within
     columns: Row = {"state": "sent", "error": None}
     if record.sent_at is None:
         columns["sent_at"] = tx.now
-    if record.sent_at is None or record.clock_offset is None:  # without `sent_at`, it is an earlier request's
+    # Without `sent_at`, it is an earlier request's.
+    if record.sent_at is None or record.clock_offset is None:
         columns["clock_offset"] = offset_at(service_time, tx.now)
     sent = _change(tx, record, columns, f"worker = :worker AND {ACTIVE}")
     if sent is None or not tx.holds_lease(record.worker):
-        raise KallyAIError("This process no longer holds the call's record, so it sent nothing.", code="not_sent")
+        raise KallyAIError(
+            "This process no longer holds the call's record, so it sent nothing.", code="not_sent"
+        )
     is_young = -_SMALL_JUMP <= (now - sent.placed_at).total_seconds() <= within
     is_due = (sent.schedule.not_before or now) <= now <= (sent.schedule.place_by or now)
     if not (is_young and is_due):  # the error undoes the change
-        words = f"The request did not leave within {within / 60:g} minutes or when it was due, so it was not sent."
+        words = (
+            f"The request did not leave within {within / 60:g} minutes or when it was due, so "
+            "it was not sent."
+        )
         raise KallyAIError(words, code="too_late")
     return sent
 
 
 def note_delay(tx: Tx, record: CallRecord, error: KallyAIError) -> CallRecord:
-    """Note why the request of a call has not left, or must leave once more; returns the record as it is now."""
-    return _change(tx, record, {"error": error_to_json(error)}, f"worker = :worker AND {ACTIVE}") or record
+    """Note why the request of a call has not left, or must leave once more; returns the record as
+    it is now.
+    """
+    return (
+        _change(tx, record, {"error": error_to_json(error)}, f"worker = :worker AND {ACTIVE}")
+        or record
+    )
 
 
 def refuse(tx: Tx, record: CallRecord, error: KallyAIError) -> CallRecord:
@@ -70,19 +91,28 @@ def refuse(tx: Tx, record: CallRecord, error: KallyAIError) -> CallRecord:
     waiting = put_off(own.schedule, error, moment(tx.now))
     if waiting is None:
         return finish(tx, refused)
-    columns: Row = {"state": "scheduled", "error": None, "not_before": waiting.columns["not_before"]}
+    columns: Row = {
+        "state": "scheduled",
+        "error": None,
+        "not_before": waiting.columns["not_before"],
+    }
     if own.response_lost_at is None:
         columns |= {"sent_at": None, "clock_offset": None}
     return _change(tx, record, columns, f"worker = :worker AND {ACTIVE}") or own
 
 
 def mark_response_lost(
-    tx: Tx, record: CallRecord, *, service_time: ServiceTime, since_sent: Callable[[], float] | None = None
+    tx: Tx,
+    record: CallRecord,
+    *,
+    service_time: ServiceTime,
+    since_sent: Callable[[], float] | None = None,
 ) -> CallRecord:
-    """Note that the response to a request for a call was lost; returns the record as it is now, in the ledger or not.
+    """Note that the response to a request for a call was lost; returns the record as it is now, in
+    the ledger or not.
 
-    `since_sent` returns the seconds since the request left, whatever the wall clock says. It is None when another
-    process sent the request: then it is not known how far the clocks differed.
+    `since_sent` returns the seconds since the request left, whatever the wall clock says. It is
+    None when another process sent the request: then it is not known how far the clocks differed.
     """
     own = find(tx, record.account, record.tracking_id)
     if own is None or own.idempotency_key != record.idempotency_key:
@@ -91,19 +121,26 @@ def mark_response_lost(
     if offset is None and since_sent is not None and record.sent_at is not None:
         offset = offset_at(service_time, record.sent_at.timestamp() + since_sent())
     columns = {"response_lost_at": lost_at.timestamp(), "clock_offset": offset}
-    return _change(tx, record, columns) or replace(record, response_lost_at=lost_at, clock_offset=offset)
+    as_lost = replace(record, response_lost_at=lost_at, clock_offset=offset)
+    return _change(tx, record, columns) or as_lost
 
 
 def bind_call(
-    tx: Tx, record: CallRecord, call: Call, *, proven: bool, service_time: ServiceTime = lambda: None
+    tx: Tx,
+    record: CallRecord,
+    call: Call,
+    *,
+    proven: bool,
+    service_time: ServiceTime = lambda: None,
 ) -> CallRecord | None:
     """Bind a call of the service to its record, and write its outcome if it has ended.
 
-    If `record` has ended (`ended_with`), it ends as by `finish`. The call is `proven` if the service
-    answered the record's own request with it. Then a record that had only found the call in the service's list loses
-    it, and its outcome is unknown again.
+    If `record` has ended (`ended_with`), it ends as by `finish`. The call is `proven` if the
+    service answered the record's own request with it. Then a record that had only found the call in
+    the service's list loses it, and its outcome is unknown again.
 
-    Returns None when the call is bound to another record, or `record` has gone on to another attempt.
+    Returns None when the call is bound to another record, or `record` has gone on to another
+    attempt.
     """
     own, other = _rows(tx, record, call.call_id)
     if own is not None and own["idempotency_key"] != record.idempotency_key:
@@ -114,33 +151,45 @@ def bind_call(
         lost = ("call_id", "outcome", "calendar", "reached", "error", "delivered_at")
         change(tx, other["tracking_id"], "TRUE", {"state": "unknown", **dict.fromkeys(lost)})
     offset = own["clock_offset"] if own is not None else record.clock_offset
-    record = replace(record, clock_offset=offset_at(service_time, tx.now) if offset is None else offset)
+    record = replace(
+        record, clock_offset=offset_at(service_time, tx.now) if offset is None else offset
+    )
     if record.state is CallState.ENDED:
         return _end(tx, own, record)
     if own is not None:
         changed = "call_id = :call_id, outcome = :outcome, clock_offset = :offset"
-        outcome = call.model_dump_json() if call.is_final and own["state"] in ACTIVE_STATES else own["outcome"]
+        outcome = (
+            call.model_dump_json()
+            if call.is_final and own["state"] in ACTIVE_STATES
+            else own["outcome"]
+        )
         values = {"call_id": call.call_id, "outcome": outcome, "offset": record.clock_offset}
-        tx.run(f"UPDATE calls SET {changed} WHERE tracking_id = :id", id=record.tracking_id, **values)
+        tx.run(
+            f"UPDATE calls SET {changed} WHERE tracking_id = :id", id=record.tracking_id, **values
+        )
     return record
 
 
 def finish(tx: Tx, ended: CallRecord) -> CallRecord:
     """Write down how a call ended (`ENDED`, `REFUSED`, or `UNKNOWN`), and plan what comes after it.
 
-    An outcome is not changed later, unless KallyAI says more about it (`CallRecord.tells_more_than`). A record that is
-    no longer in the ledger, because its file was deleted, is only returned.
+    An outcome is not changed later, unless KallyAI says more about it
+    (`CallRecord.tells_more_than`). A record that is no longer in the ledger, because its file was
+    deleted, is only returned.
 
     Returns the record as it is then: the next attempt, if the call is tried again.
     """
     own, other = _rows(tx, ended, ended.call_id)
-    if other is not None:  # the record had found the call in the list, and the other one has it since
+    # The record had found the call in the list, and the other one has it since.
+    if other is not None:
         return find(tx, ended.account, ended.tracking_id) or ended
     return _end(tx, own, ended)
 
 
 def _end(tx: Tx, own: Row | None, ended: CallRecord) -> CallRecord:
-    """Write the end of a record into its row `own`, if there is one, which may be of a newer version."""
+    """Write the end of a record into its row `own`, if there is one, which may be of a newer
+    version.
+    """
     if own is None:
         return replace(ended, ended_at=moment(tx.now))
     known = next(iter(readable(tx, [own])), None)
@@ -161,7 +210,8 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord) -> CallRecord:
     may_end = is_news and is_proven and own["state"] not in NOT_PLACED
     if not may_end or (record := _change(tx, ended, columns)) is None:
         return find(tx, ended.account, ended.tracking_id) or ended
-    # Nothing follows an unknown outcome that is found out, because a client may have been told that nothing does.
+    # Nothing follows an unknown outcome that is found out, because a client may have been told that
+    # nothing does.
     if own["state"] in ACTIVE_STATES:
         return follow_up(tx, record)
     if record.reached:
@@ -170,7 +220,8 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord) -> CallRecord:
 
 
 def _is_told_already(known: CallRecord | None, ended: CallRecord) -> bool:
-    """Whether who was told the end `known` need not be told the news: nobody was reached, as before.
+    """Whether who was told the end `known` need not be told the news: nobody was reached, as
+    before.
 
     Else a request to place the call again would be answered with an end that its client knows.
     """
@@ -185,7 +236,9 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
     Returns False when the request has left, or there is no such call.
     """
     not_sent = f"{MINE} AND state IN ('reserved', 'scheduled')"
-    if (canceled := end(tx, tracking_id, not_sent, CallState.CANCELED, **account.columns)) is not None:
+    if (
+        canceled := end(tx, tracking_id, not_sent, CallState.CANCELED, **account.columns)
+    ) is not None:
         follow_up(tx, canceled)  # a list ends with it
         return True
     for record in select(tx, account, "tracking_id = :id AND state = 'sent'", id=tracking_id):
@@ -197,15 +250,23 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
 
 
 def release(tx: Tx, account: AccountKey, tracking_id: str) -> None:
-    """End a record whose reservation was not confirmed, if it was written. Its request has not left."""
-    error = KallyAIError("The ledger did not confirm the reservation, so nothing was sent.", code="not_sent")
+    """End a record whose reservation was not confirmed, if it was written.
+
+    Its request has not left.
+    """
+    error = KallyAIError(
+        "The ledger did not confirm the reservation, so nothing was sent.", code="not_sent"
+    )
     not_sent = f"{MINE} AND state IN ('reserved', 'sent', 'scheduled')"
-    if (released := end(tx, tracking_id, not_sent, CallState.REFUSED, error, **account.columns)) is not None:
+    if (
+        released := end(tx, tracking_id, not_sent, CallState.REFUSED, error, **account.columns)
+    ) is not None:
         follow_up(tx, released)  # a list stops
 
 
 def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) -> None:
-    """Note that the outcomes of these calls were delivered, or that they were not `delivered` after all.
+    """Note that the outcomes of these calls were delivered, or that they were not `delivered` after
+    all.
 
     A record is not changed if its state in the ledger differs from the one that was delivered.
     """
@@ -213,14 +274,25 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
         if record.state is CallState.EXPIRED:
             expire(tx, record.tracking_id)
         if not record.is_open:
-            delivery = "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state"
-            tx.run(delivery, at=tx.now if delivered else None, id=record.tracking_id, state=record.state.value)
+            delivery = (
+                "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state"
+            )
+            tx.run(
+                delivery,
+                at=tx.now if delivered else None,
+                id=record.tracking_id,
+                state=record.state.value,
+            )
 
 
-def competitors(tx: Tx, record: CallRecord, service_time: ServiceTime) -> tuple[list[CallRecord], set[str], float]:
-    """The other records of an account with the number of `record`, which the service's call of it may belong to.
+def competitors(
+    tx: Tx, record: CallRecord, service_time: ServiceTime
+) -> tuple[list[CallRecord], set[str], float]:
+    """The other records of an account with the number of `record`, which the service's call of it
+    may belong to.
 
-    Returns those whose call is not known, the `call_id`s of the others, and the offset of the clocks now, 0 if unknown.
+    Returns those whose call is not known, the `call_id`s of the others, and the offset of the
+    clocks now, 0 if unknown.
     """
     same_number = "number = :number AND tracking_id <> :id AND call_id"
     values = {"number": record.submission.respondent_phone, "id": record.tracking_id}
@@ -232,13 +304,24 @@ def competitors(tx: Tx, record: CallRecord, service_time: ServiceTime) -> tuple[
 
 
 def _change(tx: Tx, record: CallRecord, columns: Row, condition: str = "TRUE") -> CallRecord | None:
-    """`rows.change` in the same attempt: a worker that was suspended may write about an earlier one."""
+    """`rows.change` in the same attempt: a worker that was suspended may write about an earlier
+    one.
+    """
     same_attempt = f"idempotency_key = :key AND {condition}"
-    return change(tx, record.tracking_id, same_attempt, columns, key=record.idempotency_key, worker=record.worker)
+    return change(
+        tx,
+        record.tracking_id,
+        same_attempt,
+        columns,
+        key=record.idempotency_key,
+        worker=record.worker,
+    )
 
 
 def _rows(tx: Tx, record: CallRecord, call_id: str | None) -> tuple[Row | None, Row | None]:
-    """The row of a record, and that of another record of the account that the service's call is bound to."""
+    """The row of a record, and that of another record of the account that the service's call is
+    bound to.
+    """
     both = (
         "SELECT * FROM calls WHERE tracking_id = :id "
         f"UNION ALL SELECT * FROM calls WHERE {MINE} AND call_id = :call_id AND tracking_id <> :id"

@@ -16,7 +16,16 @@ from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.clock import moment_or_none, seconds_or_none
 
 _AS_THEY_ARE = (
-    *("tracking_id", "fingerprint", "day", "generation", "idempotency_key", "timezone", "session_id", "worker"),
+    *(
+        "tracking_id",
+        "fingerprint",
+        "day",
+        "generation",
+        "idempotency_key",
+        "timezone",
+        "session_id",
+        "worker",
+    ),
     *("plan_id", "clock_offset", "call_id"),
 )
 """The attributes of a record that are also columns of its row, with the same value."""
@@ -26,7 +35,9 @@ _TIMES = ("placed_at", "sent_at", "response_lost_at", "ended_at", "delivered_at"
 
 
 def to_row(record: CallRecord) -> dict[str, Any]:
-    """The row of a record in the table `calls`, without `confirmation_id`; `from_row` reads it back."""
+    """The row of a record in the table `calls`, without `confirmation_id`; `from_row` reads it
+    back.
+    """
     return {
         **{name: getattr(record, name) for name in _AS_THEY_ARE},
         **{name: seconds_or_none(getattr(record, name)) for name in _TIMES},
@@ -44,7 +55,9 @@ def end_columns(record: CallRecord) -> dict[str, Any]:
     """The columns of the row that say how a call ended."""
     return {
         "outcome": record.call.model_dump_json() if record.call is not None else None,
-        "calendar": _calendars().dump_json(record.calendar).decode() if record.calendar is not None else None,
+        "calendar": _calendars().dump_json(record.calendar).decode()
+        if record.calendar is not None
+        else None,
         "reached": int(record.reached) if record.reached is not None else None,
         "error": error_to_json(record.error),
     }
@@ -57,7 +70,10 @@ def _calendars() -> TypeAdapter[Calendar]:
 
 
 def from_row(row: Mapping[str, Any]) -> CallRecord:
-    """The record in a row that `to_row` wrote. `ValueError`, `KeyError`, or `TypeError`: this version can't read it."""
+    """The record in a row that `to_row` wrote.
+
+    `ValueError`, `KeyError`, or `TypeError`: this version can't read it.
+    """
     times: dict[str, Any] = {name: moment_or_none(row[name]) for name in _TIMES}
     return CallRecord(
         **{name: row[name] for name in _AS_THEY_ARE},

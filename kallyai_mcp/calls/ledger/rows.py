@@ -20,7 +20,9 @@ ACTIVE = "state IN ('reserved', 'sent')"
 """The condition for calls that a worker must still run to their end."""
 
 NOT_PLACED = ("refused", "canceled", "scheduled", "expired")
-"""The states of calls that were certainly not placed; written into a statement, it is a list of SQL."""
+"""The states of calls that were certainly not placed; written into a statement, it is a list of
+SQL.
+"""
 
 MINE = "api = :api AND account = :account"
 """The condition for what belongs to an account; `AccountKey.columns` are its values."""
@@ -33,11 +35,18 @@ _EXPIRED = error_to_json(EXPIRED)
 
 def select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallRecord]:
     """The account's records that meet a condition and that this version can read."""
-    return readable(tx, tx.rows(f"SELECT * FROM calls WHERE {MINE} AND {condition}", **account.columns, **values))
+    return readable(
+        tx,
+        tx.rows(f"SELECT * FROM calls WHERE {MINE} AND {condition}", **account.columns, **values),
+    )
 
 
-def change(tx: Tx, tracking_id: str, condition: str, columns: Row, **known: Any) -> CallRecord | None:
-    """Set columns of a record if it meets a condition with the values `known`; returns it as it is then, else None."""
+def change(
+    tx: Tx, tracking_id: str, condition: str, columns: Row, **known: Any
+) -> CallRecord | None:
+    """Set columns of a record if it meets a condition with the values `known`; returns it as it is
+    then, else None.
+    """
     settings = ", ".join(f"{name} = :new_{name}" for name in columns)
     values = {f"new_{name}": value for name, value in columns.items()} | known
     statement = f"UPDATE calls SET {settings} WHERE tracking_id = :id AND {condition} RETURNING *"
@@ -48,11 +57,22 @@ def change(tx: Tx, tracking_id: str, condition: str, columns: Row, **known: Any)
 
 
 def end(
-    tx: Tx, tracking_id: str, condition: str, state: CallState, error: KallyAIError | None = None, /, **known: Any
+    tx: Tx,
+    tracking_id: str,
+    condition: str,
+    state: CallState,
+    error: KallyAIError | None = None,
+    /,
+    **known: Any,
 ) -> CallRecord | None:
     """End a call that is not placed, as by `change`. Nobody has to be told of a canceled one."""
     delivered_at = tx.now if state is CallState.CANCELED else None
-    columns = {"state": state.value, "ended_at": tx.now, "delivered_at": delivered_at, "error": error_to_json(error)}
+    columns = {
+        "state": state.value,
+        "ended_at": tx.now,
+        "delivered_at": delivered_at,
+        "error": error_to_json(error),
+    }
     return change(tx, tracking_id, condition, columns, **known)
 
 
@@ -66,7 +86,8 @@ def insert(tx: Tx, table: str, row: Row) -> None:
 def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
     """The records in `rows`. Those that this version can't read are logged and left out.
 
-    A scheduled one that is too late to be placed has expired, even if no worker has written that yet.
+    A scheduled one that is too late to be placed has expired, even if no worker has written that
+    yet.
     """
     records = []
     for row in rows:
@@ -116,7 +137,8 @@ def find_ended(tx: Tx, account: AccountKey, call_ids: Collection[str]) -> dict[s
 
 
 def list_unsettled(tx: Tx, account: AccountKey) -> list[CallRecord]:
-    """The account's open records, those whose outcome is unknown, and scheduled calls that were not placed.
+    """The account's open records, those whose outcome is unknown, and scheduled calls that were not
+    placed.
 
     The last ones are in it until a client was told; after that, the newest 20 of a day.
     """
@@ -124,7 +146,10 @@ def list_unsettled(tx: Tx, account: AccountKey) -> list[CallRecord]:
     # SQLite uses its index only for these words.
     not_placed = "not_before IS NOT NULL AND state IN ('expired', 'refused', 'canceled')"
     unsettled += select(tx, account, f"{not_placed} AND delivered_at IS NULL")
-    recent = f"{not_placed} AND delivered_at IS NOT NULL AND ended_at > :since ORDER BY ended_at DESC LIMIT 20"
+    recent = (
+        f"{not_placed} AND delivered_at IS NOT NULL AND ended_at > :since ORDER BY ended_at "
+        "DESC LIMIT 20"
+    )
     return unsettled + select(tx, account, recent, since=tx.now - 86_400)
 
 
@@ -134,7 +159,9 @@ def list_newest(tx: Tx, account: AccountKey, limit: int) -> list[CallRecord]:
 
 
 def list_related(tx: Tx, account: AccountKey, number: str) -> list[CallRecord]:
-    """The newest calls to a number, and the newest about the booking of another call; newest first."""
+    """The newest calls to a number, and the newest about the booking of another call; newest
+    first.
+    """
     newest = f"SELECT * FROM calls WHERE {MINE} AND {{}} ORDER BY placed_at DESC LIMIT 200"
     related = (
         f"SELECT * FROM ({newest.format('number = :number')}) AS of_number "
@@ -145,25 +172,38 @@ def list_related(tx: Tx, account: AccountKey, number: str) -> list[CallRecord]:
 
 
 def expire(tx: Tx, only: str | None = None) -> bool:
-    """End up to `BATCH` scheduled calls that are too late to be placed, of all accounts; whether there may be more.
+    """End up to `BATCH` scheduled calls that are too late to be placed, of all accounts; whether
+    there may be more.
 
     With a tracking id, `only` that one. A list of candidates stops with its last call.
     """
-    is_late = "state = 'scheduled' AND place_by < :before" + (" AND tracking_id = :only" if only is not None else "")
+    is_late = "state = 'scheduled' AND place_by < :before" + (
+        " AND tracking_id = :only" if only is not None else ""
+    )
     late = f"SELECT tracking_id FROM calls WHERE {is_late} ORDER BY place_by LIMIT :most"
     ended = "state = 'expired', ended_at = :now, error = :error"
-    changed = f"UPDATE calls SET {ended} WHERE tracking_id IN ({late}) AND {is_late} RETURNING plan_id"
+    changed = (
+        f"UPDATE calls SET {ended} WHERE tracking_id IN ({late}) AND {is_late} RETURNING plan_id"
+    )
     before = tx.expires_before
     expired = tx.rows(changed, now=tx.now, before=before, most=BATCH, error=_EXPIRED, only=only)
     for row in expired:
-        stopped = "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = :plan_id AND why IS NULL"
+        stopped = (
+            "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = "
+            ":plan_id "
+            "AND why IS NULL"
+        )
         of_list = "plan_id = :plan_id AND state IN ('scheduled', 'reserved', 'sent')"
         tx.run(f"{stopped} AND NOT EXISTS (SELECT 1 FROM calls WHERE {of_list})", now=tx.now, **row)
     return len(expired) == BATCH
 
 
-def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, *, refused_by: str | None = None) -> None:
-    """Write a line of the audit trail: a call was placed or scheduled, or `refused_by` a setting."""
+def write_audit(
+    tx: Tx, record: CallRecord, consent: Consent | None, *, refused_by: str | None = None
+) -> None:
+    """Write a line of the audit trail: a call was placed or scheduled, or `refused_by` a
+    setting.
+    """
     outcome = "placed" if record.is_active else "scheduled"
     row = {
         "at": tx.now,
@@ -179,9 +219,14 @@ def write_audit(tx: Tx, record: CallRecord, consent: Consent | None, *, refused_
 
 
 def audit(tx: Tx, account: AccountKey, limit: int) -> list[Row]:
-    """The newest `limit` entries of the account's audit trail, newest first; a refused call has no `tracking_id`."""
+    """The newest `limit` entries of the account's audit trail, newest first; a refused call has no
+    `tracking_id`.
+    """
     tracking_id = "CASE WHEN outcome IN ('placed', 'scheduled') THEN tracking_id END AS tracking_id"
     columns = f"at, number, outcome, {tracking_id}, asked_by, how, risk_flags"
     newest = f"SELECT {columns} FROM audit WHERE {MINE} ORDER BY at DESC LIMIT :limit"
     found = tx.rows(newest, limit=limit, **account.columns)
-    return [row | {"at": moment(row["at"]), "risk_flags": json.loads(row["risk_flags"])} for row in found]
+    return [
+        row | {"at": moment(row["at"]), "risk_flags": json.loads(row["risk_flags"])}
+        for row in found
+    ]

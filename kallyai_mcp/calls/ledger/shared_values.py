@@ -6,8 +6,11 @@ _THIS = "WHERE kind = :kind AND name = :name"
 
 
 def put(tx: Tx, kind: str, name: str, value: str, seconds: float) -> str | None:
-    """Set a value that expires after `seconds`; returns the value before it, or None, in the same transaction."""
-    # Lets every other change of this value wait until the transaction ends, even when there is no row yet.
+    """Set a value that expires after `seconds`; returns the value before it, or None, in the same
+    transaction.
+    """
+    # Lets every other change of this value wait until the transaction ends, even when there is no
+    # row yet.
     [before] = tx.rows(
         "INSERT INTO shared_values (kind, name, value, expires_at) VALUES (:kind, :name, '', 0) "
         "ON CONFLICT (kind, name) DO UPDATE SET kind = excluded.kind RETURNING value, expires_at",

@@ -26,28 +26,38 @@ _BUSY_SECONDS = 10.0
 """How long to wait for the transactions of other processes. Each takes milliseconds."""
 
 _OWN = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError, sqlite3.IntegrityError)
-"""The errors of a statement that is wrong, so that it would fail in any file; with the code `SQLITE_ERROR`, too."""
+"""The errors of a statement that is wrong, so that it would fail in any file; with the code
+`SQLITE_ERROR`, too.
+"""
 
 _UNSAFE_FOLDER = "as in some network folders; KALLYAI_HOME must name a folder on a local disk"
 
 
 class SqliteDatabase:
-    """An SQLite file with a ledger, which only its owner can read (mode 0600 on POSIX systems); see `Database`.
+    """An SQLite file with a ledger, which only its owner can read (mode 0600 on POSIX systems); see
+    `Database`.
 
-    The first use creates the file. With `synchronous=FULL`, what was written survives a loss of power. The lease of
-    a worker is a lock on a file in the folder `<path>.workers`. The system releases it when the process ends in any
-    way, and keeps it while the process is suspended.
+    The first use creates the file. With `synchronous=FULL`, what was written survives a loss of
+    power. The lease of a worker is a lock on a file in the folder `<path>.workers`. The system
+    releases it when the process ends in any way, and keeps it while the process is suspended.
 
-    `now` is the wall clock (aware); `seconds` is how long to wait for the transactions of other processes.
+    `now` is the wall clock (aware); `seconds` is how long to wait for the transactions of other
+    processes.
     """
 
     def __init__(
-        self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), seconds: float = _BUSY_SECONDS
+        self,
+        path: Path,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        seconds: float = _BUSY_SECONDS,
     ) -> None:
-        self._path = path.resolve()  # so that the leases are next to the file, and not next to a link to it
+        # So that the leases are next to the file, and not next to a link to it.
+        self._path = path.resolve()
         self._now = now
         self._seconds = seconds
-        self._thread = ThreadPoolExecutor(1)  # a thread of its own, so that one transaction comes after another
+        # A thread of its own, so that one transaction comes after another.
+        self._thread = ThreadPoolExecutor(1)
         self._connection: sqlite3.Connection | None = None
         self._opened_as: tuple[int, int] | None = None
         self._is_closed = False
@@ -57,8 +67,13 @@ class SqliteDatabase:
         """See `Database.read`."""
         return await self._in_thread(lambda: self._run("BEGIN", None, work))
 
-    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
-        """See `Database.write`. Only one transaction writes at a time, so each account is locked."""
+    async def write(
+        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+    ) -> Result:
+        """See `Database.write`.
+
+        Only one transaction writes at a time, so each account is locked.
+        """
         return await self._in_thread(lambda: self._run("BEGIN IMMEDIATE", account, work))
 
     def version(self) -> object:
@@ -92,7 +107,8 @@ class SqliteDatabase:
                     if time.time() - other.stat().st_mtime > 60 and self._is_abandoned(other.stem):
                         other.unlink()
             try:
-                self._lease.acquire(timeout=1)  # another process may look for a moment whether the file is abandoned
+                # Another process may look for a moment whether the file is abandoned.
+                self._lease.acquire(timeout=1)
             except OSError as error:
                 self._release()
                 raise OSError(f"its folder has no locks ({error}), {_UNSAFE_FOLDER}") from error
@@ -117,8 +133,11 @@ class SqliteDatabase:
         with self._open() as connection:  # commits, or rolls back after an error
             connection.execute(begin)
             now = self._now().timestamp()
-            result = work(Tx(connection.execute, now, self._holds_lease, self._is_abandoned, locked))
-        if _file_id(self._path) != self._opened_as:  # what was written must be in the file that the next process opens
+            result = work(
+                Tx(connection.execute, now, self._holds_lease, self._is_abandoned, locked)
+            )
+        # What was written must be in the file that the next process opens.
+        if _file_id(self._path) != self._opened_as:
             raise OSError("the file was deleted or replaced while it was in use")
         return result
 
@@ -138,7 +157,8 @@ class SqliteDatabase:
         from filelock import FileLock  # late, as in `Session`
 
         path = self._path.with_name(f"{self._path.name}.workers") / f"{worker}.lock"
-        # Without `fallback_to_soft`, the existence of a file would count as a lock, and stay after a worker was killed.
+        # Without `fallback_to_soft`, the existence of a file would count as a lock, and stay after
+        # a worker was killed.
         return FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
 
     def _release(self) -> None:
@@ -160,7 +180,8 @@ class SqliteDatabase:
             return self._connection
         self._close()
         _make_private_folder(self._path.parent)
-        # SQLite gives its other files the mode of the database file, so that one is created here with the right mode.
+        # SQLite gives its other files the mode of the database file, so that one is created here
+        # with the right mode.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         self._path.chmod(0o600)
         self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=self._seconds)
@@ -190,22 +211,27 @@ class SqliteDatabase:
             return await self._run_sync(in_time)
         except (sqlite3.Error, OSError) as error:
             code = getattr(error, "sqlite_errorcode", None)
-            if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE:  # of an index, which is a rule; unlike a primary key
+            # Of an index, which is a rule; unlike a primary key.
+            if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
                 raise ConstraintError(f"The ledger refused the call: {error}") from error
             if isinstance(error, _OWN) or code == sqlite3.SQLITE_ERROR:
                 _log.error("the ledger refused a statement: %s", error)
                 raise StatementError(str(error)) from error
             _log.warning("the ledger can't be used: %s", error)
-            raise LedgerUnavailableError(f"The ledger {self._path} can't be used: {error}") from error
+            raise LedgerUnavailableError(
+                f"The ledger {self._path} can't be used: {error}"
+            ) from error
 
 
 def _make_private_folder(path: Path) -> None:
-    for folder in (*reversed(path.parents), path):  # `parents=True` would leave their modes to the umask
+    # `parents=True` would leave their modes to the umask.
+    for folder in (*reversed(path.parents), path):
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _file_id(path: Path) -> tuple[int, int] | None:
-    """The device and the inode of a file, which differ from those of a file that replaces it; None without a file.
+    """The device and the inode of a file, which differ from those of a file that replaces it; None
+    without a file.
 
     Raises `OSError` if it can't be found out whether there is one, unlike `Path.exists`.
     """
@@ -217,7 +243,9 @@ def _file_id(path: Path) -> tuple[int, int] | None:
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection, until: float) -> None:
-    """Switch the log on; repeated while another process opens the file, which SQLite's own time-out does not cover."""
+    """Switch the log on; repeated while another process opens the file, which SQLite's own time-out
+    does not cover.
+    """
     mode = None
     while mode is None:
         try:

@@ -6,7 +6,13 @@ An error is stored by its code, so that no class of this program is a part of th
 import json
 from typing import Any
 
-from kallyai_mcp.api.errors import KallyAIError, NotSignedInError, PolicyError, ServiceError, error_class
+from kallyai_mcp.api.errors import (
+    KallyAIError,
+    NotSignedInError,
+    PolicyError,
+    ServiceError,
+    error_class,
+)
 
 _STORED = (
     *("code", "message", "status", "reason", "correlation_id", "retry_after", "setting"),
@@ -22,7 +28,8 @@ def error_to_json(error: KallyAIError | None) -> str | None:
         return None
     known = vars(error)
     stored = {name: known[name] for name in _STORED if known.get(name) is not None}
-    if isinstance(error, NotSignedInError):  # its code and its status may be those of KallyAI's refusal
+    # Its code and its status may be those of KallyAI's refusal.
+    if isinstance(error, NotSignedInError):
         stored["signed_in"] = False
     return json.dumps(stored)
 
@@ -35,7 +42,9 @@ def error_from_json(text: str | None) -> KallyAIError | None:
     if not text:
         return None
     stored: dict[str, Any] = json.loads(text)
-    was_signed_in = stored.pop("signed_in", True) and stored.pop("class", "") != NotSignedInError.__name__
+    was_signed_in = (
+        stored.pop("signed_in", True) and stored.pop("class", "") != NotSignedInError.__name__
+    )
     found = {name: value for name, value in stored.items() if value is not None}
     kind = _class_of(found) if was_signed_in else NotSignedInError
     return kind(found.pop("message"), **found)

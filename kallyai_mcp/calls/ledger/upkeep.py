@@ -1,4 +1,6 @@
-"""The transactions that find work for a worker, take over records of workers that have died, and delete old ones."""
+"""The transactions that find work for a worker, take over records of workers that have died, and
+delete old ones.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -58,18 +60,27 @@ def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
 
 
 def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) -> list[CallRecord]:
-    """Give `worker` up to `BATCH` of the account's active records that no living process runs; returns them.
+    """Give `worker` up to `BATCH` of the account's active records that no living process runs;
+    returns them.
 
-    They are records of workers that have died, and records of `worker` that are not among the `known` tracking ids: a
-    transaction may be committed without a confirmation. A call that was due, and whose request has not left, is
-    scheduled again: it is placed, or it expires. A record that this version can't read is left to a newer one.
+    They are records of workers that have died, and records of `worker` that are not among the
+    `known` tracking ids: a transaction may be committed without a confirmation. A call that was
+    due, and whose request has not left, is scheduled again: it is placed, or it expires. A record
+    that this version can't read is left to a newer one.
     """
     active, found = select(tx, account, ACTIVE), list[CallRecord]()
-    dead = {other for other in {record.worker for record in active} - {worker} if tx.is_abandoned(other)}
+    dead = {
+        other for other in {record.worker for record in active} - {worker} if tx.is_abandoned(other)
+    }
     unknown = {record.tracking_id for record in active if record.worker == worker} - {*known}
-    for record in [one for one in active if one.worker in dead or one.tracking_id in unknown][:BATCH]:
+    for record in [one for one in active if one.worker in dead or one.tracking_id in unknown][
+        :BATCH
+    ]:
         is_due = record.state is CallState.RESERVED and record.schedule.not_before is not None
-        columns = {"worker": worker, "state": CallState.SCHEDULED.value if is_due else record.state.value}
+        columns = {
+            "worker": worker,
+            "state": CallState.SCHEDULED.value if is_due else record.state.value,
+        }
         taken = change(tx, record.tracking_id, ACTIVE, columns)
         found += [taken] if taken is not None else []
     return found
@@ -105,20 +116,27 @@ def _old_calls(tx: Tx, before: float) -> tuple[str, dict[str, str]]:
 
 
 def _lists_without_news(is_old: str) -> str:
-    """The condition for lists that go on, but whose calls are all old: nobody runs them any more."""
+    """The condition for lists that go on, but whose calls are all old: nobody runs them any
+    more.
+    """
     has_newer = f"SELECT 1 FROM calls WHERE plan_id = call_lists.list_id AND NOT ({is_old})"
     return f"ended_at IS NULL AND asked_at < :before AND NOT EXISTS ({has_newer})"
 
 
 def _purge_lists(tx: Tx, condition: str, **values: Any) -> int:
-    """Delete up to `BATCH` lists that meet a condition; returns how many. Their calls go after it."""
+    """Delete up to `BATCH` lists that meet a condition; returns how many.
+
+    Their calls go after it.
+    """
     was_told = f"EXISTS (SELECT 1 FROM calls WHERE plan_id = call_lists.list_id AND {_JUST_TOLD})"
     may_go = f"{condition} AND NOT {was_told}"
     values |= {"day_ago": tx.now - _DAY}
     oldest = f"SELECT list_id FROM call_lists WHERE {may_go} ORDER BY ended_at LIMIT :most"
     found = tx.rows(oldest, most=BATCH, **values)
     for row in found:  # in one statement, PostgreSQL would read all lists
-        tx.run(f"DELETE FROM call_lists WHERE list_id = :id AND {may_go}", id=row["list_id"], **values)
+        tx.run(
+            f"DELETE FROM call_lists WHERE list_id = :id AND {may_go}", id=row["list_id"], **values
+        )
     return len(found)
 
 

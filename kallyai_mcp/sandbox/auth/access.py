@@ -1,4 +1,6 @@
-"""The errors of the sign-in, and the dependency that requires an access token: the reference's "Scopes"."""
+"""The errors of the sign-in, and the dependency that requires an access token: the reference's
+"Scopes".
+"""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -12,11 +14,16 @@ from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.state import SandboxDep
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-"""RFC 6749, section 5.1, requires these headers in responses with tokens; all responses of the sign-in have them."""
+"""RFC 6749, section 5.1, requires these headers in responses with tokens; all responses of the
+sign-in have them.
+"""
 
 _CHALLENGE = 'Bearer realm="kallyai-sandbox"'
 _bearer = HTTPBearer(
-    scheme_name="bearer", bearerFormat="JWT", description="An access token of any sign-in.", auto_error=False
+    scheme_name="bearer",
+    bearerFormat="JWT",
+    description="An access token of any sign-in.",
+    auto_error=False,
 )
 
 
@@ -28,8 +35,12 @@ no_store = Depends(_set_no_store)
 """A dependency for a router: sets `NO_STORE` in its responses."""
 
 
-def auth_error(status: int, code: str, message: str, reason: str, *, challenge: str | None = None) -> ApiError:
-    """Return an error with the headers of `NO_STORE`; a 401 needs a `challenge`, its `WWW-Authenticate` header."""
+def auth_error(
+    status: int, code: str, message: str, reason: str, *, challenge: str | None = None
+) -> ApiError:
+    """Return an error with the headers of `NO_STORE`; a 401 needs a `challenge`, its
+    `WWW-Authenticate` header.
+    """
     headers = NO_STORE | ({"WWW-Authenticate": challenge} if challenge else {})
     return ApiError(status, code, message, reason, headers)
 
@@ -41,9 +52,11 @@ def bad_token(code: str, message: str, reason: str) -> ApiError:
 
 
 def require(scope: str) -> Callable[..., Account]:
-    """Return a FastAPI dependency that requires a valid access token with `scope` and returns its account.
+    """Return a FastAPI dependency that requires a valid access token with `scope` and returns its
+    account.
 
-    It also sets `request.state.client_id` to the token's OAuth client, None for a first-party program.
+    It also sets `request.state.client_id` to the token's OAuth client, None for a first-party
+    program.
     """
 
     def signed_in(
@@ -55,12 +68,16 @@ def require(scope: str) -> Callable[..., Account]:
         if credentials is None:
             if "authorization" not in request.headers:
                 reason = "There is no Authorization header"
-                raise auth_error(401, "missing_token", "Sign in first", reason, challenge=_CHALLENGE)
+                raise auth_error(
+                    401, "missing_token", "Sign in first", reason, challenge=_CHALLENGE
+                )
             message = "The Authorization header is not a bearer token"
             raise bad_token("invalid_token", message, "Send Authorization: Bearer <token>")
         claims = sandbox.tokens.verify("access", ISSUER, credentials.credentials)
         if claims is None:
-            raise bad_token("invalid_token", "The access token is not valid", "This sandbox has not issued it")
+            raise bad_token(
+                "invalid_token", "The access token is not valid", "This sandbox has not issued it"
+            )
         if sandbox.tokens.has_expired(claims):
             raise bad_token("token_expired", "The access token has expired", again)
         account = ACCOUNTS.get(claims["sub"])
@@ -69,7 +86,9 @@ def require(scope: str) -> Callable[..., Account]:
         if scope not in claims["scope"].split():
             challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
             message = "The access token does not allow this"
-            raise auth_error(403, "forbidden", message, f"missing scope: {scope}", challenge=challenge)
+            raise auth_error(
+                403, "forbidden", message, f"missing scope: {scope}", challenge=challenge
+            )
         request.state.client_id = claims.get("client_id")
         return account
 

@@ -4,10 +4,10 @@
               ├─ sign in ── choose an account ─┤
     authorize ┘                                └─ authorize: consent ── redirect with a code
 
-Every page has a button to cancel: redirect with `error=access_denied`. The pages pass the program's request on in a
-hidden field: a signed token with the digest of a cookie, so that another site can't make this browser send a form that
-it prepared (RFC 6749, section 10.12). A check of the Origin header can't replace this: with `Referrer-Policy:
-no-referrer`, browsers send `Origin: null`.
+Every page has a button to cancel: redirect with `error=access_denied`. The pages pass the program's
+request on in a hidden field: a signed token with the digest of a cookie, so that another site can't
+make this browser send a form that it prepared (RFC 6749, section 10.12). A check of the Origin
+header can't replace this: with `Referrer-Policy: no-referrer`, browsers send `Origin: null`.
 """
 
 import re
@@ -38,7 +38,9 @@ _PROVIDERS: dict[Provider, str] = {"google": "Google", "apple": "Apple"}
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """A program's request; `client_id` is None for the CLI flow, and `account_id` until an account was chosen."""
+    """A program's request; `client_id` is None for the CLI flow, and `account_id` until an account
+    was chosen.
+    """
 
     redirect_uri: str
     state: str | None
@@ -47,7 +49,9 @@ class AuthorizationRequest:
     account_id: str | None = None
 
     def redirect(self, **parameters: str | int) -> Response:
-        """Return a redirect to the program with `parameters` and the state (if there is one) in its query."""
+        """Return a redirect to the program with `parameters` and the state (if there is one) in its
+        query.
+        """
         if self.state is not None:
             parameters["state"] = self.state
         query = urlencode(parameters, quote_via=quote)
@@ -56,12 +60,18 @@ class AuthorizationRequest:
         return RedirectResponse(url, 303, NO_STORE | {"Referrer-Policy": "no-referrer"})
 
     def encode(self, sandbox: Sandbox, browser: str) -> str:
-        """Return the token of the request; it is valid for `REQUEST_SECONDS` and for this `browser` cookie."""
-        return sandbox.tokens.sign("pages", _ISSUER, REQUEST_SECONDS, {**vars(self), "browser": digest(browser).hex()})
+        """Return the token of the request; it is valid for `REQUEST_SECONDS` and for this `browser`
+        cookie.
+        """
+        return sandbox.tokens.sign(
+            "pages", _ISSUER, REQUEST_SECONDS, {**vars(self), "browser": digest(browser).hex()}
+        )
 
 
 def _decode(sandbox: Sandbox, token: str, browser: str | None) -> AuthorizationRequest | None:
-    """Return the request of a token; None if the token is not valid, has expired, or is for another browser."""
+    """Return the request of a token; None if the token is not valid, has expired, or is for another
+    browser.
+    """
     claims = sandbox.tokens.verify("pages", _ISSUER, token)
     if claims is None or sandbox.tokens.has_expired(claims):
         return None
@@ -82,8 +92,13 @@ RequestTokenField = Annotated[str, Form(alias="request")]
 
 _PAGE_ERRORS: dict[int | str, dict[str, Any]] = {
     400: {
-        "description": "The `redirect_uri` or the `client_id` is missing or not allowed; there is no redirect",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}, "text/html": {}},
+        "description": (
+            "The `redirect_uri` or the `client_id` is missing or not allowed; there is no redirect"
+        ),
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}},
+            "text/html": {},
+        },
     }
 }
 
@@ -117,7 +132,8 @@ def cli(
     "/v1/auth/authorize",
     summary="OAuth2 authorization: the page to open in a browser",
     response_class=HTMLResponse,
-    responses=_PAGE_ERRORS | {303: {"description": "Back to `redirect_uri` with `error` (RFC 6749, section 4.1.2.1)"}},
+    responses=_PAGE_ERRORS
+    | {303: {"description": "Back to `redirect_uri` with `error` (RFC 6749, section 4.1.2.1)"}},
 )
 def authorize(
     request: Request,
@@ -126,16 +142,22 @@ def authorize(
     redirect_uri: RedirectUri = "",
     response_type: Annotated[str | None, Query(description="Must be `code`.")] = None,
     state: State = None,
-    scope: Annotated[str | None, Query(description="Space-separated scopes; left out: all of them.")] = None,
+    scope: Annotated[
+        str | None, Query(description="Space-separated scopes; left out: all of them.")
+    ] = None,
     browser: BrowserCookie = None,
 ) -> Response:
-    """Ask the user to authorize an OAuth client ("OAuth2 Authorization Code Flow" of the reference).
+    """Ask the user to authorize an OAuth client ("OAuth2 Authorization Code Flow" of the
+    reference).
 
-    Ends at `redirect_uri?code=…&state=…`, or at `redirect_uri?error=…&state=…`. The code is valid for 60 seconds.
+    Ends at `redirect_uri?code=…&state=…`, or at `redirect_uri?error=…&state=…`. The code is valid
+    for 60 seconds.
     """
     client = CLIENTS.get(client_id)
     if client is None:
-        return _error(request, "invalid_client", "The client is not known", f"there are {', '.join(CLIENTS)}")
+        return _error(
+            request, "invalid_client", "The client is not known", f"there are {', '.join(CLIENTS)}"
+        )
     if not client.may_redirect_to(redirect_uri):
         reason = "redirect_uri is not one that this client has registered"
         return _error(request, "invalid_redirect_uri", "The redirect_uri is not allowed", reason)
@@ -143,24 +165,39 @@ def authorize(
     if response_type is None:
         return back.redirect(error="invalid_request", error_description="response_type is missing")
     if response_type != "code":
-        return back.redirect(error="unsupported_response_type", error_description="response_type must be code")
+        return back.redirect(
+            error="unsupported_response_type", error_description="response_type must be code"
+        )
     named = dict.fromkeys((scope or "").split())
     scopes = tuple(named or SCOPES)
     if not set(scopes) <= set(SCOPES):
-        return back.redirect(error="invalid_scope", error_description=f"the scopes are {' '.join(SCOPES)}")
+        return back.redirect(
+            error="invalid_scope", error_description=f"the scopes are {' '.join(SCOPES)}"
+        )
     return _sign_in_page(request, sandbox, replace(back, scopes=scopes), browser)
 
 
 @router.get("/v1/auth/sign-in", include_in_schema=False)
 def account_page(
-    request: Request, sandbox: SandboxDep, token: RequestToken, provider: Provider, browser: BrowserCookie = None
+    request: Request,
+    sandbox: SandboxDep,
+    token: RequestToken,
+    provider: Provider,
+    browser: BrowserCookie = None,
 ) -> Response:
     """Show the accounts to choose from."""
     asked = _decode(sandbox, token, browser)
     if asked is None:
         return _expired(request)
     accounts = ACCOUNTS.values()
-    return _page(request, "choose.html", asked, request_token=token, provider=_PROVIDERS[provider], accounts=accounts)
+    return _page(
+        request,
+        "choose.html",
+        asked,
+        request_token=token,
+        provider=_PROVIDERS[provider],
+        accounts=accounts,
+    )
 
 
 @router.post("/v1/auth/sign-in", include_in_schema=False)
@@ -171,21 +208,32 @@ def sign_in(
     account: Annotated[str, Form()],
     browser: BrowserCookie = None,
 ) -> Response:
-    """Take the chosen account: redirect the CLI flow to its program, and an OAuth client's flow to the consent page."""
+    """Take the chosen account: redirect the CLI flow to its program, and an OAuth client's flow to
+    the consent page.
+    """
     asked = _decode(sandbox, token, browser)
     if asked is None or browser is None:
         return _expired(request)
     if account not in ACCOUNTS:
-        return _error(request, "invalid_request", "There is no such account", f"there are {', '.join(ACCOUNTS)}")
+        return _error(
+            request,
+            "invalid_request",
+            "There is no such account",
+            f"there are {', '.join(ACCOUNTS)}",
+        )
     if asked.client_id is None:
         issued = sandbox.tokens.issue(account)
-        return asked.redirect(**issued.model_dump(include={"access_token", "refresh_token", "expires_in"}))
+        return asked.redirect(
+            **issued.model_dump(include={"access_token", "refresh_token", "expires_in"})
+        )
     chosen = replace(asked, account_id=account).encode(sandbox, browser)
     return RedirectResponse(f"consent?request={chosen}", 303, NO_STORE)
 
 
 @router.get("/v1/auth/consent", include_in_schema=False)
-def consent_page(request: Request, sandbox: SandboxDep, token: RequestToken, browser: BrowserCookie = None) -> Response:
+def consent_page(
+    request: Request, sandbox: SandboxDep, token: RequestToken, browser: BrowserCookie = None
+) -> Response:
     """Show the scopes that the client asks for, to allow or deny."""
     asked = _decode(sandbox, token, browser)
     if asked is None or asked.client_id is None or asked.account_id is None:
@@ -194,7 +242,15 @@ def consent_page(request: Request, sandbox: SandboxDep, token: RequestToken, bro
     scopes = {scope: described[scope] for scope in asked.scopes}
     client = CLIENTS[asked.client_id].name
     email = ACCOUNTS[asked.account_id].email
-    return _page(request, "consent.html", asked, request_token=token, client=client, email=email, scopes=scopes)
+    return _page(
+        request,
+        "consent.html",
+        asked,
+        request_token=token,
+        client=client,
+        email=email,
+        scopes=scopes,
+    )
 
 
 @router.post("/v1/auth/consent", include_in_schema=False)
@@ -214,30 +270,46 @@ def consent(
     if asked.client_id is None or asked.account_id is None:
         return _expired(request)
     code = sandbox.tokens.issue_code(
-        client_id=asked.client_id, redirect_uri=asked.redirect_uri, account_id=asked.account_id, scopes=asked.scopes
+        client_id=asked.client_id,
+        redirect_uri=asked.redirect_uri,
+        account_id=asked.account_id,
+        scopes=asked.scopes,
     )
     return asked.redirect(code=code)
 
 
-def _sign_in_page(request: Request, sandbox: Sandbox, asked: AuthorizationRequest, cookie: str | None) -> Response:
+def _sign_in_page(
+    request: Request, sandbox: Sandbox, asked: AuthorizationRequest, cookie: str | None
+) -> Response:
     # The present cookie, so that sign-ins in two tabs both work, or a new one.
     browser = cookie or ""
     if not _COOKIE_VALUE.fullmatch(browser):
         browser = secrets.token_urlsafe(32)
     token = asked.encode(sandbox, browser)
     client = CLIENTS[asked.client_id].name if asked.client_id else None
-    response = _page(request, "sign_in.html", asked, request_token=token, providers=_PROVIDERS, client=client)
-    # Lax, since a sign-in may start from a link on another site. All forms are on the sandbox's own pages.
+    response = _page(
+        request, "sign_in.html", asked, request_token=token, providers=_PROVIDERS, client=client
+    )
+    # Lax, since a sign-in may start from a link on another site. All forms are on the sandbox's own
+    # pages.
     response.set_cookie(BROWSER_COOKIE, browser, httponly=True, samesite="lax")
     return response
 
 
 def _page(
-    request: Request, template: str, asked: AuthorizationRequest | None, *, status: int = 200, **values: Any
+    request: Request,
+    template: str,
+    asked: AuthorizationRequest | None,
+    *,
+    status: int = 200,
+    **values: Any,
 ) -> HTMLResponse:
-    """Return a page in the browser's language, whose headers forbid scripts, resources, referrers, and framing."""
+    """Return a page in the browser's language, whose headers forbid scripts, resources, referrers,
+    and framing.
+    """
     back_to = _origin(asked.redirect_uri) if asked is not None else None
-    # Chromium checks form-action for redirects after a form, too, so it must contain the origin of the redirect_uri.
+    # Chromium checks form-action for redirects after a form, too, so it must contain the origin of
+    # the redirect_uri.
     forms = f"'self' {back_to}" if back_to else "'none'"
     headers = {
         "Content-Security-Policy": pages.policy(forms),
@@ -245,7 +317,12 @@ def _page(
     }
     language = pages.preferred_language(request)
     return pages.render(
-        f"sign_in/{template}", language=language, status=status, headers=headers, back_to=back_to, **values
+        f"sign_in/{template}",
+        language=language,
+        status=status,
+        headers=headers,
+        back_to=back_to,
+        **values,
     )
 
 
@@ -255,11 +332,15 @@ def _origin(uri: str) -> str:
 
 
 def _error(request: Request, code: str, message: str, reason: str) -> HTMLResponse:
-    """Return the page of an error that is not sent to a redirect_uri; raise it if the client does not accept HTML."""
+    """Return the page of an error that is not sent to a redirect_uri; raise it if the client does
+    not accept HTML.
+    """
     error = auth_error(400, code, message, reason)
     if "text/html" not in request.headers.get("accept", ""):
         raise error
-    return _page(request, "stopped.html", None, status=error.status, error=error_body(error)["error"])
+    return _page(
+        request, "stopped.html", None, status=error.status, error=error_body(error)["error"]
+    )
 
 
 def _expired(request: Request) -> Response:

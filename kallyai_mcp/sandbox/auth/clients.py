@@ -1,4 +1,7 @@
-"""The sandbox's OAuth clients. Their secrets are public, since they are valid in the sandbox only."""
+"""The sandbox's OAuth clients.
+
+Their secrets are public, since they are valid in the sandbox only.
+"""
 
 import hmac
 import re
@@ -6,8 +9,8 @@ from dataclasses import dataclass, field
 
 from kallyai_mcp.sandbox.auth.tokens import digest
 
-# Regular expressions, so that our parser and the browser's can't read one URL differently. No IPv6, since form-action
-# in a Content-Security-Policy can't name an IPv6 address.
+# Regular expressions, so that our parser and the browser's can't read one URL differently. No IPv6,
+# since form-action in a Content-Security-Policy can't name an IPv6 address.
 _LOOPBACK = re.compile(
     r"https?://(?:localhost|127\.0\.0\.1)(?::(?P<port>[0-9]{1,5}))?(?:[/?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
 )
@@ -16,7 +19,9 @@ _CLI_REDIRECT = re.compile(r"http://(?:localhost|127\.0\.0\.1):(?P<port>[0-9]{1,
 
 @dataclass(frozen=True)
 class OAuthClient:
-    """An OAuth client and its redirect URIs; with `any_loopback`, any URL of `localhost` or `127.0.0.1`, too."""
+    """An OAuth client and its redirect URIs; with `any_loopback`, any URL of `localhost` or
+    `127.0.0.1`, too.
+    """
 
     id: str
     secret: str = field(repr=False)
@@ -34,12 +39,21 @@ class OAuthClient:
 CLIENTS: dict[str, OAuthClient] = {
     client.id: client
     for client in (
-        OAuthClient("sandbox-client", "sandbox-secret", "Sandbox Client",
-                    frozenset({"https://client.example/oauth/callback"}), any_loopback=True),
-        OAuthClient("sandbox-partner", "partner-secret", "Sandbox Partner",
-                    frozenset({"https://partner.example/callback", "http://127.0.0.1:8765/callback"})),
+        OAuthClient(
+            "sandbox-client",
+            "sandbox-secret",
+            "Sandbox Client",
+            frozenset({"https://client.example/oauth/callback"}),
+            any_loopback=True,
+        ),
+        OAuthClient(
+            "sandbox-partner",
+            "partner-secret",
+            "Sandbox Partner",
+            frozenset({"https://partner.example/callback", "http://127.0.0.1:8765/callback"}),
+        ),
     )
-}  # fmt: skip
+}
 """The clients by id."""
 
 
@@ -53,7 +67,9 @@ def authenticate(client_id: str, client_secret: str) -> OAuthClient | None:
 
 
 def is_cli_redirect(uri: str) -> bool:
-    """Whether the CLI flow allows `uri`: `http://localhost:PORT` or `http://127.0.0.1:PORT`, optionally with a `/`."""
+    """Whether the CLI flow allows `uri`: `http://localhost:PORT` or `http://127.0.0.1:PORT`,
+    optionally with a `/`.
+    """
     return _matches(_CLI_REDIRECT, uri)
 
 

@@ -1,8 +1,8 @@
 """Simulated Google and Apple sign-in: ID tokens, and the endpoints that accept them.
 
-A mobile app gets an ID token from the phone's system; `POST /v1/auth/google/validate` and `POST /v1/auth/apple/token`
-exchange it. In the sandbox, `POST /_sandbox/google/id_token` and `POST /_sandbox/apple/id_token` issue the ID token,
-signed by the sandbox itself.
+A mobile app gets an ID token from the phone's system; `POST /v1/auth/google/validate` and `POST
+/v1/auth/apple/token` exchange it. In the sandbox, `POST /_sandbox/google/id_token` and `POST
+/_sandbox/apple/id_token` issue the ID token, signed by the sandbox itself.
 """
 
 from fastapi import APIRouter
@@ -26,7 +26,9 @@ class IdTokenRequest(BaseModel):
     """The ID token to issue."""
 
     account: str = Field("acct-personal", description="The id of a sandbox account.")
-    expires_in: int = Field(600, ge=-86400, le=86400, description="Seconds; negative: expired already.")
+    expires_in: int = Field(
+        600, ge=-86400, le=86400, description="Seconds; negative: expired already."
+    )
 
 
 class GoogleSignIn(BaseModel):
@@ -54,20 +56,32 @@ def apple_token(sandbox: SandboxDep, body: AppleSignIn) -> TokenResponse:
 
 
 @router.post("/_sandbox/{provider}/id_token", tags=["Sandbox"], responses=errors(400, 404))
-def make_id_token(sandbox: SandboxDep, provider: Provider, wanted: IdTokenRequest) -> dict[str, str]:
-    """Return `{"id_token": …}` for Google or `{"identity_token": …}` for Apple: the body of the sign-in endpoint."""
+def make_id_token(
+    sandbox: SandboxDep, provider: Provider, wanted: IdTokenRequest
+) -> dict[str, str]:
+    """Return `{"id_token": …}` for Google or `{"identity_token": …}` for Apple: the body of the
+    sign-in endpoint.
+    """
     account = ACCOUNTS.get(wanted.account)
     if account is None:
         reason = f"there are {', '.join(ACCOUNTS)}"
         raise auth_error(404, "account_not_found", "There is no such sandbox account", reason)
-    token = sandbox.tokens.sign(provider, _ISSUERS[provider], wanted.expires_in, {"email": account.email})
+    token = sandbox.tokens.sign(
+        provider, _ISSUERS[provider], wanted.expires_in, {"email": account.email}
+    )
     return {"id_token" if provider == "google" else "identity_token": token}
 
 
 def _sign_in(sandbox: Sandbox, provider: Provider, id_token: str) -> TokenResponse:
     claims = sandbox.tokens.verify(provider, _ISSUERS[provider], id_token)
     if claims is None:
-        raise bad_token("invalid_token", "The ID token is not valid", f"{provider} has not issued it for KallyAI")
+        raise bad_token(
+            "invalid_token",
+            "The ID token is not valid",
+            f"{provider} has not issued it for KallyAI",
+        )
     if sandbox.tokens.has_expired(claims):
         raise bad_token("token_expired", "The ID token has expired", "Sign in again")
-    return sandbox.tokens.issue(next(one.id for one in ACCOUNTS.values() if one.email == claims["email"]))
+    return sandbox.tokens.issue(
+        next(one.id for one in ACCOUNTS.values() if one.email == claims["email"])
+    )

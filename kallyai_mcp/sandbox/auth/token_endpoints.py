@@ -1,4 +1,6 @@
-"""`POST /v1/auth/gpt/token` and `POST /v1/auth/refresh`: exchange codes and refresh tokens for access tokens."""
+"""`POST /v1/auth/gpt/token` and `POST /v1/auth/refresh`: exchange codes and refresh tokens for
+access tokens.
+"""
 
 from typing import Annotated
 
@@ -20,9 +22,15 @@ def _client(client_id: FormField = None, client_secret: FormField = None) -> OAu
     """Authenticate the client by its credentials in the form."""
     client = authenticate(client_id or "", client_secret or "")
     if client is None:
-        message = "The client's id or secret is wrong" if client_id else "The client's id and secret are missing"
+        message = (
+            "The client's id or secret is wrong"
+            if client_id
+            else "The client's id and secret are missing"
+        )
         reason = "Send client_id and client_secret in the form"
-        raise auth_error(401, "invalid_client", message, reason, challenge='Basic realm="kallyai-sandbox"')
+        raise auth_error(
+            401, "invalid_client", message, reason, challenge='Basic realm="kallyai-sandbox"'
+        )
     return client
 
 
@@ -34,15 +42,18 @@ def _client(client_id: FormField = None, client_secret: FormField = None) -> OAu
 def gpt_token(
     sandbox: SandboxDep,
     client: Annotated[OAuthClient, Depends(_client)],
-    grant_type: Annotated[str | None, Form(description="`authorization_code` or `refresh_token`.")] = None,
+    grant_type: Annotated[
+        str | None, Form(description="`authorization_code` or `refresh_token`.")
+    ] = None,
     code: FormField = None,
     redirect_uri: FormField = None,
     refresh_token: FormField = None,
 ) -> TokenResponse:
-    """Exchange a code or a refresh token ("OAuth2 Authorization Code Flow" of the reference, steps 2 and 3).
+    """Exchange a code or a refresh token ("OAuth2 Authorization Code Flow" of the reference, steps
+    2 and 3).
 
-    A code works once; a second use revokes its tokens. A refresh token works once, and the response has the next one; a
-    second use revokes the whole sign-in.
+    A code works once; a second use revokes its tokens. A refresh token works once, and the response
+    has the next one; a second use revokes the whole sign-in.
     """
     tokens = sandbox.tokens
     try:
@@ -76,8 +87,9 @@ class RefreshRequest(BaseModel):
 def refresh(sandbox: SandboxDep, body: RefreshRequest) -> TokenResponse:
     """Renew an expired access token ("Token Refresh" of the reference).
 
-    A refresh token works once, and the response has the next one; a second use revokes the whole sign-in. A refresh
-    token of an OAuth client is accepted at `/v1/auth/gpt/token` only, with the client's credentials.
+    A refresh token works once, and the response has the next one; a second use revokes the whole
+    sign-in. A refresh token of an OAuth client is accepted at `/v1/auth/gpt/token` only, with the
+    client's credentials.
     """
     try:
         grant = sandbox.tokens.rotate(body.refresh_token, None)

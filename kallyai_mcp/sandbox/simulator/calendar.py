@@ -34,7 +34,8 @@ def ics(event: Event, *, call_id: str, now: datetime) -> str:
     vevent.add("DESCRIPTION", event.description)
     vevent.add("STATUS", "CONFIRMED")
     calendar.add_component(vevent)
-    # Only the years around the event: the whole history of a zone would be fifty times as long as the event.
+    # Only the years around the event: the whole history of a zone would be fifty times as long as
+    # the event.
     calendar.add_missing_timezones(date(start.year, 1, 1), date(end.year + 1, 1, 1))
     content: bytes = calendar.to_ical()
     return content.decode("utf-8")

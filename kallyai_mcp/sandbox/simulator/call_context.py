@@ -20,7 +20,9 @@ _DURATION: Final = {
 
 @dataclass(frozen=True)
 class CallContext:
-    """What is known of a call: `spoken` is in the call language, `written` in the app language; `now` is local."""
+    """What is known of a call: `spoken` is in the call language, `written` in the app language;
+    `now` is local.
+    """
 
     request: Request
     scenario: Scenario
@@ -31,11 +33,16 @@ class CallContext:
     call_id: str
 
     def opening(self) -> list[str]:
-        """Return the sentences in which the assistant says that it is an AI, for which user it calls, and why."""
+        """Return the sentences in which the assistant says that it is an AI, for which user it
+        calls, and why.
+        """
         request = self.request
         book = self.spoken
         name = request.name
-        sentences = [book.say("intro.named", name=name) if name else book.say("intro.unnamed"), *self._purpose()]
+        sentences = [
+            book.say("intro.named", name=name) if name else book.say("intro.unnamed"),
+            *self._purpose(),
+        ]
         if request.preference and request.kind != "cancel":
             sentences.append(book.say("preference", preference=book.quote(request.preference)))
         if request.urgent:
@@ -71,13 +78,17 @@ class CallContext:
         return sentences
 
     def first_question(self) -> list[str]:
-        """Return the question that the call is about, which follows the opening, as a list of one or no sentences."""
+        """Return the question that the call is about, which follows the opening, as a list of one
+        or no sentences.
+        """
         if not self.request.is_question:
             return []
         return [self.spoken.say("question", question=self.request.description)]
 
     def details(self, book: Phrasebook) -> str:
-        """Return what the callee is told besides the request: a number to call back, and the wishes."""
+        """Return what the callee is told besides the request: a number to call back, and the
+        wishes.
+        """
         details = list(map(book.quote, self.request.wishes))
         phone = self.request.phone
         if phone:
@@ -85,7 +96,9 @@ class CallContext:
         return "; ".join(details)
 
     def to_note(self) -> list[str]:
-        """Return the sentence in which the assistant tells them, as a list of one or no sentences."""
+        """Return the sentence in which the assistant tells them, as a list of one or no
+        sentences.
+        """
         details = self.details(self.spoken)
         return [self.spoken.say("details", details=details)] if details else []
 
@@ -109,7 +122,14 @@ class CallContext:
         moment = self.new_time(book, request.asked) if request.asked is not None else ""
         when = self._when(book, request.earlier.slot, request.earlier.departs)
         thing = self._thing(book, request.earlier.party)
-        return book.say(key, thing=thing, when=when, under=self.under(book), place=self.place(book), moment=moment)
+        return book.say(
+            key,
+            thing=thing,
+            when=when,
+            under=self.under(book),
+            place=self.place(book),
+            moment=moment,
+        )
 
     def thing(self, book: Phrasebook) -> str:
         """Return what is booked, in words ("a table for 4")."""
@@ -142,14 +162,18 @@ class CallContext:
         return _stay(book, slot, self.departure(slot))
 
     def departure(self, slot: Slot) -> date | None:
-        """Return the day of departure after an arrival; None if none was asked for, or it would not be later."""
+        """Return the day of departure after an arrival; None if none was asked for, or it would not
+        be later.
+        """
         departs = self.request.departs
         if departs is None or departs <= slot.day:
             return None
         return departs
 
     def under(self, book: Phrasebook) -> str:
-        """Return in words how the booking is found: by the user's name, else by their number, else by this number."""
+        """Return in words how the booking is found: by the user's name, else by their number, else
+        by this number.
+        """
         name = self.request.booked_name
         if name:
             return book.say("under.name", name=name)
@@ -159,10 +183,14 @@ class CallContext:
     def usual(self) -> Slot:
         """Return the day and time that the callee proposes if the request leaves them open."""
         asked = self.request.asked
-        return usual(self.request, asked.day if asked else self.now.date() + timedelta(days=1), self.now)
+        return usual(
+            self.request, asked.day if asked else self.now.date() + timedelta(days=1), self.now
+        )
 
     def offer(self) -> Slot | None:
-        """Return the day and time that the callee names in place of those asked for; None if it has these."""
+        """Return the day and time that the callee names in place of those asked for; None if it has
+        these.
+        """
         scenario = self.scenario
         if scenario.does == "offers_another_time":
             return alternative(self.request, self.now)
@@ -180,7 +208,11 @@ class CallContext:
         """Return the appointment at `slot`: whole days for a room or without a time."""
         request = self.request
         book = self.written
-        summary = book.say(f"event.{request.category}", party=self._party(book, request.party), place=self.place(book))
+        summary = book.say(
+            f"event.{request.category}",
+            party=self._party(book, request.party),
+            place=self.place(book),
+        )
         notes = [highlights, book.say("event.change", number=request.number)]
         notes.append(book.say("event.call", call_id=self.call_id))
         description = "\n".join(notes)
@@ -195,7 +227,11 @@ class CallContext:
 
 def _stay(book: Phrasebook, slot: Slot, departs: date | None) -> str:
     arrives = book.moment(slot)
-    return arrives if departs is None else book.say("stay", moment=arrives, departs=book.moment(Slot(departs, None)))
+    return (
+        arrives
+        if departs is None
+        else book.say("stay", moment=arrives, departs=book.moment(Slot(departs, None)))
+    )
 
 
 def _counted(book: Phrasebook, key: str, party: int | None) -> str:

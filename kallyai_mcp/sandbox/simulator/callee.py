@@ -17,13 +17,17 @@ class Callee:
         self._say = context.spoken.say
 
     def turns(self) -> Iterator[Turn]:
-        """Yield the callee's turns; the assistant's reply to each is there before the next one is asked for."""
+        """Yield the callee's turns; the assistant's reply to each is there before the next one is
+        asked for.
+        """
         scenario = self._context.scenario
         is_booking = self._context.request.kind == "booking"
         if not self._begins_with_greeting():
             yield self.greeting()
             if is_booking:
-                yield self._turn("asks", self._say("check"), about="notes").model_copy(update={"seconds": 17.0})
+                yield self._turn("asks", self._say("check"), about="notes").model_copy(
+                    update={"seconds": 17.0}
+                )
         yield from scenario.turns
         if self._caller.result is None and self._caller.question is None:
             notes_first = is_booking and not scenario.turns
@@ -40,9 +44,14 @@ class Callee:
     def greeting(self) -> Turn:
         """Return what the callee says when it picks up."""
         business = self._context.request.business
-        return self._turn("greets", self._say("greet.named", business=business) if business else self._say("greet"))
+        return self._turn(
+            "greets",
+            self._say("greet.named", business=business) if business else self._say("greet"),
+        )
 
-    def _turn(self, does: TurnKind, *sentences: str, about: Detail | None = None, slot: Slot | None = None) -> Turn:
+    def _turn(
+        self, does: TurnKind, *sentences: str, about: Detail | None = None, slot: Slot | None = None
+    ) -> Turn:
         text = " ".join(filter(None, sentences))
         words = BilingualText(en=text, es=text)
         if slot is None:
@@ -50,7 +59,9 @@ class Callee:
         return Turn(does=does, says=words, about=about, on=slot.day, at=slot.at)
 
     def _answer(self, question: str) -> str:
-        """Return the reply to a question: the scenario's, or one that names the question and claims nothing."""
+        """Return the reply to a question: the scenario's, or one that names the question and claims
+        nothing.
+        """
         answer = self._context.scenario.answer
         if answer is not None:
             return answer.in_language(self._context.spoken.language)
@@ -67,13 +78,17 @@ class Callee:
         elif does == "needs_no_booking" and request.kind in ("booking", "task"):
             yield self._turn("needs_no_booking", first, self._say("walk_in"))
         elif request.kind == "task":
-            yield self._turn("answers", first, self._say("answer.no" if does == "declines" else "answer.task"))
+            yield self._turn(
+                "answers", first, self._say("answer.no" if does == "declines" else "answer.task")
+            )
         elif not knows_booking:
             yield self._turn("declines", first, self._say("no_booking"))
         elif does == "declines":
             yield self._turn("declines", first, self._no())
         elif request.kind == "cancel":
-            yield self._turn("agrees", first, self._context.about_earlier(self._context.spoken, "cancel.done"))
+            yield self._turn(
+                "agrees", first, self._context.about_earlier(self._context.spoken, "cancel.done")
+            )
         else:
             yield from self._book(first)
 
@@ -96,15 +111,25 @@ class Callee:
         if offer is not None:
             yield self._turn("offers", first, self._offer(offer), slot=offer)
             if self._caller.refused_offer is not None:
-                yield self._turn("declines", self._say("move.stays" if moves else "offer.that_is_all"))
+                yield self._turn(
+                    "declines", self._say("move.stays" if moves else "offer.that_is_all")
+                )
                 return
             first = ""
         slot = offer or request.asked or context.usual()
-        facts = {"thing": context.thing(book), "when": context.when(book, slot), "under": context.under(book)}
-        yield self._turn("agrees", first, self._say("move.done" if moves else "readback", **facts), slot=slot)
+        facts = {
+            "thing": context.thing(book),
+            "when": context.when(book, slot),
+            "under": context.under(book),
+        }
+        yield self._turn(
+            "agrees", first, self._say("move.done" if moves else "readback", **facts), slot=slot
+        )
 
     def _offer(self, offer: Slot) -> str:
-        """Return the sentence with another time: the time asked for is taken, or the request left it open."""
+        """Return the sentence with another time: the time asked for is taken, or the request left
+        it open.
+        """
         asked = self._context.request.asked
         book = self._context.spoken
         if asked is None:

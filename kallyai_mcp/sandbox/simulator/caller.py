@@ -1,4 +1,6 @@
-"""The assistant: what it says follows from the submission and from what the callee has said so far."""
+"""The assistant: what it says follows from the submission and from what the callee has said so
+far.
+"""
 
 from typing import Final, Literal
 
@@ -9,12 +11,16 @@ from kallyai_mcp.sandbox.simulator.simulated_call import Slot
 Result = Literal["agreed", "declined", "needs_no_booking", "answered"]
 """The callee's answer to the request."""
 
-_ANSWERS: Final[frozenset[TurnKind]] = frozenset({"answers", "agrees", "declines", "needs_no_booking"})
+_ANSWERS: Final[frozenset[TurnKind]] = frozenset(
+    {"answers", "agrees", "declines", "needs_no_booking"}
+)
 """The turns that answer a question."""
 
 
 class Caller:
-    """The assistant in one call: `reply` adds a turn of the callee and the assistant's answer to it."""
+    """The assistant in one call: `reply` adds a turn of the callee and the assistant's answer to
+    it.
+    """
 
     def __init__(self, context: CallContext) -> None:
         self._context = context

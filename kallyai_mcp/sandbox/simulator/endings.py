@@ -23,7 +23,9 @@ _BROKEN: Final[dict[Does, str]] = {"drops_the_line": "failed", "is_terminated": 
 
 
 def incomplete(context: CallContext, greeting: str) -> Ending | None:
-    """Simulate a call that reaches nobody or is interrupted; None if the scenario is a whole conversation."""
+    """Simulate a call that reaches nobody or is interrupted; None if the scenario is a whole
+    conversation.
+    """
     does = context.scenario.does
     written = context.written
     if does in _NOT_REACHED:
@@ -48,7 +50,9 @@ def _voicemail(context: CallContext) -> Ending:
     context.dialogue.say("HUMAN", spoken.say("machine", callee=callee))
     context.dialogue.hold(1)
     keys = chain(["question"], repeat("question.next"))
-    questions = [spoken.say(key, question=each) for key, each in zip(keys, request.questions, strict=False)]
+    questions = [
+        spoken.say(key, question=each) for key, each in zip(keys, request.questions, strict=False)
+    ]
     message = [*context.opening(), *questions, *context.to_note(), spoken.say("bye")]
     context.dialogue.say("AI", *message)
     done = written.say("done.voicemail", message=written.quote(" ".join(message)))
@@ -74,12 +78,20 @@ def _questions(context: CallContext, caller: Caller) -> list[str]:
     written = context.written
     place = context.place(written)
     answered = [
-        written.say("done.question", place=place, question=written.quote(question), answer=written.quote(words))
+        written.say(
+            "done.question",
+            place=place,
+            question=written.quote(question),
+            answer=written.quote(words),
+        )
         for question, words in caller.answers
     ]
     asked_last = [] if caller.question is None else [caller.question]
     open_ones = map(written.quote, [*asked_last, *caller.unasked])
-    return [*answered, *(written.say("done.unanswered", question=question) for question in open_ones)]
+    return [
+        *answered,
+        *(written.say("done.unanswered", question=question) for question in open_ones),
+    ]
 
 
 def _offer(context: CallContext, caller: Caller) -> list[str]:
@@ -114,9 +126,13 @@ def _not_booked(context: CallContext, caller: Caller) -> Ending:
     if caller.result != "declined" or request.kind == "task":
         return _answered(context, caller)
     if request.kind == "booking":
-        return Ending("success", context.about_new(written, "done.full"), written.say("next.elsewhere"))
+        return Ending(
+            "success", context.about_new(written, "done.full"), written.say("next.elsewhere")
+        )
     if request.earlier is None:
-        return Ending("success", written.say("done.no_booking", place=place), written.say("next.no_booking"))
+        return Ending(
+            "success", written.say("done.no_booking", place=place), written.say("next.no_booking")
+        )
     return Ending("success", context.about_earlier(written, "done.stays"), "")
 
 
@@ -133,7 +149,11 @@ def _talked(context: CallContext, caller: Caller) -> Ending:
     description = written.quote(context.request.description)
     answer = written.quote(caller.words)
     place = context.place(written)
-    return Ending("success", written.say("done.answered", place=place, description=description, answer=answer), "")
+    return Ending(
+        "success",
+        written.say("done.answered", place=place, description=description, answer=answer),
+        "",
+    )
 
 
 def _booked(context: CallContext, caller: Caller) -> Ending:
@@ -157,7 +177,9 @@ def _canceled(context: CallContext, caller: Caller) -> Ending:
     if earlier is None:  # somebody who plays the callee has agreed
         return _talked(context, caller)
     canceled = replace(earlier, call_id=context.call_id, is_canceled=True)
-    return Ending("success", context.about_earlier(context.written, "done.cancel"), "", booking=canceled)
+    return Ending(
+        "success", context.about_earlier(context.written, "done.cancel"), "", booking=canceled
+    )
 
 
 def _made(context: CallContext, slot: Slot) -> tuple[str, Booking]:
@@ -167,14 +189,22 @@ def _made(context: CallContext, slot: Slot) -> tuple[str, Booking]:
     earlier = request.earlier
     call_id = context.call_id
     departs = context.departure(slot)
-    facts = {"thing": context.thing(written), "place": context.place(written), "under": context.under(written)}
+    facts = {
+        "thing": context.thing(written),
+        "place": context.place(written),
+        "under": context.under(written),
+    }
     if request.kind == "move" and earlier is not None:
         old = written.moment(earlier.slot)
         done = written.say("done.move", old=old, new=context.new_time(written, slot), **facts)
-        return done, replace(earlier, call_id=call_id, slot=slot, departs=departs, party=request.party)
+        return done, replace(
+            earlier, call_id=call_id, slot=slot, departs=departs, party=request.party
+        )
     verb = written.say(f"verb.{request.category}")
     done = written.say("done.booking", verb=verb, when=context.when(written, slot), **facts)
-    return done, Booking(call_id, call_id, request.name, request.category, request.party, slot, departs)
+    return done, Booking(
+        call_id, call_id, request.name, request.category, request.party, slot, departs
+    )
 
 
 def _remarks(context: CallContext, slot: Slot) -> list[str]:

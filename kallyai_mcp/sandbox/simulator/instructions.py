@@ -38,12 +38,17 @@ ONLY_ASKS: Final = frozenset(
 """The instruction that forbids every agreement."""
 
 _DEPARTURE: Final = re.compile(r"(?:Departure|Salida): (\d{4}-\d\d-\d\d)\.?", re.ASCII)
-_OTHER_TIMES: Final = re.compile(r"(?:If that time is taken, agree to|Si esa hora no está libre, acepta) [^:]+: (.+)")
+_OTHER_TIMES: Final = re.compile(
+    r"(?:If that time is taken, agree to|Si esa hora no está libre, acepta) [^:]+: (.+)"
+)
 _SPAN: Final = re.compile(r"([0-2]?\d:[0-5]\d)(?: ?[-\u2013] ?([0-2]?\d:[0-5]\d))?", re.ASCII)
-_LIMIT: Final = re.compile(r"(?:do not|don't|never|nunca|no (?:aceptes|reserves)|only|solo|if|si)\b", re.IGNORECASE)
+_LIMIT: Final = re.compile(
+    r"(?:do not|don't|never|nunca|no (?:aceptes|reserves)|only|solo|if|si)\b", re.IGNORECASE
+)
 _PART_OF_SENTENCE: Final = re.compile(r"[.,;:!?]")
 _CANCELS: Final = re.compile(
-    r"\b(?:cancel(?:s|ing)?|call(?:s|ing)? off|cancel(?:a|ar|e|es)|anul(?:a|ar|e|es))\b", re.IGNORECASE
+    r"\b(?:cancel(?:s|ing)?|call(?:s|ing)? off|cancel(?:a|ar|e|es)|anul(?:a|ar|e|es))\b",
+    re.IGNORECASE,
 )
 _NOT: Final = re.compile(r"\b(?:not|never|no|nunca|sin|without)\b|n['\u2019]t\b", re.IGNORECASE)
 _CALL_ID: Final = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)

@@ -1,4 +1,6 @@
-"""The test numbers: the number called decides what happens, like the test cards of payment services."""
+"""The test numbers: the number called decides what happens, like the test cards of payment
+services.
+"""
 
 from importlib.resources import files
 from typing import Final, NamedTuple
@@ -13,7 +15,9 @@ TEST_NUMBERS: Final[tuple[Line, ...]] = read_scenarios(
 
 
 class RuleExample(NamedTuple):
-    """A number that a rule refuses in every sandbox; in E.164, but for emergency numbers, which have no such form."""
+    """A number that a rule refuses in every sandbox; in E.164, but for emergency numbers, which
+    have no such form.
+    """
 
     number: str
     refusal: RefusalCode
@@ -21,19 +25,39 @@ class RuleExample(NamedTuple):
 
 
 RULE_EXAMPLES: Final[tuple[RuleExample, ...]] = (
-    RuleExample("911", "emergency_number", BilingualText(
-        en="Refused by rule: an emergency number (also +1911, 112, …)",
-        es="Rechazado por norma: un número de emergencias (también +1911, 112, …)")),
-    RuleExample("+19005550100", "toll_number", BilingualText(
-        en="Refused by rule: a premium rate number",
-        es="Rechazado por norma: un número de tarificación especial")),
-    RuleExample("+61255500100", "unsupported_country", BilingualText(
-        en="Refused by rule: a country that is not supported",
-        es="Rechazado por norma: un país al que no se llama")),
-    RuleExample("+442079460199", "country_restriction", BilingualText(
-        en="Refused by rule for us-only@sandbox.test; others may call it",
-        es="Rechazado por norma para us-only@sandbox.test; las demás cuentas pueden llamar")),
-)  # fmt: skip
+    RuleExample(
+        "911",
+        "emergency_number",
+        BilingualText(
+            en="Refused by rule: an emergency number (also +1911, 112, …)",
+            es="Rechazado por norma: un número de emergencias (también +1911, 112, …)",
+        ),
+    ),
+    RuleExample(
+        "+19005550100",
+        "toll_number",
+        BilingualText(
+            en="Refused by rule: a premium rate number",
+            es="Rechazado por norma: un número de tarificación especial",
+        ),
+    ),
+    RuleExample(
+        "+61255500100",
+        "unsupported_country",
+        BilingualText(
+            en="Refused by rule: a country that is not supported",
+            es="Rechazado por norma: un país al que no se llama",
+        ),
+    ),
+    RuleExample(
+        "+442079460199",
+        "country_restriction",
+        BilingualText(
+            en="Refused by rule for us-only@sandbox.test; others may call it",
+            es="Rechazado por norma para us-only@sandbox.test; las demás cuentas pueden llamar",
+        ),
+    ),
+)
 """One example for each rule about numbers. `validation` refuses them; they are not test numbers."""
 
 DOCUMENTED: Final[tuple[Line | RuleExample, ...]] = (*TEST_NUMBERS, *RULE_EXAMPLES)
@@ -41,5 +65,7 @@ DOCUMENTED: Final[tuple[Line | RuleExample, ...]] = (*TEST_NUMBERS, *RULE_EXAMPL
 
 
 def as_rows(language: str = "en") -> list[tuple[str, str]]:
-    """Return the table as (number, description), rule examples last; for pages, the command line, and the docs."""
+    """Return the table as (number, description), rule examples last; for pages, the command line,
+    and the docs.
+    """
     return [(entry.number, entry.description.in_language(language)) for entry in DOCUMENTED]

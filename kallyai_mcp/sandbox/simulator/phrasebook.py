@@ -17,7 +17,9 @@ _TWELVE_HOURS: Final = ("+1", "+52")
 @cache
 def phrases() -> dict[str, dict[str, str]]:
     """Return the phrases by key and language; read with the first call."""
-    return tomllib.loads((files("kallyai_mcp.sandbox.simulator") / "phrases.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(
+        (files("kallyai_mcp.sandbox.simulator") / "phrases.toml").read_text(encoding="utf-8")
+    )
 
 
 def date_in_words(day: date, language: str, form: str = "date") -> str:
@@ -38,17 +40,24 @@ class Phrasebook:
 
     def say(self, key: str, **facts: str) -> str:
         """Return the phrase of `key` with `facts` inserted."""
-        return phrases()[key][self.language].format(**facts).replace(" m..", " m.")  # after "p. m.", no second period
+        # After "p. m.", no second period.
+        return phrases()[key][self.language].format(**facts).replace(" m..", " m.")
 
     def quote(self, text: str) -> str:
         """Return `text` in the language's quotation marks."""
         return self.say("quote", text=text)
 
     def moment(self, slot: Slot) -> str:
-        """Return a day, and its time if there is one, in words ("Friday, November 27 at 7:00 PM")."""
+        """Return a day, and its time if there is one, in words ("Friday, November 27 at 7:00
+        PM").
+        """
         form = "date" if slot.day.year == self._today.year else "date.with_year"
         words = self.say("moment.date", date=date_in_words(slot.day, self.language, form))
-        return words if slot.at is None else self.say("moment.date_time", date=words, time=self.time(slot.at))
+        return (
+            words
+            if slot.at is None
+            else self.say("moment.date_time", date=words, time=self.time(slot.at))
+        )
 
     def time(self, at: time) -> str:
         """Return a time as it is in a sentence ("7:00 PM", "las 7:00 p. m.", "las 19:00")."""
@@ -68,7 +77,9 @@ def _with_half_of_day(at: time, language: str) -> str:
 
 
 def phone_in_words(phone: str) -> str:
-    """Return `phone` in its country's format; unchanged if it is not a number with a country code."""
+    """Return `phone` in its country's format; unchanged if it is not a number with a country
+    code.
+    """
     try:
         parsed = phonenumbers.parse(phone)
     except phonenumbers.NumberParseException:

@@ -1,10 +1,11 @@
-"""What a call is for: the fields of a submission and its `instructions` decide it, and nothing else.
+"""What a call is for: the fields of a submission and its `instructions` decide it, and nothing
+else.
 
 - A task or an instruction that ends with a question mark is asked in a turn of its own, the task
   first, and the callee's next turn is the answer.
 - An instruction that names an earlier call refers to the booking that this call left: a date or
-  time moves it. Without either, a task or a wish that says "cancel" cancels it, and any other leaves
-  it as it is. What is not given, such as the number of people, stays as it was.
+  time moves it. Without either, a task or a wish that says "cancel" cancels it, and any other
+  leaves it as it is. What is not given, such as the number of people, stays as it was.
 - The assistant agrees to another time that the callee offers, unless an instruction forbids it.
 """
 
@@ -12,21 +13,30 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Literal, NamedTuple
 
-from kallyai_mcp.sandbox.simulator.instructions import Instructions, Span, is_question, one_line, says_cancel
+from kallyai_mcp.sandbox.simulator.instructions import (
+    Instructions,
+    Span,
+    is_question,
+    one_line,
+    says_cancel,
+)
 from kallyai_mcp.sandbox.simulator.phrasebook import phone_in_words
 from kallyai_mcp.sandbox.simulator.simulated_call import Booking, Slot
 from kallyai_mcp.sandbox.simulator.submission import Submission, TaskCategory
 
 Kind = Literal["booking", "move", "cancel", "task"]
-"""A new booking, a change or a cancellation of an earlier one, or anything else, which books nothing."""
+"""A new booking, a change or a cancellation of an earlier one, or anything else, which books
+nothing.
+"""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the assistant asks for. Texts are on one line; `number` and `phone` are in the format of their country.
+    """What the assistant asks for.
 
-    `asked` is None without a day, `earlier` if the callee does not know the booking. `keeps_time`: no other day or time
-    may be agreed to.
+    Texts are on one line; `number` and `phone` are in the format of their country. `asked` is None
+    without a day, `earlier` if the callee does not know the booking. `keeps_time`: no other day or
+    time may be agreed to.
     """
 
     kind: Kind
@@ -97,7 +107,11 @@ class _Booked(NamedTuple):
 
 
 def parse_request(
-    submission: Submission, bookings: tuple[Booking, ...], *, ignores_instructions: bool, is_booked: bool
+    submission: Submission,
+    bookings: tuple[Booking, ...],
+    *,
+    ignores_instructions: bool,
+    is_booked: bool,
 ) -> Request:
     """Return what the call is for; `validation.check` has accepted the submission.
 
@@ -164,7 +178,9 @@ def _questions(kind: Kind, description: str, instructions: Instructions) -> tupl
 
 
 def _booking_of(call_ids: tuple[str, ...], bookings: tuple[Booking, ...]) -> Booking | None:
-    """Return the newest state of the booking of one of these calls; None if there is none or it was canceled."""
+    """Return the newest state of the booking of one of these calls; None if there is none or it was
+    canceled.
+    """
     booking_id = next((each.booking_id for each in bookings if each.call_id in call_ids), None)
     newest = next((each for each in reversed(bookings) if each.booking_id == booking_id), None)
     if newest is None or newest.is_canceled:

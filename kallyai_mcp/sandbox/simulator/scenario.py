@@ -1,4 +1,6 @@
-"""What happens on a line: the schema of scenario files, of `/_sandbox/line/{number}`, and of the pytest plug-in."""
+"""What happens on a line: the schema of scenario files, of `/_sandbox/line/{number}`, and of the
+pytest plug-in.
+"""
 
 import re
 from collections.abc import Mapping
@@ -20,30 +22,67 @@ from pydantic_core import PydanticCustomError
 from kallyai_mcp.sandbox.simulator.submission import IsoDate
 
 Does = Literal[
-    "agrees", "offers_another_time", "declines", "needs_no_booking", "answers", "is_busy", "does_not_answer",
-    "goes_to_voicemail", "drops_the_line", "is_canceled", "is_terminated", "is_played",
-]  # fmt: skip
-"""What the callee does. A value that is not a conversation, such as `is_busy`, sets the status of the call.
+    "agrees",
+    "offers_another_time",
+    "declines",
+    "needs_no_booking",
+    "answers",
+    "is_busy",
+    "does_not_answer",
+    "goes_to_voicemail",
+    "drops_the_line",
+    "is_canceled",
+    "is_terminated",
+    "is_played",
+]
+"""What the callee does.
 
-`is_played`: a person or a program plays the callee, see `play`; until somebody picks up, nobody answers.
+A value that is not a conversation, such as `is_busy`, sets the status of the call. `is_played`: a
+person or a program plays the callee, see `play`; until somebody picks up, nobody answers.
 """
 
 RefusalCode = Literal[
-    "quota_exceeded", "missing_phone_number", "emergency_number", "toll_number", "blocked_number",
-    "suppression_violation", "safety_violation", "scheduling_violation", "consent_denied", "country_restriction",
-    "unsupported_country", "unsupported_language", "missing_token", "forbidden", "phone_not_provisioned",
+    "quota_exceeded",
+    "missing_phone_number",
+    "emergency_number",
+    "toll_number",
+    "blocked_number",
+    "suppression_violation",
+    "safety_violation",
+    "scheduling_violation",
+    "consent_denied",
+    "country_restriction",
+    "unsupported_country",
+    "unsupported_language",
+    "missing_token",
+    "forbidden",
+    "phone_not_provisioned",
     "rate_limited",
-]  # fmt: skip
-"""The codes with which a call can be refused: those of the reference's "Error Code Reference", and two more."""
+]
+"""The codes with which a call can be refused: those of the reference's "Error Code Reference", and
+two more.
+"""
 
 TurnKind = Literal[
-    "greets", "speaks", "holds", "asks", "orders", "offers", "agrees", "declines", "needs_no_booking", "answers",
-    "says_goodbye", "hangs_up",
-]  # fmt: skip
+    "greets",
+    "speaks",
+    "holds",
+    "asks",
+    "orders",
+    "offers",
+    "agrees",
+    "declines",
+    "needs_no_booking",
+    "answers",
+    "says_goodbye",
+    "hangs_up",
+]
 """The kind of a turn of the callee; it decides the assistant's reply."""
 
 Detail = Literal["name", "phone", "party", "time", "notes"]
-"""What a callee asks for: the user's name, a number to call back, how many people, the time, or anything to note."""
+"""What a callee asks for: the user's name, a number to call back, how many people, the time, or
+anything to note.
+"""
 
 _KEYS_OF_PLAYED = {"does", "seconds", "refusal", "loses_the_answer"}
 """What a line can have on which somebody plays the callee."""
@@ -77,7 +116,9 @@ def _check_number(value: str) -> str:
 PhoneNumber = Annotated[
     str,
     AfterValidator(_check_number),
-    WithJsonSchema({"type": "string", "pattern": E164, "description": "In E.164, such as +12025550142"}),
+    WithJsonSchema(
+        {"type": "string", "pattern": E164, "description": "In E.164, such as +12025550142"}
+    ),
 ]
 
 
@@ -105,12 +146,20 @@ class Turn(_Strict):
     """One turn of the callee."""
 
     does: TurnKind = Field("speaks", description="What the turn is; the assistant replies to that")
-    says: BilingualText | None = Field(None, description="What the callee says; only `hangs_up` needs no words")
-    about: Detail | None = Field(None, description="`asks`: the detail that the callee asks for; none of these if null")
+    says: BilingualText | None = Field(
+        None, description="What the callee says; only `hangs_up` needs no words"
+    )
+    about: Detail | None = Field(
+        None, description="`asks`: the detail that the callee asks for; none of these if null"
+    )
     at: TimeOfDay | None = Field(None, description="`offers`, `agrees`: the time")
     on: IsoDate | None = Field(None, description="`offers`, `agrees`: the day")
     seconds: float = Field(
-        0, ge=0, le=3600, allow_inf_nan=False, description="How long nobody speaks after the assistant's reply"
+        0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How long nobody speaks after the assistant's reply",
     )
 
     @model_validator(mode="before")
@@ -145,34 +194,55 @@ class Scenario(_Strict):
     """What happens in a call to a line."""
 
     does: Does = Field("agrees", description="What the callee does")
-    at: TimeOfDay | None = Field(None, description="`agrees`: the time that is free; other times are taken")
-    on: IsoDate | None = Field(None, description="`agrees`: the day that is free; other days are taken")
+    at: TimeOfDay | None = Field(
+        None, description="`agrees`: the time that is free; other times are taken"
+    )
+    on: IsoDate | None = Field(
+        None, description="`agrees`: the day that is free; other days are taken"
+    )
     answer: BilingualText | None = Field(
         None, description="What the callee answers to the request and to each question"
     )
     turns: tuple[Turn, ...] = Field(
         (),
-        description="What the callee says before it answers the request; from the beginning of the call if the first"
-        " turn `greets`. After the last one the callee goes on as `does` says, unless the call has ended",
+        description="What the callee says before it answers the request; from the beginning of the "
+        "call if the first"
+        " turn `greets`. After the last one the callee goes on as `does` says, unless the call has "
+        "ended",
     )
     ignores_instructions: bool = Field(
         False, description="The assistant agrees to another time although that is forbidden"
     )
-    highlights: BilingualText | None = Field(None, description="The summary, in place of the sandbox's own")
-    next_steps: BilingualText | None = Field(None, description="The next steps, in place of the sandbox's own")
-    has_event: bool = Field(True, description="Whether the calendar shows what the callee agreed to")
-    has_transcript: bool = Field(True, description="Whether the service has a transcript of the call")
-    refusal: RefusalCode | None = Field(None, description="The request is refused with this code, and nobody is called")
+    highlights: BilingualText | None = Field(
+        None, description="The summary, in place of the sandbox's own"
+    )
+    next_steps: BilingualText | None = Field(
+        None, description="The next steps, in place of the sandbox's own"
+    )
+    has_event: bool = Field(
+        True, description="Whether the calendar shows what the callee agreed to"
+    )
+    has_transcript: bool = Field(
+        True, description="Whether the service has a transcript of the call"
+    )
+    refusal: RefusalCode | None = Field(
+        None, description="The request is refused with this code, and nobody is called"
+    )
     loses_the_answer: bool = Field(
-        False, description="The call is placed, and the connection is cut before the client gets the answer"
+        False,
+        description=(
+            "The call is placed, and the connection is cut before the client gets the answer"
+        ),
     )
     seconds: float | None = Field(
         None,
         ge=0,
         le=3600,
         allow_inf_nan=False,
-        description="How long the call lasts by the clock; by default as long as the conversation, divided by the"
-        " sandbox's speed. `is_played`: how long somebody can pick up; by default 30 s, whatever the speed",
+        description="How long the call lasts by the clock; by default as long as the conversation, "
+        "divided by the"
+        " sandbox's speed. `is_played`: how long somebody can pick up; by default 30 s, whatever "
+        "the speed",
     )
 
     @model_validator(mode="after")
@@ -182,11 +252,17 @@ class Scenario(_Strict):
         if self.names_slot and self.does != "agrees":
             raise ValueError("`at` and `on` need `does` to be `agrees`")
         if self.does == "is_played" and self._set_keys() - _KEYS_OF_PLAYED:
-            raise ValueError("`is_played` can have only `seconds`, `refusal`, and `loses_the_answer`")
+            raise ValueError(
+                "`is_played` can have only `seconds`, `refusal`, and `loses_the_answer`"
+            )
         return self
 
     def _set_keys(self) -> set[str]:
-        return {name for name, key in Scenario.model_fields.items() if getattr(self, name) != key.default}
+        return {
+            name
+            for name, key in Scenario.model_fields.items()
+            if getattr(self, name) != key.default
+        }
 
     @property
     def names_slot(self) -> bool:
@@ -198,7 +274,9 @@ class LineScript(Scenario):
     """What happens on a line: in the first call, and in the calls after it."""
 
     then: tuple[Scenario, ...] = Field(
-        (), max_length=100, description="What happens in the calls after the first one; the last one is for all others"
+        (),
+        max_length=100,
+        description="What happens in the calls after the first one; the last one is for all others",
     )
 
     @property
@@ -217,5 +295,7 @@ class Line(LineScript):
 
     number: PhoneNumber
     name: str = Field("", description="A name for programs")
-    description: BilingualText = Field(BilingualText(en="A line of this file", es="Una línea de este archivo"),
-                               description="What happens, for people")  # fmt: skip
+    description: BilingualText = Field(
+        BilingualText(en="A line of this file", es="Una línea de este archivo"),
+        description="What happens, for people",
+    )

@@ -10,7 +10,10 @@ from kallyai_mcp.sandbox.simulator.scenario import Line
 
 
 class ScenarioFileError(ValueError):
-    """A scenario file is not valid. The message has a line for each problem: where it is, and what is expected."""
+    """A scenario file is not valid.
+
+    The message has a line for each problem: where it is, and what is expected.
+    """
 
 
 class ScenarioFile(BaseModel):
@@ -34,7 +37,8 @@ def read_scenarios(text: str) -> tuple[Line, ...]:
         raise ScenarioFileError(f"not valid TOML: {error}") from None
     except ValidationError as invalid:
         problems = [
-            f"{_place(content, each['loc'])}: {expected(each['type'], each['msg'])}" for each in invalid.errors()
+            f"{_place(content, each['loc'])}: {expected(each['type'], each['msg'])}"
+            for each in invalid.errors()
         ]
         raise ScenarioFileError("\n".join(problems)) from None
     counted = Counter(line.number for line in lines)
@@ -45,7 +49,9 @@ def read_scenarios(text: str) -> tuple[Line, ...]:
 
 
 def _place(content: dict[str, Any], location: tuple[int | str, ...]) -> str:
-    """Return where a problem is: the line by its number, then the keys; items of lists count from 1."""
+    """Return where a problem is: the line by its number, then the keys; items of lists count from
+    1.
+    """
     match location:
         case ("line", int(index), *rest):
             number = _number(content["line"][index])
@@ -66,7 +72,9 @@ def _key(part: int | str) -> str:
 
 
 def expected(kind: str, message: str) -> str:
-    """Return what is wrong with a value, in words that fit after its key; of one of pydantic's errors."""
+    """Return what is wrong with a value, in words that fit after its key; of one of pydantic's
+    errors.
+    """
     if kind == "extra_forbidden":
         return "there is no such key"
     if kind == "missing":

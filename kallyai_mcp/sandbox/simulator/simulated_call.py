@@ -1,4 +1,6 @@
-"""What a simulation takes and returns: what was said, bookings, appointments, and how a call ended."""
+"""What a simulation takes and returns: what was said, bookings, appointments, and how a call
+ended.
+"""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -15,7 +17,9 @@ _ANSWER_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Entry:
-    """One turn: of the assistant or the callee, which may be a machine, and when it began after the answer."""
+    """One turn: of the assistant or the callee, which may be a machine, and when it began after the
+    answer.
+    """
 
     speaker: Speaker
     content: str
@@ -72,7 +76,9 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True)
 class Booking:
-    """A booking as the call `call_id` left it, made by the call `booking_id`; the callee remembers each one."""
+    """A booking as the call `call_id` left it, made by the call `booking_id`; the callee remembers
+    each one.
+    """
 
     call_id: str
     booking_id: str
@@ -91,7 +97,9 @@ class Booking:
 
 @dataclass(frozen=True)
 class Event:
-    """An agreed appointment: aware times in the user's zone, or whole days; the end is exclusive as in RFC 5545."""
+    """An agreed appointment: aware times in the user's zone, or whole days; the end is exclusive as
+    in RFC 5545.
+    """
 
     summary: str
     start: datetime | date
@@ -102,7 +110,9 @@ class Event:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a call ended, in the app language: what the calendar shows, and what the callee remembers from now on."""
+    """How a call ended, in the app language: what the calendar shows, and what the callee remembers
+    from now on.
+    """
 
     status: str
     highlights: str
@@ -113,7 +123,10 @@ class Ending:
 
 @dataclass(frozen=True)
 class SimulatedCall:
-    """A finished call; it lasts from its start if nobody answered, else from the answer. `entries`: the transcript."""
+    """A finished call; it lasts from its start if nobody answered, else from the answer.
+
+    `entries`: the transcript.
+    """
 
     status: str
     highlights: str

@@ -1,4 +1,6 @@
-"""Simulates a call: makes a transcript, an outcome, and an appointment from a submission and what the callee does."""
+"""Simulates a call: makes a transcript, an outcome, and an appointment from a submission and what
+the callee does.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,8 +22,8 @@ from kallyai_mcp.sandbox.simulator.submission import Submission
 class CallFacts:
     """The facts on which a simulation depends, in addition to what the callee does.
 
-    `now` is aware; `timezone` is the user's, None for UTC. `bookings` are those of earlier calls to the number, oldest
-    first.
+    `now` is aware; `timezone` is the user's, None for UTC. `bookings` are those of earlier calls to
+    the number, oldest first.
     """
 
     submission: Submission
@@ -32,7 +34,10 @@ class CallFacts:
 
 
 def simulate(facts: CallFacts, scenario: Scenario) -> SimulatedCall:
-    """Simulate a call with the callee of a scenario. The same arguments always make the same conversation."""
+    """Simulate a call with the callee of a scenario.
+
+    The same arguments always make the same conversation.
+    """
     context = _context(facts, scenario)
     caller = Caller(context)
     callee = Callee(context, caller)
@@ -44,7 +49,9 @@ def simulate(facts: CallFacts, scenario: Scenario) -> SimulatedCall:
 
 
 def play(facts: CallFacts, turns: Iterable[Turn]) -> tuple[SimulatedCall, Caller]:
-    """Simulate a call with a callee that has said `turns` so far; the result is the call as if it ended now."""
+    """Simulate a call with a callee that has said `turns` so far; the result is the call as if it
+    ended now.
+    """
     context = _context(facts, Scenario())
     caller = Caller(context)
     _converse(caller, turns)

@@ -1,8 +1,8 @@
 """The structures of the results (`structuredContent`).
 
-Their fields have the names of KallyAI's API reference. A field whose value is not known is left out. The schemas are
-short, because every client reads all of them: what get_call describes is only an object elsewhere, and the details of
-errors (`ErrorAnswer`) are in no schema.
+Their fields have the names of KallyAI's API reference. A field whose value is not known is left
+out. The schemas are short, because every client reads all of them: what get_call describes is only
+an object elsewhere, and the details of errors (`ErrorAnswer`) are in no schema.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,9 @@ from kallyai_mcp.tools.text.plain import visible_throughout
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
 
-_Moment = Annotated[datetime, PlainSerializer(lambda at: at.replace(microsecond=0), return_type=datetime)]
+_Moment = Annotated[
+    datetime, PlainSerializer(lambda at: at.replace(microsecond=0), return_type=datetime)
+]
 _OBJECT = WithJsonSchema({"type": "object"})
 _OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
 
@@ -35,10 +37,12 @@ class Answer(BaseModel, defer_build=True):
 
 
 class ErrorAnswer(Answer):
-    """An error of any tool. `status`: refused (not called), unknown (may have been called), or error.
+    """An error of any tool.
 
-    `arguments` has each wrong `argument` and the `problem` with it. `retry_after` and `expires_in` are in seconds;
-    `link` is where the user signs in; `dial` is the emergency number that the user must dial themselves.
+    `status`: refused (not called), unknown (may have been called), or error. `arguments` has each
+    wrong `argument` and the `problem` with it. `retry_after` and `expires_in` are in seconds;
+    `link` is where the user signs in; `dial` is the emergency number that the user must dial
+    themselves.
     """
 
     placed_now: bool | None = None
@@ -71,21 +75,24 @@ class CallFacts(Answer):
     highlights: str | None = None
     moved_by: str | None = Field(None, description="Later call_id")
     asked_about_in: str | None = None
-    calendar_checked: bool | None = Field(None, description="false: whether it booked something is not known")
+    calendar_checked: bool | None = Field(
+        None, description="false: whether it booked something is not known"
+    )
     respondent_phone: str | None = None
     business_name: str | None = None
 
 
 class CallAnswer(CallFacts):
-    """One call: its outcome; or `in_progress`, with the id that finds it again. It does not repeat the request.
+    """One call: its outcome; or `in_progress`, with the id that finds it again.
 
-    Or a list of call_around: how far it is, its calls so far, and the candidates that were not called. Or what the user
-    is asked before either.
+    It does not repeat the request. Or a list of call_around: how far it is, its calls so far, and
+    the candidates that were not called. Or what the user is asked before either.
     """
 
     status: str | None = Field(
         None,
-        description="The reference's, or in_progress, scheduled, needs_confirmation, refused, unknown; of a list, why "
+        description="The reference's, or in_progress, scheduled, needs_confirmation, refused, "
+        "unknown; of a list, why "
         "it stopped: booked, answered, done, needs_decision, needs_sign_in",
     )
     outcome: Outcome | None = Field(None, description="What may be claimed")
@@ -93,7 +100,9 @@ class CallAnswer(CallFacts):
     appointment: AppointmentAnswer | None = None
     asked: Annotated[dict[str, str] | None, _OBJECT] = None
     evidence: Annotated[Quote | None, _OBJECT] = Field(None, description="quote, at")
-    answers: Annotated[tuple[Quote, ...] | None, _OBJECTS] = Field(None, description="question, quote, at")
+    answers: Annotated[tuple[Quote, ...] | None, _OBJECTS] = Field(
+        None, description="question, quote, at"
+    )
     duration_seconds: float | None = None
     elapsed_seconds: float | None = None
     created_at: _Moment | None = None
@@ -121,23 +130,33 @@ class CancelAnswer(Answer):
 
 
 class CallRow(CallFacts):
-    """A call in list_calls: what finds it, and how it ended or how far it is; get_call has the rest.
+    """A call in list_calls: what finds it, and how it ended or how far it is; get_call has the
+    rest.
 
-    `status` is the outcome, or why nobody was reached, or how far the call is. `appointment` is when the appointment
-    begins, by the callee's clock, in ISO 8601. `respondent_phone` is only there if the call was asked for without a
-    name; then `business_name` is that of another call to the number.
+    `status` is the outcome, or why nobody was reached, or how far the call is. `appointment` is
+    when the appointment begins, by the callee's clock, in ISO 8601. `respondent_phone` is only
+    there if the call was asked for without a name; then `business_name` is that of another call to
+    the number.
     """
 
     appointment: str | None = None
-    created_at: Annotated[datetime, PlainSerializer(lambda at: f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}")] | None = None
+    created_at: (
+        Annotated[datetime, PlainSerializer(lambda at: f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}")]
+        | None
+    ) = None
 
 
 class CallPageAnswer(Answer):
     """A page of calls, newest first."""
 
-    lists: Annotated[list[CallAnswer] | None, _OBJECTS] = Field(None, description="Unfinished ones of call_around")
+    lists: Annotated[list[CallAnswer] | None, _OBJECTS] = Field(
+        None, description="Unfinished ones of call_around"
+    )
     calls: Annotated[list[CallRow], _OBJECTS] = Field(
-        [], description="get_call has more; status: also the outcome; appointment: its start, at the callee"
+        [],
+        description=(
+            "get_call has more; status: also the outcome; appointment: its start, at the callee"
+        ),
     )
     total: int | None = None
     next_offset: int | None = None
@@ -166,7 +185,9 @@ class EventAnswer(Answer):
 
 
 class QuotaAnswer(Statistics, Answer):
-    """What is left in the period (the reference's "Get Statistics"), and the plan (its "Get Subscription")."""
+    """What is left in the period (the reference's "Get Statistics"), and the plan (its "Get
+    Subscription").
+    """
 
     subscription: Annotated[Subscription | None, _OBJECT] = None
     billing_url: str | None = None
@@ -194,7 +215,8 @@ class ToolResult(Generic[_Structure]):
 
     def for_client(self) -> "CallToolResult":
         """The result in the form of MCP."""
-        from mcp.types import CallToolResult, TextContent  # late: the terminal uses the structures without the MCP SDK
+        # Late: the terminal uses the structures without the MCP SDK.
+        from mcp.types import CallToolResult, TextContent
 
         text, structure = TextContent(type="text", text=self.text), as_json(self.structure)
         return CallToolResult(content=[text], structured_content=structure, is_error=self.is_error)
@@ -203,7 +225,10 @@ class ToolResult(Generic[_Structure]):
 def as_json(structure: Answer) -> dict[str, Any]:
     """A structure as JSON, without the fields that are None.
 
-    Some clients give their model only the structure. So invisible characters are removed from its texts, too.
+    Some clients give their model only the structure. So invisible characters are removed from its
+    texts, too.
     """
-    document: dict[str, Any] = visible_throughout(structure.model_dump(mode="json", exclude_none=True))
+    document: dict[str, Any] = visible_throughout(
+        structure.model_dump(mode="json", exclude_none=True)
+    )
     return document

@@ -12,10 +12,17 @@ from kallyai_mcp.tools.text.plain import day, number, one_line, word
 _SHORT_SHARE = 0.1
 """If less than this share of an allowance is left, a text says that it is little."""
 
-LOGIN_NEEDED = "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server runs on signs in."
+LOGIN_NEEDED = (
+    "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server "
+    "runs "
+    "on signs in."
+)
 """For when nobody is signed in, and there is no sign-in link."""
 
-_NO_PORTAL = "This is the embedded sandbox: its billing portal can't be opened. `kallyai-mcp sandbox` serves one."
+_NO_PORTAL = (
+    "This is the embedded sandbox: its billing portal can't be opened. `kallyai-mcp "
+    "sandbox` serves one."
+)
 _PORTAL = "Give the user this link to their billing portal, where the plan is changed"
 
 

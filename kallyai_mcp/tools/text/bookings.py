@@ -15,15 +15,22 @@ SAY = {
     # What was booked
     "booked": "Booked: {what} at {party}, {when}{allowed}.",
     "booked_other_time": "Booked for another time: {when}; you asked for {asked}. {party}.",
-    "report_differs": "Booked for another time: the calendar says {when}; KallyAI's report says {reported}. {party}.",
+    "report_differs": (
+        "Booked for another time: the calendar says {when}; KallyAI's report says "
+        "{reported}. {party}."
+    ),
     "allowed": ", one of the other times that you gave",
     # What is not certain
     "tell_now": "Tell the user now and ask if that works.",
     "check_it": "Check it before you tell the user.",
     "no_event": "KallyAI's calendar has no event for this call, so no booking is confirmed.",
-    "calendar_not_known": "Whether it booked something is not known: no calendar file shows it. get_call asks again.",
+    "calendar_not_known": (
+        "Whether it booked something is not known: no calendar file shows it. get_call asks again."
+    ),
     "nothing_agreed": "Take nothing as agreed.",
-    "may_be_agreed": "Whether anything was agreed is not certain; ask the user before another call.",
+    "may_be_agreed": (
+        "Whether anything was agreed is not certain; ask the user before another call."
+    ),
     "other_times": (
         "KallyAI was told to agree to no other time{but}. If the user wants one: make_call with "
         "its day and time{change}."
@@ -37,7 +44,9 @@ SAY = {
     ),
     "moved": "Moved: call {id} has booked {to} instead.",
     "asked_about": "A later call was about this booking{report} (call_id {id}).",
-    "ahead": "An earlier call booked there: {booking}.{later} To change or cancel it: changes_call_id.",
+    "ahead": (
+        "An earlier call booked there: {booking}.{later} To change or cancel it: changes_call_id."
+    ),
 }
 
 _NOTHING_SHOWN = (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN)

@@ -25,14 +25,24 @@ _NOT_PLACED = (StopReason.NEEDS_SIGN_IN, StopReason.REFUSED)
 """After these, the next call was not placed."""
 
 _SAY = {
-    "in_progress": "In progress: {party}, {number} of {count}. It continues without you; do not call them yourself.",
+    "in_progress": (
+        "In progress: {party}, {number} of {count}. It continues without you; do not "
+        "call them yourself."
+    ),
     "done": "Done: {called} called.",
-    "unread": "Done: all {count} were called. What became of {unread} of these calls can't be read here: list_calls.",
+    "unread": (
+        "Done: all {count} were called. What became of {unread} of these calls can't be "
+        "read "
+        "here: list_calls."
+    ),
     "unreadable": "What became of the call can't be read here: {parties}.",
     "stopped_unreadable": "Stopped: how a call ended can't be read here: list_calls.",
     "found": "{state}: {party}. {doubt}Nobody else is called.",
     "decide": "Decide first: {party}, {state}. {doubt}",
-    "unknown": "Stopped: {party} may have been called, and how that ended is not known. get_call looks again.",
+    "unknown": (
+        "Stopped: {party} may have been called, and how that ended is not known. get_call "
+        "looks again."
+    ),
     "too_late": "it is past 21:00 for those who were not called, or past the appointment.",
     "no_sign_in": "not signed in to KallyAI; sign_in gives the link.",
     "canceled": (
@@ -45,7 +55,9 @@ _SAY = {
     ),
     "go_on_later": 'To go on {at}: call_around with the same arguments and continue_after "{id}".',
     "go_on": 'To call the next one: call_around with the same arguments and continue_after "{id}".',
-    "next": 'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.',
+    "next": (
+        'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.'
+    ),
 }
 
 

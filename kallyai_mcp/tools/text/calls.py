@@ -47,9 +47,13 @@ SAY = {
     "attempt": "Attempt {number} of {count}. Before: {earlier}.",
     # A call that goes on, or is due
     "in_progress": (
-        "In progress: the call to {party} has lasted {elapsed}. It continues without you; do not place it again."
+        "In progress: the call to {party} has lasted {elapsed}. It continues without you; do not "
+        "place it again."
     ),
-    "status_only": "KallyAI gives the call to {party} the status {status}; it may go on. Do not place it again.",
+    "status_only": (
+        "KallyAI gives the call to {party} the status {status}; it may go on. Do not "
+        "place it again."
+    ),
     "being_checked": (
         "Being checked: no usable answer came, so {party} may have been called. The check ends "
         "about {until}; do not place the call again."
@@ -65,7 +69,9 @@ SAY = {
         "tracking_id {id}; get_call tells the outcome then; cancel_call cancels it."
     ),
     # A call that was asked for again
-    "already": "Already called {ago} ago; no new call was placed. To call again on purpose: redial=true.",
+    "already": (
+        "Already called {ago} ago; no new call was placed. To call again on purpose: redial=true."
+    ),
     # Canceling
     "canceled": "Canceled: {party} will not be called{again}.",
     "not_canceled": "Not canceled: {why}. This program will not place it again.",

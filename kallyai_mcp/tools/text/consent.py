@@ -1,4 +1,6 @@
-"""Texts for the user before a call, in their language (`texts.json`): the preview, the forms, and when it is due."""
+"""Texts for the user before a call, in their language (`texts.json`): the preview, the forms, and
+when it is due.
+"""
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
@@ -13,7 +15,15 @@ from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.cards.texts import Language, texts
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.text.account import allowances
-from kallyai_mcp.tools.text.plain import Reader, city, is_own_clock, number, one_line, party_of, zone_of
+from kallyai_mcp.tools.text.plain import (
+    Reader,
+    city,
+    is_own_clock,
+    number,
+    one_line,
+    party_of,
+    zone_of,
+)
 
 _MAX_LENGTH = 600
 """Characters of one text in a preview, which may be read on a small screen."""
@@ -22,7 +32,8 @@ _MAX_LENGTH = 600
 class Words:
     """The texts of forms and previews in one language.
 
-    Times and numbers follow the place that is called: 12 hours and a decimal point in North America.
+    Times and numbers follow the place that is called: 12 hours and a decimal point in North
+    America.
     """
 
     def __init__(self, language: Language = "en") -> None:
@@ -46,13 +57,17 @@ class Words:
         return number(value) if self._is_american(phone) else number(value).replace(".", ",")
 
     def hour(self, at: datetime | time, phone: str) -> str:
-        """A time of day in a text about a call to `phone` (E.164): "7:00 PM", "7:00 p. m.", or "19:00"."""
+        """A time of day in a text about a call to `phone` (E.164): "7:00 PM", "7:00 p. m.", or
+        "19:00".
+        """
         if not self._is_american(phone):
             return f"{at.hour}:{at.minute:02}"
         return f"{at.hour % 12 or 12}:{at.minute:02} {self._texts['pm' if at.hour >= 12 else 'am']}"
 
     def day(self, moment: date, now: datetime) -> str:
-        """A day: "Fri Nov 27" or "viernes 27 de noviembre"; with the year unless it is the year of `now`."""
+        """A day: "Fri Nov 27" or "viernes 27 de noviembre"; with the year unless it is the year of
+        `now`.
+        """
         weekday = self._texts["weekdays"].split()[moment.weekday()]
         month = self._texts["months"].split()[moment.month - 1]
         key = "day" if moment.year == now.year else "day_of_year"
@@ -61,8 +76,9 @@ class Words:
     def due(self, schedule: Schedule, phone: str, timezone: str, reader: Reader) -> str:
         """When a call is due: "Mon Jan 26, 9:00 AM Denver time (11:00 AM your time)".
 
-        The clocks are the callee's and the user's. The text is "" if the call is due at once. If the `phone` (E.164)
-        does not show the callee's clock, the time is in the zone with the IANA name `timezone`.
+        The clocks are the callee's and the user's. The text is "" if the call is due at once. If
+        the `phone` (E.164) does not show the callee's clock, the time is in the zone with the IANA
+        name `timezone`.
         """
         if schedule.not_before is None:
             return ""
@@ -71,7 +87,11 @@ class Words:
         there = there or schedule.not_before.astimezone(zone_of(timezone))
         own = reader.local(there)
         where = self.say("of_zone", place=city(zone)) if zone else self._texts["there"]
-        yours = self.hour(own, phone) if own.date() == there.date() else self._moment(own, reader.now, phone)
+        yours = (
+            self.hour(own, phone)
+            if own.date() == there.date()
+            else self._moment(own, reader.now, phone)
+        )
         key = "due_for_both" if reader.zone_is_known and not is_own_clock(there, reader) else "due"
         return self.say(key, due=self._moment(there, reader.now, phone), where=where, yours=yours)
 
@@ -84,7 +104,9 @@ class Words:
 
 
 def reasons(risk_flags: Sequence[RiskFlag], words: Words) -> str:
-    """Why the user is asked before this call; "" if there are no flags, because the user is asked before every call."""
+    """Why the user is asked before this call; "" if there are no flags, because the user is asked
+    before every call.
+    """
     return "; ".join(words.say(f"reason_{flag}") for flag in risk_flags)
 
 
@@ -98,11 +120,15 @@ def preview(
 ) -> str:
     """A description of a call, for its user, before it is placed.
 
-    `risk_flags` are the reasons to ask the user, and `usage` are the account's statistics, if they are known.
+    `risk_flags` are the reasons to ask the user, and `usage` are the account's statistics, if they
+    are known.
     """
     phone = submission.respondent_phone
     callee = ", ".join(filter(None, (one_line(submission.business_name or ""), for_people(phone))))
-    place, when = place_of(phone, words.language), words.due(schedule, phone, reader.timezone, reader)
+    place, when = (
+        place_of(phone, words.language),
+        words.due(schedule, phone, reader.timezone, reader),
+    )
     spoken = submission.call_language or submission.language
     count = schedule.attempts
     rows = [
@@ -134,8 +160,9 @@ def list_preview(
 ) -> str:
     """A description of a list of call_around, for its user, before its first call is placed.
 
-    `submissions` are those of the candidates to come, in the order in which they are called, and `flags` the reasons to
-    ask the user for each. With `goes_on`, the list goes on, with a new consent.
+    `submissions` are those of the candidates to come, in the order in which they are called, and
+    `flags` the reasons to ask the user for each. With `goes_on`, the list goes on, with a new
+    consent.
     """
     heading = words.say("ask_list_on" if goes_on else "ask_list", count=len(submissions))
     rows = [f"{heading} {words.say(f'until_{until}_text')}"]
@@ -148,8 +175,12 @@ def list_preview(
     return "\n".join(filter(None, rows))
 
 
-def _what_for(submission: Submission, usage: Statistics | None, reader: Reader, words: Words) -> list[str]:
-    """The lines that say what KallyAI is asked to do, and what is left of the plan, the scarcest first."""
+def _what_for(
+    submission: Submission, usage: Statistics | None, reader: Reader, words: Words
+) -> list[str]:
+    """The lines that say what KallyAI is asked to do, and what is left of the plan, the scarcest
+    first.
+    """
     day, size, phone = submission.appointment_date, submission.party_size, submission.user_phone
     callee, at = submission.respondent_phone, time_of_day(submission.appointment_time)
     parts = (
@@ -177,13 +208,18 @@ def _instructions(submission: Submission, words: Words) -> list[str]:
     return [kept[words.language] if text in kept.values() else text for text in given]
 
 
-def to_be_confirmed(shown: str, confirmation: str, *, wrong: bool, tool: str, later: datetime | None) -> str:
-    """The text for an agent whose client can't show a form: it asks the user, and passes on the `confirmation`.
+def to_be_confirmed(
+    shown: str, confirmation: str, *, wrong: bool, tool: str, later: datetime | None
+) -> str:
+    """The text for an agent whose client can't show a form: it asks the user, and passes on the
+    `confirmation`.
 
-    `shown` is the preview; with `wrong`, the agent sent a confirmation that is not valid. At night, the user may want
-    the call `later`, in the morning.
+    `shown` is the preview; with `wrong`, the agent sent a confirmation that is not valid. At night,
+    the user may want the call `later`, in the morning.
     """
-    first = "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
+    first = (
+        "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
+    )
     otherwise = f" If they want it in the morning: {call_at(later)}." if later is not None else ""
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"
@@ -194,4 +230,6 @@ def to_be_confirmed(shown: str, confirmation: str, *, wrong: bool, tool: str, la
 
 def call_at(later: datetime) -> str:
     """The step that places the call `later`."""
-    return f'make_call with the same arguments and not_before "{later.isoformat(timespec="minutes")}"'
+    return (
+        f'make_call with the same arguments and not_before "{later.isoformat(timespec="minutes")}"'
+    )

@@ -1,4 +1,5 @@
-"""Texts of errors: whether a call was placed, what happened, what to do next, and KallyAI's own words.
+"""Texts of errors: whether a call was placed, what happened, what to do next, and KallyAI's own
+words.
 
 What a code means is in `texts.json`, for agents and for people.
 """
@@ -14,7 +15,12 @@ from kallyai_mcp.tools.arguments import InvalidArgumentsError, wrong_arguments
 from kallyai_mcp.tools.text.account import MORE, allowances, comes_back, counted_by, quota, used_up
 from kallyai_mcp.tools.text.plain import duration, number, one_line, quoted, word
 
-_CODES_SHOWN = (errors.ServiceError, errors.NotConnectedError, errors.ResponseLostError, errors.UnreadableResponseError)
+_CODES_SHOWN = (
+    errors.ServiceError,
+    errors.NotConnectedError,
+    errors.ResponseLostError,
+    errors.UnreadableResponseError,
+)
 
 
 def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
@@ -23,7 +29,8 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
         return wrong_arguments(error.problems, places_calls=places_calls)
     if places_calls and not proves_no_call(error):
         text = (
-            f"Unknown: no usable answer came after the request was sent ({word(error.code)}), so the number may have "
+            f"Unknown: no usable answer came after the request was sent ({word(error.code)}), so "
+            "the number may have "
             "been called. Check with list_calls before anything else; do not place the call again."
         )
         return with_service_words(text, error)
@@ -31,7 +38,9 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
         text = error.message  # says what to do
     else:
         text = f"{what_happened(error)}. {what_to_do(error)}."
-    return with_service_words(f"Not called: {text}" if places_calls else text[0].upper() + text[1:], error)
+    return with_service_words(
+        f"Not called: {text}" if places_calls else text[0].upper() + text[1:], error
+    )
 
 
 def what_happened(error: errors.KallyAIError) -> str:
@@ -45,8 +54,12 @@ def what_to_do(error: errors.KallyAIError) -> str:
     return _explain(error)[1]
 
 
-def quota_facts(error: errors.QuotaExceededError, usage: Statistics | None, *, now: datetime) -> str:
-    """What is used up, by the refusal's own figures or else by `usage`; when it comes back; and how to get more."""
+def quota_facts(
+    error: errors.QuotaExceededError, usage: Statistics | None, *, now: datetime
+) -> str:
+    """What is used up, by the refusal's own figures or else by `usage`; when it comes back; and how
+    to get more.
+    """
     more = f"To get more now: {one_line(error.upgrade_url)}." if error.upgrade_url else MORE
     return f"{_used_up(error, usage or Statistics(), now)} {more}"
 
@@ -58,7 +71,10 @@ def _used_up(error: errors.QuotaExceededError, usage: Statistics, now: datetime)
     if counted is not None and counted.is_used_up:
         back = comes_back(usage, None, now)
         renewal = f" They come back {back}." if back else ""
-        return f"all {number(counted.allocated)} {counted.unit} {of_plan} are used ({word(error.code)}).{renewal}"
+        return (
+            f"all {number(counted.allocated)} {counted.unit} {of_plan} are used "
+            f"({word(error.code)}).{renewal}"
+        )
     happened = f"{what_happened(error)}."
     if used_up(error, usage) is not None:
         return f"{happened} {quota(usage, None, now=now, has_tools=False)}"
@@ -72,7 +88,8 @@ def _used_up(error: errors.QuotaExceededError, usage: Statistics, now: datetime)
 def _explain(error: errors.KallyAIError) -> tuple[str, str]:
     """What happened, and what to do, without periods."""
     kinds = (kind for kind in type(error).__mro__ if issubclass(kind, errors.KallyAIError))
-    codes = [error.code, *(kind.default_code for kind in kinds)]  # one that is not explained is as its class says
+    # One that is not explained is as its class says.
+    codes = [error.code, *(kind.default_code for kind in kinds)]
     found = next(filter(None, map(explained, codes)), None)
     if found is None:
         todo = "Tell the user"
@@ -84,7 +101,9 @@ def _explain(error: errors.KallyAIError) -> tuple[str, str]:
 
 
 def with_service_words(text: str, error: errors.KallyAIError) -> str:
-    """`text` about an error; if the error is from a response of KallyAI, its own words and correlation id below it."""
+    """`text` about an error; if the error is from a response of KallyAI, its own words and
+    correlation id below it.
+    """
     is_sign_in = isinstance(error, errors.NotSignedInError)
     if error.status is None or not isinstance(error, errors.ServiceError | errors.NotSignedInError):
         return text

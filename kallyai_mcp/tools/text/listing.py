@@ -24,12 +24,17 @@ from kallyai_mcp.tools.text.report import ROOM, answer_of, report_of
 _SAY = {
     "none": "No calls to show.",
     "count": "{calls}, newest first{page}. Times in {place}.",
-    "lists": "get_call with the id of a list says what to do next; do not call its candidates yourself.",
+    "lists": (
+        "get_call with the id of a list says what to do next; do not call its candidates yourself."
+    ),
     "unsettled": "Follow calls without an outcome with get_call; do not place them again.",
     "more": "More: offset={offset}.",
 }
 
-NO_LEDGER = "This program's record of calls can't be read now, so calls in progress and bookings may be missing here."
+NO_LEDGER = (
+    "This program's record of calls can't be read now, so calls in progress and bookings "
+    "may be missing here."
+)
 
 
 def listing(

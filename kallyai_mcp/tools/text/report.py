@@ -13,8 +13,12 @@ ROOM = 120
 """Characters of what KallyAI reports of a call in a row."""
 
 _SAY = {
-    "unanswered": "The answers are not known: no transcript can be read now. get_transcript tries again.",
-    "no_transcript": "KallyAI has no transcript of this call, so only its report can have the answers.",
+    "unanswered": (
+        "The answers are not known: no transcript can be read now. get_transcript tries again."
+    ),
+    "no_transcript": (
+        "KallyAI has no transcript of this call, so only its report can have the answers."
+    ),
     "whole": "Each quote is their whole reply, up to KallyAI's next words.",
     "not_answered": "Not answered in the conversation.",
     "suggests": "KallyAI suggests: {said}",

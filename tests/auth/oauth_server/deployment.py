@@ -1,4 +1,6 @@
-"""An OAuth server on a real socket with the sandbox as KallyAI, MCP clients that sign in, and users with browsers."""
+"""An OAuth server on a real socket with the sandbox as KallyAI, MCP clients that sign in, and users
+with browsers.
+"""
 
 import base64
 import hashlib
@@ -25,7 +27,10 @@ OAUTH = {"CLIENT_ID": "sandbox-client", "CLIENT_SECRET": "sandbox-secret", "SECR
 """Settings of the command for the hosted sign-in with the sandbox as KallyAI."""
 
 REDIRECT = "http://127.0.0.1:5123/back"
-"""The redirect URI of the tests' clients. Nothing listens there, because a `User` does not open it."""
+"""The redirect URI of the tests' clients.
+
+Nothing listens there, because a `User` does not open it.
+"""
 
 READ_SCOPES = "calls:read subscription:read"
 VERIFIER = "v" * 43
@@ -42,7 +47,11 @@ class Deployment:
 
     async def register(self, **metadata: Any) -> dict[str, Any]:
         """Register a client; unless `metadata` says otherwise it is public, with `REDIRECT`."""
-        defaults = {"redirect_uris": [REDIRECT], "client_name": "Test Client", "token_endpoint_auth_method": "none"}
+        defaults = {
+            "redirect_uris": [REDIRECT],
+            "client_name": "Test Client",
+            "token_endpoint_auth_method": "none",
+        }
         answer = await self.http.post(f"{self.url}/oauth/register", json=defaults | metadata)
         assert answer.status_code == 201, answer.text
         registered: dict[str, Any] = answer.json()
@@ -54,7 +63,9 @@ class Deployment:
         return client_id
 
     def authorize_url(self, client_id: str, **changes: str | None) -> str:
-        """A correct authorization request with `changes` to its parameters; None leaves a parameter out."""
+        """A correct authorization request with `changes` to its parameters; None leaves a parameter
+        out.
+        """
         challenge = hashlib.sha256(VERIFIER.encode()).digest()
         given: dict[str, str | None] = {
             "response_type": "code",
@@ -71,12 +82,21 @@ class Deployment:
 
     async def redeem(self, client_id: str, code: str, /, **changes: str) -> httpx2.Response:
         """Send a correct token request for a code, with `changes`."""
-        form = {"grant_type": "authorization_code", "client_id": client_id, "code": code, "redirect_uri": REDIRECT}
+        form = {
+            "grant_type": "authorization_code",
+            "client_id": client_id,
+            "code": code,
+            "redirect_uri": REDIRECT,
+        }
         return await self.post("token", form | {"code_verifier": VERIFIER} | changes)
 
     async def renew(self, tokens: Mapping[str, Any], **changes: str) -> httpx2.Response:
-        """Send a correct token request for the refresh token of a sign-in (`sign_in`), with `changes`."""
-        form = {name: tokens[name] for name in ("client_id", "refresh_token")} | {"grant_type": "refresh_token"}
+        """Send a correct token request for the refresh token of a sign-in (`sign_in`), with
+        `changes`.
+        """
+        form = {name: tokens[name] for name in ("client_id", "refresh_token")} | {
+            "grant_type": "refresh_token"
+        }
         return await self.post("token", form | changes)
 
     async def post(self, name: str, form: Mapping[str, str]) -> httpx2.Response:
@@ -85,7 +105,10 @@ class Deployment:
     async def use(self, token: str, tool: str = "check_quota", **arguments: Any) -> httpx2.Response:
         """Call a tool in one request without a session."""
         params = {"name": tool, "arguments": arguments}
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/json, text/event-stream",
+        }
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
         return await self.http.post(f"{self.url}/mcp", json=message, headers=headers)
 
@@ -105,7 +128,9 @@ async def deploy(
     port = port or free_port()
     own = {"AUTH": "oauth", "PUBLIC_URL": f"http://127.0.0.1:{port}", "RATE_LIMIT": "10000/minute"}
     settings = sandbox.settings(**OAUTH | own | changes)
-    app = build_app(settings, "127.0.0.1", clock=lambda: sandbox.clock.now().timestamp(), fetch=fetch)
+    app = build_app(
+        settings, "127.0.0.1", clock=lambda: sandbox.clock.now().timestamp(), fetch=fetch
+    )
     async with running_app(app, port=port) as url, httpx2.AsyncClient(timeout=LIMIT) as http:
         yield Deployment(url, settings.public_url or url, http)
 
@@ -131,7 +156,9 @@ def flow_in(page: httpx2.Response) -> str:
 
 
 class User:
-    """A user with a browser: it has cookies, submits forms, and opens the URLs of pages that refresh themselves."""
+    """A user with a browser: it has cookies, submits forms, and opens the URLs of pages that
+    refresh themselves.
+    """
 
     def __init__(self, account: str = "acct-personal", language: str = "en") -> None:
         self.account = account
@@ -148,10 +175,16 @@ class User:
         """The page at `url`, or the consent page that it leads to."""
         page = await self.http.get(url)
         location = page.headers.get("location", "")
-        return await self.http.get(urljoin(url, location)) if location.startswith("/oauth/consent?") else page
+        return (
+            await self.http.get(urljoin(url, location))
+            if location.startswith("/oauth/consent?")
+            else page
+        )
 
     async def press(self, page: httpx2.Response, value: str) -> httpx2.Response:
-        """Press the button with that value, or the only button, and submit its form as a browser does."""
+        """Press the button with that value, or the only button, and submit its form as a browser
+        does.
+        """
         return await self.http.request(**submission(page, value))
 
     async def sign_in(self, url: str) -> str:
@@ -162,7 +195,9 @@ class User:
         return sent_back.headers["location"]
 
     async def callback_url(self, url: str) -> str:
-        """Allow the authorization request at `url`, and sign in; returns our callback URL with KallyAI's answer."""
+        """Allow the authorization request at `url`, and sign in; returns our callback URL with
+        KallyAI's answer.
+        """
         allowed = await self.press(await self.open(url), "allow")
         return await self.sign_in(next_url(allowed))
 
@@ -183,16 +218,22 @@ def next_url(page: httpx2.Response) -> str:
     return unescape(found[1])
 
 
-async def sign_in(deployment: Deployment, user: User, client_id: str | None = None, **changes: str) -> dict[str, Any]:
+async def sign_in(
+    deployment: Deployment, user: User, client_id: str | None = None, **changes: str
+) -> dict[str, Any]:
     """The whole sign-in and the token request; returns the token response, with the `client_id`."""
     client_id = client_id or await deployment.new_client()
-    answer = await deployment.redeem(client_id, await user.code(deployment.authorize_url(client_id, **changes)))
+    answer = await deployment.redeem(
+        client_id, await user.code(deployment.authorize_url(client_id, **changes))
+    )
     assert answer.status_code == 200, answer.text
     return {**answer.json(), "client_id": client_id}
 
 
 class OddKallyAI:
-    """A service whose tokens name no account, and which accepts its codes and refresh tokens more than once."""
+    """A service whose tokens name no account, and which accepts its codes and refresh tokens more
+    than once.
+    """
 
     def __init__(self) -> None:
         self.scope: str | None = None
@@ -201,11 +242,17 @@ class OddKallyAI:
 
     def __call__(self, _: Request) -> tuple[int, Any]:
         self.given += 1
-        answer = {"access_token": f"opaque-{self.given}", "refresh_token": self.refresh_token, "scope": self.scope}
+        answer = {
+            "access_token": f"opaque-{self.given}",
+            "refresh_token": self.refresh_token,
+            "scope": self.scope,
+        }
         return 200, {name: value for name, value in answer.items() if value is not None}
 
     async def code(self, server: Deployment, user: User, client_id: str) -> str:
         """The code for an authorization request, with the service's own pages left out."""
         allowed = await user.press(await user.open(server.authorize_url(client_id)), "allow")
         state = answer_in(next_url(allowed))["state"]
-        return answer_in(next_url(await user.open(f"{server.url}/oauth/callback?code=its-own&state={state}")))["code"]
+        return answer_in(
+            next_url(await user.open(f"{server.url}/oauth/callback?code=its-own&state={state}"))
+        )["code"]

@@ -36,21 +36,31 @@ def stored_in_memory() -> Stored:
     return Stored(put, get, all_of)
 
 
-async def shown_pages(language: str, scopes: str, *, name: str, publisher: str | None = "claude.ai") -> dict[str, str]:
+async def shown_pages(
+    language: str, scopes: str, *, name: str, publisher: str | None = "claude.ai"
+) -> dict[str, str]:
     """The HTML of each page. Without a publisher, the client is a registered one."""
     url = f"https://{publisher}/oauth/client.json"
 
     async def fetch(_: str) -> bytes:
-        return json.dumps({"client_id": url, "client_name": name, "redirect_uris": [REDIRECT]}).encode()
+        return json.dumps(
+            {"client_id": url, "client_name": name, "redirect_uris": [REDIRECT]}
+        ).encode()
 
     api = KallyAI(API, user_agent="tests")
     sealed = SealedTokens([secrets.token_bytes(32)], ISSUER)
     provider = Provider(ISSUER, sealed, stored_in_memory(), fetch, lambda: api, "", "", ())
     app = Starlette(routes=list(oauth_routes(provider)))
     transport, headers = httpx2.ASGITransport(app), {"Accept-Language": language}
-    async with httpx2.AsyncClient(transport=transport, base_url=ISSUER, headers=headers, follow_redirects=True) as http:
+    async with httpx2.AsyncClient(
+        transport=transport, base_url=ISSUER, headers=headers, follow_redirects=True
+    ) as http:
         metadata = {"client_name": name, "redirect_uris": [REDIRECT]}
-        client = url if publisher else (await http.post("/oauth/register", json=metadata)).json()["client_id"]
+        client = (
+            url
+            if publisher
+            else (await http.post("/oauth/register", json=metadata)).json()["client_id"]
+        )
         query = {
             "client_id": client,
             "response_type": "code",
@@ -64,7 +74,9 @@ async def shown_pages(language: str, scopes: str, *, name: str, publisher: str |
         back = await http.get("/oauth/callback", params={"state": flow, "code": "x"})
         return {
             "consent": consent.text,
-            "problem": (await http.get("/oauth/authorize", params=query | {"redirect_uri": "https://x"})).text,
+            "problem": (
+                await http.get("/oauth/authorize", params=query | {"redirect_uri": "https://x"})
+            ).text,
             "refused": (await http.get("/oauth/authorize", params=query | {"scope": "x"})).text,
             "to KallyAI": forward.text.replace('http-equiv="refresh"', ""),
             "to the client": back.text.replace('http-equiv="refresh"', ""),

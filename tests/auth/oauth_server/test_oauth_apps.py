@@ -59,7 +59,9 @@ async def test_an_app_that_was_not_used_for_months_is_not_listed(
     assert await listed(server, user) == 0
 
 
-async def test_an_app_that_ended_its_own_sign_in_is_not_listed(server: Deployment, user: User) -> None:
+async def test_an_app_that_ended_its_own_sign_in_is_not_listed(
+    server: Deployment, user: User
+) -> None:
     tokens = await sign_in(server, user)
     form = {"token": tokens["refresh_token"], "client_id": tokens["client_id"]}
     await server.post("revoke", form)
@@ -67,7 +69,9 @@ async def test_an_app_that_ended_its_own_sign_in_is_not_listed(server: Deploymen
     assert await listed(server, user) == 0
 
 
-async def test_the_list_outlasts_the_key_that_sealed_its_cookie(sandbox: RunningSandbox, user: User) -> None:
+async def test_the_list_outlasts_the_key_that_sealed_its_cookie(
+    sandbox: RunningSandbox, user: User
+) -> None:
     port = free_port()
     async with deploy(sandbox, SECRET_KEYS=OLD_KEY, port=port) as server:
         await sign_in(server, user)
@@ -78,7 +82,9 @@ async def test_the_list_outlasts_the_key_that_sealed_its_cookie(sandbox: Running
 
 
 @pytest.mark.parametrize("forged", ["", "x", "v1.eA"])
-async def test_a_browser_with_a_forged_id_gets_one_of_its_own(server: Deployment, forged: str) -> None:
+async def test_a_browser_with_a_forged_id_gets_one_of_its_own(
+    server: Deployment, forged: str
+) -> None:
     async with User() as one, User() as other:
         for user in (one, other):
             user.http.cookies.set("kallyai-browser", forged, "127.0.0.1", "/")

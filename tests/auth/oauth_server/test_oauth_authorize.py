@@ -1,4 +1,6 @@
-"""The authorization and registration endpoints: which requests are refused, and where the error goes."""
+"""The authorization and registration endpoints: which requests are refused, and where the error
+goes.
+"""
 
 from typing import Any
 
@@ -17,13 +19,19 @@ INVALID: list[tuple[str, dict[str, str | None]]] = [
 ]
 
 
-async def test_after_an_error_the_redirect_uri_does_not_open(server: Deployment, user: User) -> None:
+async def test_after_an_error_the_redirect_uri_does_not_open(
+    server: Deployment, user: User
+) -> None:
     client = (await server.register(redirect_uris=[REDIRECT, WEB]))["client_id"]
     for error, changes in INVALID:
         for uri in (REDIRECT, WEB):
             page = await user.open(server.authorize_url(client, redirect_uri=uri, **changes))
 
-            assert (page.status_code, "location" in page.headers, uri in page.text) == (400, False, False)
+            assert (page.status_code, "location" in page.headers, uri in page.text) == (
+                400,
+                False,
+                False,
+            )
             assert f"{error}: " in page.text
 
 
@@ -52,9 +60,15 @@ async def test_nothing_is_sent_to_a_redirect_uri_that_is_not_the_clients_or_of_a
     changed = client[:-5] + ("A" if client[-5] != "A" else "B") + client[-4:]
     its_own_port = f"http://127.0.0.1:{server.url.rpartition(':')[2]}/back"
     url = server.authorize_url(client)
-    requests = [server.authorize_url(client, redirect_uri=uri) for uri in (*NOT_ITS_OWN, its_own_port)]
-    requests += [server.authorize_url(unknown) for unknown in ("", "nobody", changed, f"{client}=", client[:40])]
-    for name in ("redirect_uri", "resource", "client_id"):  # of a parameter given twice, the last one is used
+    requests = [
+        server.authorize_url(client, redirect_uri=uri) for uri in (*NOT_ITS_OWN, its_own_port)
+    ]
+    requests += [
+        server.authorize_url(unknown)
+        for unknown in ("", "nobody", changed, f"{client}=", client[:40])
+    ]
+    # Of a parameter given twice, the last one is used.
+    for name in ("redirect_uri", "resource", "client_id"):
         evil = f"{name}=https://evil.example/mcp"
         requests.append(f"{url}&{evil}")
         first = await user.open(url.replace("?", f"?{evil}&"))
@@ -73,15 +87,29 @@ REGISTRATIONS: list[Any] = [
     *(
         {"redirect_uris": [uri]}
         for uri in (
-            *(7, "/back", "http://client.example/back", f"{WEB}#x", "https://kallyai.com@evil.example/back"),
-            *("javascript:alert(1)", "JaVaScRiPt:/alert(1)", "data:/text/html,x", "ms-msdt://x", "shell://x/back"),
+            *(
+                7,
+                "/back",
+                "http://client.example/back",
+                f"{WEB}#x",
+                "https://kallyai.com@evil.example/back",
+            ),
+            *(
+                "javascript:alert(1)",
+                "JaVaScRiPt:/alert(1)",
+                "data:/text/html,x",
+                "ms-msdt://x",
+                "shell://x/back",
+            ),
             *("smb://x/back", "tel://x/back", "x-apple.settings://x/back"),
         )
     ),
 ]
 
 
-async def test_an_invalid_registration_is_refused(sandbox: RunningSandbox, server: Deployment) -> None:
+async def test_an_invalid_registration_is_refused(
+    sandbox: RunningSandbox, server: Deployment
+) -> None:
     for metadata in [*REGISTRATIONS, {"redirect_uris": [f"{server.url}/oauth/callback"]}]:
         response = await server.http.post(f"{server.url}/oauth/register", json=metadata)
 
@@ -90,7 +118,9 @@ async def test_an_invalid_registration_is_refused(sandbox: RunningSandbox, serve
     async with deploy(sandbox, PUBLIC_URL="https://phone.example.com") as public:
         for name in ("phone.example.com", "phone.example.com:443", "PHONE.example.com"):
             own = {"redirect_uris": [f"https://{name}/oauth/callback"]}
-            assert (await public.http.post(f"{public.url}/oauth/register", json=own)).status_code == 400, name
+            assert (
+                await public.http.post(f"{public.url}/oauth/register", json=own)
+            ).status_code == 400, name
 
 
 OWN_NAMES = (
@@ -119,9 +149,12 @@ async def test_no_name_of_this_machine_makes_a_redirect_uri_of_the_server(
 
 
 @pytest.mark.parametrize(
-    "name", ["phone.example.com.", "PHONE.example.com.:443", "phone%2Eexample.com", "x@phone.example.com"]
+    "name",
+    ["phone.example.com.", "PHONE.example.com.:443", "phone%2Eexample.com", "x@phone.example.com"],
 )
-async def test_no_name_of_the_public_host_makes_a_redirect_uri(sandbox: RunningSandbox, name: str) -> None:
+async def test_no_name_of_the_public_host_makes_a_redirect_uri(
+    sandbox: RunningSandbox, name: str
+) -> None:
     metadata = {"redirect_uris": [f"https://{name}/oauth/callback"]}
     async with deploy(sandbox, PUBLIC_URL="https://phone.example.com") as server:
         refused = await server.http.post(f"{server.url}/oauth/register", json=metadata)
@@ -129,12 +162,16 @@ async def test_no_name_of_the_public_host_makes_a_redirect_uri(sandbox: RunningS
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_redirect_uri")
 
 
-async def test_a_body_that_is_too_long_is_not_read_and_one_that_is_no_form_is_refused(server: Deployment) -> None:
+async def test_a_body_that_is_too_long_is_not_read_and_one_that_is_no_form_is_refused(
+    server: Deployment,
+) -> None:
     for name in ("register", "token", "revoke", "consent", "sign-out"):
         url = f"{server.url}/oauth/{name}"
         too_long = await server.http.post(url, content=b"[" * 70_000)
         files = await server.http.post(url, files={"code": b"x", "token": b"x", "client_id": b"x"})
-        broken = await server.http.post(url, content=b"--x", headers={"Content-Type": "multipart/form-data"})
+        broken = await server.http.post(
+            url, content=b"--x", headers={"Content-Type": "multipart/form-data"}
+        )
 
         assert too_long.status_code == 413
         assert 400 <= files.status_code < 500

@@ -5,7 +5,12 @@ import httpx2
 from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from mcp.shared.auth import (
+    AuthorizationCodeResult,
+    OAuthClientInformationFull,
+    OAuthClientMetadata,
+    OAuthToken,
+)
 from pydantic import AnyUrl
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -53,14 +58,18 @@ async def test_a_client_gets_from_the_first_401_to_a_placed_call_and_a_missing_s
         return AuthorizationCodeResult.model_validate(answer_in(await user.allow(opened[-1])))
 
     metadata = OAuthClientMetadata(client_name="SDK client", redirect_uris=[AnyUrl(REDIRECT)])
-    oauth = OAuthClientProvider(f"{server.url}/mcp", metadata, TokenMemory(), open_browser, come_back)
+    oauth = OAuthClientProvider(
+        f"{server.url}/mcp", metadata, TokenMemory(), open_browser, come_back
+    )
     with anyio.fail_after(2 * LIMIT):
         async with (
             httpx2.AsyncClient(auth=oauth, timeout=LIMIT) as http,
             Client(streamable_http_client(f"{server.url}/mcp", http_client=http)) as client,
         ):
             agent = Agent(client)
-            await agent.use("make_call", CALL | {"task_description": "Ask when they open"}, wait_seconds=0)
+            await agent.use(
+                "make_call", CALL | {"task_description": "Ask when they open"}, wait_seconds=0
+            )
             calls = await sandbox.wait_for_calls(before + 1)
             sandbox.end_calls()
             link = await agent.use("check_quota", billing_link=True)

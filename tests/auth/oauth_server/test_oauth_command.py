@@ -38,7 +38,10 @@ async def test_serve_with_oauth_signs_in_a_user_for_mcp_and_sse(
             async with http.stream("GET", f"{url}/sse", headers=bearer) as over_sse:
                 pass
 
-    assert f'resource_metadata="{url}/.well-known/oauth-protected-resource/sse"' in refused.headers["www-authenticate"]
+    assert (
+        f'resource_metadata="{url}/.well-known/oauth-protected-resource/sse"'
+        in refused.headers["www-authenticate"]
+    )
     assert [refused.status_code, over_sse.status_code] == [401, 200]
     assert "of 210 minutes" in quota.text
 
@@ -48,14 +51,19 @@ async def test_behind_tls_cookies_are_bound_to_the_host_and_the_sandbox_signs_in
 ) -> None:
     async with deploy(sandbox, PUBLIC_URL="https://localhost:8443") as server:
         consent = await user.open(server.authorize_url(await server.new_client()))
-        headers = {"Cookie": consent.headers["set-cookie"].partition(";")[0], "Origin": server.issuer}
+        headers = {
+            "Cookie": consent.headers["set-cookie"].partition(";")[0],
+            "Origin": server.issuer,
+        }
         form = {"flow": flow_in(consent), "decision": "allow"}
         allowed = await server.http.post(f"{server.url}/oauth/consent", data=form, headers=headers)
         at_kallyai = await user.open(next_url(allowed))
 
     cookie = consent.headers["set-cookie"]
     assert cookie.startswith("__Host-kallyai-")
-    assert all(attribute in cookie for attribute in ("Secure", "HttpOnly", "Path=/", "SameSite=lax"))
+    assert all(
+        attribute in cookie for attribute in ("Secure", "HttpOnly", "Path=/", "SameSite=lax")
+    )
     assert "domain" not in cookie.lower()
     assert answer_in(next_url(allowed))["redirect_uri"] == "https://localhost:8443/oauth/callback"
     assert (at_kallyai.status_code, "Continue with Google" in at_kallyai.text) == (200, True)
@@ -70,7 +78,9 @@ def test_serve_with_oauth_does_not_start_without_its_settings(tmp_path: Path) ->
     ]
     for changes, words in cases:
         settings = {**OAUTH, "PUBLIC_URL": "https://phone.example.com"} | changes
-        ended = run_in_process(tmp_path, "serve", "--transport", "http", "--auth", "oauth", "--port", "0", **settings)
+        ended = run_in_process(
+            tmp_path, "serve", "--transport", "http", "--auth", "oauth", "--port", "0", **settings
+        )
 
         assert ended.returncode == 2
         assert len(ended.stderr.strip().splitlines()) == 1

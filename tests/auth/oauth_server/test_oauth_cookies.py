@@ -13,7 +13,9 @@ def cookie_of(response: httpx2.Response) -> tuple[str, str]:
     return name, rest.partition(";")[0]
 
 
-async def test_an_attackers_cookie_under_another_name_does_not_count(server: Deployment, user: User) -> None:
+async def test_an_attackers_cookie_under_another_name_does_not_count(
+    server: Deployment, user: User
+) -> None:
     """Else a victim gets through KallyAI's sign-in for the attacker's client without consent."""
     async with User() as attacker:
         consent = await attacker.open(server.authorize_url(await server.new_client()))

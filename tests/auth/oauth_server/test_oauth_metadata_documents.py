@@ -21,7 +21,9 @@ CLIENT_ID = f"https://{HOST}/oauth/client.json"
 
 def document(**metadata: Any) -> bytes:
     """The answer with a valid document, with `metadata` in place of some of it."""
-    return answer({"client_id": CLIENT_ID, "client_name": "Published", "redirect_uris": [REDIRECT]} | metadata)
+    return answer(
+        {"client_id": CLIENT_ID, "client_name": "Published", "redirect_uris": [REDIRECT]} | metadata
+    )
 
 
 def resolving_to(*addresses: str) -> Callable[[str], Awaitable[Sequence[str]]]:
@@ -42,7 +44,9 @@ class Site(FakeService):
         """A fetcher that finds the site and trusts its certificate."""
         parts: dict[str, Any] = {"trust": self.trust, "port": self.port, "seconds": LIMIT}
         parts |= {"resolve": resolving_to("127.0.0.1"), "may_connect": lambda _: True} | options
-        parts = {name: staticmethod(part) if callable(part) else part for name, part in parts.items()}
+        parts = {
+            name: staticmethod(part) if callable(part) else part for name, part in parts.items()
+        }
         fetcher: DocumentFetcher = type("SiteFetcher", (DocumentFetcher,), parts)("tests")
         return fetcher
 
@@ -82,7 +86,9 @@ async def test_a_client_with_a_document_needs_no_registration_and_its_publisher_
     assert "Nobody has checked" not in page.text
     assert (await fetching.use(renewed["access_token"])).status_code == 200
     # Neither the request for tokens nor the renewal has read it again.
-    assert [(sent.headers["host"], sent.headers.get("authorization")) for sent in site.requests] == [(HOST, None)] * 2
+    assert [
+        (sent.headers["host"], sent.headers.get("authorization")) for sent in site.requests
+    ] == [(HOST, None)] * 2
 
 
 REFUSED = [
@@ -97,7 +103,9 @@ REFUSED = [
 ]
 
 
-async def test_what_is_no_valid_document_is_refused(fetching: Deployment, site: Site, user: User) -> None:
+async def test_what_is_no_valid_document_is_refused(
+    fetching: Deployment, site: Site, user: User
+) -> None:
     elsewhere = fetching.authorize_url(CLIENT_ID, redirect_uri="https://client.example/back")
     asked = [(reply, words, fetching.authorize_url(CLIENT_ID)) for reply, words in REFUSED]
     for reply, words, url in [*asked, (document(), "not its own", elsewhere)]:
@@ -114,12 +122,46 @@ async def test_what_is_no_valid_document_is_refused(fetching: Deployment, site: 
 
 
 PRIVATE = (
-    *("127.0.0.2", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),  # noqa: S104
-    *("224.0.0.1", "255.255.255.255", "192.0.0.192", "192.88.99.1", "::1", "::", "fe80::1", "fc00::1", "fec0::1"),
-    *("ff02::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"),
+    *(
+        "127.0.0.2",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",  # noqa: S104
+    ),
+    *(
+        "224.0.0.1",
+        "255.255.255.255",
+        "192.0.0.192",
+        "192.88.99.1",
+        "::1",
+        "::",
+        "fe80::1",
+        "fc00::1",
+        "fec0::1",
+    ),
+    *(
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:8.8.8.8",
+        "::127.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+    ),
     *("2001:0:7f00:1::", "3fff::1", "fe80::1%lo"),
 )
-HERE = ("localhost", "localhost.", "127.0.0.1", "[::1]", "[::ffff:7f00:1]", "169.254.169.254", "0177.0.0.1", "0")
+HERE = (
+    "localhost",
+    "localhost.",
+    "127.0.0.1",
+    "[::1]",
+    "[::ffff:7f00:1]",
+    "169.254.169.254",
+    "0177.0.0.1",
+    "0",
+)
 NOT_PLAIN = (
     *("https://client.example", "https://client.example/", "https://client.example/a/../b"),
     *("https://client.example:8443/client.json", "https://user@client.example/client.json"),
@@ -128,13 +170,15 @@ NOT_PLAIN = (
 )
 
 
-async def test_nothing_is_fetched_from_a_private_address_or_this_machine_or_another_server_or_what_is_no_plain_url(
+async def test_no_document_is_fetched_from_a_private_address(
     site: Site,
 ) -> None:
     site.replies = [document()]
     for address in PRIVATE:  # one is enough, though the first address is that of the site
         resolve = resolving_to("127.0.0.1", address)
-        fetcher = site.fetcher(resolve=resolve, may_connect=lambda given: given == "127.0.0.1" or is_public(given))
+        fetcher = site.fetcher(
+            resolve=resolve, may_connect=lambda given: given == "127.0.0.1" or is_public(given)
+        )
         with pytest.raises(ClientError, match="public address"):
             await fetcher.fetch(CLIENT_ID)
     fetcher = site.fetcher(resolve=DocumentFetcher("tests").resolve, may_connect=is_public)

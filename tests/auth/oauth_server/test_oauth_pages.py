@@ -11,7 +11,15 @@ import httpx2
 import pytest
 
 from kallyai_mcp.auth.pages import texts
-from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, answer_in, flow_in, next_url, sign_in
+from tests.auth.oauth_server.deployment import (
+    REDIRECT,
+    Deployment,
+    User,
+    answer_in,
+    flow_in,
+    next_url,
+    sign_in,
+)
 from tests.transports.http_server import RunningSandbox
 
 
@@ -34,15 +42,22 @@ async def test_the_consent_page_shows_the_client_its_redirect_uri_and_the_scopes
     server: Deployment, user: User
 ) -> None:
     name = "<script>alert(1)</script>\"'><form action=//evil.example>\u202e\u200b{t}"
-    client = await server.register(client_name=name, redirect_uris=[REDIRECT, "https://client.example/back?x=1&y=2"])
-    page = await user.open(server.authorize_url(client["client_id"], redirect_uri=client["redirect_uris"][1]))
+    client = await server.register(
+        client_name=name, redirect_uris=[REDIRECT, "https://client.example/back?x=1&y=2"]
+    )
+    page = await user.open(
+        server.authorize_url(client["client_id"], redirect_uri=client["redirect_uris"][1])
+    )
     await sign_in(server, user, client["client_id"])
     scopes = texts("kallyai_mcp.auth.oauth_server", "scopes", "en")
 
     assert "Nobody has checked the name" in page.text
     assert '<dd class="host">client.example</dd>' in page.text
     assert "https://client.example/back?x=1&amp;y=2" in page.text
-    assert [scope for scope, text in scopes.items() if text in page.text] == ["calls:read", "subscription:read"]
+    assert [scope for scope, text in scopes.items() if text in page.text] == [
+        "calls:read",
+        "subscription:read",
+    ]
     for shown in (page.text, (await user.open(server.url)).text):
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
         assert shown.count("<form") == 1
@@ -50,7 +65,9 @@ async def test_the_consent_page_shows_the_client_its_redirect_uri_and_the_scopes
         assert not {"\u202e", "\u200b"} & set(shown)
 
 
-async def test_no_page_can_be_framed_or_stored_or_loads_anything(server: Deployment, user: User) -> None:
+async def test_no_page_can_be_framed_or_stored_or_loads_anything(
+    server: Deployment, user: User
+) -> None:
     consent = await user.open(server.authorize_url(await server.new_client()))
     pages = [
         consent,
@@ -67,11 +84,15 @@ async def test_no_page_can_be_framed_or_stored_or_loads_anything(server: Deploym
         assert page.headers["x-frame-options"] == "DENY"
         assert page.headers["cache-control"] == "no-store"
         # Without a referrer a form has no origin either; no referrer is sent to another site.
-        assert page.headers["referrer-policy"] == ("same-origin" if "<form" in page.text else "no-referrer")
+        assert page.headers["referrer-policy"] == (
+            "same-origin" if "<form" in page.text else "no-referrer"
+        )
 
 
 @pytest.mark.parametrize("package", ["kallyai_mcp.auth", "kallyai_mcp.auth.oauth_server"])
-def test_both_languages_have_the_same_placeholders_and_every_placeholder_has_a_text(package: str) -> None:
+def test_both_languages_have_the_same_placeholders_and_every_placeholder_has_a_text(
+    package: str,
+) -> None:
     for page in tomllib.loads(files(package).joinpath("texts.toml").read_text(encoding="utf-8")):
         english, spanish = texts(package, page, "en"), texts(package, page, "es")
 
@@ -88,7 +109,9 @@ FOREIGN: list[dict[str, str]] = [
 ]
 
 
-async def test_only_the_page_and_the_browser_that_asked_can_allow(server: Deployment, user: User) -> None:
+async def test_only_the_page_and_the_browser_that_asked_can_allow(
+    server: Deployment, user: User
+) -> None:
     url, consent = server.authorize_url(await server.new_client()), f"{server.url}/oauth/consent"
     page = await user.open(url)
     form = {"flow": flow_in(page), "decision": "allow"}
@@ -97,15 +120,20 @@ async def test_only_the_page_and_the_browser_that_asked_can_allow(server: Deploy
         refused.append(await other.press(page, "allow"))
         theirs = await other.open(str(page.url))
         refused.append(await other.press(page, "allow"))
-        # As a page of another site: the browser sends our cookie, and the page knows a flow of its own browser.
+        # As a page of another site: the browser sends our cookie, and the page knows a flow of its
+        # own browser.
         own = {"Origin": server.url}
-        refused.append(await user.http.post(consent, data=form | {"flow": flow_in(theirs)}, headers=own))
+        refused.append(
+            await user.http.post(consent, data=form | {"flow": flow_in(theirs)}, headers=own)
+        )
 
     assert [response.status_code for response in refused] == [403] * 2 + [400] * 5
     assert not any("refresh" in response.text for response in refused)
 
 
-async def test_the_callback_works_once_in_the_browser_that_allowed(server: Deployment, user: User) -> None:
+async def test_the_callback_works_once_in_the_browser_that_allowed(
+    server: Deployment, user: User
+) -> None:
     url = server.authorize_url(await server.new_client())
     page = await user.open(url)
     await user.press(page, "allow")
@@ -143,7 +171,9 @@ async def test_a_consent_page_and_a_sign_in_expire_and_a_browser_keeps_the_five_
     assert (await user.open(callback)).status_code == 400
 
 
-async def test_signing_out_disconnects_the_apps_of_this_browser_and_of_no_other(server: Deployment, user: User) -> None:
+async def test_signing_out_disconnects_the_apps_of_this_browser_and_of_no_other(
+    server: Deployment, user: User
+) -> None:
     client = (await server.register(client_name="Example"))["client_id"]
     url = f"{server.url}/oauth/sign-out"
     mine = [await sign_in(server, user, client) for _ in range(2)]

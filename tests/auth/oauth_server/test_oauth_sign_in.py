@@ -1,4 +1,6 @@
-"""From a registration to working tokens, with a client and a browser over HTTP, and what their scopes allow."""
+"""From a registration to working tokens, with a client and a browser over HTTP, and what their
+scopes allow.
+"""
 
 import json
 from typing import Any
@@ -14,7 +16,8 @@ NEEDED = sorted({*BILLING_LINK, *(scope for tool in tools() for scope in tool.sc
 async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
     at = f"{server.url}/.well-known/"
     resources = {
-        path: (await server.http.get(f"{at}oauth-protected-resource{path}")).json() for path in ("", "/mcp", "/sse")
+        path: (await server.http.get(f"{at}oauth-protected-resource{path}")).json()
+        for path in ("", "/mcp", "/sse")
     }
     issuer = (await server.http.get(f"{at}oauth-authorization-server")).json()
 
@@ -27,9 +30,10 @@ async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
     assert {"none", "client_secret_post"} == set(issuer["token_endpoint_auth_methods_supported"])
     assert issuer["client_id_metadata_document_supported"]
     assert issuer["authorization_response_iss_parameter_supported"]
-    assert {issuer[f"{name}_endpoint"] for name in ("authorization", "token", "registration", "revocation")} == {
-        f"{server.url}/oauth/{name}" for name in ("authorize", "token", "register", "revoke")
-    }
+    assert {
+        issuer[f"{name}_endpoint"]
+        for name in ("authorization", "token", "registration", "revocation")
+    } == {f"{server.url}/oauth/{name}" for name in ("authorize", "token", "register", "revoke")}
 
 
 async def test_the_answer_goes_to_the_redirect_uri_as_registered_with_the_issuer_and_the_state(
@@ -64,27 +68,49 @@ async def test_a_token_has_the_known_scopes_that_a_client_asks_for_and_kallyai_g
     assert (await server.renew(tokens)).json()["scope"] == "calls:read"
 
 
-async def test_a_client_with_a_secret_must_send_it_in_the_form(server: Deployment, user: User) -> None:
-    client, other = [await server.register(token_endpoint_auth_method="client_secret_basic") for _ in range(2)]
+async def test_a_client_with_a_secret_must_send_it_in_the_form(
+    server: Deployment, user: User
+) -> None:
+    client, other = [
+        await server.register(token_endpoint_auth_method="client_secret_basic") for _ in range(2)
+    ]
     given = (client["client_id"], await user.code(server.authorize_url(client["client_id"])))
-    secrets = [{}, {"client_secret": other["client_secret"]}, {"client_secret": client["client_secret"]}]
+    secrets = [
+        {},
+        {"client_secret": other["client_secret"]},
+        {"client_secret": client["client_secret"]},
+    ]
     answers = [await server.redeem(*given, **secret) for secret in secrets]
     token = {"client_id": given[0], "token": answers[-1].json()["access_token"]}
     for secret in secrets:
         answers += [await server.post("revoke", token | secret), await server.use(token["token"])]
 
     assert client["token_endpoint_auth_method"] == "client_secret_post"
-    assert [answer.status_code for answer in answers] == [401, 401, 200, 401, 200, 401, 200, 200, 401]
+    assert [answer.status_code for answer in answers] == [
+        401,
+        401,
+        200,
+        401,
+        200,
+        401,
+        200,
+        200,
+        401,
+    ]
 
 
-async def test_a_user_who_cancels_returns_to_the_client_with_access_denied(server: Deployment, user: User) -> None:
+async def test_a_user_who_cancels_returns_to_the_client_with_access_denied(
+    server: Deployment, user: User
+) -> None:
     url = server.authorize_url(await server.new_client())
     here = answer_in(next_url(await user.press(await user.open(url), "deny")))
     at_kallyai = await user.open(next_url(await user.press(await user.open(url), "allow")))
     back = await user.press(at_kallyai, "deny")
     there = answer_in(next_url(await user.open(back.headers["location"])))
 
-    assert here == there == {"error": "access_denied", "state": "the client's own", "iss": server.url}
+    assert (
+        here == there == {"error": "access_denied", "state": "the client's own", "iss": server.url}
+    )
 
 
 async def test_two_users_of_one_client_have_their_own_accounts(server: Deployment) -> None:
@@ -98,7 +124,12 @@ async def test_two_users_of_one_client_have_their_own_accounts(server: Deploymen
 
 
 def call(tool: str, **arguments: Any) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    return {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": tool, "arguments": arguments},
+    }
 
 
 async def test_scopes_are_checked_in_every_encoding_of_a_request_and_a_missing_one_is_named(
@@ -121,7 +152,10 @@ async def test_scopes_are_checked_in_every_encoding_of_a_request_and_a_missing_o
         "not JSON": (b'{"method": "tools/call"', 400),
         "too deep": (b"[" * 60_000, 400),
     }
-    headers = {"Authorization": f"Bearer {tokens['access_token']}", "Content-Type": "application/json"} | ACCEPT
+    headers = {
+        "Authorization": f"Bearer {tokens['access_token']}",
+        "Content-Type": "application/json",
+    } | ACCEPT
     for name, (body, expected) in bodies.items():
         response = await server.http.post(f"{server.url}/mcp", content=body, headers=headers)
 
@@ -129,6 +163,7 @@ async def test_scopes_are_checked_in_every_encoding_of_a_request_and_a_missing_o
     for path, resource in (("mcp", "mcp"), ("messages/?session_id=whatever", "sse")):
         refused = await server.http.post(f"{server.url}/{path}", json=calls, headers=headers)
         assert refused.headers["www-authenticate"] == (
-            'Bearer error="insufficient_scope", error_description="The token lacks calls:read", scope="calls:read", '
+            'Bearer error="insufficient_scope", error_description="The token lacks calls:read", '
+            'scope="calls:read", '
             f'resource_metadata="{server.url}/.well-known/oauth-protected-resource/{resource}"'
         )

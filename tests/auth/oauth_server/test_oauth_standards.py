@@ -30,7 +30,9 @@ def error_in(response: Any) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("named", [{}, {"redirect_uri": REDIRECT}])
-async def test_the_only_redirect_uri_may_be_left_out(server: Deployment, user: User, named: dict[str, str]) -> None:
+async def test_the_only_redirect_uri_may_be_left_out(
+    server: Deployment, user: User, named: dict[str, str]
+) -> None:
     """RFC 6749, section 3.1.2.3; the token request needs it only if the first one had it."""
     client = await server.new_client()
     landed = await user.allow(server.authorize_url(client, redirect_uri=None))
@@ -74,7 +76,9 @@ VERIFIERS = {
 
 
 @pytest.mark.parametrize("verifier", VERIFIERS)
-async def test_a_verifier_has_43_to_128_unreserved_characters(server: Deployment, user: User, verifier: str) -> None:
+async def test_a_verifier_has_43_to_128_unreserved_characters(
+    server: Deployment, user: User, verifier: str
+) -> None:
     """RFC 7636, section 4.1; each of these is the right one for its challenge."""
     digest = hashlib.sha256(verifier.encode()).digest()
     challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
@@ -88,7 +92,9 @@ async def test_a_verifier_has_43_to_128_unreserved_characters(server: Deployment
 
 
 @pytest.mark.parametrize("endpoint", ["token", "revoke"])
-async def test_a_body_that_is_no_form_is_refused(server: Deployment, user: User, endpoint: str) -> None:
+async def test_a_body_that_is_no_form_is_refused(
+    server: Deployment, user: User, endpoint: str
+) -> None:
     tokens = await sign_in(server, user)
     fields = {"client_id": tokens["client_id"], "grant_type": "refresh_token"}
     fields |= dict.fromkeys(("token", "refresh_token"), tokens["refresh_token"])
@@ -138,13 +144,22 @@ GRANTS = {"password": "unsupported_grant_type", "urn:x": "unsupported_grant_type
 
 
 @pytest.mark.parametrize("grant", [*GRANTS, "", None])
-async def test_an_unknown_grant_type_is_named_as_the_error(server: Deployment, grant: str | None) -> None:
-    form = {"client_id": await server.new_client()} | ({} if grant is None else {"grant_type": grant})
+async def test_an_unknown_grant_type_is_named_as_the_error(
+    server: Deployment, grant: str | None
+) -> None:
+    form = {"client_id": await server.new_client()} | (
+        {} if grant is None else {"grant_type": grant}
+    )
 
-    assert error_in(await server.post("token", form)) == (400, GRANTS.get(grant or "", "invalid_request"))
+    assert error_in(await server.post("token", form)) == (
+        400,
+        GRANTS.get(grant or "", "invalid_request"),
+    )
 
 
-async def test_only_a_client_that_registered_for_it_gets_a_refresh_token(server: Deployment, user: User) -> None:
+async def test_only_a_client_that_registered_for_it_gets_a_refresh_token(
+    server: Deployment, user: User
+) -> None:
     kinds = {
         ("authorization_code",): False,
         ("authorization_code", "refresh_token"): True,

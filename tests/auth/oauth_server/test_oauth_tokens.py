@@ -107,13 +107,16 @@ async def test_a_reused_code_or_refresh_token_is_refused_and_revokes_the_sign_in
         assert_error(await server.renew(tokens))
 
 
-async def test_a_sealed_token_works_for_its_purpose_and_its_server_only_and_not_after_a_change_and_hides_its_content(
+async def test_a_sealed_token_works_for_its_purpose_only(
     sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
     tokens = await sign_in(server, user)
     access, refresh, client = tokens["access_token"], tokens["refresh_token"], tokens["client_id"]
     code = await user.code(server.authorize_url(client))
-    assert await statuses(server, refresh, code, client, changed(access), f"{access}=", access[:-4]) == [401] * 6
+    assert (
+        await statuses(server, refresh, code, client, changed(access), f"{access}=", access[:-4])
+        == [401] * 6
+    )
     for bad in (access, code, changed(refresh), refresh[1:]):
         assert_error(await server.renew(tokens, refresh_token=bad))
     for bad in (access, refresh, changed(code)):
@@ -131,7 +134,9 @@ async def test_a_sealed_token_works_for_its_purpose_and_its_server_only_and_not_
         assert base64.urlsafe_b64encode(part.encode()).decode().strip("=")[:20] not in given
 
 
-async def test_a_token_whose_resource_is_not_this_server_is_refused(server: Deployment, user: User) -> None:
+async def test_a_token_whose_resource_is_not_this_server_is_refused(
+    server: Deployment, user: User
+) -> None:
     tokens = await sign_in(server, user, resource=f"{server.issuer}/sse")
     own = opened(server, tokens["access_token"])
     elsewhere = own | {"resource": "https://elsewhere.example/mcp", "generation": 9}
@@ -147,7 +152,9 @@ async def test_while_kallyai_is_down_codes_and_refresh_tokens_are_not_used_up(
 ) -> None:
     async def fail_once(kind: str) -> None:
         plan = {"faults": [{"kind": kind, "path": "/v1/auth/gpt/token"}]}
-        assert (await server.http.put(f"{sandbox.url}/_sandbox/faults", json=plan)).status_code == 200
+        assert (
+            await server.http.put(f"{sandbox.url}/_sandbox/faults", json=plan)
+        ).status_code == 200
 
     client = await server.new_client()
     code = await user.code(server.authorize_url(client))
@@ -175,13 +182,21 @@ async def test_a_wrong_client_secret_of_the_server_is_logged_and_is_not_the_user
     assert "not-the-secret" not in caplog.text
 
 
-async def test_revoking_a_token_revokes_its_family_for_its_client_only(server: Deployment, user: User) -> None:
+async def test_revoking_a_token_revokes_its_family_for_its_client_only(
+    server: Deployment, user: User
+) -> None:
     for kind in ("access_token", "refresh_token"):
         tokens = await sign_in(server, user)
         other = await server.new_client()
         after = []
-        for token, client in (("whatever", other), (tokens[kind], other), (tokens[kind], tokens["client_id"])):
-            answer = await server.post("revoke", {"token": token, "client_id": client, "token_type_hint": "unknown"})
+        for token, client in (
+            ("whatever", other),
+            (tokens[kind], other),
+            (tokens[kind], tokens["client_id"]),
+        ):
+            answer = await server.post(
+                "revoke", {"token": token, "client_id": client, "token_type_hint": "unknown"}
+            )
             after.append((answer.status_code, *await statuses(server, tokens["access_token"])))
 
         assert after == [(200, 200), (200, 200), (200, 401)]
@@ -189,24 +204,29 @@ async def test_revoking_a_token_revokes_its_family_for_its_client_only(server: D
         assert_error(await server.post("revoke", {"token": tokens[kind]}), "invalid_client", 401)
 
 
-async def test_a_refresh_token_is_replaced_even_if_kallyais_is_not_and_gets_no_more_than_kallyai_gives(
+async def test_a_refresh_token_is_replaced_and_gains_no_scope(
     sandbox: RunningSandbox, user: User, caplog: pytest.LogCaptureFixture
 ) -> None:
     kallyai = OddKallyAI()
     async with fake_service(kallyai) as api_url, deploy(sandbox, API_URL=api_url) as server:
         client = await server.new_client()
-        tokens = (await server.redeem(client, await kallyai.code(server, user, client))).json() | {"client_id": client}
+        tokens = (await server.redeem(client, await kallyai.code(server, user, client))).json() | {
+            "client_id": client
+        }
         kallyai.refresh_token = None
         renewed = (await server.renew(tokens)).json()
         assert_error(await server.renew(tokens))
-        no_refresh_token = (await server.redeem(client, await kallyai.code(server, user, client))).json()
+        no_refresh_token = (
+            await server.redeem(client, await kallyai.code(server, user, client))
+        ).json()
         kallyai.scope = "billing:manage"
         no_scope = await server.redeem(client, await kallyai.code(server, user, client))
 
     before, after = opened(server, tokens["access_token"]), opened(server, renewed["access_token"])
     assert (before["token"], after["token"]) == ("opaque-1", "opaque-2")
     assert before["subject"] == after["subject"]  # also of a token that names none
-    assert tokens["scope"] == renewed["scope"] == READ_SCOPES  # KallyAI did not say the scope: all that was requested
+    # KallyAI did not say the scope: all that was requested.
+    assert tokens["scope"] == renewed["scope"] == READ_SCOPES
     assert "was used again" in caplog.text
     assert "refresh_token" not in no_refresh_token
     assert_error(no_scope, "invalid_scope")
@@ -219,12 +239,16 @@ async def test_a_list_calls_nobody_else_after_its_sign_in_was_revoked(
     before = len(await sandbox.calls())
     with anyio.fail_after(LIMIT):
         async with connected_agent(server.url, token=mine["access_token"]) as agent:
-            started = await agent.use("call_around", AROUND | {"task_description": "Ask"}, wait_seconds=0)
+            started = await agent.use(
+                "call_around", AROUND | {"task_description": "Ask"}, wait_seconds=0
+            )
         await sandbox.wait_for_calls(before + 1)
         await server.post("revoke", {"token": mine["access_token"], "client_id": mine["client_id"]})
         sandbox.end_calls()
         async with connected_agent(server.url, token=other["access_token"]) as agent:
-            stopped = await agent.use("get_call", call_id=started.data["tracking_id"], wait_seconds=LIMIT)
+            stopped = await agent.use(
+                "get_call", call_id=started.data["tracking_id"], wait_seconds=LIMIT
+            )
 
     assert stopped.data["status"] == "needs_sign_in", stopped.text
     assert len(await sandbox.calls()) == before + 1

@@ -21,10 +21,13 @@ async def test_tokens_of_an_old_key_work_until_it_is_removed_and_a_revocation_ou
     port = free_port()
     async with deploy(sandbox, SECRET_KEYS=OLD_KEY, port=port) as server:
         old, revoked = [await sign_in(server, user) for _ in range(2)]
-        await server.post("revoke", {"token": revoked["refresh_token"], "client_id": revoked["client_id"]})
+        await server.post(
+            "revoke", {"token": revoked["refresh_token"], "client_id": revoked["client_id"]}
+        )
     async with deploy(sandbox, SECRET_KEYS=f"{KEY},{OLD_KEY}", port=port) as server:
         between = [await server.use(tokens["access_token"]) for tokens in (old, revoked)]
-        new = await sign_in(server, user, old["client_id"])  # the client_id is sealed with the old key, too
+        # The client_id is sealed with the old key, too.
+        new = await sign_in(server, user, old["client_id"])
     async with deploy(sandbox, port=port) as server:
         after = [await server.use(tokens["access_token"]) for tokens in (old, new)]
 
@@ -34,7 +37,9 @@ async def test_tokens_of_an_old_key_work_until_it_is_removed_and_a_revocation_ou
 NEXT_KEY = hashlib.sha256(b"next").hexdigest()
 
 
-async def test_a_registration_outlasts_the_keys_that_sealed_it(sandbox: RunningSandbox, user: User) -> None:
+async def test_a_registration_outlasts_the_keys_that_sealed_it(
+    sandbox: RunningSandbox, user: User
+) -> None:
     """A client that renews its tokens while both keys are known keeps its client_id."""
     port, statuses = free_port(), []
     async with deploy(sandbox, SECRET_KEYS=OLD_KEY, port=port) as server:
@@ -49,7 +54,9 @@ async def test_a_registration_outlasts_the_keys_that_sealed_it(sandbox: RunningS
     assert statuses == [200] * 8
 
 
-async def test_a_registration_that_outlasts_its_key_keeps_its_secret(sandbox: RunningSandbox, user: User) -> None:
+async def test_a_registration_that_outlasts_its_key_keeps_its_secret(
+    sandbox: RunningSandbox, user: User
+) -> None:
     port = free_port()
     async with deploy(sandbox, SECRET_KEYS=OLD_KEY, port=port) as server:
         client = await server.register(token_endpoint_auth_method="client_secret_post")
@@ -67,10 +74,14 @@ async def test_a_registration_that_outlasts_its_key_keeps_its_secret(sandbox: Ru
 @pytest.fixture(params=["sqlite", "postgresql"])
 def shared_database(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The setting of the workers' database; none for the SQLite file in their home."""
-    return {"DATABASE_URL": request.getfixturevalue("database_url")} if request.param == "postgresql" else {}
+    return (
+        {"DATABASE_URL": request.getfixturevalue("database_url")}
+        if request.param == "postgresql"
+        else {}
+    )
 
 
-async def test_of_concurrent_uses_of_a_code_or_refresh_token_at_two_workers_one_succeeds_and_its_tokens_are_revoked(
+async def test_of_two_uses_at_two_workers_one_succeeds(
     sandbox: RunningSandbox, user: User, shared_database: dict[str, Any]
 ) -> None:
     kallyai = OddKallyAI()
@@ -81,12 +92,16 @@ async def test_of_concurrent_uses_of_a_code_or_refresh_token_at_two_workers_one_
     ):
 
         async def concurrently(method: str, *arguments: Any) -> list[httpx2.Response]:
-            answers = await asyncio.gather(*(getattr(server, method)(*arguments) for server in (one, other) * 4))
+            answers = await asyncio.gather(
+                *(getattr(server, method)(*arguments) for server in (one, other) * 4)
+            )
             return sorted(answers, key=lambda answer: answer.status_code)
 
         client = await one.new_client()
         redeemed = await concurrently("redeem", client, await kallyai.code(one, user, client))
-        tokens = (await one.redeem(client, await kallyai.code(one, user, client))).json() | {"client_id": client}
+        tokens = (await one.redeem(client, await kallyai.code(one, user, client))).json() | {
+            "client_id": client
+        }
         renewed = await concurrently("renew", tokens)
 
         for responses in (redeemed, renewed):
@@ -121,7 +136,9 @@ async def test_while_the_database_is_down_no_token_is_accepted_and_none_is_used_
     assert [response.status_code for response in up] == [200] * 3
 
 
-async def test_sign_ins_behind_one_address_are_limited_separately(sandbox: RunningSandbox, user: User) -> None:
+async def test_sign_ins_behind_one_address_are_limited_separately(
+    sandbox: RunningSandbox, user: User
+) -> None:
     async with deploy(sandbox, RATE_LIMIT="6/hour") as server:
         client = await server.new_client()
         mine, other = await sign_in(server, user, client), await sign_in(server, user, client)

@@ -1,7 +1,8 @@
-"""Builds of the program that are broken on purpose, each with the run in which the oracle must see it.
+"""Builds of the program that are broken on purpose, each with the run in which the oracle must see
+it.
 
-Each breaks one promise. A promise that is kept twice, such as by a check and by an index of the database, is broken in
-all places.
+Each breaks one promise. A promise that is kept twice, such as by a check and by an index of the
+database, is broken in all places.
 """
 
 import importlib.abc
@@ -19,7 +20,9 @@ from tests.faults.simulation.plan import Plan
 
 @dataclass(frozen=True)
 class Patch:
-    """A change of one module, named without `kallyai_mcp.`: `old`, which it has once, becomes `new`."""
+    """A change of one module, named without `kallyai_mcp.`: `old`, which it has once, becomes
+    `new`.
+    """
 
     name: str
     old: str
@@ -37,7 +40,9 @@ class Patch:
             ValueError: The source has `old` not exactly once, so the patch has to be adapted to it.
         """
         if source.count(self.old) != 1:
-            raise ValueError(f"{self.module} has {source.count(self.old)} times, not once: {self.old}")
+            raise ValueError(
+                f"{self.module} has {source.count(self.old)} times, not once: {self.old}"
+            )
         return source.replace(self.old, self.new)
 
     def source(self) -> str:
@@ -50,9 +55,11 @@ class Patch:
 
 @dataclass(frozen=True)
 class Broken:
-    """A broken build: what is broken, the run that shows it, and the changes, without which that breaks no rule.
+    """A broken build: what is broken, the run that shows it, and the changes, without which that
+    breaks no rule.
 
-    With `shared_runs`, two workers share a PostgreSQL database, and so many runs of other seeds show it together.
+    With `shared_runs`, two workers share a PostgreSQL database, and so many runs of other seeds
+    show it together.
     """
 
     name: str
@@ -63,7 +70,10 @@ class Broken:
     @property
     def plans(self) -> tuple[Plan, ...]:
         """The plan of each run."""
-        return tuple(replace(self.plan, seed=self.plan.seed + number) for number in range(max(1, self.shared_runs)))
+        return tuple(
+            replace(self.plan, seed=self.plan.seed + number)
+            for number in range(max(1, self.shared_runs))
+        )
 
 
 def break_program(broken: Broken) -> None:

@@ -5,7 +5,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.faults.simulation.broken import Broken, Patch
-from tests.faults.simulation.plan import Ask, Event, Foreign, Plan, Start, Task, candidates, question, table
+from tests.faults.simulation.plan import (
+    Ask,
+    Event,
+    Foreign,
+    Plan,
+    Start,
+    Task,
+    candidates,
+    question,
+    table,
+)
 from tests.faults.simulation.seeds import hanging_plan
 from tests.faults.simulation.service import BOOKED, DROPPED, TALKED, Quirks, Trouble
 from tests.faults.simulation.world import NOON
@@ -19,18 +29,29 @@ def broken(
     shared_runs: int = 0,
     **plan: Any,
 ) -> Broken:
-    """A broken build, and the plan of the run that shows it, or of so many runs with a shared database."""
+    """A broken build, and the plan of the run that shows it, or of so many runs with a shared
+    database.
+    """
     made = Plan(name, tasks, (), **plan)
     if shared_runs:
         made = replace(made, starts=(Start(), Start()), statement_seconds=0.3)
-    return Broken(name, replace(made, asks=asks or (Ask(0, waits=made.kind == "calls"),)), patches, shared_runs)
+    return Broken(
+        name,
+        replace(made, asks=asks or (Ask(0, waits=made.kind == "calls"),)),
+        patches,
+        shared_runs,
+    )
 
 
 _LOST = tuple(Trouble("cut", placed=True) for _ in range(12))
 _NOT_PLACED = tuple(Trouble("cut") for _ in range(9))
 
 _NO_INDEX, _NO_CONFIRMATION_INDEX, _NO_CALL_ID_INDEX = (
-    Patch("calls.ledger.base", "in text.", f'in text.replace("UNIQUE INDEX {index} ", "INDEX {index} ").')
+    Patch(
+        "calls.ledger.base",
+        "in text.",
+        f'in text.replace("UNIQUE INDEX {index} ", "INDEX {index} ").',
+    )
     for index in ("calls_one_open", "calls_one_per_confirmation", "calls_one_per_call_id")
 )
 _REDIAL_JOINS_NOTHING = Patch(
@@ -49,14 +70,20 @@ _NOT_ASKED_ONCE_MORE = Patch(
     "if False:",
 )
 _RANDOM_KEY = Patch(
-    "calls.ledger.reservation", 'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))', "str(uuid.uuid4())"
+    "calls.ledger.reservation",
+    'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))',
+    "str(uuid.uuid4())",
 )
 
 _IN_LONDON, _ALSO_IN_LONDON = "+442079460123", "+442079460124"
 
 _SENT_AT_ANY_TIME = (
     Patch("calls.ledger.progress", "if not (is_young and is_due):", "if not is_young:"),
-    Patch("calls.run", "within = min(within, (place_by - self.record.placed_at).total_seconds())", "pass"),
+    Patch(
+        "calls.run",
+        "within = min(within, (place_by - self.record.placed_at).total_seconds())",
+        "pass",
+    ),
 )
 _THE_DAY_DOES_NOT_END = Patch(
     "calls.schedule",
@@ -64,8 +91,10 @@ _THE_DAY_DOES_NOT_END = Patch(
     "place_by=schedule.place_by",
 )
 _ACCOUNT_IS_NOT_LOOKED_AT = (
-    Patch("calls.run", "            await self._context.check_account(record.account)\n", ""),  # before it connects
-    Patch("calls.run", "        await self._context.check_account(self.record.account)\n", ""),  # and after that
+    # Before it connects.
+    Patch("calls.run", "            await self._context.check_account(record.account)\n", ""),
+    # And after that.
+    Patch("calls.run", "        await self._context.check_account(self.record.account)\n", ""),
 )
 _EIGHT_HOURS = 8 * 3600.0
 _WRONG_FOR_SECONDS = (
@@ -76,12 +105,14 @@ _UNTIL_IT_EXPIRES = (Ask(0, waits=False, looks_at=2400),)
 _NO_LOCK = (
     Patch(
         "calls.ledger.postgres",
-        'connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _lock_of(account))',
+        "connection.execute(_LOCK, _lock_of(account))",
         "pass",
     ),
     Patch("calls.ledger.postgres", '_check_lock(account, row["locks"])', "pass"),
 )
-_STOPPED_LIST_GOES_ON = Patch("calls.ledger.follow_up", "if _has_stopped_without(tx, record):", "if False:")
+_STOPPED_LIST_GOES_ON = Patch(
+    "calls.ledger.follow_up", "if _has_stopped_without(tx, record):", "if False:"
+)
 # A little before the end: it first looks for the call.
 _CANCELED_BY_THE_OTHER = Ask(0, waits=False, cancels_at=-0.6, cancels_at_end_of=1, canceled_by=1)
 _NOBODY_RUNS = (Event(100, "is killed"), Event(100, "is killed", process=1))
@@ -98,7 +129,9 @@ def _for_20_past_10(**more: Any) -> Task:
 
 
 def _candidates(*endings: str, until: str = "booked") -> Task:
-    return candidates({f"+1415555{1301 + place}": ending for place, ending in enumerate(endings)}, until)
+    return candidates(
+        {f"+1415555{1301 + place}": ending for place, ending in enumerate(endings)}, until
+    )
 
 
 _READY = "        if ready:\n            await self._send_due(account, self.context.time, ready)\n"
@@ -110,7 +143,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a call to another number fits",
         Patch("calls.call_search", "return same_number and (", "return ("),
-        Patch("calls.call_search", "in echo.items()", 'in echo.items() if name != "respondent_phone"'),
+        Patch(
+            "calls.call_search", "in echo.items()", 'in echo.items() if name != "respondent_phone"'
+        ),
         events=(Event(0.01, "other programs call", number=1),),
         troubles=_NOT_PLACED,
     ),
@@ -143,7 +178,11 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "the same key is sent again long after the first request",
         Patch("calls.timing", "resend_within: float = 1.0", "resend_within: float = 1000"),
-        Patch("calls.run", "        if self._is_late():\n            # The", "        if False:\n            # The"),
+        Patch(
+            "calls.run",
+            "        if self._is_late():\n            # The",
+            "        if False:\n            # The",
+        ),
         quirks=Quirks(forgets_keys=True),
         troubles=(Trouble(502, placed=True, delay=96),),
         look_troubles=(Trouble(503),) * 8,
@@ -162,7 +201,11 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a limit is not checked when a call is reserved",
-        Patch("calls.ledger.reservation", "requested)) is not None:", "requested)) is not None and only_checks:"),
+        Patch(
+            "calls.ledger.reservation",
+            "requested)) is not None:",
+            "requested)) is not None and only_checks:",
+        ),
         tasks=tuple(table(task_description=f"Ask question {number}") for number in range(12)),
         asks=tuple(Ask(0, task=number) for number in range(12)),
         calls_per_hour=2,
@@ -182,7 +225,11 @@ BROKEN: tuple[Broken, ...] = (
     *(
         broken(
             f"{status} is taken for a refusal",
-            Patch("calls.outcome", "_PROOFS = frozenset({400,", f"_PROOFS = frozenset({{{status}, 400,"),
+            Patch(
+                "calls.outcome",
+                "_PROOFS = frozenset({400,",
+                f"_PROOFS = frozenset({{{status}, 400,",
+            ),
             asks=(Ask(0), Ask(10)),
             troubles=(Trouble(status, placed=True),),
         )
@@ -205,7 +252,8 @@ BROKEN: tuple[Broken, ...] = (
         "429 is taken for a proof while the list can't be read",
         Patch(
             "calls.run",
-            "await self._search(error, self._timing.search, waits=waits, otherwise=CallState.REFUSED)",
+            "await self._search(error, self._timing.search, waits=waits, "
+            "otherwise=CallState.REFUSED)",
             "return False",
         ),
         asks=(Ask(0), Ask(150)),
@@ -221,13 +269,19 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a limit is forgotten when the ledger is deleted",
-        Patch("calls.ledger.progress", "replace(record, response_lost_at=lost_at, clock_offset=offset)", "record"),
+        Patch(
+            "calls.ledger.progress",
+            "replace(record, response_lost_at=lost_at, clock_offset=offset)",
+            "record",
+        ),
         events=(Event(1, "its ledger is deleted"),),
         troubles=(Trouble(429, placed=True, delay=10, retry_after=6),),
     ),
     broken(
         "a clock that is set makes the same request a new call",
-        Patch("calls.duplicates", "return min(asked.arrived, told", "return max(asked.arrived, told"),
+        Patch(
+            "calls.duplicates", "return min(asked.arrived, told", "return max(asked.arrived, told"
+        ),
         asks=(Ask(0), Ask(400)),
         events=(Event(350, "has its clock set", seconds=7200),),
     ),
@@ -245,14 +299,22 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a listed call without details is left out",
-        Patch("calls.call_search", 'raise UncertainError("A listed call has no details yet.") from None', "continue"),
+        Patch(
+            "calls.call_search",
+            'raise UncertainError("A listed call has no details yet.") from None',
+            "continue",
+        ),
         quirks=Quirks(details_late=20),
         troubles=_LOST,
         foreign=(Foreign(9),),
     ),
     broken(
         "a ledger that fails ends the wait",
-        Patch("calls.calls", "with suppress(LedgerUnavailableError):  # it is read again later\n", "if True:\n"),
+        Patch(
+            "calls.calls",
+            "with suppress(LedgerUnavailableError):  # it is read again later\n",
+            "if True:\n",
+        ),
         asks=(Ask(0, gives_up=5), Ask(10, process=1)),
         events=(Event(30, "its ledger fails", seconds=20),),
         starts=(Start(), Start()),
@@ -288,7 +350,11 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a record that can't be read is an error",
-        Patch("calls.ledger.rows", "except (ValueError, KeyError, TypeError)", "except ZeroDivisionError"),
+        Patch(
+            "calls.ledger.rows",
+            "except (ValueError, KeyError, TypeError)",
+            "except ZeroDivisionError",
+        ),
         asks=(Ask(0), Ask(200, process=1)),
         events=(Event(100, "its ledger gets a newer record"),),
         starts=(Start(), Start(at=150)),
@@ -326,7 +392,8 @@ BROKEN: tuple[Broken, ...] = (
         Patch(
             "calls.outcome",
             "if call.plain_status not in NOBODY_REACHED:\n",
-            'if call.status != "success":\n        return False\n    if call.plain_status not in NOBODY_REACHED:\n',
+            'if call.status != "success":\n        return False\n    if call.plain_status not in '
+            "NOBODY_REACHED:\n",
         ),
         asks=(Ask(0), Ask(200)),
         quirks=Quirks(spellings={"success": "completed"}),
@@ -345,14 +412,20 @@ BROKEN: tuple[Broken, ...] = (
             "    if not record.is_open and not was_told(record, asked):\n"
             "        return bool(record.reached)\n    if record.is_open:\n",
         ),
-        Patch("calls.duplicates", "return not is_another_try(record, asked)", "return bool(record.reached)"),
+        Patch(
+            "calls.duplicates",
+            "return not is_another_try(record, asked)",
+            "return bool(record.reached)",
+        ),
         tasks=(table("voicemail"),),
         asks=(Ask(0, gives_up=5, silently=True), Ask(60)),
     ),
     broken(
         "a call is taken that another record may have, whose time is not known",
         Patch("calls.call_search", "Wanted.of(other, None)", "Wanted.of(other, ahead)"),
-        tasks=tuple(table(additional_instructions=[f"Ask for table {number}"]) for number in range(2)),
+        tasks=tuple(
+            table(additional_instructions=[f"Ask for table {number}"]) for number in range(2)
+        ),
         asks=(Ask(0), Ask(0, task=1, process=1)),
         starts=(Start(), Start()),
         events=(Event(1.1, "has its clock set", seconds=-300),),
@@ -383,20 +456,33 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "instructions are not part of a call",
-        Patch("calls.fingerprint", "return hashlib", 'fields.pop("additional_instructions", None)\n    return hashlib'),
-        tasks=(table(additional_instructions=["the terrace"]), table(additional_instructions=["inside"])),
+        Patch(
+            "calls.fingerprint",
+            "return hashlib",
+            'fields.pop("additional_instructions", None)\n    return hashlib',
+        ),
+        tasks=(
+            table(additional_instructions=["the terrace"]),
+            table(additional_instructions=["inside"]),
+        ),
         asks=(Ask(0), Ask(0, task=1)),
     ),
     broken(
         "a call without a date fits",
-        Patch("calls.call_search", "return created_at is not None and", "return created_at is None or"),
+        Patch(
+            "calls.call_search", "return created_at is not None and", "return created_at is None or"
+        ),
         quirks=Quirks(has_dates=False, echo="name and number"),
         troubles=_NOT_PLACED,
         foreign=(Foreign(7200),),
     ),
     broken(
         "times are compared as texts",
-        Patch("calls.call_search", "time_of_day(str(value)) or normalized(str(value))", "normalized(str(value))"),
+        Patch(
+            "calls.call_search",
+            "time_of_day(str(value)) or normalized(str(value))",
+            "normalized(str(value))",
+        ),
         asks=(Ask(0, until_told=True),),
         events=(Event(10, "is killed"),),
         starts=(Start(), Start()),
@@ -409,10 +495,19 @@ BROKEN: tuple[Broken, ...] = (
         asks=(Ask(0, gives_up=20), Ask(30), Ask(31)),
         events=(Event(10, "its ledger is deleted"),),
     ),
-    broken("keys are random", _RANDOM_KEY, asks=(Ask(0), Ask(5, process=1)), starts=(Start(), Start(home=1))),
+    broken(
+        "keys are random",
+        _RANDOM_KEY,
+        asks=(Ask(0), Ask(5, process=1)),
+        starts=(Start(), Start(home=1)),
+    ),
     broken(
         "a request leaves at any age",
-        Patch("calls.run", "if self._since_reserved is None or self._since_reserved.longest() > within:", "if False:"),
+        Patch(
+            "calls.run",
+            "if self._since_reserved is None or self._since_reserved.longest() > within:",
+            "if False:",
+        ),
         Patch("calls.ledger.progress", "if not (is_young and is_due):", "if not is_due:"),
         starts=(Start(at_step={4: 1000.0}),),
     ),
@@ -429,7 +524,8 @@ BROKEN: tuple[Broken, ...] = (
         tasks=(table(TALKED),),
         asks=(Ask(0), Ask(100)),
         quirks=Quirks(words_late=40),
-        look_troubles=(*(Trouble(404),) * 3, *(Trouble(503),) * 20),  # first: time, calendar file, transcript
+        # First: time, calendar file, transcript.
+        look_troubles=(*(Trouble(404),) * 3, *(Trouble(503),) * 20),
     ),
     broken(
         "a redial is placed although nobody was told that the call before reached somebody",
@@ -440,17 +536,23 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "after a call that reached nobody, the same request places another one at once",
-        Patch("calls.duplicates", "return not is_another_try(record, asked)", "return bool(record.reached)"),
+        Patch(
+            "calls.duplicates",
+            "return not is_another_try(record, asked)",
+            "return bool(record.reached)",
+        ),
         tasks=(table("busy"),),
         asks=(Ask(0), Ask(40)),
     ),
     # Calls that are due later or placed again
     broken(
-        "after a call that reached nobody, the same request with retries places another one at once",
+        "after a call that reached nobody, the same request with retries places another one at "
+        "once",
         Patch(
             "calls.ledger.reservation",
             "    not_before = requested.schedule.not_before\n",
-            "    not_before = now if requested.schedule.attempts > 1 else requested.schedule.not_before\n",
+            "    not_before = now if requested.schedule.attempts > 1 else "
+            "requested.schedule.not_before\n",
         ),
         tasks=(question("voicemail", retries=2),),
         asks=(Ask(0), Ask(40)),
@@ -510,7 +612,9 @@ BROKEN: tuple[Broken, ...] = (
             "end(tx, tracking_id, not_sent, CallState.CANCELED, **account.columns)",
             'change(tx, tracking_id, not_sent, {"ended_at": tx.now}, **account.columns)',
         ),
-        Patch("tools.telling", "== CallState.CANCELED", "in (CallState.CANCELED, CallState.SCHEDULED)"),
+        Patch(
+            "tools.telling", "== CallState.CANCELED", "in (CallState.CANCELED, CallState.SCHEDULED)"
+        ),
         tasks=(question(not_before=_due(600)),),
         asks=(Ask(0, waits=False, cancels_at=100),),
     ),
@@ -522,7 +626,9 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call that reached somebody is placed again",
-        Patch("calls.schedule", 'frozenset({"busy", "no_answer"})', 'frozenset({"busy", "success"})'),
+        Patch(
+            "calls.schedule", 'frozenset({"busy", "no_answer"})', 'frozenset({"busy", "success"})'
+        ),
         Patch("calls.ledger.follow_up", "call is None or record.reached:", "call is None:"),
         Patch("calls.ledger.follow_up", "placed_at, call.plain_status,", 'placed_at, "busy",'),
         tasks=(question(retries=2),),
@@ -576,7 +682,11 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call that waited after 429 gets a new key",
-        Patch("calls.ledger.follow_up", "    if record.response_lost_at is not None:\n", "    if False:\n"),
+        Patch(
+            "calls.ledger.follow_up",
+            "    if record.response_lost_at is not None:\n",
+            "    if False:\n",
+        ),
         _RANDOM_KEY,
         tasks=(question(not_before=_due(600)),),
         asks=_UNTIL_IT_EXPIRES,
@@ -585,7 +695,11 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call that waited after 429 is sent again without a look into the list",
-        Patch("calls.run", "            if self.record.response_lost_at is not None and", "            if tries and"),
+        Patch(
+            "calls.run",
+            "            if self.record.response_lost_at is not None and",
+            "            if tries and",
+        ),
         tasks=(question(not_before=_due(600)),),
         asks=_UNTIL_IT_EXPIRES,
         troubles=(Trouble(429, placed=True, retry_after=200),),
@@ -593,7 +707,9 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call that was put off after it was canceled is placed",
-        Patch("calls.ledger.progress", 'last["place_by"] = tx.now', 'last["place_by"] = tx.now + 1800'),
+        Patch(
+            "calls.ledger.progress", 'last["place_by"] = tx.now', 'last["place_by"] = tx.now + 1800'
+        ),
         tasks=(question(not_before=_due(600)),),
         asks=(Ask(0, waits=False, cancels_at=610),),
         troubles=(Trouble(429, delay=20.0, retry_after=300),),
@@ -615,24 +731,38 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call is placed again at once",
-        Patch("calls.schedule", "RETRY_PAUSE = timedelta(minutes=15)", "RETRY_PAUSE = timedelta(minutes=5)"),
+        Patch(
+            "calls.schedule",
+            "RETRY_PAUSE = timedelta(minutes=15)",
+            "RETRY_PAUSE = timedelta(minutes=5)",
+        ),
         tasks=(question("busy", retries=1),),
     ),
     broken(
         "a call is placed again after the appointment that it asks for",
         Patch("calls.schedule", "if is_past_appointment(submission, due, timezone):", "if False:"),
-        tasks=(question("busy", retries=1, appointment_date="2026-01-26", appointment_time="10:10"),),
+        tasks=(
+            question("busy", retries=1, appointment_date="2026-01-26", appointment_time="10:10"),
+        ),
     ),
     broken(
         "a due call is placed by this machine's clock alone",
-        Patch("calls.ledger.follow_up", "there = known.timestamp() if known is not None else now", "there = now"),
+        Patch(
+            "calls.ledger.follow_up",
+            "there = known.timestamp() if known is not None else now",
+            "there = now",
+        ),
         *_SENT_AT_ANY_TIME,
         tasks=(question(not_before=_due(7200)),),
         starts=(Start(ahead=3600),),
     ),
     broken(
         "a due call is placed on the account that is signed in",
-        Patch("calls.ledger.follow_up", 'select(tx, account, f"{in_time}', 'select(tx, account, f"FALSE OR {in_time}'),
+        Patch(
+            "calls.ledger.follow_up",
+            'tx, account, f"{in_time}',
+            'tx, account, f"FALSE OR {in_time}',
+        ),
         Patch("calls.ledger.follow_up", "plan_id = session_id AND plan_id IN ({listed})", "TRUE"),
         Patch("calls.worker", "        if ready:", "        if True:"),
         *_ACCOUNT_IS_NOT_LOOKED_AT,
@@ -641,14 +771,20 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a limit does not count the attempts of a call",
-        Patch("calls.ledger.follow_up", "if (refusal := check_policy(tx, record)) is not None:", "if False:"),
+        Patch(
+            "calls.ledger.follow_up",
+            "if (refusal := check_policy(tx, record)) is not None:",
+            "if False:",
+        ),
         tasks=(question("busy", retries=1),),
         calls_per_hour=1,
     ),
     broken(
         "a scheduled call does not answer the same request",
         Patch(
-            "calls.duplicates", "_PLACED = (CallState.REFUSED,", "_PLACED = (CallState.SCHEDULED, CallState.REFUSED,"
+            "calls.duplicates",
+            "_PLACED = (CallState.REFUSED,",
+            "_PLACED = (CallState.SCHEDULED, CallState.REFUSED,",
         ),
         _NO_INDEX,
         tasks=(question(not_before=_due(600)),),
@@ -661,8 +797,14 @@ BROKEN: tuple[Broken, ...] = (
             "= 'scheduled' AND not_before <= :now",
             "IN ('scheduled', 'sent') AND not_before <= :now",
         ),
-        Patch("calls.ledger.follow_up", "scheduled = \"state = 'scheduled'\"", 'scheduled = "TRUE"'),
-        Patch("calls.ledger.upkeep", "WHERE state = 'scheduled'", "WHERE state IN ('scheduled', 'sent')"),
+        Patch(
+            "calls.ledger.follow_up", "scheduled = \"state = 'scheduled'\"", 'scheduled = "TRUE"'
+        ),
+        Patch(
+            "calls.ledger.upkeep",
+            "WHERE state = 'scheduled'",
+            "WHERE state IN ('scheduled', 'sent')",
+        ),
         _RANDOM_KEY,
         tasks=(question(not_before=_due(600)),),
     ),
@@ -687,7 +829,11 @@ BROKEN: tuple[Broken, ...] = (
     Broken(
         "a call that is found out to be ready waits for look-ups that hang",
         hanging_plan(14),
-        (Patch("calls.worker", f"self._in_background({_PLACE_AFTER})", f"await ({_PLACE_AFTER})()"),),
+        (
+            Patch(
+                "calls.worker", f"self._in_background({_PLACE_AFTER})", f"await ({_PLACE_AFTER})()"
+            ),
+        ),
     ),
     Broken(
         "taking over waits until no call is due any more",
@@ -710,7 +856,9 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a yes without a calendar event does not stop a list",
-        Patch("calls.call_lists", "in wanted else StopReason.NEEDS_DECISION", "in wanted else None"),
+        Patch(
+            "calls.call_lists", "in wanted else StopReason.NEEDS_DECISION", "in wanted else None"
+        ),
         tasks=(_candidates("success", BOOKED),),
     ),
     broken(
@@ -730,19 +878,31 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "an answer does not stop a list",
-        Patch("calls.call_lists", "            return StopReason.ANSWERED\n", "            return None\n"),
+        Patch(
+            "calls.call_lists",
+            "            return StopReason.ANSWERED\n",
+            "            return None\n",
+        ),
         tasks=(_candidates("success", "success", until="answered"),),
     ),
     broken(
         "an unknown outcome does not stop a list",
-        Patch("calls.call_lists", 'return None if self.until == "all" else StopReason.UNKNOWN', "return None"),
+        Patch(
+            "calls.call_lists",
+            'return None if self.until == "all" else StopReason.UNKNOWN',
+            "return None",
+        ),
         tasks=(_candidates(BOOKED, BOOKED),),
         troubles=(Trouble("cut", placed=True),) * 12,
         quirks=Quirks(has_dates=False, forgets_keys=True),
     ),
     broken(
         "a canceled list goes on",
-        Patch("calls.ledger.follow_up", "found is not None and found.stop_reason is None", "found is not None"),
+        Patch(
+            "calls.ledger.lists",
+            "found is not None and found.stop_reason is None",
+            "found is not None",
+        ),
         _STOPPED_LIST_GOES_ON,
         tasks=(_candidates("no_answer", BOOKED),),
         asks=(Ask(0, waits=False, cancels_at=10),),
@@ -757,7 +917,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a due call of a canceled list is placed",
-        Patch("calls.ledger.follow_up", "        _cancel_next(tx, call_list)\n\n", "\n"),
+        Patch("calls.ledger.lists", "        cancel_next(tx, call_list)\n\n", "\n"),
         _STOPPED_LIST_GOES_ON,
         tasks=(_candidates("no_answer", BOOKED),),
         asks=(Ask(0, waits=False, cancels_at=40),),
@@ -765,7 +925,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a list goes on hours after it was asked for",
-        Patch("calls.ledger.follow_up", "call_list.asked_at + LONGEST", "now + LONGEST"),
+        Patch("calls.ledger.lists", "call_list.asked_at + LONGEST", "now + LONGEST"),
         tasks=(_candidates("no_answer", BOOKED),),
         events=(Event(10, "is suspended with its machine", seconds=10_800),),
     ),
@@ -780,8 +940,12 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "limits don't count in a list",
-        Patch("calls.ledger.follow_up", "refusal = check_policy(tx, record)", "refusal = None"),
-        Patch("calls.ledger.follow_up", "if (refusal := check_policy(tx, record)) is not None:", "if False:"),
+        Patch("calls.ledger.lists", "refusal = check_policy(tx, record)", "refusal = None"),
+        Patch(
+            "calls.ledger.follow_up",
+            "if (refusal := check_policy(tx, record)) is not None:",
+            "if False:",
+        ),
         tasks=(_candidates("busy", "busy", BOOKED),),
         calls_per_hour=1,
     ),

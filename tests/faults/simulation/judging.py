@@ -49,7 +49,11 @@ _LOOKED_AHEAD = timedelta(seconds=620)
 
 def report(evidence: Evidence, violations: list[Violation], command: str) -> str:
     """All that a developer needs to understand the run and to repeat it."""
-    calls = [f"  {call}" for call in evidence.service.calls if call.is_ours or call.submission.get("task_description")]
+    calls = [
+        f"  {call}"
+        for call in evidence.service.calls
+        if call.is_ours or call.submission.get("task_description")
+    ]
     return "\n".join(
         [
             command,
@@ -66,9 +70,13 @@ def report(evidence: Evidence, violations: list[Violation], command: str) -> str
 
 
 def unknown_calls(evidence: Evidence) -> int:
-    """How many calls were placed whose outcome is unknown at the end, and whose ledger was not deleted."""
+    """How many calls were placed whose outcome is unknown at the end, and whose ledger was not
+    deleted.
+    """
     bound = {row["call_id"] for row in evidence.rows if row["state"] == "ended"}
-    return sum(call.call_id not in bound and not is_deleted(call, evidence) for call in evidence.placed)
+    return sum(
+        call.call_id not in bound and not is_deleted(call, evidence) for call in evidence.placed
+    )
 
 
 def find_lost(evidence: Evidence) -> Iterator[Violation]:
@@ -81,7 +89,9 @@ def find_lost(evidence: Evidence) -> Iterator[Violation]:
 
 def ended_row(call: PhoneCall, evidence: Evidence) -> Row | None:
     """The row that has the outcome of a call."""
-    rows = (row for row in evidence.rows if row["call_id"] == call.call_id and row["state"] == "ended")
+    rows = (
+        row for row in evidence.rows if row["call_id"] == call.call_id and row["state"] == "ended"
+    )
     status = evidence.service.status_of(call)
     return next((row for row in rows if json.loads(row["outcome"])["status"] == status), None)
 
@@ -91,9 +101,13 @@ def find_stuck(evidence: Evidence) -> Iterator[Violation]:
     for row in evidence.rows:
         if row["state"] in (*ACTIVE, "scheduled"):
             yield Violation(Rule.STUCK, f"{row['tracking_id']} is still {row['state']}")
-        elif row["state"] in ("refused", "expired", "canceled") and not _has_another_row(row, evidence):
+        elif row["state"] in ("refused", "expired", "canceled") and not _has_another_row(
+            row, evidence
+        ):
             yield from (
-                Violation(Rule.UNTRUE, f"{row['tracking_id']} is {row['state']}, but its call was placed")
+                Violation(
+                    Rule.UNTRUE, f"{row['tracking_id']} is {row['state']}, but its call was placed"
+                )
                 for call in evidence.placed
                 if (call.account, call.key) == (row["account"], row["idempotency_key"])
             )
@@ -104,10 +118,14 @@ def find_stuck(evidence: Evidence) -> Iterator[Violation]:
 
 def _has_another_row(row: Row, evidence: Evidence) -> bool:
     """Whether there is another record for the same key, or was one until its ledger was deleted."""
-    if any(call.key == row["idempotency_key"] and is_deleted(call, evidence) for call in evidence.placed):
+    if any(
+        call.key == row["idempotency_key"] and is_deleted(call, evidence)
+        for call in evidence.placed
+    ):
         return True
     return any(
-        other["idempotency_key"] == row["idempotency_key"] and other["tracking_id"] != row["tracking_id"]
+        other["idempotency_key"] == row["idempotency_key"]
+        and other["tracking_id"] != row["tracking_id"]
         for other in evidence.rows
     )
 
@@ -117,14 +135,21 @@ def find_failed(evidence: Evidence) -> Iterator[Violation]:
     for text in evidence.errors:
         yield Violation(Rule.FAILED, text)
     for use in evidence.uses:
-        if "internal_error" in use.text or "kallyai-mcp itself" in use.text or use.text.startswith("Internal"):
+        if (
+            "internal_error" in use.text
+            or "kallyai-mcp itself" in use.text
+            or use.text.startswith("Internal")
+        ):
             yield Violation(Rule.FAILED, f"the agent was told {use.text!r}")
 
 
 def calls_by_account(evidence: Evidence) -> list[list[PhoneCall]]:
     """The calls of each account, oldest first: no account knows of the calls of another."""
     ordered = sorted(evidence.placed, key=lambda call: call.started)
-    return [[c for c in ordered if c.account == account] for account in sorted({c.account for c in ordered})]
+    return [
+        [c for c in ordered if c.account == account]
+        for account in sorted({c.account for c in ordered})
+    ]
 
 
 def find_shared(evidence: Evidence) -> Iterator[Violation]:
@@ -144,7 +169,9 @@ def find_over_limit(evidence: Evidence) -> Iterator[Violation]:
     for calls in calls_by_account(evidence):
         for first, beyond in zip(calls, calls[limit:], strict=False):
             if beyond.started - first.started < HOUR - SEND_WITHIN:
-                yield Violation(Rule.UNASKED, f"{beyond.call_id} is one more than {limit} in an hour")
+                yield Violation(
+                    Rule.UNASKED, f"{beyond.call_id} is one more than {limit} in an hour"
+                )
 
 
 def find_unasked_account(evidence: Evidence) -> Iterator[Violation]:
@@ -152,26 +179,38 @@ def find_unasked_account(evidence: Evidence) -> Iterator[Violation]:
     asked = {a for use in evidence.uses if use.tool in PLACING for a in use.accounts}
     for call in evidence.placed:
         if call.account not in asked:
-            yield Violation(Rule.ACCOUNT, f"{call.call_id} was placed on an account that nobody asked on")
+            yield Violation(
+                Rule.ACCOUNT, f"{call.call_id} was placed on an account that nobody asked on"
+            )
 
 
 def find_placed_after_cancel(evidence: Evidence) -> Iterator[Violation]:
-    """Nothing is placed after the agent canceled a call or a list, but what was in progress then."""
+    """Nothing is placed after the agent canceled a call or a list, but what was in progress
+    then.
+    """
     for use in evidence.uses:
         if use.tool != "cancel_call" or use.answered_at is None or use.status is None:
             continue
         if _has_newer_request(use, evidence):
             continue
         mine = [call for call in evidence.placed if call.account == use.account]
-        asked = [one.asked_at for one in evidence.uses if one.tool in PLACING and one.asked_at >= use.asked_at]
+        asked = [
+            one.asked_at
+            for one in evidence.uses
+            if one.tool in PLACING and one.asked_at >= use.asked_at
+        ]
         until = min(asked, default=datetime.max.replace(tzinfo=UTC))
         later = [call for call in mine if use.answered_at < call.started < until]
         in_progress = any(call.started <= use.answered_at <= call.ends for call in mine)
         if use.status == "in_progress" and not in_progress:
-            was_about_to_leave = [c for c in later[:1] if c.started <= use.answered_at + SEND_WITHIN]
+            was_about_to_leave = [
+                c for c in later[:1] if c.started <= use.answered_at + SEND_WITHIN
+            ]
             later = later[len(was_about_to_leave) :]
         for call in later:
-            yield Violation(Rule.UNASKED, f"{call.call_id} was placed after the agent was told: {use.text}")
+            yield Violation(
+                Rule.UNASKED, f"{call.call_id} was placed after the agent was told: {use.text}"
+            )
 
 
 def has_shown_talk(call: PhoneCall, at: datetime, evidence: Evidence) -> bool:
@@ -183,7 +222,9 @@ def has_shown_talk(call: PhoneCall, at: datetime, evidence: Evidence) -> bool:
 
 
 def find_kept(evidence: Evidence) -> Iterator[Violation]:
-    """A process that starts deletes what is old by its clock, told or not, unless something happens to it."""
+    """A process that starts deletes what is old by its clock, told or not, unless something happens
+    to it.
+    """
     plan = evidence.plan
     if plan.events or any(start.at_step for start in plan.starts):
         return
@@ -227,14 +268,18 @@ SHARED = (
 
 
 def may_be_unknown(call: PhoneCall, evidence: Evidence) -> bool:
-    """Whether the service's answers, or a deleted ledger, left no way to know what became of the call."""
+    """Whether the service's answers, or a deleted ledger, left no way to know what became of the
+    call.
+    """
     if _may_be_deleted(call, evidence):
         return True
     quirks = evidence.service.quirks
     unknown = [
         row
         for row in evidence.rows
-        if row["state"] == "unknown" and row["account"] == call.account and _fits(row, call, evidence)
+        if row["state"] == "unknown"
+        and row["account"] == call.account
+        and _fits(row, call, evidence)
     ]
     if not unknown:
         return False
@@ -278,9 +323,9 @@ def _kept_for(evidence: Evidence) -> float:
 def _is_undated(call: PhoneCall, evidence: Evidence) -> bool:
     """Whether nothing tells when the call's request left by the service's clock.
 
-    The process that sends the request asks for the time before; if in vain, it writes it down with the next response.
-    So it must have ended before, or another account have signed in, and the clock must have been set, or the next
-    process have another one.
+    The process that sends the request asks for the time before; if in vain, it writes it down with
+    the next response. So it must have ended before, or another account have signed in, and the
+    clock must have been set, or the next process have another one.
     """
     ends = (evidence.ended.get(call.sender), *evidence.times_of("someone else signs in"))
     end = min((at for at in ends if at is not None), default=None)
@@ -292,7 +337,10 @@ def _is_undated(call: PhoneCall, evidence: Evidence) -> bool:
     dated = [at for name, at in evidence.service.dated if name == call.sender]
     return all(
         at > end - _WRITTEN_WITHIN
-        or any(0 <= (at - evidence.plan.begins).total_seconds() - each.at <= each.seconds for each in down)
+        or any(
+            0 <= (at - evidence.plan.begins).total_seconds() - each.at <= each.seconds
+            for each in down
+        )
         for at in dated
     )
 
@@ -303,11 +351,15 @@ _WRITTEN_WITHIN = timedelta(seconds=1)
 
 def _difference(evidence: Evidence) -> float:
     """How far a process's clock differs from the service's at the start, in seconds."""
-    return max(abs(start.ahead - evidence.service.quirks.clock_ahead) for start in evidence.plan.starts)
+    return max(
+        abs(start.ahead - evidence.service.quirks.clock_ahead) for start in evidence.plan.starts
+    )
 
 
 def _fits(row: Row, call: PhoneCall, evidence: Evidence) -> bool:
     """Whether what the service repeats of `call` agrees with the submission of `row`."""
     asked = json.loads(row["submission"])
-    names = evidence.service.quirks.repeated(call.submission) & asked.keys() & call.submission.keys()
+    names = (
+        evidence.service.quirks.repeated(call.submission) & asked.keys() & call.submission.keys()
+    )
     return all(plain(asked[name]) == plain(call.submission[name]) for name in names)

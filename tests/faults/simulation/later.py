@@ -1,4 +1,6 @@
-"""Simulated runs of calls that are due later, and of calls that are placed again, with an oracle of their own."""
+"""Simulated runs of calls that are due later, and of calls that are placed again, with an oracle of
+their own.
+"""
 
 import random
 from collections import Counter
@@ -32,7 +34,9 @@ _REQUEST = timedelta(seconds=5)
 """How long a request takes at most from the check of its time until it reaches the service."""
 
 _TRIED_AGAIN = 60.0
-"""The most seconds until a call that waits is tried again, beside the pause that KallyAI asks for."""
+"""The most seconds until a call that waits is tried again, beside the pause that KallyAI asks
+for.
+"""
 
 _LOOKED = timedelta(seconds=30)
 """At most so long it takes until a process notices what is due, or that another one has died."""
@@ -50,7 +54,8 @@ _ZONES = {"+14155551234": "America/Los_Angeles", "+442079460123": "Europe/London
 
 
 def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
-    """The plan of a seed, always the same: one call, due later or placed again, and what happens around its times.
+    """The plan of a seed, always the same: one call, due later or placed again, and what happens
+    around its times.
 
     Every fiftieth has thousands of calls that are due at one moment; every tenth has one that can't
     be placed when it is due, and waits; and every tenth has look-ups that hang.
@@ -65,10 +70,14 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
     number = rng.choice(tuple(_ZONES))
     begins = rng.choice((NOON, _EVENING))
     due = rng.choice((None, None, 600.0, 1800.0, 3600.0))
-    not_before = {} if due is None else {"not_before": (begins + timedelta(seconds=due)).isoformat()}
+    not_before = (
+        {} if due is None else {"not_before": (begins + timedelta(seconds=due)).isoformat()}
+    )
     retries = rng.choice((1, 2, 3)) if due is None else rng.choice((0, 0, 1, 3))
     more = not_before | ({"retries": retries} if retries else {})
-    ending = rng.choice(("busy", "no_answer", "busy", "success", "voicemail")) if retries else "success"
+    ending = (
+        rng.choice(("busy", "no_answer", "busy", "success", "voicemail")) if retries else "success"
+    )
     first = due or 0.0
     if rng.random() < 0.25:
         after = timedelta(seconds=first + rng.choice((300.0, 1000.0, 1500.0)))
@@ -76,12 +85,23 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
     task = question(ending, number, **more)
     again = _next_due(begins + timedelta(seconds=first), ZoneInfo(_ZONES[number])) - begins
     moments = [first, again.total_seconds(), first + 60]
-    asks = [sometimes_canceled(rng, Ask(0, waits=False), calls=1 + min(retries, 1), is_shared=is_shared)]
+    asks = [
+        sometimes_canceled(rng, Ask(0, waits=False), calls=1 + min(retries, 1), is_shared=is_shared)
+    ]
     if due is not None and rng.random() < 0.3:
         at = max(1.0, due + rng.uniform(-30, 90))
-        asks = [Ask(0, waits=False, cancels_at=at, canceled_by=rng.randrange(2) if is_shared else None)]
+        asks = [
+            Ask(0, waits=False, cancels_at=at, canceled_by=rng.randrange(2) if is_shared else None)
+        ]
     if rng.random() < 0.5:  # the same again, before and after
-        asks.append(Ask(rng.uniform(1, 3000), process=rng.randrange(2), waits=False, retyped=rng.random() < 0.5))
+        asks.append(
+            Ask(
+                rng.uniform(1, 3000),
+                process=rng.randrange(2),
+                waits=False,
+                retyped=rng.random() < 0.5,
+            )
+        )
     events: tuple[Event, ...] = ()
     if rng.random() < 0.2:  # nothing runs for long, and then somebody asks
         at = moments[0] or moments[1]
@@ -154,7 +174,9 @@ def _many_due_plan(seed: int, *, is_shared: bool) -> Plan:
         starts += (Start(at=60 + WINDOW.total_seconds() + 60),)
     elif rng.random() < 0.6:
         events.append(Event(60 + rng.uniform(0, 60), "is killed"))
-    return Plan("thousands of calls are due", (question(),), (Ask(0),), tuple(events), starts, seed=seed)
+    return Plan(
+        "thousands of calls are due", (question(),), (Ask(0),), tuple(events), starts, seed=seed
+    )
 
 
 def find_later_violations(evidence: Evidence) -> list[Violation]:
@@ -176,7 +198,11 @@ def _due(arguments: Mapping[str, Any]) -> datetime | None:
     if "not_before" not in arguments:
         return None
     due = datetime.fromisoformat(arguments["not_before"])
-    return due if due.tzinfo else due.replace(tzinfo=ZoneInfo(_ZONES[arguments["respondent_phone"]])).astimezone(UTC)
+    return (
+        due
+        if due.tzinfo
+        else due.replace(tzinfo=ZoneInfo(_ZONES[arguments["respondent_phone"]])).astimezone(UTC)
+    )
 
 
 def _appointment(evidence: Evidence) -> datetime | None:
@@ -199,7 +225,9 @@ def _is_day(there: datetime) -> bool:
 
 
 def _latest(due: datetime, evidence: Evidence) -> datetime:
-    """Until when a call may be placed that is due then: half an hour, by day, until the appointment."""
+    """Until when a call may be placed that is due then: half an hour, by day, until the
+    appointment.
+    """
     there, ends = due.astimezone(_zone(evidence)), [due + WINDOW]
     if _is_day(there):
         ends.append(datetime.combine(there.date(), _NIGHT, there.tzinfo))
@@ -209,7 +237,9 @@ def _latest(due: datetime, evidence: Evidence) -> datetime:
 
 
 def _next_due(ended: datetime, zone: ZoneInfo) -> datetime:
-    """When a call may be placed again at the earliest: after the pause, between 8:00 and 21:00 there."""
+    """When a call may be placed again at the earliest: after the pause, between 8:00 and 21:00
+    there.
+    """
     due = ended + PAUSE
     while not _is_day(due.astimezone(zone)):
         due = (due + timedelta(minutes=1)).replace(second=0, microsecond=0)
@@ -219,12 +249,17 @@ def _next_due(ended: datetime, zone: ZoneInfo) -> datetime:
 def _requests(evidence: Evidence) -> Iterator[list[PhoneCall]]:
     """The calls of each account, oldest first, by the request that they were placed for.
 
-    No account knows of the calls of another. One use of `make_call` is the reason for one new request at most.
+    No account knows of the calls of another. One use of `make_call` is the reason for one new
+    request at most.
     """
     for calls in calls_by_account(evidence):
         request, used = calls[:1], set[int]()
         for call in calls[1:]:
-            anew = [use.asked for use in _asked_anew(request[-1], call, evidence) if use.asked not in used]
+            anew = [
+                use.asked
+                for use in _asked_anew(request[-1], call, evidence)
+                if use.asked not in used
+            ]
             if anew:
                 used.add(anew[0])
                 yield request
@@ -234,24 +269,35 @@ def _requests(evidence: Evidence) -> Iterator[list[PhoneCall]]:
 
 
 def _asked_anew(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> Iterator[Use]:
-    """The uses of the tool that asked for `call` when nothing more was to come of the request of `before`."""
+    """The uses of the tool that asked for `call` when nothing more was to come of the request of
+    `before`.
+    """
     for use in evidence.uses:
         is_between = before.ends <= use.asked_at <= call.started and call.account in use.accounts
-        # The time for which it was to be scheduled was past, or the request had not ended, as the answer shows.
+        # The time for which it was to be scheduled was past, or the request had not ended, as the
+        # answer shows.
         asks_nothing_new = use.text.startswith(
             ("Not called. Fix", "Asked for before; no new call was placed. Scheduled")
         )
-        if use.tool == "make_call" and is_between and not asks_nothing_new and _is_over(before, use, evidence):
+        if (
+            use.tool == "make_call"
+            and is_between
+            and not asks_nothing_new
+            and _is_over(before, use, evidence)
+        ):
             yield use
 
 
 def _is_over(before: PhoneCall, asked: Use, evidence: Evidence) -> bool:
-    """Whether the agent was told the end of the request before it asked; or its next attempt had expired by then.
+    """Whether the agent was told the end of the request before it asked; or its next attempt had
+    expired by then.
 
     Within a minute, and within an hour after somebody talked, it asks for the same call.
     """
     _, ahead = evidence.clock_set
-    within = HOUR if has_shown_talk(before, asked.asked_at, evidence) else MINUTE - timedelta(seconds=1)
+    within = (
+        HOUR if has_shown_talk(before, asked.asked_at, evidence) else MINUTE - timedelta(seconds=1)
+    )
     if asked.asked_at - before.ends + ahead < within:
         return False
     if asked.asked_at > _latest(_next_due(before.ends, _zone(evidence)), evidence) - ahead:
@@ -261,13 +307,18 @@ def _is_over(before: PhoneCall, asked: Use, evidence: Evidence) -> bool:
 
 
 def _may_have_told(use: Use, before: PhoneCall, asked: Use) -> bool:
-    """Whether the answer to `use` was the end of a request, or was lost on its way, before the agent asked."""
+    """Whether the answer to `use` was the end of a request, or was lost on its way, before the
+    agent asked.
+    """
     if use.answered_at is None:
         return use.asked < asked.asked
     if use.status == "canceled" and before.ends <= use.answered_at:
-        return asked.answered_at is None or use.asked_at <= asked.answered_at  # it may have been done before
+        # It may have been done before.
+        return asked.answered_at is None or use.asked_at <= asked.answered_at
     crossed = use.answered_at == asked.asked_at  # the answer had left before the request arrived
-    return before.ends <= use.answered_at and (use.answered < asked.asked or crossed) and _is_end(use)
+    return (
+        before.ends <= use.answered_at and (use.answered < asked.asked or crossed) and _is_end(use)
+    )
 
 
 def _is_end(use: Use) -> bool:
@@ -278,7 +329,11 @@ def _ended_by_the_clock(evidence: Evidence) -> Iterator[Violation]:
     """A clock that is wrong for a short time, before a call is due, ends no call."""
     events = evidence.plan.events
     is_right_again = sum(event.seconds for event in events) == 0
-    if not events or not is_right_again or {event.what for event in events} != {"has its clock set"}:
+    if (
+        not events
+        or not is_right_again
+        or {event.what for event in events} != {"has its clock set"}
+    ):
         return
     for row in evidence.rows:
         if row["state"] == "expired":
@@ -288,7 +343,9 @@ def _ended_by_the_clock(evidence: Evidence) -> Iterator[Violation]:
 def _many_due(evidence: Evidence) -> Iterator[Violation]:
     """Each of the calls is placed once, or all are too late, where nothing runs."""
     [due] = evidence.times_of("many calls are due")
-    for number, count in Counter(call.submission["respondent_phone"] for call in evidence.placed).items():
+    for number, count in Counter(
+        call.submission["respondent_phone"] for call in evidence.placed
+    ).items():
         if count > 1:
             yield Violation(Rule.TWICE, f"{number} was called {count} times")
     for call in evidence.placed:
@@ -300,7 +357,9 @@ def _many_due(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _held_up(evidence: Evidence) -> Iterator[Violation]:
-    """Look-ups that hang hold up the next calls to their own numbers, until they answer, and nothing else."""
+    """Look-ups that hang hold up the next calls to their own numbers, until they answer, and
+    nothing else.
+    """
     plan = evidence.plan
     plain, dying = (task.arguments["respondent_phone"] for task in plan.tasks[-2:])
     due, answers = _due(plan.tasks[-2].arguments), plan.begins + timedelta(seconds=plan.asks[-1].at)
@@ -310,15 +369,24 @@ def _held_up(evidence: Evidence) -> Iterator[Violation]:
         calls = [call for call in evidence.placed if call.submission["respondent_phone"] == number]
         wanted = 2 if number in plan.quirks.hangs_for else 1
         if len(calls) != wanted:
-            yield Violation(Rule.TWICE, f"{number} was called {len(calls)} times; {wanted} would be right")
+            yield Violation(
+                Rule.TWICE, f"{number} was called {len(calls)} times; {wanted} would be right"
+            )
         if len(calls) > 1 and calls[1].started < answers:
-            yield Violation(Rule.TWICE, f"{number} was called again at {calls[1].started}, before KallyAI answered")
+            yield Violation(
+                Rule.TWICE,
+                f"{number} was called again at {calls[1].started}, before KallyAI answered",
+            )
         for call in calls:
             if number == plain and call.started > due + _LOOKED:
-                yield Violation(Rule.LATE, f"{call.call_id} was placed at {call.started}, due at {due}")
+                yield Violation(
+                    Rule.LATE, f"{call.call_id} was placed at {call.started}, due at {due}"
+                )
             row, known = ended_row(call, evidence), max(killed, call.ends) + 2 * _LOOKED
             if number == dying and row is not None and row["ended_at"] > known.timestamp():
-                yield Violation(Rule.LATE, f"the outcome of {call.call_id} was known only at {row['ended_at']}")
+                yield Violation(
+                    Rule.LATE, f"the outcome of {call.call_id} was known only at {row['ended_at']}"
+                )
 
 
 def _times(evidence: Evidence) -> Iterator[Violation]:
@@ -328,17 +396,28 @@ def _times(evidence: Evidence) -> Iterator[Violation]:
     for calls in _requests(evidence):
         first = calls[0]
         if due is not None and first.started < due - ahead:
-            yield Violation(Rule.LATE, f"{first.call_id} was placed at {first.started}, before {due}")
+            yield Violation(
+                Rule.LATE, f"{first.call_id} was placed at {first.started}, before {due}"
+            )
         if due is not None and first.started > _latest(due, evidence) + behind + _REQUEST:
-            yield Violation(Rule.LATE, f"{first.call_id} was placed at {first.started}, long after {due}")
+            yield Violation(
+                Rule.LATE, f"{first.call_id} was placed at {first.started}, long after {due}"
+            )
         for before, call in pairwise(calls):
-            earliest = before.ends + PAUSE - ahead if ahead or behind else _next_due(before.ends, zone)
+            earliest = (
+                before.ends + PAUSE - ahead if ahead or behind else _next_due(before.ends, zone)
+            )
             if call.started < earliest - timedelta(seconds=1):
-                yield Violation(Rule.LATE, f"{call.call_id} came {call.started - before.ends} after the one before it")
+                yield Violation(
+                    Rule.LATE,
+                    f"{call.call_id} came {call.started - before.ends} after the one before it",
+                )
             there = call.started.astimezone(zone)
             appointment = _appointment(evidence)
             if appointment is not None and there > appointment + behind + _REQUEST:
-                yield Violation(Rule.LATE, f"{call.call_id} was placed at {there}, after the appointment")
+                yield Violation(
+                    Rule.LATE, f"{call.call_id} was placed at {there}, after the appointment"
+                )
             is_day = _is_day(there) or _is_day(there - _REQUEST)
             if not is_day and not (ahead or behind):
                 yield Violation(Rule.LATE, f"{call.call_id} was placed at {there} there")
@@ -358,7 +437,10 @@ def _waited(evidence: Evidence) -> Iterator[Violation]:
 
 def _only_lets_wait(plan: Plan) -> bool:
     """Whether nothing happens in a plan but what a due call waits for."""
-    events = {event.what for event in plan.events} - {"the user signs out", "the user signs in again"}
+    events = {event.what for event in plan.events} - {
+        "the user signs out",
+        "the user signs in again",
+    }
     refusals = all(one.answer in (401, 429) and not one.placed for one in plan.troubles)
     is_stopped = any(start.at_step or start.at or start.ahead for start in plan.starts)
     is_canceled = any(ask.cancels_at is not None for ask in plan.asks)
@@ -371,21 +453,33 @@ def _attempts(evidence: Evidence) -> Iterator[Violation]:
     retries = int(evidence.plan.tasks[0].arguments.get("retries", 0))
     for calls in _requests(evidence):
         if len(calls) > 1 + retries:
-            yield Violation(Rule.TWICE, f"{len(calls)} calls were placed; {1 + retries} attempts were allowed")
+            yield Violation(
+                Rule.TWICE, f"{len(calls)} calls were placed; {1 + retries} attempts were allowed"
+            )
         for before, call in pairwise(calls):
             if before.status not in ("busy", "no_answer"):
-                text = f"{call.call_id} was placed after {before.call_id} had ended: {before.status}"
+                text = (
+                    f"{call.call_id} was placed after {before.call_id} had ended: {before.status}"
+                )
                 yield Violation(Rule.TWICE, text)
         for before, call in combinations(calls, 2):
             known = before.ends + timedelta(seconds=evidence.plan.quirks.words_late)
             if before.callee_spoke and call.started > known + _asleep(evidence):
-                yield Violation(Rule.TWICE, f"{call.call_id} was placed although the callee talked in {before.call_id}")
+                yield Violation(
+                    Rule.TWICE,
+                    f"{call.call_id} was placed although the callee talked in {before.call_id}",
+                )
 
 
 def _asleep(evidence: Evidence) -> timedelta:
     """The longest time from the look at an earlier attempt to the next one."""
     pauses = [event.seconds for event in evidence.plan.events if event.what in _PAUSES]
-    pauses += [step for start in evidence.plan.starts for step in start.at_step.values() if isinstance(step, float)]
+    pauses += [
+        step
+        for start in evidence.plan.starts
+        for step in start.at_step.values()
+        if isinstance(step, float)
+    ]
     return _REQUEST + timedelta(seconds=sum(pauses))
 
 

@@ -1,4 +1,6 @@
-"""The ledgers of a simulated run: real databases, which can fail, and whose processes can be killed."""
+"""The ledgers of a simulated run: real databases, which can fail, and whose processes can be
+killed.
+"""
 
 import asyncio
 import sqlite3
@@ -34,11 +36,15 @@ _OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> p
 _BLOCKED = f"SELECT count(*) AS number {_OTHERS} AND cardinality(pg_blocking_pids(pid)) > 0"
 
 _PATIENT = " -c lock_timeout=120000 -c statement_timeout=120000"
-"""Options of connections: real seconds pass while a transaction waits for its turn, and simulated ones do not."""
+"""Options of connections: real seconds pass while a transaction waits for its turn, and simulated
+ones do not.
+"""
 
 Result = TypeVar("Result")
 Failure = Literal["before", "after"]
-"""A ledger that fails does so before it has done anything, or after it has, so that only its confirmation is lost."""
+"""A ledger that fails does so before it has done anything, or after it has, so that only its
+confirmation is lost.
+"""
 
 
 class KillableSqlite(SqliteDatabase):
@@ -58,18 +64,22 @@ class KillableSqlite(SqliteDatabase):
 class KillablePostgres(PostgresDatabase):
     """The PostgreSQL driver of a process that can be killed.
 
-    Its transactions overlap with those of the other processes, statement by statement: each statement waits for its
-    turn, also the first one, which locks the account, and `COMMIT`.
+    Its transactions overlap with those of the other processes, statement by statement: each
+    statement waits for its turn, also the first one, which locks the account, and `COMMIT`.
     """
 
     def __init__(self, url: str, world: World) -> None:
         super().__init__(url, now=world.now, seconds=REAL_SECONDS)
         options = conninfo_to_dict(self._conninfo)["options"]
-        self._conninfo = self._pool.conninfo = make_conninfo(self._conninfo, options=f"{options}{_PATIENT}")
+        self._conninfo = self._pool.conninfo = make_conninfo(
+            self._conninfo, options=f"{options}{_PATIENT}"
+        )
         self._world = world
         self._free_connections = anyio.CapacityLimiter(MOST_CONNECTIONS)
 
-    async def write(self, work: Callable[[Tx], Result], account: AccountKey | None = None) -> Result:
+    async def write(
+        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+    ) -> Result:
         """See `Database.write`; within `World.working`."""
         if not self._world.overlaps:
             return await super().write(work, account)
@@ -94,13 +104,16 @@ class KillablePostgres(PostgresDatabase):
 
 
 def _in_turns(tx: Tx, work: Callable[[Tx], Result], wait_for_turn: Callable[[], None]) -> Result:
-    """Do `work`, and wait before each statement, and before the end of the transaction, also after an error."""
+    """Do `work`, and wait before each statement, and before the end of the transaction, also after
+    an error.
+    """
     run_statement = tx._execute  # noqa: SLF001 - a test looks in between
 
     def execute(statement: str, values: Row) -> Any:
         wait_for_turn()
         cursor = run_statement(statement, values)
-        with cursor.connection.pipeline():  # sends what would be sent later, so that the server has run it now
+        # Sends what would be sent later, so that the server has run it now.
+        with cursor.connection.pipeline():
             return cursor
 
     tx._execute = execute  # noqa: SLF001
@@ -114,10 +127,11 @@ Killable = KillableSqlite | KillablePostgres
 
 
 class LedgerPlace:
-    """Where some processes of a `world` have their ledger: a file, or the URL of a PostgreSQL database.
+    """Where some processes of a `world` have their ledger: a file, or the URL of a PostgreSQL
+    database.
 
-    `failure` is how it fails now; `clock_set` is how many seconds the clock of its machine has been set forward;
-    `changes` counts what may have changed it.
+    `failure` is how it fails now; `clock_set` is how many seconds the clock of its machine has been
+    set forward; `changes` counts what may have changed it.
     """
 
     def __init__(self, place: str, world: World) -> None:
@@ -153,15 +167,26 @@ class LedgerPlace:
             Path(f"{self._place}{suffix}").unlink(missing_ok=True)
 
     def end_connections(self) -> None:
-        """Let the PostgreSQL server end every connection, as a restart does; all leases end with them."""
+        """Let the PostgreSQL server end every connection, as a restart does; all leases end with
+        them.
+        """
         with self._connected() as connection:
             connection.execute(f"SELECT pg_terminate_backend(pid) {_OTHERS}")
 
     def add_newer_record(self, account: str) -> None:
         """Add a record as a later version may have left it: a submission that can't be read."""
         self.changes += 1
-        newer = {"tracking_id": _NEWER, "submission": '{"version": 9}', "state": "sent", "worker": "another"}
-        fields = {"task_category": "general", "task_description": "Newer", "respondent_phone": "+14155560000"}
+        newer = {
+            "tracking_id": _NEWER,
+            "submission": '{"version": 9}',
+            "state": "sent",
+            "worker": "another",
+        }
+        fields = {
+            "task_category": "general",
+            "task_description": "Newer",
+            "respondent_phone": "+14155560000",
+        }
         wanted, key = Submission.model_validate(fields), AccountKey("http://service", account)
         row = to_row(CallRecord.new(wanted, key, self._now(), timezone="UTC")) | newer
         names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
@@ -173,17 +198,26 @@ class LedgerPlace:
     async def add_due(self, account: str, number: int) -> None:
         """Add so many calls, each to a number of its own, that are due now."""
         self.changes += 1
-        fields = {"task_category": "general", "task_description": "Ask one of many", "respondent_phone": "+14155510000"}
+        fields = {
+            "task_category": "general",
+            "task_description": "Ask one of many",
+            "respondent_phone": "+14155510000",
+        }
         schedule = Schedule(self._now(), self._now() + timedelta(minutes=30))
         wanted, key = Submission.model_validate(fields), AccountKey("http://service", account)
         record = CallRecord.new(wanted, key, self._now(), timezone="UTC", schedule=schedule)
         phone = "('+14155' || (510000 + :first + i))"
-        own = {"number": phone, "submission": f"replace(CAST(:submission AS TEXT), '+14155510000', {phone})"}
+        own = {
+            "number": phone,
+            "submission": f"replace(CAST(:submission AS TEXT), '+14155510000', {phone})",
+        }
         async with aclosing(self.open(self._now)) as database:
             await add_rows(database, "calls", to_row(record), number, interval=0, expressions=own)
 
     def rows(self, accounts: tuple[str, ...]) -> list[Row]:
-        """The rows of these accounts, in the order in which they were inserted, but for those that were added here."""
+        """The rows of these accounts, in the order in which they were inserted, but for those that
+        were added here.
+        """
         order = "placed_at, rowid" if self.is_file else "placed_at"
         ours = [row for row in self._all("calls", order) if row["account"] in accounts]
         return [row for row in ours if row["tracking_id"] != _NEWER]

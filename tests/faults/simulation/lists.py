@@ -1,4 +1,6 @@
-"""Simulated runs of lists of candidates that are called one after another, with an oracle of their own."""
+"""Simulated runs of lists of candidates that are called one after another, with an oracle of their
+own.
+"""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -8,7 +10,14 @@ from itertools import accumulate, pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.calls.call_lists import LONGEST
-from tests.faults.simulation.judging import HOUR, SEND_WITHIN, SHARED, Rule, Violation, calls_by_account
+from tests.faults.simulation.judging import (
+    HOUR,
+    SEND_WITHIN,
+    SHARED,
+    Rule,
+    Violation,
+    calls_by_account,
+)
 from tests.faults.simulation.plan import Ask, GoesOn, Plan, candidates
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import disturbed_around, sometimes_canceled
@@ -35,7 +44,9 @@ _ENDINGS = ("busy", "no_answer", "voicemail", "success", BOOKED, BOOKED, "failed
 
 
 def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
-    """The plan of a seed, always the same: one list of two to five candidates, and what happens between its calls."""
+    """The plan of a seed, always the same: one list of two to five candidates, and what happens
+    between its calls.
+    """
     rng = random.Random(f"lists {seed} {is_shared}")  # noqa: S311 - it has to be repeatable, not secret
     numbers = rng.sample(_NUMBERS, rng.randint(2, len(_NUMBERS)))
     endings = {number: rng.choice(_ENDINGS) for number in numbers}
@@ -44,7 +55,11 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
     choices: tuple[GoesOn, ...] = ("never", "after a decision", "after a decision", "always")
     goes_on = rng.choice(choices)
     first = Ask(0, waits=False, goes_on=goes_on)
-    asks = [sometimes_canceled(rng, first, calls=_calls_that_others_follow(endings), is_shared=is_shared)]
+    asks = [
+        sometimes_canceled(
+            rng, first, calls=_calls_that_others_follow(endings), is_shared=is_shared
+        )
+    ]
     asks += [  # the same again
         Ask(
             rng.choice((0.0, rng.uniform(0, 400), rng.uniform(0, 3000))),
@@ -69,7 +84,9 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
 
 
 def _calls_that_others_follow(endings: Mapping[str, str]) -> int:
-    """How many calls, at least one, reach nobody before one does, so that a list goes on after each."""
+    """How many calls, at least one, reach nobody before one does, so that a list goes on after
+    each.
+    """
     reach_nobody = list(takewhile(lambda ending: ending in _REACH_NOBODY, endings.values()))
     return max(1, len(reach_nobody))
 
@@ -85,7 +102,9 @@ def _asks(evidence: Evidence, account: str) -> list[Use]:
 
 
 def _asked_long_after(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> bool:
-    """Whether the agent asked for the list again when it counts as a new one: an hour after its end."""
+    """Whether the agent asked for the list again when it counts as a new one: an hour after its
+    end.
+    """
     over = before.ends + HOUR - evidence.clock_set[1]
     return any(over <= use.asked_at <= call.started for use in _asks(evidence, call.account))
 
@@ -93,21 +112,31 @@ def _asked_long_after(before: PhoneCall, call: PhoneCall, evidence: Evidence) ->
 def _after_a_yes(evidence: Evidence) -> Iterator[Violation]:
     """Nobody is called during another call, nor after somebody talked, unless the agent decided so.
 
-    If KallyAI has a calendar event for the call, the decision counts only if the ledger did not know of the event.
+    If KallyAI has a calendar event for the call, the decision counts only if the ledger did not
+    know of the event.
     """
     until = evidence.plan.tasks[0].arguments["until"]
     for before, call in (pair for calls in calls_by_account(evidence) for pair in pairwise(calls)):
         if _asked_long_after(before, call, evidence):
             continue
         decisions = [use for use in _decisions(before, evidence) if use.asked_at <= call.started]
-        if call.started < before.ends and not decisions and not _may_be_unknown(before, until, evidence):
+        if (
+            call.started < before.ends
+            and not decisions
+            and not _may_be_unknown(before, until, evidence)
+        ):
             yield Violation(Rule.TWICE, f"{call.call_id} was placed during {before.call_id}")
         if not before.reached_somebody or until == "all":
             continue
         if not decisions:
-            yield Violation(Rule.TWICE, f"{call.call_id} was placed after {before.call_id}: {_end(before)}")
+            yield Violation(
+                Rule.TWICE, f"{call.call_id} was placed after {before.call_id}: {_end(before)}"
+            )
         elif before.is_booked and until == "booked" and not _was_open(decisions[0], evidence):
-            yield Violation(Rule.TWICE, f"{call.call_id} was placed after {before.call_id}, which was known as booked")
+            yield Violation(
+                Rule.TWICE,
+                f"{call.call_id} was placed after {before.call_id}, which was known as booked",
+            )
 
 
 def _end(call: PhoneCall) -> str:
@@ -116,13 +145,21 @@ def _end(call: PhoneCall) -> str:
 
 def _decisions(before: PhoneCall, evidence: Evidence) -> Iterator[Use]:
     """The uses of the tool that let the list go on after a call."""
-    rows = [row for row in evidence.rows if before.call_id == row["call_id"] or before.key == row["idempotency_key"]]
+    rows = [
+        row
+        for row in evidence.rows
+        if before.call_id == row["call_id"] or before.key == row["idempotency_key"]
+    ]
     ids = {before.call_id, *(row["tracking_id"] for row in rows)}
-    return (use for use in _asks(evidence, before.account) if use.arguments.get("continue_after") in ids)
+    return (
+        use for use in _asks(evidence, before.account) if use.arguments.get("continue_after") in ids
+    )
 
 
 def _was_open(decision: Use, evidence: Evidence) -> bool:
-    """Whether the agent had been told, before it decided, that it is not known whether the call booked something."""
+    """Whether the agent had been told, before it decided, that it is not known whether the call
+    booked something.
+    """
     return any(
         use.answered < decision.asked and use.status in ("needs_decision", "unknown")
         for use in evidence.uses
@@ -136,8 +173,13 @@ def _may_be_unknown(before: PhoneCall, until: str, evidence: Evidence) -> bool:
 
 
 def _twice(evidence: Evidence) -> Iterator[Violation]:
-    """The candidates are called in turn, each once, unless the list was canceled and asked for again."""
-    numbers = [candidate["respondent_phone"] for candidate in evidence.plan.tasks[0].arguments["candidates"]]
+    """The candidates are called in turn, each once, unless the list was canceled and asked for
+    again.
+    """
+    numbers = [
+        candidate["respondent_phone"]
+        for candidate in evidence.plan.tasks[0].arguments["candidates"]
+    ]
     for calls in calls_by_account(evidence):
         for position, call in enumerate(calls):
             place = numbers.index(call.submission["respondent_phone"])
@@ -150,22 +192,32 @@ def _twice(evidence: Evidence) -> Iterator[Violation]:
                     or _asked_long_after(before, call, evidence)
                 )
                 if not is_allowed:
-                    yield Violation(Rule.TWICE, f"{call.call_id} came after {before.call_id}, which is later in turn")
+                    yield Violation(
+                        Rule.TWICE,
+                        f"{call.call_id} came after {before.call_id}, which is later in turn",
+                    )
 
 
 def _is_new_list(before: PhoneCall, call: PhoneCall, evidence: Evidence) -> bool:
-    cancels = [use for use in evidence.uses if use.tool == "cancel_call" and use.asked_at <= call.started]
+    cancels = [
+        use for use in evidence.uses if use.tool == "cancel_call" and use.asked_at <= call.started
+    ]
     asks = _asks(evidence, call.account)
-    return not before.reached_somebody and any(c.asked < use.answered for c in cancels for use in asks)
+    return not before.reached_somebody and any(
+        c.asked < use.answered for c in cancels for use in asks
+    )
 
 
 def _late(evidence: Evidence) -> Iterator[Violation]:
     """No call is placed long after its list was asked for."""
     for call in evidence.placed:
-        asked = [use.asked_at for use in _asks(evidence, call.account) if use.asked_at <= call.started]
+        asked = [
+            use.asked_at for use in _asks(evidence, call.account) if use.asked_at <= call.started
+        ]
         if asked and call.started > max(asked) + LONGEST + SEND_WITHIN + evidence.clock_set[0]:
             yield Violation(
-                Rule.LATE, f"{call.call_id} was placed at {call.started}, long after the list was asked for"
+                Rule.LATE,
+                f"{call.call_id} was placed at {call.started}, long after the list was asked for",
             )
 
 
@@ -185,11 +237,16 @@ def _at_night(evidence: Evidence) -> Iterator[Violation]:
     if any(evidence.clock_set):
         return
     for call in evidence.placed:
-        asked = [use.asked_at for use in _asks(evidence, call.account) if use.asked_at <= call.started]
+        asked = [
+            use.asked_at for use in _asks(evidence, call.account) if use.asked_at <= call.started
+        ]
         was_day = asked and not any(_is_night(call, moment) for moment in asked)
-        is_late = was_day and call.started > max(asked) + SEND_WITHIN  # else it may be the first call
+        # Else it may be the first call.
+        is_late = was_day and call.started > max(asked) + SEND_WITHIN
         if is_late and _is_night(call, call.started - _REQUEST):
-            yield Violation(Rule.LATE, f"{call.call_id} was placed at {call.started}, at night there")
+            yield Violation(
+                Rule.LATE, f"{call.call_id} was placed at {call.started}, at night there"
+            )
 
 
 def _untrue(evidence: Evidence) -> Iterator[Violation]:
@@ -197,17 +254,33 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
     for use in evidence.uses:
         if use.answer is None or "not_called" not in use.answer.data or use.answered_at is None:
             continue
-        booked = [c for c in evidence.placed if c.is_booked and c.account in use.accounts and c.ends <= use.answered_at]
+        booked = [
+            c
+            for c in evidence.placed
+            if c.is_booked and c.account in use.accounts and c.ends <= use.answered_at
+        ]
         if use.status == "booked" and not booked:
-            yield Violation(Rule.UNTRUE, f"the agent was told of a booking that there is not: {use.text}")
+            yield Violation(
+                Rule.UNTRUE, f"the agent was told of a booking that there is not: {use.text}"
+            )
         not_called = {one["respondent_phone"] for one in use.answer.data["not_called"]}
         for call in evidence.placed:
             was_called = call.account == use.account and call.started < use.asked_at
-            if was_called and call.submission["respondent_phone"] in not_called and not _is_of_new(use, call, evidence):
-                yield Violation(Rule.UNTRUE, f"{call.call_id} was placed, but the agent was told: {use.text}")
+            if (
+                was_called
+                and call.submission["respondent_phone"] in not_called
+                and not _is_of_new(use, call, evidence)
+            ):
+                yield Violation(
+                    Rule.UNTRUE, f"{call.call_id} was placed, but the agent was told: {use.text}"
+                )
 
 
 def _is_of_new(use: Use, call: PhoneCall, evidence: Evidence) -> bool:
-    """Whether the list may be a second one, which has not come to every candidate of the first yet."""
+    """Whether the list may be a second one, which has not come to every candidate of the first
+    yet.
+    """
     is_long_ago = use.asked_at >= call.ends + HOUR - evidence.clock_set[1]
-    return is_long_ago or any(other.tool == "cancel_call" and other.asked < use.answered for other in evidence.uses)
+    return is_long_ago or any(
+        other.tool == "cancel_call" and other.asked < use.answered for other in evidence.uses
+    )

@@ -52,23 +52,33 @@ class Sums:
         share = 100 * self.unknown / max(self.placed, 1)
         lines = [("runs", str(self.runs)), ("calls placed", str(self.placed))]
         lines += [(f"runs with: {rule}", str(self.violated[rule])) for rule in Rule]
-        lines += [("placed and unknown, where no client could find out", f"{self.unknown} ({share:.1f} %)")]
+        lines += [
+            (
+                "placed and unknown, where no client could find out",
+                f"{self.unknown} ({share:.1f} %)",
+            )
+        ]
         return "\n".join(f"{name:75} {value}" for name, value in lines)
 
 
 def simulate(first: int, runs: int, *, jobs: int, is_shared: bool, kind: Kind = "calls") -> Sums:
     """Carry out so many runs from the `first` seed on, in so many processes.
 
-    If it `is_shared`, two workers share a PostgreSQL database; otherwise, processes share an SQLite file.
+    If it `is_shared`, two workers share a PostgreSQL database; otherwise, processes share an SQLite
+    file.
     """
-    chunks = [(seed, min(_CHUNK, first + runs - seed)) for seed in range(first, first + runs, _CHUNK)]
+    chunks = [
+        (seed, min(_CHUNK, first + runs - seed)) for seed in range(first, first + runs, _CHUNK)
+    ]
     if is_shared:
         with PostgresServer(folder=fast_folder()) as server:
             return _simulate(chunks, jobs, server, kind)
     return _simulate(chunks, jobs, None, kind)
 
 
-def _simulate(chunks: list[tuple[int, int]], jobs: int, server: PostgresServer | None, kind: Kind) -> Sums:
+def _simulate(
+    chunks: list[tuple[int, int]], jobs: int, server: PostgresServer | None, kind: Kind
+) -> Sums:
     sums = Sums()
     urls = [server.create_database() if server is not None else None for _ in chunks]
     tasks = [(first, runs, url, kind) for (first, runs), url in zip(chunks, urls, strict=True)]
@@ -91,7 +101,9 @@ def _chunk(task: tuple[int, int, str | None, Kind]) -> Sums:
 
 
 def evidence_of(plan: Plan, url: str | None) -> Evidence:
-    """What is known after a run with the ledger in a file of its own, or in the database at `url`, which is emptied."""
+    """What is known after a run with the ledger in a file of its own, or in the database at `url`,
+    which is emptied.
+    """
     if url is not None:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("DROP SCHEMA public CASCADE")
@@ -109,7 +121,11 @@ def run_plan(plan: Plan, url: str | None = None) -> Sums:
     sums = Sums(1, len(evidence.placed), unknown_calls(evidence))
     sums.violated.update({violation.rule for violation in violations})
     if violations:
-        option = (" --workers" if url is not None else "") + (f" --{plan.kind}" if plan.kind != "calls" else "")
+        option = (" --workers" if url is not None else "") + (
+            f" --{plan.kind}" if plan.kind != "calls" else ""
+        )
         command = f"uv run python -m tests.faults --simulated{option} --runs 1 --seed {plan.seed}"
-        sums.reports.append(f"{report(evidence, violations, command)}\n{time.monotonic() - began:.1f} s\n")
+        sums.reports.append(
+            f"{report(evidence, violations, command)}\n{time.monotonic() - began:.1f} s\n"
+        )
     return sums

@@ -1,4 +1,6 @@
-"""A simulated run: what the agent asks for, what fails, and when; `seeds` and `scenarios` make them."""
+"""A simulated run: what the agent asks for, what fails, and when; `seeds` and `scenarios` make
+them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +15,18 @@ from tests.faults.simulation.world import NOON
 NUMBER = "+14155551234"
 
 Kind = Literal["calls", "later", "lists"]
-"""What a run is about: calls at once; calls that are due later or placed again; lists of candidates."""
+"""What a run is about: calls at once; calls that are due later or placed again; lists of
+candidates.
+"""
 
 ACCOUNT, OTHER_ACCOUNT = "first-account", "second-account"
 
 
 @dataclass(frozen=True)
 class Task:
-    """What one call is for, as arguments of a tool, and how it ends, or the call to each number (`endings`)."""
+    """What one call is for, as arguments of a tool, and how it ends, or the call to each number
+    (`endings`).
+    """
 
     arguments: Mapping[str, Any]
     ending: str = "success"
@@ -53,7 +59,11 @@ def table(ending: str = "success", **more: object) -> Task:
 
 def question(ending: str = "success", number: str = NUMBER, **more: object) -> Task:
     """To ask something, at once or later."""
-    arguments = {"task_category": "general", "task_description": "Ask for the hours", "respondent_phone": number}
+    arguments = {
+        "task_category": "general",
+        "task_description": "Ask for the hours",
+        "respondent_phone": number,
+    }
     return Task(arguments | more, ending)
 
 
@@ -73,7 +83,9 @@ GoesOn = Literal["never", "after a decision", "always"]
 
 @dataclass(frozen=True)
 class Ask:
-    """The agent asks for a call; times are in seconds since the run's begin, unless they are said to be a length."""
+    """The agent asks for a call; times are in seconds since the run's begin, unless they are said
+    to be a length.
+    """
 
     at: float
     task: int = 0
@@ -82,13 +94,18 @@ class Ask:
     redial: bool = False
     gives_up: float | None = None  # the length after which the client gives up
     silently: bool = False  # it does not tell the server that it gave up
-    reads: bool = True  # over stdio: otherwise its client reads nothing from then on, and the answers stay in the pipe
-    waits: bool = True  # for the outcome; otherwise it asks with `wait_seconds` 0 and follows the call
+    # Over stdio: otherwise its client reads nothing from then on, and the answers stay in the pipe.
+    reads: bool = True
+    # For the outcome; otherwise it asks with `wait_seconds` 0 and follows the call.
+    waits: bool = True
     retyped: bool = False  # the description has other case and spacing, and a final full stop
     confirms: bool = False  # it first asks for a confirmation, and sends that with all requests
-    until_told: bool = False  # it asks again and again until it is told an outcome (or that nothing was placed)
-    cancels_at: float | None = None  # it cancels the call or the list then, if that is still to come
-    cancels_at_end_of: int | None = None  # of so many calls; `cancels_at` is then the length after the end of that one
+    # It asks again and again until it is told an outcome (or that nothing was placed).
+    until_told: bool = False
+    # It cancels the call or the list then, if that is still to come.
+    cancels_at: float | None = None
+    # Of so many calls; `cancels_at` is then the length after the end of that one.
+    cancels_at_end_of: int | None = None
     canceled_by: int | None = None  # the process that is told to cancel; otherwise the same one
     looks_at: float | None = None  # it asks for the newest call then, by KallyAI's id
     goes_on: GoesOn = "never"  # when it lets a list go on that has stopped
@@ -118,7 +135,8 @@ What = Literal[
 class Event:
     """Something happens to a process, `at` so many seconds since the run's begin.
 
-    `seconds` is how long it lasts, or how far the clock is set; so many calls (`number`) are placed, or are due then.
+    `seconds` is how long it lasts, or how far the clock is set; so many calls (`number`) are
+    placed, or are due then.
     """
 
     at: float
@@ -130,7 +148,8 @@ class Event:
 
 @dataclass(frozen=True)
 class Start:
-    """A process that starts `at` so many seconds, on the ledger of a `home`, with a clock that is `ahead`.
+    """A process that starts `at` so many seconds, on the ledger of a `home`, with a clock that is
+    `ahead`.
 
     At one of its steps it is killed, or its machine is suspended for so many seconds.
     """
@@ -143,7 +162,9 @@ class Start:
 
 @dataclass(frozen=True)
 class Foreign:
-    """A call for the first task that another program placed on the same account, `age` seconds before the run."""
+    """A call for the first task that another program placed on the same account, `age` seconds
+    before the run.
+    """
 
     age: float
     status: str = "success"
@@ -167,7 +188,8 @@ class Plan:
     calls_per_hour: int | None = None
     seed: int = 0
     begins: datetime = NOON
-    statement_seconds: float = 0.0  # of a shared database: a statement takes up to so long, so transactions overlap
+    # Of a shared database: a statement takes up to so long, so transactions overlap.
+    statement_seconds: float = 0.0
 
     @property
     def is_faultless(self) -> bool:
@@ -190,7 +212,17 @@ class Plan:
 
     def describe(self) -> str:
         """The plan as text, for reports."""
-        lines = [f"seed {self.seed}: {self.title} (confirm {self.confirm}, keep_days {self.keep_days:g})"]
-        parts = (self.tasks, self.starts, self.asks, self.events, self.troubles, self.look_troubles, self.foreign)
+        lines = [
+            f"seed {self.seed}: {self.title} (confirm {self.confirm}, keep_days {self.keep_days:g})"
+        ]
+        parts = (
+            self.tasks,
+            self.starts,
+            self.asks,
+            self.events,
+            self.troubles,
+            self.look_troubles,
+            self.foreign,
+        )
         lines += [f"  {part}" for part in chain.from_iterable(parts)]
         return "\n".join([*lines, f"  {self.quirks}"])

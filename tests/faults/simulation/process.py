@@ -1,4 +1,6 @@
-"""One process of a simulated run: an MCP server on its ledger, which can be killed or stopped at any step."""
+"""One process of a simulated run: an MCP server on its ledger, which can be killed or stopped at
+any step.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,7 +35,9 @@ from tests.faults.simulation.world import ProcessClock, World
 Result = TypeVar("Result")
 
 TIMING = Timing(reread_others=1, watch_active=20, watch_idle=20)
-"""Production's times, but for the pauses between two looks into the ledger, which cost the most here."""
+"""Production's times, but for the pauses between two looks into the ledger, which cost the most
+here.
+"""
 
 _KEY = b"k" * 32
 
@@ -73,9 +77,10 @@ class SignIn:
 class Process:
     """An MCP server and the client that is connected to it.
 
-    Everything that the server does beyond itself passes `_step`: each use of its ledger and of the service, before and
-    after. There it can be stopped or killed (`at_step`), so every step of a call is as likely as any other. `ended_at`
-    is when it was killed or told to end; None if it lives to the end of the run. `is_read`: its client reads its pipe.
+    Everything that the server does beyond itself passes `_step`: each use of its ledger and of the
+    service, before and after. There it can be stopped or killed (`at_step`), so every step of a
+    call is as likely as any other. `ended_at` is when it was killed or told to end; None if it
+    lives to the end of the run. `is_read`: its client reads its pipe.
     """
 
     client: Client
@@ -137,10 +142,12 @@ class Process:
         if self.ended.is_set():
             return
         self._hold()  # until the end of the run
-        self._is_over = self._stop.is_set()  # nothing holds a process that is ending, but it reaches nothing any more
+        # Nothing holds a process that is ending, but it reaches nothing any more.
+        self._is_over = self._stop.is_set()
         self.ended_at = self._world.now()
         self.ended.set()
-        with anyio.CancelScope(shield=True):  # a tool that waits no longer cancels this step, but not the death
+        # A tool that waits no longer cancels this step, but not the death.
+        with anyio.CancelScope(shield=True):
             while self._using:  # noqa: ASYNC110 - a thread can't be killed, so it ends first
                 await anyio.sleep(0.0005)
         self._database.kill()
@@ -156,7 +163,9 @@ class Process:
         self._stop.set()
 
     def stop(self, *, machine: bool) -> None:
-        """Let it take no step until `resume`; with its `machine`, the monotonic clock stands still too."""
+        """Let it take no step until `resume`; with its `machine`, the monotonic clock stands still
+        too.
+        """
         if not self.ended.is_set():
             self._hold()
             if machine:
@@ -181,9 +190,15 @@ class Process:
     async def _context(self) -> AsyncIterator[AppContext]:
         ledger = Ledger(_SteppedDatabase(self), policy=self._policy, timing=self._timing)
         api = KallyAI(
-            "http://service", tokens=self.sign_in, user_agent=self.name, app=self._stepped_service, retry_backoff=0
+            "http://service",
+            tokens=self.sign_in,
+            user_agent=self.name,
+            app=self._stepped_service,
+            retry_backoff=0,
         )
-        context = CallContext(lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock)
+        context = CallContext(
+            lambda: api, self.sign_in.key, lambda: ledger, timing=self._timing, clock=self.clock
+        )
         async with aclosing(ledger.database), Calls(context) as calls:
             self._delivery = calls.delivery
             self._delivery.awaits_reading = self._is_over_pipes
@@ -199,10 +214,11 @@ class Process:
             )
 
     async def _step(self, *, may_suspend: bool = True) -> None:
-        """Take a step. The machine can't be suspended between the last look at the clock and the request.
+        """Take a step.
 
-        No program can look at the clock and send in one step. If another task let the machine be suspended since its
-        own last step, it had sent the request before.
+        The machine can't be suspended between the last look at the clock and the request. No
+        program can look at the clock and send in one step. If another task let the machine be
+        suspended since its own last step, it had sent the request before.
         """
         self.steps += 1
         what = self.at_step.pop(self.steps, None)
@@ -212,10 +228,12 @@ class Process:
         match what:
             case "kill":
                 await self.kill()
-            case float(seconds) if not self._stop.is_set():  # nothing would wake a process that has ended
+            # Nothing would wake a process that has ended.
+            case float(seconds) if not self._stop.is_set():
                 self.stop(machine=True)
                 self._resuming = asyncio.ensure_future(self._resume_later(seconds))
-                with anyio.CancelScope(shield=True):  # a machine that is suspended does not cancel anything either
+                # A machine that is suspended does not cancel anything either.
+                with anyio.CancelScope(shield=True):
                     await self._goes_on.wait()
         if may_suspend or self.ended.is_set():
             await self._goes_on.wait()

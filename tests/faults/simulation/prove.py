@@ -1,4 +1,5 @@
-"""Proves that the oracle finds faults: each broken build must break a rule in its run, and the real one none.
+"""Proves that the oracle finds faults: each broken build must break a rule in its run, and the real
+one none.
 
 uv run python -m tests.faults --prove
 """
@@ -13,7 +14,16 @@ from tests.postgres_server import PostgresServer
 _JOBS = 2
 
 _UNBROKEN = [
-    *("anyio", "fastapi", "filelock", "httpx2", "jsonschema", "jwt", "mcp", "mcp.client.streamable_http"),
+    *(
+        "anyio",
+        "fastapi",
+        "filelock",
+        "httpx2",
+        "jsonschema",
+        "jwt",
+        "mcp",
+        "mcp.client.streamable_http",
+    ),
     *("mcp.server.mcpserver", "phonenumbers", "psycopg", "psycopg_pool", "pytest", "sqlite3"),
     *("kallyai_mcp.sandbox.app", "kallyai_mcp.api.models", __name__),
 ]
@@ -21,11 +31,16 @@ _UNBROKEN = [
 
 
 def main() -> int:
-    """Print a line for each broken build; returns 1 if one was not detected, or if the real one broke a rule."""
+    """Print a line for each broken build; returns 1 if one was not detected, or if the real one
+    broke a rule.
+    """
     _log_nothing()
     failed = False
     with PostgresServer(folder=fast_folder()) as server:
-        tasks = [(broken.name, server.create_database() if broken.shared_runs else None) for broken in BROKEN]
+        tasks = [
+            (broken.name, server.create_database() if broken.shared_runs else None)
+            for broken in BROKEN
+        ]
         with processes(_UNBROKEN).Pool(_JOBS, maxtasksperchild=1) as pool:
             for (name, _), rules in zip(tasks, pool.imap(_run, tasks, chunksize=1), strict=True):
                 failed = failed or not rules
@@ -35,7 +50,8 @@ def main() -> int:
                 failed = True
                 print(f"The real build: {reports}", flush=True)
     print(
-        f"{len(BROKEN)} broken builds, {'FAILED' if failed else 'each of them seen, and the real one breaks no rule'}"
+        f"{len(BROKEN)} broken builds, "
+        f"{'FAILED' if failed else 'each of them seen, and the real one breaks no rule'}"
     )
     return int(failed)
 

@@ -1,4 +1,6 @@
-"""Carries out a plan: starts the processes, asks for the calls, lets things fail, and collects the evidence."""
+"""Carries out a plan: starts the processes, asks for the calls, lets things fail, and collects the
+evidence.
+"""
 
 import logging
 import math
@@ -17,7 +19,16 @@ from mcp.shared.exceptions import MCPError
 
 from tests.agent import Answer
 from tests.faults.simulation.ledgers import LedgerPlace, Row
-from tests.faults.simulation.plan import ACCOUNT, NUMBER, OTHER_ACCOUNT, Ask, Event, Plan, Start, What
+from tests.faults.simulation.plan import (
+    ACCOUNT,
+    NUMBER,
+    OTHER_ACCOUNT,
+    Ask,
+    Event,
+    Plan,
+    Start,
+    What,
+)
 from tests.faults.simulation.process import Process, SignIn
 from tests.faults.simulation.service import PhoneCall, SimulatedService, plain
 from tests.faults.simulation.world import HungError, World
@@ -28,7 +39,9 @@ OPEN = ("in_progress", "unknown", "needs_confirmation")
 """The values of `status` in an answer that has no outcome."""
 
 _SETTLED_WITHIN, _LATER_WITHIN = 3 * 3600.0, 16 * 3600.0
-"""Simulated seconds within which every record must have its end; one that is due later may wait for the morning."""
+"""Simulated seconds within which every record must have its end; one that is due later may wait for
+the morning.
+"""
 
 _LOOKS_AT_LIST = 60
 
@@ -46,8 +59,9 @@ _NOTED = ("redial", "wait_seconds", "confirmation", "call_id", "continue_after")
 class Use:
     """One use of a tool; the `task` is that of a request for a call.
 
-    `asked` and `answered` are places in the order of everything that the agent sent and got, infinite without an
-    answer; the other times are true. `accounts` are all that were signed in until its end.
+    `asked` and `answered` are places in the order of everything that the agent sent and got,
+    infinite without an answer; the other times are true. `accounts` are all that were signed in
+    until its end.
     """
 
     tool: str
@@ -67,7 +81,11 @@ class Use:
     @property
     def status(self) -> str | None:
         """The status in the answer."""
-        return self.answer.data.get("status") if self.answer is not None and not self.answer.is_error else None
+        return (
+            self.answer.data.get("status")
+            if self.answer is not None and not self.answer.is_error
+            else None
+        )
 
     @property
     def is_outcome(self) -> bool:
@@ -77,10 +95,11 @@ class Use:
 
 @dataclass
 class Evidence:
-    """What is known after a run: the truth (`service`), what the agent was told (`uses`), and what the ledgers have.
+    """What is known after a run: the truth (`service`), what the agent was told (`uses`), and what
+    the ledgers have.
 
-    `shown` is what `get_call` answers at the end, by both ids; `errors` went wrong in the program itself; `ended` says
-    when processes ended before the end of the run.
+    `shown` is what `get_call` answers at the end, by both ids; `errors` went wrong in the program
+    itself; `ended` says when processes ended before the end of the run.
     """
 
     plan: Plan
@@ -100,13 +119,20 @@ class Evidence:
 
     def times_of(self, what: What) -> list[datetime]:
         """When these events happened."""
-        return [self.plan.begins + timedelta(seconds=event.at) for event in self.plan.events if event.what == what]
+        return [
+            self.plan.begins + timedelta(seconds=event.at)
+            for event in self.plan.events
+            if event.what == what
+        ]
 
     @property
     def clock_set(self) -> tuple[timedelta, timedelta]:
         """How far the clock of processes may have been set back, and forward; both are positive."""
         jumps = [event.seconds for event in self.plan.events if event.what == "has its clock set"]
-        back, forward = -sum(jump for jump in jumps if jump < 0), sum(jump for jump in jumps if jump > 0)
+        back, forward = (
+            -sum(jump for jump in jumps if jump < 0),
+            sum(jump for jump in jumps if jump > 0),
+        )
         return timedelta(seconds=back), timedelta(seconds=forward)
 
     @property
@@ -116,8 +142,16 @@ class Evidence:
 
     def set_forward(self, since: datetime, until: datetime) -> timedelta:
         """How far the clocks of processes may have moved forward between two times, or differ."""
-        sets = [event for event in self.plan.events if event.what == "has its clock set" and event.seconds > 0]
-        between = [event for event in sets if since <= self.plan.begins + timedelta(seconds=event.at) <= until]
+        sets = [
+            event
+            for event in self.plan.events
+            if event.what == "has its clock set" and event.seconds > 0
+        ]
+        between = [
+            event
+            for event in sets
+            if since <= self.plan.begins + timedelta(seconds=event.at) <= until
+        ]
         return timedelta(seconds=sum(event.seconds for event in between) + self._between_clocks)
 
     @property
@@ -138,7 +172,9 @@ class Run:
             statement_seconds=plan.statement_seconds,
         )
         endings = {plain(task.description): task.ending for task in plan.tasks}
-        endings |= {number: ending for task in plan.tasks for number, ending in task.endings.items()}
+        endings |= {
+            number: ending for task in plan.tasks for number, ending in task.endings.items()
+        }
         self._service = SimulatedService(
             self._world, plan.quirks, plan.troubles, plan.look_troubles, endings, plan.seed
         )
@@ -149,7 +185,10 @@ class Run:
         self._events = 0
 
     async def evidence(self) -> Evidence:
-        """Carry out the plan; returns what is known afterwards. A run that hangs is one of its errors."""
+        """Carry out the plan; returns what is known afterwards.
+
+        A run that hangs is one of its errors.
+        """
         for foreign in self._plan.foreign:
             self._service.add_foreign(ACCOUNT, _submission(self._plan), foreign.age, foreign.status)
         errors = _Errors(self._evidence.errors)
@@ -200,7 +239,9 @@ class Run:
     async def _start(self, number: int, start: Start) -> None:
         home = self._homes[start.home]
         ahead = start.ahead + home.clock_set
-        process = Process(f"process {number}", self._world, self._service, home, self._sign_in, self._plan, ahead)
+        process = Process(
+            f"process {number}", self._world, self._service, home, self._sign_in, self._plan, ahead
+        )
         await self._tasks.start(process.serve)
         process.at_step = {process.steps + step: what for step, what in start.at_step.items()}
         self._processes[number] = process
@@ -246,7 +287,9 @@ class Run:
                 home.add_newer_record(ACCOUNT)
             case "other programs call":
                 for number in range(event.number):
-                    submission = _submission(self._plan) | {"respondent_phone": f"+1415556{number:04}"}
+                    submission = _submission(self._plan) | {
+                        "respondent_phone": f"+1415556{number:04}"
+                    }
                     self._service.add_foreign(ACCOUNT, submission, age=0)
             case "many calls are due":
                 with self._world.working():
@@ -262,7 +305,10 @@ class Run:
     async def _ask(self, ask: Ask) -> None:
         await self._world.sleep(ask.at)
         process = await self._living(ask.process)
-        arguments, tool = dict(self._plan.tasks[ask.task].arguments), self._plan.tasks[ask.task].tool
+        arguments, tool = (
+            dict(self._plan.tasks[ask.task].arguments),
+            self._plan.tasks[ask.task].tool,
+        )
         if ask.retyped:
             arguments["task_description"] = f"  {arguments['task_description'].upper()}. "
         if ask.redial:
@@ -299,7 +345,9 @@ class Run:
     async def _look_at_newest(self, at: float, ask: Ask) -> None:
         await self._world.sleep(at - self._world.elapsed)
         if placed := self._evidence.placed:
-            await self._use(await self._living(ask.process), "get_call", {"call_id": placed[-1].call_id})
+            await self._use(
+                await self._living(ask.process), "get_call", {"call_id": placed[-1].call_id}
+            )
 
     async def _cancel(self, at: float, ask: Ask) -> None:
         if ask.cancels_at_end_of is not None:
@@ -316,21 +364,31 @@ class Run:
             if use.answer is not None
         ]
         if id_ := next((id_ for id_ in known if id_), None):
-            process = await self._living(ask.process if ask.canceled_by is None else ask.canceled_by)
+            process = await self._living(
+                ask.process if ask.canceled_by is None else ask.canceled_by
+            )
             await self._use(process, "cancel_call", {"call_id": id_}, ask.task)
 
     async def _living(self, number: int) -> Process:
-        """The process of this number, or else one that lives, of the same home first; a new one when none does."""
+        """The process of this number, or else one that lives, of the same home first; a new one
+        when none does.
+        """
         wanted = self._processes.get(number) or self._processes[0]
         living = [process for process in self._processes.values() if not process.ended.is_set()]
         if not living:
             await self._start_anew(wanted.place)
             return await self._living(number)
-        return wanted if wanted in living else min(living, key=lambda process: process.place is not wanted.place)
+        return (
+            wanted
+            if wanted in living
+            else min(living, key=lambda process: process.place is not wanted.place)
+        )
 
     async def _start_anew(self, home: LedgerPlace) -> None:
         """Start one more process of `home`, with the clock that the last one had."""
-        ahead = [process.clock.ahead for process in self._processes.values() if process.place is home][-1]
+        ahead = [
+            process.clock.ahead for process in self._processes.values() if process.place is home
+        ][-1]
         start = Start(home=self._homes.index(home), ahead=ahead - home.clock_set)
         await self._start(len(self._plan.starts) + len(self._processes), start)
 
@@ -340,7 +398,9 @@ class Run:
             await self._use(process, "get_call", arguments)
 
     async def _follow_list(self, use: Use, arguments: dict[str, Any], ask: Ask) -> None:
-        """Look at a list every half a minute, and let it go on after it has stopped where `ask` says so."""
+        """Look at a list every half a minute, and let it go on after it has stopped where `ask`
+        says so.
+        """
         for _ in range(_LOOKS_AT_LIST):
             if use.answer is None or use.answer.is_error:
                 return
@@ -354,16 +414,24 @@ class Run:
                 last = data["calls"][-1]
                 await self._world.sleep(ask.decides_after)
                 further = arguments | {"continue_after": last.get("call_id") or last["tracking_id"]}
-                use = await self._use(await self._living(ask.process), "call_around", further, ask.task)
+                use = await self._use(
+                    await self._living(ask.process), "call_around", further, ask.task
+                )
                 if use.status != "in_progress":
                     return
             else:
                 return
 
     async def _use(
-        self, process: Process, tool: str, arguments: dict[str, Any], task: int | None = None, ask: Ask | None = None
+        self,
+        process: Process,
+        tool: str,
+        arguments: dict[str, Any],
+        task: int | None = None,
+        ask: Ask | None = None,
     ) -> Use:
-        await process.awake()  # a program that is stopped can't say how long a request has waited for it
+        # A program that is stopped can't say how long a request has waited for it.
+        await process.awake()
         account, asked_at = self._sign_in.name, self._world.now()
         use = Use(tool, process.name, task, dict(arguments), account, self._next(), asked_at)
         use.accounts.add(use.account)
@@ -389,7 +457,9 @@ class Run:
                         use.answered, use.answered_at = self._next(), self._world.now()
                 is_over.set()
 
-        async def give_up(after: Callable[[], Awaitable[object]], text: str, silently: bool) -> None:
+        async def give_up(
+            after: Callable[[], Awaitable[object]], text: str, silently: bool
+        ) -> None:
             await after()
             use.text, use.gave_up_silently = text, silently
             is_over.set()
@@ -400,7 +470,9 @@ class Run:
         async with anyio.create_task_group() as waiting:
             waiting.start_soon(give_up, process.ended.wait, "the process ended", False)
             if ask is not None and ask.gives_up is not None:
-                waiting.start_soon(give_up, partial(self._world.sleep, ask.gives_up), "gave up", ask.silently)
+                waiting.start_soon(
+                    give_up, partial(self._world.sleep, ask.gives_up), "gave up", ask.silently
+                )
             await is_over.wait()
             waiting.cancel_scope.cancel()
         self._note(f"{process.name}: {tool} -> {use.text[:300]}")
@@ -425,7 +497,9 @@ class Run:
             if not any(p.place is home and not p.ended.is_set() for p in self._processes.values()):
                 await self._start_anew(home)
         accounts = ACCOUNTS if self._plan.has("someone else signs in") else (ACCOUNT,)
-        is_later = any({"retries", "not_before"} & task.arguments.keys() for task in self._plan.tasks)
+        is_later = any(
+            {"retries", "not_before"} & task.arguments.keys() for task in self._plan.tasks
+        )
         self._sign_in.is_signed_in = True
         for account in accounts:
             self._sign_in.name = account
@@ -437,12 +511,16 @@ class Run:
                 max((end - self._world.now()).total_seconds() for end in [*ends, self._world.now()])
             )
             for home in self._homes:
-                process = next(p for p in self._processes.values() if p.place is home and not p.ended.is_set())
+                process = next(
+                    p for p in self._processes.values() if p.place is home and not p.ended.is_set()
+                )
                 await self._look(process, home, account)
 
     async def _look(self, process: Process, home: LedgerPlace, account: str) -> None:
         tracking_ids = [row["tracking_id"] for row in home.rows((account,))]
-        for id_ in tracking_ids + [call.call_id for call in self._evidence.placed if call.account == account]:
+        for id_ in tracking_ids + [
+            call.call_id for call in self._evidence.placed if call.account == account
+        ]:
             with suppress(MCPError):
                 answer = await process.client.call_tool("get_call", {"call_id": id_})
                 self._evidence.shown[id_] = answer.structured_content or {}

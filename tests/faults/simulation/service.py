@@ -1,4 +1,6 @@
-"""The KallyAI of a simulated run, written from the reference alone, and the ways in which it may differ from it."""
+"""The KallyAI of a simulated run, written from the reference alone, and the ways in which it may
+differ from it.
+"""
 
 import json
 import random
@@ -20,7 +22,14 @@ Order = Literal["newest first", "oldest first", "changed first"]
 Echo = Literal["all", "not the task", "name and number", "nothing"]
 Broken = Literal["cut", "page", "empty", "half"]
 
-ENDINGS = {"success": 95.0, "no_answer": 32.0, "busy": 3.0, "voicemail": 28.0, "failed": 8.0, "cancelled": 15.0}
+ENDINGS = {
+    "success": 95.0,
+    "no_answer": 32.0,
+    "busy": 3.0,
+    "voicemail": 28.0,
+    "failed": 8.0,
+    "cancelled": 15.0,
+}
 """How calls end, and after how many seconds."""
 
 BOOKED = "booked"
@@ -30,18 +39,24 @@ DROPPED = "dropped"
 """As an ending: `failed`, and the transcript has words of the callee."""
 
 TALKED = "talked"
-"""As an ending: `no_answer`, and the transcript has words of the callee, `Quirks.words_late` after the end."""
+"""As an ending: `no_answer`, and the transcript has words of the callee, `Quirks.words_late` after
+the end.
+"""
 
 STATUS_OF = {BOOKED: "success", DROPPED: "failed", TALKED: "no_answer"}
 """The status that a call ends with, where the ending has another name."""
 
-_EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+_EVENT = (
+    "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
 
 _LONG = 60.0
 """The seconds after which every client has given up."""
 
 _DATE_COUNTS = timedelta(seconds=100)
-"""A `Date` that is read so long after its request tells the time; the program allows two minutes."""
+"""A `Date` that is read so long after its request tells the time; the program allows two
+minutes.
+"""
 
 
 @dataclass(frozen=True)
@@ -55,12 +70,14 @@ class Quirks:
     echo: Echo = "all"  # how much of the submission it repeats
     with_seconds: bool = False  # it repeats the time of an appointment with seconds
     spellings: Mapping[str, str] = field(default_factory=dict)  # of statuses
-    lists_ended_only: bool = False  # a call is in the list, and found by its id, only after it has ended
+    # A call is in the list, and found by its id, only after it has ended.
+    lists_ended_only: bool = False
     forgets_keys: bool = False  # an Idempotency-Key is forgotten when its call ends
     answers_at_once: bool = False  # it answers when the call begins, with `in_progress`
     details_late: float = 0.0  # a call is found by its id only so long after it began
     words_late: float = 0.0  # the transcript has the words of the callee so long after the end
-    hangs_for: frozenset[str] = frozenset()  # nothing comes when it is asked about calls to these numbers
+    # Nothing comes when it is asked about calls to these numbers.
+    hangs_for: frozenset[str] = frozenset()
 
     def repeated(self, submission: Json) -> set[str]:
         """The fields of a submission that it repeats."""
@@ -74,9 +91,11 @@ class Quirks:
 
 @dataclass(frozen=True)
 class Trouble:
-    """What happens to one request: the status of the answer, or how it is broken, after a delay in seconds.
+    """What happens to one request: the status of the answer, or how it is broken, after a delay in
+    seconds.
 
-    `placed`: a request for a call is processed before. `names_call`: an error has the id of the call.
+    `placed`: a request for a call is processed before. `names_call`: an error has the id of the
+    call.
     """
 
     answer: int | Broken
@@ -88,7 +107,9 @@ class Trouble:
 
 @dataclass(frozen=True)
 class PhoneCall:
-    """One call; all times are the true ones, and `sender` is the process that sent the first request for it."""
+    """One call; all times are the true ones, and `sender` is the process that sent the first
+    request for it.
+    """
 
     call_id: str
     account: str
@@ -111,9 +132,9 @@ class PhoneCall:
 class SimulatedService:
     """The service as an ASGI app, and the truth about its calls, those of other programs included.
 
-    `troubles` happen to the first requests for a call in turn, `look_troubles` to the first other ones. `endings` say
-    how calls end, by the number or by the task's description; all others succeed. `dated` has which process was sent a
-    whole response with a `Date`, and when.
+    `troubles` happen to the first requests for a call in turn, `look_troubles` to the first other
+    ones. `endings` say how calls end, by the number or by the task's description; all others
+    succeed. `dated` has which process was sent a whole response with a `Date`, and when.
     """
 
     def __init__(
@@ -146,17 +167,24 @@ class SimulatedService:
         """The status of a call that has ended, as the service spells it."""
         return self.quirks.spellings.get(call.status, call.status)
 
-    def add_foreign(self, account: str, submission: Json, age: float, status: str = "success") -> None:
+    def add_foreign(
+        self, account: str, submission: Json, age: float, status: str = "success"
+    ) -> None:
         """Add a call that another program placed `age` seconds ago."""
         started = self._world.now() - timedelta(seconds=age)
         ends = started + timedelta(seconds=ENDINGS[status])
-        self.calls.append(PhoneCall(self._new_id(), account, None, submission, started, ends, status, is_ours=False))
+        self.calls.append(
+            PhoneCall(
+                self._new_id(), account, None, submission, started, ends, status, is_ours=False
+            )
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request, arrived = Request(scope, receive), self._world.now()
         trouble = next(iter(self._look_troubles), None) if request.method == "GET" else None
-        is_read = trouble is None or trouble.answer not in (429, 502, 503, 504, "page")  # else it is asked again
+        # Else it is asked again.
+        is_read = trouble is None or trouble.answer not in (429, 502, 503, 504, "page")
         await self._answer(request, send)
         if is_read and (now := self._world.now()) - arrived < _DATE_COUNTS:
             self.dated.append((request.headers["User-Agent"], now))
@@ -184,12 +212,18 @@ class SimulatedService:
         await self._respond(send, 201, self._shown(call))
 
     def _place(self, request: Request, submission: Json) -> PhoneCall:
-        account, key, now = _account_of(request), request.headers.get("Idempotency-Key"), self._world.now()
+        account, key, now = (
+            _account_of(request),
+            request.headers.get("Idempotency-Key"),
+            self._world.now(),
+        )
         known = self._by_key.get((account, key or ""))
         if known is not None and (not self.quirks.forgets_keys or now < known.ends):
             return known
         task = plain(submission["task_description"])
-        ending = self._endings.get(submission["respondent_phone"]) or self._endings.get(task, "success")
+        ending = self._endings.get(submission["respondent_phone"]) or self._endings.get(
+            task, "success"
+        )
         status = STATUS_OF.get(ending, ending)
         ends = now + timedelta(seconds=ENDINGS[status])
         call = PhoneCall(
@@ -215,15 +249,28 @@ class SimulatedService:
             return 200, {"plan_type": "business", "minutes_remaining": 5000, "calls_remaining": 900}
         if path == "/v1/calls":
             calls = [call for call in self.calls if self._is_visible(call, account)]
-            return 200, self._page(calls, int(request.query_params["limit"]), int(request.query_params["offset"]))
+            return 200, self._page(
+                calls, int(request.query_params["limit"]), int(request.query_params["offset"])
+            )
         id_, _, part = path.removeprefix("/v1/calls/").partition("/")
-        call = next((call for call in self.calls if call.call_id == id_ and self._is_visible(call, account)), None)
+        call = next(
+            (
+                call
+                for call in self.calls
+                if call.call_id == id_ and self._is_visible(call, account)
+            ),
+            None,
+        )
         if call is not None and part == "calendar.ics" and call.is_booked:
             return 200, _EVENT.encode()
         spoken = now - timedelta(seconds=self.quirks.words_late)
         if call is not None and part == "transcript" and call.callee_spoke and call.ends <= spoken:
             return 200, {"entries": [{"speaker": "HUMAN", "content": "Yes, you have it"}]}
-        if call is not None and not part and call.started <= now - timedelta(seconds=self.quirks.details_late):
+        if (
+            call is not None
+            and not part
+            and call.started <= now - timedelta(seconds=self.quirks.details_late)
+        ):
             return 200, self._shown(call)
         return 404, {"error": {"code": "call_not_found"}}
 
@@ -235,13 +282,19 @@ class SimulatedService:
                 await self._world.sleep(_LONG)
 
     def _is_visible(self, call: PhoneCall, account: str) -> bool:
-        return call.account == account and (not self.quirks.lists_ended_only or self._world.now() >= call.ends)
+        return call.account == account and (
+            not self.quirks.lists_ended_only or self._world.now() >= call.ends
+        )
 
     def _page(self, calls: list[PhoneCall], limit: int, offset: int) -> Json:
-        ordered = sorted(calls, key=lambda call: call.started, reverse=self.quirks.order == "newest first")
+        ordered = sorted(
+            calls, key=lambda call: call.started, reverse=self.quirks.order == "newest first"
+        )
         if self.quirks.order == "changed first":
             now = self._world.now()
-            ordered.sort(key=lambda call: call.ends if call.ends <= now else call.started, reverse=True)
+            ordered.sort(
+                key=lambda call: call.ends if call.ends <= now else call.started, reverse=True
+            )
         page = ordered[offset : offset + min(limit, self.quirks.page)]
         listed = [self._listed(call) for call in page]
         return {"calls": listed, "total": len(calls)}
@@ -249,14 +302,26 @@ class SimulatedService:
     def _listed(self, call: PhoneCall) -> Json:
         """An entry of the list: the fields of the reference's example."""
         shown = self._shown(call)
-        few = {k: v for k, v in shown["submission"].items() if k in ("respondent_phone", "business_name")}
-        return {k: v for k, v in shown.items() if k in ("call_id", "status", "metadata")} | {"submission": few}
+        few = {
+            k: v
+            for k, v in shown["submission"].items()
+            if k in ("respondent_phone", "business_name")
+        }
+        return {k: v for k, v in shown.items() if k in ("call_id", "status", "metadata")} | {
+            "submission": few
+        }
 
     def _shown(self, call: PhoneCall) -> Json:
         ended = self._world.now() >= call.ends
-        shown: Json = {"call_id": call.call_id, "status": self.status_of(call) if ended else "in_progress"}
+        shown: Json = {
+            "call_id": call.call_id,
+            "status": self.status_of(call) if ended else "in_progress",
+        }
         if ended:
-            shown |= {"highlights": f"It ended: {call.status}", "duration_seconds": ENDINGS[call.status]}
+            shown |= {
+                "highlights": f"It ended: {call.status}",
+                "duration_seconds": ENDINGS[call.status],
+            }
         shown["submission"] = self._echo(call.submission)
         if self.quirks.has_dates:
             at = (call.started + timedelta(seconds=self.quirks.clock_ahead)).replace(microsecond=0)
@@ -282,11 +347,15 @@ class SimulatedService:
         elif trouble.answer == "page":
             await self._respond(send, 502, b"<!doctype html><h1>502 Bad Gateway</h1>")
         elif 300 <= trouble.answer < 400:
-            await self._respond(send, trouble.answer, b"", {"location": "https://elsewhere.example/v1/calls"})
+            await self._respond(
+                send, trouble.answer, b"", {"location": "https://elsewhere.example/v1/calls"}
+            )
         else:
             named = {"call_id": shown["call_id"]} if trouble.names_call else {}
             pause = {} if trouble.retry_after is None else {"retry-after": str(trouble.retry_after)}
-            await self._respond(send, trouble.answer, {"error": {"code": f"code_{trouble.answer}"}} | named, pause)
+            await self._respond(
+                send, trouble.answer, {"error": {"code": f"code_{trouble.answer}"}} | named, pause
+            )
 
     async def _respond(
         self, send: Send, status: int, body: Json | bytes, headers: Mapping[str, str] | None = None

@@ -1,7 +1,8 @@
-"""The clock of a simulated run: when all tasks wait for it, it moves to the next time that one of them waits for.
+"""The clock of a simulated run: when all tasks wait for it, it moves to the next time that one of
+them waits for.
 
-Transactions of PostgreSQL run in threads, and overlap. One statement runs at a time, of a transaction that the seed
-chooses, so that a run is the same each time.
+Transactions of PostgreSQL run in threads, and overlap. One statement runs at a time, of a
+transaction that the seed chooses, so that a run is the same each time.
 """
 
 import asyncio
@@ -21,10 +22,14 @@ from tests.calls.manual_time import all_tasks_wait
 Result = TypeVar("Result")
 
 NOON = datetime(2026, 1, 26, 18, 0, tzinfo=UTC)
-"""When most runs begin: by day in all of the United States, and far from a change of the UTC date."""
+"""When most runs begin: by day in all of the United States, and far from a change of the UTC
+date.
+"""
 
 REAL_SECONDS = 300.0
-"""Real seconds after which a run counts as hung; most take a tenth of a second, one with thousands of calls many."""
+"""Real seconds after which a run counts as hung; most take a tenth of a second, one with thousands
+of calls many.
+"""
 
 SIMULATED_SECONDS = 3 * 86400.0
 """The same in simulated seconds: nothing in a run lasts for days."""
@@ -126,11 +131,15 @@ class World:
         return self._transactions
 
     def runs_alone(self, number: int) -> bool:
-        """Whether no other transaction can begin before this one has ended, so that it need not wait for turns."""
+        """Whether no other transaction can begin before this one has ended, so that it need not
+        wait for turns.
+        """
         return self._runs_alone == number or self._is_over
 
     async def turn(self, number: int) -> None:
-        """Return when it is the turn of a transaction; within `working`, in the thread of the event loop."""
+        """Return when it is the turn of a transaction; within `working`, in the thread of the event
+        loop.
+        """
         if self._is_over:
             return
         turn = _Turn(number, self.elapsed + self._duration_of_statement(number))
@@ -163,13 +172,19 @@ class World:
     def _duration_of_statement(self, number: int) -> float:
         """The seconds that the next statement of a transaction takes.
 
-        Each transaction has choices of its own: two threads that waited for one lock may come back in either order.
+        Each transaction has choices of its own: two threads that waited for one lock may come back
+        in either order.
         """
-        choices = self._durations.setdefault(number, random.Random(f"statements {self._seed} {number}"))  # noqa: S311
+        choices = self._durations.setdefault(
+            number,
+            random.Random(f"statements {self._seed} {number}"),  # noqa: S311
+        )
         return choices.uniform(0, self._statement_seconds)
 
     def _give_turn(self) -> bool:
-        """Let one of the transactions that wait run its next statement; returns whether there was one."""
+        """Let one of the transactions that wait run its next statement; returns whether there was
+        one.
+        """
         ready = [turn for turn in self._turns if turn.ready_at <= self.elapsed + 1e-9]
         if not ready:
             return False
@@ -184,7 +199,8 @@ class World:
         ends = [end for awake, end in self._sleepers.items() if not awake.is_set()]
         ends += [turn.ready_at for turn in self._turns]
         if not ends:
-            await asyncio.sleep(0.001)  # something waits for real time, such as a tool's own time-out
+            # Something waits for real time, such as a tool's own time-out.
+            await asyncio.sleep(0.001)
             return
         self.elapsed = max(self.elapsed, min(ends))
         if self.elapsed > SIMULATED_SECONDS:
@@ -196,7 +212,8 @@ class World:
     async def _everything_waits(self, done: "asyncio.Future[Result]") -> None:
         """Return once every other task waits for something and no thread works, or `done` is.
 
-        A thread whose statement waits for a lock does not work, if another transaction is there that may release it.
+        A thread whose statement waits for a lock does not work, if another transaction is there
+        that may release it.
         """
         takes_long = False
         while True:
@@ -233,7 +250,9 @@ class ProcessClock(Clock):
     async def sleep(self, seconds: float) -> None:
         end = self.monotonic() + seconds
         while True:
-            await self._world.sleep(max(end - self.monotonic(), 0.0) if math.isnan(self._frozen_at) else 1.0)
+            await self._world.sleep(
+                max(end - self.monotonic(), 0.0) if math.isnan(self._frozen_at) else 1.0
+            )
             if self.monotonic() >= end - 1e-9 and math.isnan(self._frozen_at):
                 return
 

@@ -9,7 +9,9 @@ import httpx2
 from kallyai_mcp.sandbox.accounts import Provider
 
 NOBODY = "http://127.0.0.1:1"
-"""A redirect URI of a program that does not listen: the browser shows its address, with the answer."""
+"""A redirect URI of a program that does not listen: the browser shows its address, with the
+answer.
+"""
 
 
 def sign_in(url: str, *, allow: bool = True) -> str:
@@ -25,17 +27,27 @@ def sign_in(url: str, *, allow: bool = True) -> str:
     return browser.page.text
 
 
-def answer_of(url: str, *, account: str = "acct-personal", provider: Provider = "google") -> dict[str, str]:
-    """Sign in at `/v1/auth/cli?…` or `/v1/auth/authorize?…` for a program at `NOBODY`; returns the answer to it."""
+def answer_of(
+    url: str, *, account: str = "acct-personal", provider: Provider = "google"
+) -> dict[str, str]:
+    """Sign in at `/v1/auth/cli?…` or `/v1/auth/authorize?…` for a program at `NOBODY`; returns the
+    answer to it.
+    """
     browser = Browser(url)
     browser.allow(account, provider)
     return browser.answer
 
 
 def submission(page: httpx2.Response, value: str) -> dict[str, Any]:
-    """The request that a browser sends when the button with that value, or the only button, is pressed."""
-    forms = re.findall(r'<form[^>]* method="(\w+)" action="([^"]+)">(.*?)</form>', page.text, re.DOTALL)
-    method, action, inside = next(form for form in forms if not value or f'value="{value}"' in form[2])
+    """The request that a browser sends when the button with that value, or the only button, is
+    pressed.
+    """
+    forms = re.findall(
+        r'<form[^>]* method="(\w+)" action="([^"]+)">(.*?)</form>', page.text, re.DOTALL
+    )
+    method, action, inside = next(
+        form for form in forms if not value or f'value="{value}"' in form[2]
+    )
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', inside))
     pressed = re.findall(rf'<button[^>]* name="(\w+)" value="({value})"', inside) if value else []
     target, filled = urljoin(str(page.url), action), hidden | dict(pressed)
@@ -47,7 +59,9 @@ def submission(page: httpx2.Response, value: str) -> dict[str, Any]:
 
 
 class Browser:
-    """A browser with one page of the sandbox's sign-in, which follows redirects; and the last answer to `NOBODY`."""
+    """A browser with one page of the sandbox's sign-in, which follows redirects; and the last
+    answer to `NOBODY`.
+    """
 
     def __init__(self, url: str) -> None:
         self.answer: dict[str, str] = {}
@@ -67,13 +81,17 @@ class Browser:
 
     def _send(self, **request: Any) -> None:
         headers = {"Accept": "text/html"}
-        with httpx2.Client(cookies=self._cookies, headers=headers, trust_env=False, timeout=60) as http:
+        with httpx2.Client(
+            cookies=self._cookies, headers=headers, trust_env=False, timeout=60
+        ) as http:
             page = http.request(**request)
             self._cookies = http.cookies
         if page.has_redirect_location:
             url = urljoin(str(page.url), page.headers["location"])
             if url.startswith(f"{NOBODY}/"):
-                self.answer = {name: value for name, (value,) in parse_qs(urlsplit(url).query).items()}
+                self.answer = {
+                    name: value for name, (value,) in parse_qs(urlsplit(url).query).items()
+                }
             else:
                 self._send(method="GET", url=url)
             return

@@ -17,5 +17,8 @@ def sandbox(app: SandboxApp) -> Sandbox:
 @pytest.fixture
 def server(app: SandboxApp) -> Iterator[str]:
     """The base URL of the same sandbox on a real port."""
-    with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(running(app)) as url:
+    with (
+        start_blocking_portal("asyncio") as portal,
+        portal.wrap_async_context_manager(running(app)) as url,
+    ):
         yield url

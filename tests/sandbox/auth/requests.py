@@ -46,7 +46,12 @@ def reason_of(response: httpx2.Response) -> str:
 
 async def new_code(client: httpx2.AsyncClient, **changes: str) -> str:
     """Return a new authorization code for `sandbox-client` and `acct-personal`."""
-    query = {"response_type": "code", "client_id": "sandbox-client", "redirect_uri": LOOPBACK, "state": "s"} | changes
+    query = {
+        "response_type": "code",
+        "client_id": "sandbox-client",
+        "redirect_uri": LOOPBACK,
+        "state": "s",
+    } | changes
     first = await client.get("/v1/auth/authorize", params=query)
     form = {"request": request_token_in(first), "account": "acct-personal"}
     chosen = await client.post("/v1/auth/sign-in", data=form)
@@ -57,7 +62,11 @@ async def new_code(client: httpx2.AsyncClient, **changes: str) -> str:
 
 async def exchange(client: httpx2.AsyncClient, code: str, **changes: str) -> httpx2.Response:
     """Exchange a code: step 2 of the reference's code flow."""
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": LOOPBACK} | CREDENTIALS | changes
+    form = (
+        {"grant_type": "authorization_code", "code": code, "redirect_uri": LOOPBACK}
+        | CREDENTIALS
+        | changes
+    )
     return await client.post("/v1/auth/gpt/token", data=form)
 
 
@@ -69,7 +78,9 @@ async def renew(client: httpx2.AsyncClient, refresh_token: str, **changes: str) 
 
 def claims_of(token: str) -> dict[str, Any]:
     """The claims of a token, read without a check of its signature."""
-    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False, "verify_exp": False})
+    claims: dict[str, Any] = jwt.decode(
+        token, options={"verify_signature": False, "verify_exp": False}
+    )
     return claims
 
 

@@ -40,7 +40,11 @@ async def test_an_access_token_has_account_scopes_and_times_and_expires_by_the_s
     tokens = sandbox.issue_tokens("acct-trial")
     token = tokens["access_token"]
     claims = claims_of(token)
-    assert (claims["sub"], claims["email"], claims["scope"]) == ("acct-trial", "trial@sandbox.test", " ".join(SCOPES))
+    assert (claims["sub"], claims["email"], claims["scope"]) == (
+        "acct-trial",
+        "trial@sandbox.test",
+        " ".join(SCOPES),
+    )
     assert (claims["iat"], claims["exp"]) == (now, now + 3600)
     clock.advance(seconds=3599)
     response = await client.get("/v1/calls", headers={"authorization": f"bearer {token}"})
@@ -53,8 +57,12 @@ async def test_an_access_token_has_account_scopes_and_times_and_expires_by_the_s
     assert "expired" in reason_of(await refresh(client, tokens["refresh_token"]))
 
 
-async def test_a_forged_token_is_refused(client: httpx2.AsyncClient, sandbox: Sandbox, clock: ManualClock) -> None:
-    header, payload, signature = sandbox.issue_tokens("acct-personal", ["sessions:read"])["access_token"].split(".")
+async def test_a_forged_token_is_refused(
+    client: httpx2.AsyncClient, sandbox: Sandbox, clock: ManualClock
+) -> None:
+    header, payload, signature = sandbox.issue_tokens("acct-personal", ["sessions:read"])[
+        "access_token"
+    ].split(".")
     claims = claims_of(f"{header}.{payload}.{signature}")
     richer = _base64(claims | {"scope": "calls:read"})
     other = Sandbox(None, 1, clock)
@@ -113,7 +121,9 @@ async def test_a_code_is_bound_to_its_client_and_redirect_uri_and_lasts_a_minute
     assert "expired" in reason_of(await exchange(client, late))
 
 
-async def test_a_second_use_of_a_code_revokes_its_tokens(client: httpx2.AsyncClient, clock: ManualClock) -> None:
+async def test_a_second_use_of_a_code_revokes_its_tokens(
+    client: httpx2.AsyncClient, clock: ManualClock
+) -> None:
     code = await new_code(client)
     tokens = (await exchange(client, code)).json()
     clock.advance(minutes=10)
@@ -123,13 +133,16 @@ async def test_a_second_use_of_a_code_revokes_its_tokens(client: httpx2.AsyncCli
     assert error_of(await renew(client, tokens["refresh_token"]), 400) == "invalid_grant"
 
 
-async def test_a_clients_refresh_token_rotates_and_a_second_use_revokes_the_family(client: httpx2.AsyncClient) -> None:
+async def test_a_clients_refresh_token_rotates_and_a_second_use_revokes_the_family(
+    client: httpx2.AsyncClient,
+) -> None:
     first = (await exchange(client, await new_code(client, scope="calls:read"))).json()
     second = (await renew(client, first["refresh_token"])).json()
     assert second["scope"] == "calls:read"
     for tokens in (first, second):  # the first one until it expires
         assert (await guarded(client, tokens["access_token"])).status_code == 200
-    assert error_of(await renew(client, first["refresh_token"], **PARTNER), 400) == "invalid_grant"  # revokes nothing
+    # Revokes nothing.
+    assert error_of(await renew(client, first["refresh_token"], **PARTNER), 400) == "invalid_grant"
     second = (await renew(client, second["refresh_token"])).json()
     assert error_of(await renew(client, first["refresh_token"]), 400) == "invalid_grant"
     assert error_of(await renew(client, second["refresh_token"]), 400) == "invalid_grant"
@@ -140,7 +153,9 @@ async def test_only_an_id_token_of_the_provider_signs_its_account_in(
     client: httpx2.AsyncClient, sandbox: Sandbox
 ) -> None:
     async def made(by: str, **wanted: object) -> str:
-        response = await client.post(f"/_sandbox/{by}/id_token", json={"account": "acct-business", **wanted})
+        response = await client.post(
+            f"/_sandbox/{by}/id_token", json={"account": "acct-business", **wanted}
+        )
         (token,) = response.json().values()
         return str(token)
 

@@ -18,7 +18,9 @@ KEEPS_TIME = {
 UNDATED: dict[str, Any] = {"appointment_date": None, "appointment_time": None, "party_size": None}
 
 
-def facts(*, timezone: str | None = "America/New_York", bookings: tuple[Booking, ...] = (), **fields: Any) -> CallFacts:
+def facts(
+    *, timezone: str | None = "America/New_York", bookings: tuple[Booking, ...] = (), **fields: Any
+) -> CallFacts:
     """An example, a table for 4 on Friday at 7 PM, with changes to its fields."""
     submission = {
         "task_category": "restaurant",
@@ -42,7 +44,9 @@ def call(scenario: dict[str, Any] | None = None, **changes: Any) -> SimulatedCal
 def earlier(category: str = "restaurant") -> tuple[Booking, ...]:
     """What a callee remembers of an earlier call: a booking for 3 people on Saturday at 8 PM."""
     at = None if category == "hotel" else time(20, 0)
-    return (Booking(EARLIER, EARLIER, "Ada", TaskCategory(category), 3, Slot(date(2026, 11, 28), at)),)
+    return (
+        Booking(EARLIER, EARLIER, "Ada", TaskCategory(category), 3, Slot(date(2026, 11, 28), at)),
+    )
 
 
 def said(result: SimulatedCall, speaker: str | None = None) -> str:

@@ -37,7 +37,9 @@ def test_the_file_is_well_formed_whatever_the_texts_are() -> None:
     assert lines[-1] == ""
     assert not any("\n" in line for line in lines)
     assert max(len(line.encode()) for line in lines) <= 75
-    vevent = read(business_name="Bistro\r\nEND:VEVENT\r\nBEGIN:VEVENT", task_description="x\r\nATTENDEE:me")
+    vevent = read(
+        business_name="Bistro\r\nEND:VEVENT\r\nBEGIN:VEVENT", task_description="x\r\nATTENDEE:me"
+    )
     assert "ATTENDEE" not in vevent
 
 
@@ -52,8 +54,10 @@ def test_how_long_an_appointment_lasts_depends_on_its_kind() -> None:
 
 def test_an_appointment_keeps_its_moment_and_length_when_the_clocks_change() -> None:
     for day, at, start in (
-        ("2027-03-14", "01:00", datetime(2027, 3, 14, 6, tzinfo=UTC)),  # the clocks go forward at two
-        ("2027-11-07", "00:30", datetime(2027, 11, 7, 4, 30, tzinfo=UTC)),  # it ends in an hour that comes twice
+        # The clocks go forward at two.
+        ("2027-03-14", "01:00", datetime(2027, 3, 14, 6, tzinfo=UTC)),
+        # It ends in an hour that comes twice.
+        ("2027-11-07", "00:30", datetime(2027, 11, 7, 4, 30, tzinfo=UTC)),
     ):
         vevent = read(appointment_date=day, appointment_time=at)
         assert vevent["DTSTART"].dt.astimezone(UTC) == start

@@ -1,4 +1,6 @@
-"""What is said in simulated calls, what is reported, and what is booked agree with each other and with the request."""
+"""What is said in simulated calls, what is reported, and what is booked agree with each other and
+with the request.
+"""
 
 import re
 import string
@@ -28,14 +30,25 @@ KINDS: dict[str, dict[str, Any]] = {
     "question": UNDATED | {"task_description": "When do you open?"},
     "move": {"additional_instructions": [f"The booking of call {EARLIER}."]},
     "cancel": UNDATED
-    | {"task_description": "Cancel it", "additional_instructions": [f"The booking of call {EARLIER}."]},
+    | {
+        "task_description": "Cancel it",
+        "additional_instructions": [f"The booking of call {EARLIER}."],
+    },
     "about a booking": UNDATED
-    | {"task_description": "Write down my name", "additional_instructions": [f"The booking of call {EARLIER}."]},
+    | {
+        "task_description": "Write down my name",
+        "additional_instructions": [f"The booking of call {EARLIER}."],
+    },
 }
 STATUS = {
-    "is_busy": "busy", "does_not_answer": "no_answer", "is_played": "no_answer", "is_canceled": "cancelled",
-    "goes_to_voicemail": "voicemail", "drops_the_line": "failed", "is_terminated": "terminated",
-}  # fmt: skip
+    "is_busy": "busy",
+    "does_not_answer": "no_answer",
+    "is_played": "no_answer",
+    "is_canceled": "cancelled",
+    "goes_to_voicemail": "voicemail",
+    "drops_the_line": "failed",
+    "is_terminated": "terminated",
+}
 BOOKS = {"agrees", "offers_another_time"}
 
 MONTHS = phrases()["months"]["es"].split()
@@ -54,12 +67,27 @@ def test_transcript_summary_and_calendar_agree_with_each_other_and_with_the_requ
 
 
 def check(
-    category: str, does: str, language: str, kind: str, fields: dict[str, Any], *, knows: bool, keeps_time: bool
+    category: str,
+    does: str,
+    language: str,
+    kind: str,
+    fields: dict[str, Any],
+    *,
+    knows: bool,
+    keeps_time: bool,
 ) -> None:
-    instructions = [*fields.get("additional_instructions", []), *QUESTIONS, *([KEEPS_TIME[language]] * keeps_time)]
+    instructions = [
+        *fields.get("additional_instructions", []),
+        *QUESTIONS,
+        *([KEEPS_TIME[language]] * keeps_time),
+    ]
     if category == "hotel":
         fields = fields | {"appointment_time": None}
-    given = fields | {"additional_instructions": instructions, "task_category": category, "language": language}
+    given = fields | {
+        "additional_instructions": instructions,
+        "task_category": category,
+        "language": language,
+    }
     answer = {"answer": {"en": "Perhaps.", "es": "Quizás."}} if does == "answers" else {}
     result = call({"does": does, **answer}, bookings=earlier(category) if knows else (), **given)
     spoken, told = said(result), result.highlights
@@ -81,7 +109,12 @@ def check(
     is_known = knows or kind not in ("move", "cancel")
     is_refused = keeps_time and does == "offers_another_time" and kind != "cancel"
     books = BOOKS | ({"needs_no_booking"} if kind in ("move", "cancel") else set())
-    is_done = does in books and is_known and kind not in ("task", "question", "about a booking") and not is_refused
+    is_done = (
+        does in books
+        and is_known
+        and kind not in ("task", "question", "about a booking")
+        and not is_refused
+    )
     assert (result.booking is not None) == is_done
     assert (result.event is not None) == (is_done and kind != "cancel")
     if not is_known and does in {*BOOKS, "declines"}:
@@ -103,7 +136,9 @@ def check(
 
 
 def questions_answered(result: SimulatedCall) -> list[str]:
-    """The questions that the assistant asked; each was answered in the next turn, with a reply that names it."""
+    """The questions that the assistant asked; each was answered in the next turn, with a reply that
+    names it.
+    """
     found = []
     for first, second in pairwise(result.entries):
         match = re.search(r"(?:question|pregunta): (.*)$", first.content)
@@ -138,23 +173,50 @@ def test_a_test_number_is_reserved_for_fiction_and_does_what_its_table_says(line
     ("fields", "words"),
     [
         pytest.param({"user_name": None}, "under the phone number +1 202-555-0142", id="no name"),
-        pytest.param({"user_name": None, "user_phone": None}, "under this phone number", id="nothing to call back"),
+        pytest.param(
+            {"user_name": None, "user_phone": None},
+            "under this phone number",
+            id="nothing to call back",
+        ),
         pytest.param({"business_name": None}, "Hello?", id="a private person"),
-        pytest.param({"time_preference_text": "after 5pm"}, "As to the time: “after 5pm”.", id="preference"),
-        pytest.param({"appointment_time": None, "time_preference_text": "after 5pm"}, "at 5:00 PM", id="clock"),
-        pytest.param({"appointment_time": None, "time_preference_text": "morning"}, "at 10:30 AM", id="morning"),
-        pytest.param({"task_description": "Table {by}\nthe {0} window"}, "Table {by} the {0} window", id="braces"),
+        pytest.param(
+            {"time_preference_text": "after 5pm"}, "As to the time: “after 5pm”.", id="preference"
+        ),
+        pytest.param(
+            {"appointment_time": None, "time_preference_text": "after 5pm"},
+            "at 5:00 PM",
+            id="clock",
+        ),
+        pytest.param(
+            {"appointment_time": None, "time_preference_text": "morning"},
+            "at 10:30 AM",
+            id="morning",
+        ),
+        pytest.param(
+            {"task_description": "Table {by}\nthe {0} window"},
+            "Table {by} the {0} window",
+            id="braces",
+        ),
         pytest.param({"call_language": "es"}, "a las 7:00 p. m.", id="Spanish call"),
-        pytest.param({"language": "es", "respondent_phone": "+34912345678"}, "a las 19:00", id="call to Spain"),
-        pytest.param({"language": "es", "party_size": 1}, "una mesa para 1 persona para", id="alone"),
+        pytest.param(
+            {"language": "es", "respondent_phone": "+34912345678"},
+            "a las 19:00",
+            id="call to Spain",
+        ),
+        pytest.param(
+            {"language": "es", "party_size": 1}, "una mesa para 1 persona para", id="alone"
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_fields_are_spoken(fields: dict[str, Any], words: str) -> None:
     assert words in said(call(**fields))
 
 
 def test_wishes_and_a_number_are_told_and_reported_and_limits_are_not() -> None:
-    wish, limits = "Tell them that one is allergic to peanuts.", ["Do not name my friend.", "Si no hay, no insistas."]
+    wish, limits = (
+        "Tell them that one is allergic to peanuts.",
+        ["Do not name my friend.", "Si no hay, no insistas."],
+    )
     more = [wish, *limits, "Departure: 2026-11-30."]
     told = "the number to call back, +1 202-555-0142; “Tell them that one is allergic to peanuts”."
     for fields in ({}, KINDS["task"], KINDS["move"]):
@@ -163,21 +225,32 @@ def test_wishes_and_a_number_are_told_and_reported_and_limits_are_not() -> None:
         assert f"Please note: {told}" in said(result, "AI")
         assert f"They were told: {told}" in result.highlights
         assert not any(limit.rstrip(".") in said(result) for limit in limits)
-    for scenario in ({"does": "goes_to_voicemail"}, {"turns": [GREETING]}):  # the second one asks for nothing to note
+    # The second one asks for nothing to note.
+    for scenario in ({"does": "goes_to_voicemail"}, {"turns": [GREETING]}):
         result = call(scenario, additional_instructions=more)
         assert (told in said(result)) is (result.status == "voicemail")
         assert "They were told" not in result.highlights
 
 
 def test_free_text_books_moves_and_cancels_nothing() -> None:
-    for text in ("Book a table for Friday", "Move Friday's table to 8", "Cancela mi reserva", "Ana I will be late"):
+    for text in (
+        "Book a table for Friday",
+        "Move Friday's table to 8",
+        "Cancela mi reserva",
+        "Ana I will be late",
+    ):
         result = call(**UNDATED, task_description=text, bookings=earlier())
         assert (result.event, result.booking) == (None, None)
         assert f"“{text}”" in said(result, "AI")
         assert f"“{text}”" in result.highlights
 
 
-CANCELS = ["Cancel the table", "Please call off the booking.", "Cancela mi reserva", "Hay que anular la mesa"]
+CANCELS = [
+    "Cancel the table",
+    "Please call off the booking.",
+    "Cancela mi reserva",
+    "Hay que anular la mesa",
+]
 KEEPS = [
     "Write down my name",
     "Do not cancel it, only add a high chair",
@@ -190,7 +263,9 @@ KEEPS = [
 
 @pytest.mark.parametrize("text", CANCELS)
 def test_a_booking_is_canceled_when_the_task_says_so(text: str) -> None:
-    result = call(**UNDATED, task_description=text, bookings=earlier(), additional_instructions=[EARLIER])
+    result = call(
+        **UNDATED, task_description=text, bookings=earlier(), additional_instructions=[EARLIER]
+    )
 
     assert result.booking is not None
     assert result.booking.is_canceled
@@ -198,7 +273,9 @@ def test_a_booking_is_canceled_when_the_task_says_so(text: str) -> None:
 
 @pytest.mark.parametrize("text", KEEPS)
 def test_a_booking_stays_when_no_one_asks_to_cancel_it(text: str) -> None:
-    result = call(**UNDATED, task_description=text, bookings=earlier(), additional_instructions=[EARLIER])
+    result = call(
+        **UNDATED, task_description=text, bookings=earlier(), additional_instructions=[EARLIER]
+    )
 
     assert (result.event, result.booking) == (None, None)
     assert f"“{text}”" in said(result, "AI")
@@ -215,7 +292,11 @@ def test_a_call_that_may_only_ask_books_nothing() -> None:
 
 def test_a_move_keeps_what_it_does_not_name_and_can_be_moved_and_canceled_by_either_id() -> None:
     later = "3f0c1d2e-0000-4000-8000-000000000002"
-    first = call(**(UNDATED | {"appointment_time": "21:15"}), bookings=earlier(), additional_instructions=[EARLIER])
+    first = call(
+        **(UNDATED | {"appointment_time": "21:15"}),
+        bookings=earlier(),
+        additional_instructions=[EARLIER],
+    )
     assert first.booking is not None
     assert first.booking.slot == Slot(date(2026, 11, 28), time(21, 15))
     assert first.event is not None
@@ -223,7 +304,10 @@ def test_a_move_keeps_what_it_does_not_name_and_can_be_moved_and_canceled_by_eit
     known = (*earlier(), replace(first.booking, call_id=later))
     for id_ in (EARLIER, later):
         canceled = call(
-            **UNDATED, task_description="Cancel it", bookings=known, additional_instructions=[f"Call {id_.upper()}"]
+            **UNDATED,
+            task_description="Cancel it",
+            bookings=known,
+            additional_instructions=[f"Call {id_.upper()}"],
         )
         assert "9:15 PM" in canceled.highlights
         assert canceled.booking is not None
@@ -247,7 +331,11 @@ def test_a_room_has_a_departure_which_a_move_keeps_as_many_nights_later() -> Non
         assert "30" in said(booked, "AI")
         assert "30" in said(booked, "HUMAN")
         known = (replace(booked.booking, call_id=EARLIER, booking_id=EARLIER),)
-        moved = call(**hotel | {"appointment_date": "2026-12-04"}, bookings=known, additional_instructions=[EARLIER])
+        moved = call(
+            **hotel | {"appointment_date": "2026-12-04"},
+            bookings=known,
+            additional_instructions=[EARLIER],
+        )
         assert moved.event is not None
         assert (moved.event.start, moved.event.end) == (date(2026, 12, 4), date(2026, 12, 7))
     for wrong in ("2026-11-27", "2026-02-30"):  # not after the arrival, and no day
@@ -257,7 +345,11 @@ def test_a_room_has_a_departure_which_a_move_keeps_as_many_nights_later() -> Non
 
 
 def test_other_times_that_are_allowed_are_agreed_to_and_no_others() -> None:
-    for times, agrees in (("20:00-21:00", True), ("9:30, 20:30", True), ("18:00-20:00, 21:00", False)):
+    for times, agrees in (
+        ("20:00-21:00", True),
+        ("9:30, 20:30", True),
+        ("18:00-20:00, 21:00", False),
+    ):
         text = f"If that time is taken, agree to one of these: {times}"
         result = call({"does": "offers_another_time"}, additional_instructions=[text])
         assert (result.event is not None) is agrees
@@ -271,7 +363,9 @@ def test_a_scenario_decides_the_time_the_summary_and_the_calendar() -> None:
     assert call({"at": "20:30"}, **KINDS["question"]).event is None  # a question books nothing
     kept = call({"at": "20:30"}, additional_instructions=[KEEPS_TIME["en"]])
     assert "They offered Friday, November 27 at 8:30 PM; that was not accepted." in kept.highlights
-    ignored = call({"at": "20:30", "ignores_instructions": True}, additional_instructions=[KEEPS_TIME["en"]])
+    ignored = call(
+        {"at": "20:30", "ignores_instructions": True}, additional_instructions=[KEEPS_TIME["en"]]
+    )
     assert ignored.event is not None
     assert "(7:00 PM) was taken" in ignored.highlights
     texts = {"highlights": "All set.", "next_steps": {"en": "Go.", "es": "Ve."}, "has_event": False}
@@ -292,10 +386,18 @@ def test_a_call_lasts_as_long_as_its_words_take_to_speak() -> None:
     result = call()
     spoken = len(said(result).split()) * 60 / 150
     assert spoken < result.duration_seconds < spoken + 2 * len(result.entries) + 20
-    assert [timestamp(seconds) for seconds in (0, 1.9, 65, 3661.2)] == ["00:00:00", "00:00:01", "00:01:05", "01:01:01"]
+    assert [timestamp(seconds) for seconds in (0, 1.9, 65, 3661.2)] == [
+        "00:00:00",
+        "00:00:01",
+        "00:01:05",
+        "01:01:01",
+    ]
 
 
-GREETING, GOODBYE = {"does": "greets", "says": "Bistro, hello?"}, {"does": "says_goodbye", "says": "Bye."}
+GREETING, GOODBYE = (
+    {"does": "greets", "says": "Bistro, hello?"},
+    {"does": "says_goodbye", "says": "Bye."},
+)
 
 
 def played(*turns: dict[str, Any], **fields: Any) -> tuple[SimulatedCall, bool]:
@@ -321,7 +423,9 @@ def played(*turns: dict[str, Any], **fields: Any) -> tuple[SimulatedCall, bool]:
         ({"does": "speaks", "says": "Nice weather."}, "Shall we go on?"),
     ],
 )
-def test_the_assistant_replies_to_what_the_callee_does(turn: dict[str, Any] | None, reply: str) -> None:
+def test_the_assistant_replies_to_what_the_callee_does(
+    turn: dict[str, Any] | None, reply: str
+) -> None:
     result, is_over = played(GREETING, *([turn] if turn else []))
     assert not is_over
     assert reply in result.entries[-1].content
@@ -331,19 +435,42 @@ def test_the_assistant_replies_to_what_the_callee_does(turn: dict[str, Any] | No
     ("turns", "fields", "highlights", "books"),
     [
         ([{"does": "agrees", "says": "Yes."}, GOODBYE], {}, "Reserved a table for 4", True),
-        ([{"does": "agrees", "at": "20:30", "says": "8:30."}, GOODBYE], {}, "(7:00 PM) was taken", True),
-        ([{"does": "agrees", "at": "20:30", "says": "8:30."}, {"does": "hangs_up"}],
-         {"additional_instructions": [KEEPS_TIME["en"]]}, "hung up", False),
+        (
+            [{"does": "agrees", "at": "20:30", "says": "8:30."}, GOODBYE],
+            {},
+            "(7:00 PM) was taken",
+            True,
+        ),
+        (
+            [{"does": "agrees", "at": "20:30", "says": "8:30."}, {"does": "hangs_up"}],
+            {"additional_instructions": [KEEPS_TIME["en"]]},
+            "hung up",
+            False,
+        ),
         ([{"does": "agrees", "says": "Yes."}, GOODBYE], UNDATED, "They said: “Yes.”", False),
-        ([{"does": "agrees", "on": "2026-11-30", "says": "Monday."}, GOODBYE], UNDATED, "Monday, November 30", True),
+        (
+            [{"does": "agrees", "on": "2026-11-30", "says": "Monday."}, GOODBYE],
+            UNDATED,
+            "Monday, November 30",
+            True,
+        ),
         ([{"does": "declines", "says": "No."}, GOODBYE], {}, "Nothing was booked", False),
         ([{"does": "answers", "says": "Come by."}, GOODBYE], {}, "They said: “Come by.”", False),
-        ([{"does": "answers", "says": "At 9."}, {"does": "hangs_up"}],
-         KINDS["question"] | {"additional_instructions": ["Till when?"]}, "“At 9.” Not answered: “Till", False),
-        ([{"does": "agrees", "says": "Gone."}, GOODBYE], KINDS["cancel"], "They said: “Gone.”", False),
+        (
+            [{"does": "answers", "says": "At 9."}, {"does": "hangs_up"}],
+            KINDS["question"] | {"additional_instructions": ["Till when?"]},
+            "“At 9.” Not answered: “Till",
+            False,
+        ),
+        (
+            [{"does": "agrees", "says": "Gone."}, GOODBYE],
+            KINDS["cancel"],
+            "They said: “Gone.”",
+            False,
+        ),
         ([{"does": "hangs_up"}], {}, "They hung up before anything was agreed", False),
     ],
-)  # fmt: skip
+)
 def test_the_outcome_follows_from_what_the_callee_said(
     turns: list[dict[str, Any]], fields: dict[str, Any], highlights: str, books: bool
 ) -> None:
@@ -354,9 +481,17 @@ def test_the_outcome_follows_from_what_the_callee_said(
 
 
 def test_each_turn_only_adds_to_what_was_said_and_a_scenario_of_them_repeats_it() -> None:
-    turns = [GREETING, {"does": "offers", "at": "20:30", "says": "8:30?"}, {"does": "agrees", "says": "Fine."}, GOODBYE]
+    turns = [
+        GREETING,
+        {"does": "offers", "at": "20:30", "says": "8:30?"},
+        {"does": "agrees", "says": "Fine."},
+        GOODBYE,
+    ]
     calls = [played(*turns[:count])[0] for count in range(1, 5)]
-    assert all(longer.entries[: len(shorter.entries)] == shorter.entries for shorter, longer in pairwise(calls))
+    assert all(
+        longer.entries[: len(shorter.entries)] == shorter.entries
+        for shorter, longer in pairwise(calls)
+    )
     again = call({"turns": turns})
     assert (again.entries, again.event) == (calls[-1].entries, calls[-1].event)
 
@@ -366,5 +501,9 @@ def test_both_languages_have_the_same_phrases_with_the_same_facts() -> None:
         return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
     assert SCOPES_ES.keys() == SCOPES.keys()
-    assert {key for key, by_language in phrases().items() if set(by_language) != {"en", "es"}} == set()
-    assert {key for key, each in phrases().items() if names(each["en"]) != names(each["es"])} == set()
+    assert {
+        key for key, by_language in phrases().items() if set(by_language) != {"en", "es"}
+    } == set()
+    assert {
+        key for key, each in phrases().items() if names(each["en"]) != names(each["es"])
+    } == set()

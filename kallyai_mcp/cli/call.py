@@ -1,0 +1,197 @@
+"""The command call: it places a call, and prints what was agreed."""
+
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from kallyai_mcp.calls.records import CallRequest
+from kallyai_mcp.cli.call_commands import Shown, about_calls, followed
+from kallyai_mcp.cli.output import (
+    CommandError,
+    say,
+)
+from kallyai_mcp.clock import Stopwatch
+from kallyai_mcp.tools import telling
+from kallyai_mcp.tools.context import AppContext
+
+_ASKED_BY = "kallyai-mcp call"
+
+_EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_progress": 4}
+"""The exit code for an outcome; 0 for the others, which say that the phone conversation took
+place.
+"""
+
+
+class _InterruptedError(CommandError):
+    """The user pressed Ctrl-C at a question."""
+
+    exit_code = 130
+
+
+@click.command()
+@click.argument("respondent_phone", metavar="NUMBER")
+@click.argument("task_description", metavar="TASK")
+@click.option("--business", "business_name", metavar="NAME", help="Who is called.")
+@click.option("--name", "user_name", metavar="NAME", help="Who the booking is for.")
+@click.option("--phone", "user_phone", metavar="NUMBER", help="Your callback number.")
+@click.option(
+    "--date", "appointment_date", metavar="YYYY-MM-DD", help="The day of the appointment."
+)
+@click.option(
+    "--time", "appointment_time", metavar="HH:MM", help="Its time, 24 hours, by the callee's clock."
+)
+@click.option(
+    "--leeway",
+    "time_preference_text",
+    metavar="WORDS",
+    help='The time in words, such as "after 5pm".',
+)
+@click.option("--party", "party_size", type=int, metavar="N", help="How many people, 1 to 50.")
+@click.option(
+    "--lang",
+    "language",
+    type=click.Choice(["en", "es"]),
+    help="The language of the call and its summary.",
+)
+@click.option(
+    "--category",
+    "task_category",
+    type=click.Choice(["restaurant", "clinic", "hotel", "general"]),
+    metavar="KIND",
+    show_default="restaurant with --party, else general",
+    help="restaurant, clinic, hotel, or general.",
+)
+@click.option(
+    "--also",
+    "additional_instructions",
+    multiple=True,
+    metavar="WISH",
+    help="A wish or limit; repeatable.",
+)
+@click.option("--urgent", "is_urgent", is_flag=True, help="Say that it is urgent.")
+@click.option("--accept-other-time", is_flag=True, help="Let KallyAI agree to another day or time.")
+@click.option(
+    "--timezone", metavar="ZONE", help="The IANA zone where you are, if not that of this machine."
+)
+@click.option(
+    "--not-before",
+    metavar="TIME",
+    help=(
+        "Call at this time: ISO 8601; without an offset, in --timezone if given, else the callee's."
+    ),
+)
+@click.option(
+    "--retries",
+    type=int,
+    default=0,
+    metavar="N",
+    help="Call again up to N times if busy or no answer.",
+)
+@click.option("--redial", is_flag=True, help="Call again although the same call was just made.")
+@click.option("--yes", "-y", is_flag=True, help="Place the call without a question.")
+@about_calls
+async def call(app_context: AppContext, *, yes: bool, **arguments: Any) -> Shown:
+    """Have KallyAI call NUMBER and do TASK, and print what was agreed.
+
+    NUMBER begins with + and the country code. TASK says what the call should achieve; it may be
+    read aloud.
+
+    You see the call and are asked whether to place it. It is a real call to another person. The
+    exit code is 0 if the phone conversation took place or the call is scheduled, 1 if nobody was
+    called, 3 if nobody was reached or the call broke off, and 4 if the outcome is not known.
+
+    A call with --not-before, or another attempt, is placed by any kallyai-mcp server of yours that
+    runs then.
+
+    Example: kallyai-mcp call +14155551234 "Reserve a table" --party 4 --date 2027-03-05 --time
+    19:00 --name Ada
+    """
+    arguments["task_category"] = arguments["task_category"] or (
+        "restaurant" if arguments["party_size"] else "general"
+    )
+    arguments["call_language"] = arguments["language"]
+    app_context = app_context.for_user_in(arguments["timezone"])
+    request = _read(arguments, app_context)
+    placed = await app_context.calls.place(
+        request, consent=await _ask(app_context, request, yes=yes)
+    )
+    record = await followed(app_context, placed)
+    result = await telling.call_result(app_context, record, placed_now=placed.is_new)
+    text, answer = result.text, result.structure
+    is_refused = result.is_error or (
+        not placed.is_new and request.schedule.not_before is not None and not record.is_open
+    )
+    if not placed.is_new:
+        text = text.replace("accept_other_time", "--accept-other-time", 1).replace(
+            "redial=true", "--redial", 1
+        )
+    code = 1 if is_refused else _EXIT_CODES.get(answer.outcome or answer.status or "unknown", 0)
+    return Shown(text, answer, code)
+
+
+def _read(options: Mapping[str, Any], app_context: AppContext) -> CallRequest:
+    """The request that the command's options make."""
+    from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
+    from kallyai_mcp.tools.call_arguments import CallArguments
+    from kallyai_mcp.tools.submissions import request_of
+
+    arrived = Stopwatch(app_context.calls.clock)
+    try:
+        arguments = validate(CallArguments, "make_call", without_blanks(options), app_context.now())
+        return request_of(arguments, arrived, app_context)
+    except InvalidArgumentsError as error:
+        lines = [f"{_as_typed(one.argument)}: {one.text}" for one in error.problems]
+        raise click.UsageError("\n".join(["Not called.", *lines])) from None
+
+
+def _as_typed(argument: str) -> str:
+    """The name of an argument as the user of the command knows it, such as --party; itself, if it
+    has no other.
+    """
+    for parameter in click.get_current_context().command.params:
+        if parameter.name == argument:
+            is_option = isinstance(parameter, click.Option)
+            return parameter.opts[0] if is_option else parameter.human_readable_name
+    return argument
+
+
+async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> Any:
+    """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
+    from kallyai_mcp.calls.policy import Consent, risk_flags
+    from kallyai_mcp.tools.text.consent import Words, preview
+
+    found = await app_context.calls.precheck(request, asked_by=_ASKED_BY)
+    if not found.is_new:
+        return Consent(_ASKED_BY, "not_needed", joins=True)
+    usage, due = (
+        None if yes else await app_context.usage(),
+        request.schedule.not_before or app_context.now(),
+    )
+    flags = risk_flags(request.submission, usage, now=due, last_call=found.last_call)
+    if yes:
+        return Consent(_ASKED_BY, "never_asks", flags, last_calls=(found.last_call,))
+    say(
+        preview(request.submission, flags, usage, request.schedule, app_context.reader(), Words()),
+        err=True,
+    )
+    if not sys.stdin.isatty():
+        raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")
+    question = "Place this call?" if request.schedule.not_before is None else "Schedule this call?"
+    # On the main thread, with Python's own handler of Ctrl-C: asyncio's would wait for the reply.
+    # And not by `input`, which prints the question so late that a Ctrl-C right after it would have
+    # no effect.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        click.echo(f"{question} [y/N]: ", err=True, nl=False)
+        agreed = sys.stdin.readline().strip().lower() in ("y", "yes")
+    except KeyboardInterrupt:
+        say(err=True)
+        raise _InterruptedError("Not called.") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if not agreed:
+        raise CommandError("Not called.")
+    return Consent(_ASKED_BY, "form", flags, last_calls=(found.last_call,))
