@@ -100,9 +100,9 @@ class Wanted:
         A `clock_offset` was measured by who sent the request, and is still right when our clock was
         set since. Without it and without `ahead`, the call may be a day older or newer.
         """
-        left, early = record.sent_at or record.response_lost_at or record.placed_at, DATED_EARLIER
+        left, early = record.sent_at or record.response_lost_at or record.asked_at, DATED_EARLIER
         # A call that was put off is sent again up to its whole window after `sent_at`.
-        left_last = max(left, record.placed_at) if record.sent_at is not None else left
+        left_last = max(left, record.asked_at) if record.sent_at is not None else left
         if record.clock_offset is not None:
             ahead, early = timedelta(seconds=record.clock_offset), _DATED_EARLIER_KNOWN_CLOCK
         if ahead is None:

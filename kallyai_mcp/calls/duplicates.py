@@ -52,7 +52,7 @@ def find_answer(records: Iterable[CallRecord], asked: Asked, timing: Timing) -> 
     One that goes on comes before those that are over, such as its own earlier attempts.
     """
     found = [record for record in records if answers(record, asked, timing)]
-    return max(found, key=lambda record: (record.is_open, record.placed_at), default=None)
+    return max(found, key=lambda record: (record.is_open, record.asked_at), default=None)
 
 
 def answers(record: CallRecord, asked: Asked, timing: Timing) -> bool:
@@ -84,7 +84,7 @@ def was_told(record: CallRecord, asked: Asked) -> bool:
 
 def was_just_told(record: CallRecord, asked: Asked, timing: Timing) -> bool:
     """Whether the request may be the one that was just answered, sent once more."""
-    told_at = record.delivered_at or record.placed_at
+    told_at = record.delivered_at or record.asked_at
     return _passed(told_at, record, asked) < timing.repeat_after_delivery
 
 
@@ -102,7 +102,7 @@ def has_just_reached_somebody(record: CallRecord, asked: Asked, timing: Timing) 
     """Whether the call may have reached somebody, and ended so recently that it is meant."""
     if record.reached is False:
         return False
-    return _passed(record.ended_at or record.placed_at, record, asked) < timing.repeat_after
+    return _passed(record.ended_at or record.asked_at, record, asked) < timing.repeat_after
 
 
 def to_look_at(records: Iterable[CallRecord], asked: Asked, timing: Timing) -> CallRecord | None:
@@ -112,9 +112,9 @@ def to_look_at(records: Iterable[CallRecord], asked: Asked, timing: Timing) -> C
     which KallyAI may still say more.
     """
     since = asked.now - timedelta(seconds=timing.look_back)
-    recent = (record for record in records if record.placed_at > since)
+    recent = (record for record in records if record.asked_at > since)
     candidates = filter(may_have_reached_nobody, recent)
-    return max(candidates, key=lambda record: record.placed_at, default=None)
+    return max(candidates, key=lambda record: record.asked_at, default=None)
 
 
 def may_have_reached_nobody(record: CallRecord) -> bool:
@@ -128,7 +128,7 @@ def _passed(moment: datetime, record: CallRecord, asked: Asked) -> float:
     If it lies before the call was placed, the clock was set back between, and the later time
     counts.
     """
-    return (_arrived_after(record, asked) - max(moment, record.placed_at)).total_seconds()
+    return (_arrived_after(record, asked) - max(moment, record.asked_at)).total_seconds()
 
 
 def _arrived_after(record: CallRecord, asked: Asked) -> datetime:

@@ -96,10 +96,10 @@ class CallRecord:
 
     Attributes:
         tracking_id: The id that an agent uses until there is a `call_id`.
-        day: The UTC date of `placed_at` when it got its key, as YYYY-MM-DD.
+        day: The UTC date of `asked_at` when it got its key, as YYYY-MM-DD.
         generation: How many records have the same account, fingerprint, and day, and came before
             it.
-        placed_at: When it was requested; for a scheduled call that was placed, when a worker took
+        asked_at: When it was requested; for a scheduled call that was placed, when a worker took
             it to place it.
         session_id: What KallyAI is told: the agent's own text, or the `list_id` of the list that
             made the call.
@@ -129,7 +129,7 @@ class CallRecord:
     submission: Submission
     timezone: str
     worker: str
-    placed_at: datetime
+    asked_at: datetime
     day: str = ""
     generation: int = 0
     idempotency_key: str = ""
@@ -155,7 +155,7 @@ class CallRecord:
         cls,
         submission: Submission,
         account: AccountKey,
-        placed_at: datetime,
+        asked_at: datetime,
         timezone: str,
         session_id: str | None = None,
         schedule: Schedule = AT_ONCE,
@@ -169,7 +169,7 @@ class CallRecord:
             new_tracking_id(),
             *known,
             "",
-            placed_at,
+            asked_at,
             session_id=session_id,
             state=state,
             schedule=schedule,
@@ -277,7 +277,7 @@ class CallRecord:
         """When it was placed at the earliest: by this machine's clock, the service's, and what
         KallyAI says.
         """
-        sent = (self.sent_at or self.placed_at) + timedelta(
+        sent = (self.sent_at or self.asked_at) + timedelta(
             seconds=min(0.0, self.clock_offset or 0.0)
         )
         created_at = self.call.created_at if self.call is not None else None
@@ -290,7 +290,7 @@ class CallRecord:
         created_at = (
             self.call.created_at if self.call is not None and self.is_earlier_call else None
         )
-        return max(0.0, (now - (created_at or self.placed_at)).total_seconds())
+        return max(0.0, (now - (created_at or self.asked_at)).total_seconds())
 
 
 def _facts(record: CallRecord, call: Call) -> tuple[bool, ...]:

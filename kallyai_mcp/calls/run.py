@@ -114,7 +114,7 @@ class Run:
         if self.record.call_id is not None:
             await self._poll_until_ended()
             return
-        age = (self._clock.now() - (self.record.sent_at or self.record.placed_at)).total_seconds()
+        age = (self._clock.now() - (self.record.sent_at or self.record.asked_at)).total_seconds()
         lost = ResponseLostError("The server was stopped before the answer came.")
         await self._search(lost, self._timing.search - max(age, 0.0))
 
@@ -271,7 +271,7 @@ class Run:
         """Raise `KallyAIError` (code `too_late`) when it is too late for the request."""
         place_by, within = self.record.schedule.place_by, self._timing.send_within
         if place_by is not None:
-            within = min(within, (place_by - self.record.placed_at).total_seconds())
+            within = min(within, (place_by - self.record.asked_at).total_seconds())
         if self._since_reserved is None or self._since_reserved.longest() > within:
             raise KallyAIError(
                 "The request could not leave in time, so it was not sent.", code="too_late"

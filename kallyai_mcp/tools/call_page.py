@@ -238,7 +238,7 @@ def _planned_first(record: CallRecord) -> tuple[bool, float]:
     due = record.schedule.not_before
     if record.state is CallState.SCHEDULED and due is not None:
         return False, due.timestamp()
-    return True, -record.placed_at.timestamp()
+    return True, -record.asked_at.timestamp()
 
 
 def _is_listed_above(call: Call, unsettled: Sequence[CallRecord]) -> bool:
@@ -250,5 +250,5 @@ def _may_be_of(record: CallRecord, call: Call) -> bool:
     """Whether a call may be that of a record: it goes on, or is not older than the request."""
     if call.submission.respondent_phone != record.submission.respondent_phone:
         return False
-    earliest = record.placed_at - DATED_EARLIER
+    earliest = record.asked_at - DATED_EARLIER
     return not call.is_final or (call.created_at is not None and call.created_at >= earliest)

@@ -125,7 +125,7 @@ def task_of(
         id_, created_at = found.list_id, found.asked_at
         text = call_list(found, reader, (), is_duplicate=is_duplicate)
     else:
-        id_, created_at = found.tracking_id, found.placed_at
+        id_, created_at = found.tracking_id, found.asked_at
         text = call_text(CallView.of_record(found), reader, is_duplicate=is_duplicate)
     return Task(
         result_type="task" if is_new else "complete",

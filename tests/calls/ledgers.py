@@ -71,7 +71,7 @@ async def kept_record(
     """Write `record` into the ledger at `place`, as it is and when it was placed, or that `policy`
     refuses it.
     """
-    async with opened(place, lambda: record.placed_at, policy) as ledger:
+    async with opened(place, lambda: record.asked_at, policy) as ledger:
         try:
             await looked_first(ledger, record, redial=True, consent=consent)
         except PolicyError as error:
@@ -102,7 +102,7 @@ def asked(number: int = 1, **changes: Any) -> CallRecord:
         submission=wanted,
         timezone="America/New_York",
         worker="0000000a",
-        placed_at=NOW,
+        asked_at=NOW,
     )
     return replace(made, **changes)
 

@@ -23,7 +23,7 @@ def over(
 ) -> CallRecord:
     """A call that ended so many seconds ago."""
     times: dict[str, Any] = {
-        "placed_at": ago(seconds=ended + 60),
+        "asked_at": ago(seconds=ended + 60),
         "ended_at": ago(seconds=ended),
         "delivered_at": told,
     }
@@ -46,7 +46,7 @@ ago."""
 
 @pytest.mark.parametrize("state", CallState)
 def test_a_record_answers_by_its_state(state: CallState) -> None:
-    record = asked(state=state, placed_at=ago(minutes=5), delivered_at=ago(minutes=2), reached=True)
+    record = asked(state=state, asked_at=ago(minutes=5), delivered_at=ago(minutes=2), reached=True)
     found = answers(record, REQUEST, Timing()), answers(record, REDIAL, Timing())
 
     assert found == IN_STATE[state]
@@ -115,7 +115,7 @@ def test_the_time_of_the_call_itself_is_not_another_time() -> None:
 
 
 def test_a_call_that_goes_on_comes_before_its_earlier_attempts() -> None:
-    goes_on = asked(1, state=CallState.SCHEDULED, placed_at=ago(hours=1))
+    goes_on = asked(1, state=CallState.SCHEDULED, asked_at=ago(hours=1))
     attempt = over(ago(seconds=5), reached=False, tracking_id="t-2")
 
     assert find_answer([attempt, goes_on], REQUEST, Timing()) is goes_on

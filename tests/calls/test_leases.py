@@ -162,7 +162,7 @@ async def hold_a_lease(place: str) -> None:
     """
     async with opened(place) as ledger:
         worker = await ledger.database.take_lease()
-        new = replace(asked(), worker=worker, placed_at=system_now())
+        new = replace(asked(), worker=worker, asked_at=system_now())
         record = await ledger.write(ACCOUNT, reservation.reserve, new, redial=False)
         print(worker, flush=True)
         while await asyncio.to_thread(sys.stdin.readline):

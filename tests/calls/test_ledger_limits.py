@@ -70,7 +70,7 @@ async def test_a_limit_has_room_again_when_the_oldest_call_that_fills_it_leaves_
 ) -> None:
     spans = (window * 2, window, window - timedelta(minutes=10), timedelta(minutes=1))
     for number, span in enumerate(spans):
-        await kept_record(place, another(number, placed_at=NOW - span))
+        await kept_record(place, another(number, asked_at=NOW - span))
 
     error = await refusal(place, clock, another(8), policy)
     clock.advance(599)
@@ -87,7 +87,7 @@ async def test_a_limit_has_room_again_when_the_oldest_call_that_fills_it_leaves_
 async def test_of_several_limits_the_one_that_lasts_longest_is_named(
     place: str, clock: ManualClock
 ) -> None:
-    await kept_record(place, another(1, placed_at=ago(minutes=5)))
+    await kept_record(place, another(1, asked_at=ago(minutes=5)))
     both = CallPolicy(calls_per_hour=1, calls_per_number=1)
 
     error = await refusal(place, clock, another(2), both)
@@ -185,7 +185,7 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
     await reserved(ledger, another(3, THERE), UNCALLED)
     await reserved(ledger, another(4), Consent("tests", "never_asks"))
     found = await ledger.read(reservation.reserve, another(5), redial=False, only_checks=True)
-    assert found.last_call == clock.now() != first.placed_at
+    assert found.last_call == clock.now() != first.asked_at
     await reserved(ledger, another(5), Consent("tests", "form", last_calls=(found.last_call,)))
 
 

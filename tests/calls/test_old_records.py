@@ -21,7 +21,7 @@ DEAD = "0000000a"
 def old(state: CallState, *, worker: str = DEAD, days: float = 91) -> CallRecord:
     """An old record without news for so many days, and whose end nobody was told."""
     at = ago(days=days)
-    record = asked(worker=worker, placed_at=at, state=state)
+    record = asked(worker=worker, asked_at=at, state=state)
     if state is not CallState.RESERVED:
         record = replace(record, sent_at=at)
     return record if record.is_open else replace(record, ended_at=at)

@@ -74,7 +74,7 @@ async def test_a_scheduled_call_is_placed_once_when_it_is_due_by_a_process_that_
     assert before == 0
     assert record.state is CallState.ENDED
     assert service.keys == [record.idempotency_key]
-    assert record.placed_at >= DUE
+    assert record.asked_at >= DUE
     assert record.day == "2026-01-26"
 
 

@@ -104,7 +104,7 @@ def over(days: float = 0.1, name: str = "over") -> CallRecord:
         call=outcome(),
         state=CallState.ENDED,
         reached=True,
-        placed_at=at,
+        asked_at=at,
         ended_at=at,
         delivered_at=at,
     )
@@ -114,7 +114,7 @@ def due(after: timedelta = timedelta(0)) -> CallRecord:
     """A call that is due so long after `NOW`."""
     schedule = Schedule(NOW + after, NOW + after + timedelta(minutes=30))
     scheduled = replace(asked(), tracking_id="t-due", fingerprint="due", state=CallState.SCHEDULED)
-    return replace(scheduled, placed_at=ago(hours=1), schedule=schedule)
+    return replace(scheduled, asked_at=ago(hours=1), schedule=schedule)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def keep(
         tracking_id=f"t-{state.value}",
         account=account,
         state=state,
-        placed_at=at,
+        asked_at=at,
     )
     anyio.run(partial(kept_record, home / "ledger.db", record, consent=consent, policy=policy))
 

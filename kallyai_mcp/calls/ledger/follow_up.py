@@ -68,7 +68,7 @@ def _plan_retry(tx: Tx, record: CallRecord) -> CallRecord | None:
     now, call = moment(tx.now), record.call
     if call is None or record.reached:
         return None
-    attempt = Attempt(record.placed_at, call.plain_status, call.call_id)
+    attempt = Attempt(record.asked_at, call.plain_status, call.call_id)
     following = next_schedule(
         record.schedule, attempt, now, record.submission, record.timezone, tx.timing.place_within
     )
@@ -207,7 +207,7 @@ def _take(tx: Tx, record: CallRecord, worker: str, now: datetime) -> CallRecord 
 def _numbered(tx: Tx, record: CallRecord) -> CallRecord:
     """A scheduled call with the key of its request: a new one, unless 429 has put it off."""
     if record.response_lost_at is not None:
-        return replace(record, placed_at=moment(tx.now))
+        return replace(record, asked_at=moment(tx.now))
     return SameCalls(tx, record).numbered()
 
 

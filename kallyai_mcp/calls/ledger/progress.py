@@ -55,7 +55,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallR
         raise KallyAIError(
             "This process no longer holds the call's record, so it sent nothing.", code="not_sent"
         )
-    is_young = -_SMALL_JUMP <= (now - sent.placed_at).total_seconds() <= within
+    is_young = -_SMALL_JUMP <= (now - sent.asked_at).total_seconds() <= within
     is_due = (sent.schedule.not_before or now) <= now <= (sent.schedule.place_by or now)
     if not (is_young and is_due):  # the error undoes the change
         words = (

@@ -30,8 +30,17 @@ _AS_THEY_ARE = (
 )
 """The attributes of a record that are also columns of its row, with the same value."""
 
-_TIMES = ("placed_at", "sent_at", "response_lost_at", "ended_at", "delivered_at")
-"""The attributes of a record that are columns of its row in seconds since the epoch."""
+_TIMES = {
+    "asked_at": "placed_at",
+    "sent_at": "sent_at",
+    "response_lost_at": "response_lost_at",
+    "ended_at": "ended_at",
+    "delivered_at": "delivered_at",
+}
+"""The columns of its row for the times of a record, in seconds since the epoch.
+
+`placed_at` is the name that older versions know.
+"""
 
 
 def to_row(record: CallRecord) -> dict[str, Any]:
@@ -40,7 +49,7 @@ def to_row(record: CallRecord) -> dict[str, Any]:
     """
     return {
         **{name: getattr(record, name) for name in _AS_THEY_ARE},
-        **{name: seconds_or_none(getattr(record, name)) for name in _TIMES},
+        **{column: seconds_or_none(getattr(record, name)) for name, column in _TIMES.items()},
         **record.account.columns,
         "number": record.submission.respondent_phone,
         "submission": json.dumps(record.submission.as_json()),
@@ -74,7 +83,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
 
     `ValueError`, `KeyError`, or `TypeError`: this version can't read it.
     """
-    times: dict[str, Any] = {name: moment_or_none(row[name]) for name in _TIMES}
+    times: dict[str, Any] = {name: moment_or_none(row[column]) for name, column in _TIMES.items()}
     return CallRecord(
         **{name: row[name] for name in _AS_THEY_ARE},
         **times,

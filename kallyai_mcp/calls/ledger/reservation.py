@@ -133,7 +133,7 @@ class SameCalls:
     def __init__(self, tx: Tx, requested: CallRecord, asked: Asked | None = None) -> None:
         self._tx = tx
         now = moment(tx.now)
-        self._requested = replace(requested, placed_at=now, day=now.date().isoformat())
+        self._requested = replace(requested, asked_at=now, day=now.date().isoformat())
         self._asked = asked or Asked(now, now, requested.schedule.not_before)
         told_here = self._asked.told_here
         timing = tx.timing

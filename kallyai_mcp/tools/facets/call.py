@@ -145,7 +145,7 @@ class CallView:
         """When the call was placed, or asked for."""
         if self.call is not None and self.call.created_at is not None:
             return self.call.created_at
-        return self.record.placed_at if self.record is not None else None
+        return self.record.asked_at if self.record is not None else None
 
     def is_placed(self, now: datetime) -> bool:
         """Whether its request has left, or is about to leave."""

@@ -257,7 +257,7 @@ def _progress(view: CallView, reader: Reader) -> str:
 
 def _gives_up_at(record: CallRecord) -> datetime:
     """Until when this program tries to reach KallyAI."""
-    limit = record.placed_at + timedelta(seconds=Timing.send_within)
+    limit = record.asked_at + timedelta(seconds=Timing.send_within)
     return min(limit, record.schedule.place_by or limit)
 
 

@@ -81,7 +81,7 @@ _SENT_AT_ANY_TIME = (
     Patch("calls.ledger.progress", "if not (is_young and is_due):", "if not is_young:"),
     Patch(
         "calls.run",
-        "within = min(within, (place_by - self.record.placed_at).total_seconds())",
+        "within = min(within, (place_by - self.record.asked_at).total_seconds())",
         "pass",
     ),
 )
@@ -630,7 +630,7 @@ BROKEN: tuple[Broken, ...] = (
             "calls.schedule", 'frozenset({"busy", "no_answer"})', 'frozenset({"busy", "success"})'
         ),
         Patch("calls.ledger.follow_up", "call is None or record.reached:", "call is None:"),
-        Patch("calls.ledger.follow_up", "placed_at, call.plain_status,", 'placed_at, "busy",'),
+        Patch("calls.ledger.follow_up", "asked_at, call.plain_status,", 'asked_at, "busy",'),
         tasks=(question(retries=2),),
     ),
     broken(
