@@ -122,10 +122,7 @@ class CallList:
     @property
     def was_refused(self) -> bool:
         """Whether its last call was not placed, so that the candidate is called when it goes on."""
-        return bool(self.records) and self.records[-1].state in (
-            CallState.REFUSED,
-            CallState.EXPIRED,
-        )
+        return bool(self.records) and self.records[-1].was_refused
 
     @property
     def is_calling(self) -> bool:
@@ -227,7 +224,7 @@ class CallList:
     def _stop_reason_after(self, record: CallRecord) -> StopReason | None:
         if record.state is CallState.CANCELED:
             return StopReason.CANCELED
-        if record.error is not None and record.state in (CallState.REFUSED, CallState.EXPIRED):
+        if record.error is not None and record.was_refused:
             return _stop_reason_of_refusal(record.error)
         if record.state is CallState.UNKNOWN or record.outcome is Outcome.UNKNOWN:
             return None if self.until == "all" else StopReason.UNKNOWN

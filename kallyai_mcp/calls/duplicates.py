@@ -8,10 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import NEVER_PLACED, CallRecord, CallState
 from kallyai_mcp.calls.timing import Timing
-
-_NOT_PLACED = (CallState.REFUSED, CallState.CANCELED, CallState.EXPIRED)
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def find_answer(records: Iterable[CallRecord], asked: Asked, timing: Timing) -> 
 
 def answers(record: CallRecord, asked: Asked, timing: Timing) -> bool:
     """Whether a record of the same call is the answer to a request, so that no call is placed."""
-    if record.state in _NOT_PLACED:
+    if record.state in NEVER_PLACED:
         return False
     if record.is_open or not was_told(record, asked):
         return True

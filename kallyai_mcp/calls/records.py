@@ -40,6 +40,37 @@ class CallState(StrEnum):
     CANCELED = "canceled"  # the user canceled it before anything was sent
     EXPIRED = "expired"  # not placed when it was due
 
+    @property
+    def is_active(self) -> bool:
+        """Whether a worker must still run the call to its end."""
+        return self in ACTIVE
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the call has not ended: it is in progress or scheduled."""
+        return self in OPEN
+
+
+# The order is that of the words of the indexes in `ledger/migrations`, which SQLite compares.
+
+ACTIVE = (CallState.RESERVED, CallState.SENT)
+"""The states of a call that a worker must still run to its end."""
+
+WAITING = (CallState.SCHEDULED, CallState.RESERVED)
+"""The states of a call whose request has not left, and may leave."""
+
+OPEN = (CallState.SCHEDULED, *ACTIVE)
+"""The states of a call that has not ended. An account has at most one such record of a call."""
+
+NEVER_PLACED = (CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED)
+"""The states of a call that is over, and was not placed."""
+
+NOT_PLACED = (CallState.SCHEDULED, *NEVER_PLACED)
+"""The states of a call that was certainly not placed so far."""
+
+OVER = (CallState.ENDED, CallState.UNKNOWN, *NEVER_PLACED)
+"""The states of a call that no worker runs any more."""
+
 
 class PlacedFor(StrEnum):
     """Which request KallyAI placed a call for: it answers a repeated key with an earlier call."""
@@ -47,12 +78,6 @@ class PlacedFor(StrEnum):
     THIS_REQUEST = "this request"
     EARLIER_REQUEST = "earlier request"
     UNKNOWN = "unknown"  # KallyAI's clock is not known
-
-
-ACTIVE = frozenset({CallState.RESERVED, CallState.SENT})
-"""The states of a call that a worker must still run to its end; `ledger.rows.ACTIVE` is the same in
-SQL.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +203,17 @@ class CallRecord:
     @property
     def is_active(self) -> bool:
         """Whether it is in progress."""
-        return self.state in ACTIVE
+        return self.state.is_active
 
     @property
     def is_open(self) -> bool:
         """Whether it has not ended: it is in progress or scheduled."""
-        return self.is_active or self.state is CallState.SCHEDULED
+        return self.state.is_open
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether no call was placed, for the reason in `error`."""
+        return self.state in (CallState.REFUSED, CallState.EXPIRED)
 
     def is_awaited(self, until: datetime) -> bool:
         """Whether it is in progress, or scheduled and due by `until`."""

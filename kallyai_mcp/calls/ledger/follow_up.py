@@ -13,6 +13,7 @@ from datetime import datetime
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
+from kallyai_mcp.calls.ledger.conditions import IS_SCHEDULED, list_ids, state_in
 from kallyai_mcp.calls.ledger.lists import (
     cancel_next,
     insert_next,
@@ -27,20 +28,20 @@ from kallyai_mcp.calls.ledger.rows import (
     change,
     end,
     insert,
-    list_ids,
     select,
     write_audit,
 )
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.records import OPEN, WAITING, AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Attempt, Schedule, bounded, next_schedule
 from kallyai_mcp.clock import moment
 
-_DUE = "state = 'scheduled' AND not_before <= :now"
+_DUE = f"{IS_SCHEDULED} AND not_before <= :now"
 
 _CLOCKS_AGREE = 120.0
 """How many seconds the ledger's clock and the service's may differ."""
 
-_NOT_SENT = (CallState.SCHEDULED, CallState.RESERVED, CallState.EXPIRED)
+_NOT_SENT = (*WAITING, CallState.EXPIRED)
+"""The states of a next call whose request has not left."""
 
 
 def follow_up(tx: Tx, record: CallRecord) -> CallRecord:
@@ -98,17 +99,14 @@ def stop_next_after(tx: Tx, record: CallRecord) -> None:
     error = KallyAIError(
         f"The attempt before ({record.call_id}) may have reached somebody.", code="reached_before"
     )
-    is_retry = (
-        "fingerprint = :fingerprint AND state IN ('scheduled', 'reserved', 'sent') AND "
-        "earlier IS NOT NULL"
-    )
+    is_retry = f"fingerprint = :fingerprint AND {state_in(*OPEN)} AND earlier IS NOT NULL"
     for retry in select(tx, record.account, is_retry, fingerprint=record.fingerprint):
         is_next = record.call_id in {attempt.call_id for attempt in retry.schedule.earlier}
         if is_next and retry.state in _NOT_SENT:
             end(
                 tx,
                 retry.tracking_id,
-                "state IN ('scheduled', 'reserved')",
+                state_in(*WAITING),
                 CallState.REFUSED,
                 error,
             )
@@ -183,9 +181,8 @@ def _take(tx: Tx, record: CallRecord, worker: str, now: datetime) -> CallRecord 
     Returns None if it is not placed: it has expired meanwhile, the callee's night has begun or its
     appointment is past, its list has stopped, or a setting refuses it.
     """
-    scheduled = "state = 'scheduled'"
     if _has_stopped_without(tx, record):
-        end(tx, record.tracking_id, scheduled, CallState.CANCELED)
+        end(tx, record.tracking_id, IS_SCHEDULED, CallState.CANCELED)
         return None
     record = replace(record, schedule=_bounded_when_due(tx, record))
     if _is_too_late(record, now):
@@ -193,13 +190,13 @@ def _take(tx: Tx, record: CallRecord, worker: str, now: datetime) -> CallRecord 
         return None
     if (refusal := check_policy(tx, record)) is not None:
         if (
-            refused := end(tx, record.tracking_id, scheduled, CallState.REFUSED, refusal)
+            refused := end(tx, record.tracking_id, IS_SCHEDULED, CallState.REFUSED, refusal)
         ) is not None:
             write_audit(tx, record, None, refused_by=refusal.setting)
             follow_up(tx, refused)
         return None
     taken = replace(_numbered(tx, record), state=CallState.RESERVED, worker=worker)
-    if (reserved := change(tx, record.tracking_id, scheduled, to_row(taken))) is not None:
+    if (reserved := change(tx, record.tracking_id, IS_SCHEDULED, to_row(taken))) is not None:
         write_audit(tx, reserved, None)  # the consent is in the line of the request
     return reserved
 
@@ -231,7 +228,7 @@ def _is_too_late(record: CallRecord, now: datetime) -> bool:
 def _give_up(tx: Tx, record: CallRecord) -> None:
     """Let a scheduled call expire for which it is too late; a list calls another candidate."""
     call_list = open_list_of(tx, record) if record.is_of_list else None  # with its call, it stops
-    expired = end(tx, record.tracking_id, "state = 'scheduled'", CallState.EXPIRED, EXPIRED)
+    expired = end(tx, record.tracking_id, IS_SCHEDULED, CallState.EXPIRED, EXPIRED)
     if expired is None:
         return
     if call_list is None:

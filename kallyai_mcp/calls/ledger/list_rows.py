@@ -10,7 +10,8 @@ from typing import Any
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.ledger.base import Row, Tx
-from kallyai_mcp.calls.ledger.rows import MINE, readable
+from kallyai_mcp.calls.ledger.conditions import MINE
+from kallyai_mcp.calls.ledger.rows import readable
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none

@@ -10,12 +10,13 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.call_lists import LONGEST, PASSES, CallList, StopReason
 from kallyai_mcp.calls.ledger import list_rows
 from kallyai_mcp.calls.ledger.base import Tx
+from kallyai_mcp.calls.ledger.conditions import state_in
 from kallyai_mcp.calls.ledger.list_rows import list_id_of, select_lists
 from kallyai_mcp.calls.ledger.record_rows import to_row
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_consent, check_policy, last_call
 from kallyai_mcp.calls.ledger.rows import change, end, find, insert, write_audit
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.records import WAITING, AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.clock import moment
 
@@ -84,7 +85,7 @@ def cancel_list(tx: Tx, account: AccountKey, list_id: str) -> None:
 def cancel_next(tx: Tx, call_list: CallList) -> None:
     """Cancel the next call of a list, which has not been sent."""
     for record in call_list.records[-1:]:
-        own = "session_id = :list AND state IN ('scheduled', 'reserved')"
+        own = f"session_id = :list AND {state_in(*WAITING)}"
         end(tx, record.tracking_id, own, CallState.CANCELED, list=call_list.list_id)
 
 

@@ -12,13 +12,11 @@ from dataclasses import replace
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.ledger.base import Row, ServiceTime, Tx
+from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, MINE, state_in, state_not_in
 from kallyai_mcp.calls.ledger.follow_up import follow_up, stop_next_after
 from kallyai_mcp.calls.ledger.record_rows import end_columns
 from kallyai_mcp.calls.ledger.reservation import offset_at
 from kallyai_mcp.calls.ledger.rows import (
-    ACTIVE,
-    MINE,
-    NOT_PLACED,
     change,
     end,
     expire,
@@ -27,8 +25,15 @@ from kallyai_mcp.calls.ledger.rows import (
     select,
 )
 from kallyai_mcp.calls.ledger.stored_errors import error_to_json
-from kallyai_mcp.calls.records import ACTIVE as ACTIVE_STATES
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.records import (
+    ACTIVE,
+    NOT_PLACED,
+    OPEN,
+    WAITING,
+    AccountKey,
+    CallRecord,
+    CallState,
+)
 from kallyai_mcp.calls.schedule import put_off
 from kallyai_mcp.clock import moment
 
@@ -50,7 +55,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallR
     # Without `sent_at`, it is an earlier request's.
     if record.sent_at is None or record.clock_offset is None:
         columns["clock_offset"] = offset_at(service_time, tx.now)
-    sent = _change(tx, record, columns, f"worker = :worker AND {ACTIVE}")
+    sent = _change(tx, record, columns, f"worker = :worker AND {IS_ACTIVE}")
     if sent is None or not tx.holds_lease(record.worker):
         raise KallyAIError(
             "This process no longer holds the call's record, so it sent nothing.", code="not_sent"
@@ -71,7 +76,7 @@ def note_delay(tx: Tx, record: CallRecord, error: KallyAIError) -> CallRecord:
     it is now.
     """
     return (
-        _change(tx, record, {"error": error_to_json(error)}, f"worker = :worker AND {ACTIVE}")
+        _change(tx, record, {"error": error_to_json(error)}, f"worker = :worker AND {IS_ACTIVE}")
         or record
     )
 
@@ -98,7 +103,7 @@ def refuse(tx: Tx, record: CallRecord, error: KallyAIError) -> CallRecord:
     }
     if own.response_lost_at is None:
         columns |= {"sent_at": None, "clock_offset": None}
-    return _change(tx, record, columns, f"worker = :worker AND {ACTIVE}") or own
+    return _change(tx, record, columns, f"worker = :worker AND {IS_ACTIVE}") or own
 
 
 def mark_response_lost(
@@ -159,9 +164,7 @@ def bind_call(
     if own is not None:
         changed = "call_id = :call_id, outcome = :outcome, clock_offset = :offset"
         outcome = (
-            call.model_dump_json()
-            if call.is_final and own["state"] in ACTIVE_STATES
-            else own["outcome"]
+            call.model_dump_json() if call.is_final and own["state"] in ACTIVE else own["outcome"]
         )
         values = {"call_id": call.call_id, "outcome": outcome, "offset": record.clock_offset}
         tx.run(
@@ -212,7 +215,7 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord) -> CallRecord:
         return find(tx, ended.account, ended.tracking_id) or ended
     # Nothing follows an unknown outcome that is found out, because a client may have been told that
     # nothing does.
-    if own["state"] in ACTIVE_STATES:
+    if own["state"] in ACTIVE:
         return follow_up(tx, record)
     if record.reached:
         stop_next_after(tx, record)
@@ -235,7 +238,7 @@ def cancel(tx: Tx, account: AccountKey, tracking_id: str) -> bool:
 
     Returns False when the request has left, or there is no such call.
     """
-    not_sent = f"{MINE} AND state IN ('reserved', 'scheduled')"
+    not_sent = f"{MINE} AND {state_in(*WAITING)}"
     if (
         canceled := end(tx, tracking_id, not_sent, CallState.CANCELED, **account.columns)
     ) is not None:
@@ -257,7 +260,7 @@ def release(tx: Tx, account: AccountKey, tracking_id: str) -> None:
     error = KallyAIError(
         "The ledger did not confirm the reservation, so nothing was sent.", code="not_sent"
     )
-    not_sent = f"{MINE} AND state IN ('reserved', 'sent', 'scheduled')"
+    not_sent = f"{MINE} AND {state_in(*OPEN)}"
     if (
         released := end(tx, tracking_id, not_sent, CallState.REFUSED, error, **account.columns)
     ) is not None:
@@ -296,7 +299,7 @@ def competitors(
     """
     same_number = "number = :number AND tracking_id <> :id AND call_id"
     values = {"number": record.submission.respondent_phone, "id": record.tracking_id}
-    may_be_placed = f"sent_at IS NOT NULL AND state NOT IN {NOT_PLACED}"
+    may_be_placed = f"sent_at IS NOT NULL AND {state_not_in(*NOT_PLACED)}"
     unbound = select(tx, record.account, f"{same_number} IS NULL AND {may_be_placed}", **values)
     bound = f"SELECT call_id FROM calls WHERE {MINE} AND {same_number} IS NOT NULL"
     call_ids = {row["call_id"] for row in tx.rows(bound, **values, **record.account.columns)}

@@ -13,22 +13,30 @@ from kallyai_mcp.calls.duplicates import Asked, ToldHere, find_answer, to_look_a
 from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.ledger import shared_values
 from kallyai_mcp.calls.ledger.base import ConstraintError, LookFirstError, ServiceTime, Tx
+from kallyai_mcp.calls.ledger.conditions import MINE, state_not_in
 from kallyai_mcp.calls.ledger.record_rows import from_row, to_row
-from kallyai_mcp.calls.ledger.rows import MINE, NOT_PLACED, expire, insert, readable, write_audit
+from kallyai_mcp.calls.ledger.rows import expire, insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
-from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.calls.records import (
+    NEVER_PLACED,
+    NOT_PLACED,
+    AccountKey,
+    CallRecord,
+    CallState,
+)
 from kallyai_mcp.clock import Stopwatch, moment, moment_or_none
 
-_NEWEST = f"state NOT IN {NOT_PLACED} ORDER BY placed_at DESC LIMIT :most"
+_NEWEST_PLACED = f"{state_not_in(*NOT_PLACED)} ORDER BY placed_at DESC LIMIT :most"
+"""The end of a statement that selects the newest calls that were placed, or may be."""
 
 _SAME_CALL = f"""
 SELECT * FROM calls WHERE {MINE} AND fingerprint = :fingerprint AND (
-    state NOT IN ('ended', 'refused', 'canceled', 'expired') OR day = :day
+    {state_not_in(CallState.ENDED, *NEVER_PLACED)} OR day = :day
     OR state = 'ended' AND (
         delivered_at IS NULL OR delivered_at > :since OR ended_at > :since OR placed_at > :since)
     OR tracking_id = :delivered
 ) UNION ALL SELECT * FROM (
-    SELECT * FROM calls WHERE {MINE} AND number = :number AND {_NEWEST}) AS newest
+    SELECT * FROM calls WHERE {MINE} AND number = :number AND {_NEWEST_PLACED}) AS newest
 """
 """Selects the records of the same call that may answer a request or are of today, and the newest
 call to its number.
@@ -233,7 +241,8 @@ def _placed(
     """
     of_number = "AND number = :number" if number is not None else ""
     newest = (
-        f"SELECT placed_at FROM calls WHERE {MINE} {of_number} AND placed_at > :since AND {_NEWEST}"
+        f"SELECT placed_at FROM calls WHERE {MINE} {of_number} AND placed_at > :since "
+        f"AND {_NEWEST_PLACED}"
     )
     found = tx.rows(newest, number=number, most=most, since=since, **account.columns)
     return [moment(row["placed_at"]) for row in found]

@@ -8,24 +8,22 @@ from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, sanitize
 from kallyai_mcp.calls.ledger.base import BATCH, Row, Tx
+from kallyai_mcp.calls.ledger.conditions import IS_SCHEDULED, MINE, list_ids, state_in
 from kallyai_mcp.calls.ledger.record_rows import from_row
 from kallyai_mcp.calls.ledger.stored_errors import error_to_json
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
+from kallyai_mcp.calls.records import (
+    ACTIVE,
+    NEVER_PLACED,
+    OPEN,
+    AccountKey,
+    CallRecord,
+    CallState,
+    is_tracking_id,
+)
 from kallyai_mcp.clock import moment
 
 _log = logging.getLogger(__name__)
-
-ACTIVE = "state IN ('reserved', 'sent')"
-"""The condition for calls that a worker must still run to their end."""
-
-NOT_PLACED = ("refused", "canceled", "scheduled", "expired")
-"""The states of calls that were certainly not placed; written into a statement, it is a list of
-SQL.
-"""
-
-MINE = "api = :api AND account = :account"
-"""The condition for what belongs to an account; `AccountKey.columns` are its values."""
 
 EXPIRED = KallyAIError("No program placed the call while it was due.", code="expired")
 """Why a call has expired."""
@@ -121,14 +119,6 @@ def find(tx: Tx, account: AccountKey, id_: str) -> CallRecord | None:
     return next(iter(select(tx, account, f"{name} = :id", id=id_)), None)
 
 
-def list_ids(ids: Collection[str]) -> tuple[str, dict[str, str]]:
-    """What stands between the parentheses of `IN` for these ids, and its parameters."""
-    if not ids:
-        return "''", {}  # no id is empty; with NULL, `NOT IN` would be true for none
-    names = {f"id_{number}": id_ for number, id_ in enumerate(ids)}
-    return ", ".join(f":{name}" for name in names), names
-
-
 def find_ended(tx: Tx, account: AccountKey, call_ids: Collection[str]) -> dict[str, CallRecord]:
     """The account's records with these `call_id`s that have an outcome, by `call_id`."""
     listed, names = list_ids(call_ids)
@@ -142,12 +132,13 @@ def list_unsettled(tx: Tx, account: AccountKey) -> list[CallRecord]:
 
     The last ones are in it until a client was told; after that, the newest 20 of a day.
     """
-    unsettled = select(tx, account, "state IN ('reserved', 'sent', 'unknown', 'scheduled')")
-    # SQLite uses its index only for these words.
-    not_placed = "not_before IS NOT NULL AND state IN ('expired', 'refused', 'canceled')"
-    unsettled += select(tx, account, f"{not_placed} AND delivered_at IS NULL")
+    # SQLite uses its indexes only for these words, in this order.
+    open_or_unknown = state_in(*ACTIVE, CallState.UNKNOWN, CallState.SCHEDULED)
+    never_placed = f"not_before IS NOT NULL AND {state_in(*NEVER_PLACED)}"
+    unsettled = select(tx, account, open_or_unknown)
+    unsettled += select(tx, account, f"{never_placed} AND delivered_at IS NULL")
     recent = (
-        f"{not_placed} AND delivered_at IS NOT NULL AND ended_at > :since ORDER BY ended_at "
+        f"{never_placed} AND delivered_at IS NOT NULL AND ended_at > :since ORDER BY ended_at "
         "DESC LIMIT 20"
     )
     return unsettled + select(tx, account, recent, since=tx.now - 86_400)
@@ -177,7 +168,7 @@ def expire(tx: Tx, only: str | None = None) -> bool:
 
     With a tracking id, `only` that one. A list of candidates stops with its last call.
     """
-    is_late = "state = 'scheduled' AND place_by < :before" + (
+    is_late = f"{IS_SCHEDULED} AND place_by < :before" + (
         " AND tracking_id = :only" if only is not None else ""
     )
     late = f"SELECT tracking_id FROM calls WHERE {is_late} ORDER BY place_by LIMIT :most"
@@ -189,11 +180,10 @@ def expire(tx: Tx, only: str | None = None) -> bool:
     expired = tx.rows(changed, now=tx.now, before=before, most=BATCH, error=_EXPIRED, only=only)
     for row in expired:
         stopped = (
-            "UPDATE call_lists SET why = 'refused', ended_at = :now WHERE list_id = "
-            ":plan_id "
-            "AND why IS NULL"
+            "UPDATE call_lists SET why = 'refused', ended_at = :now "
+            "WHERE list_id = :plan_id AND why IS NULL"
         )
-        of_list = "plan_id = :plan_id AND state IN ('scheduled', 'reserved', 'sent')"
+        of_list = f"plan_id = :plan_id AND {state_in(*OPEN)}"
         tx.run(f"{stopped} AND NOT EXISTS (SELECT 1 FROM calls WHERE {of_list})", now=tx.now, **row)
     return len(expired) == BATCH
 

@@ -8,10 +8,9 @@ from math import inf
 from typing import Any
 
 from kallyai_mcp.calls.ledger.base import BATCH, Tx
-from kallyai_mcp.calls.ledger.rows import ACTIVE, change, list_ids, select
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
-
-_OVER = "state IN ('ended', 'refused', 'canceled', 'expired', 'unknown')"
+from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, IS_SCHEDULED, list_ids, state_in
+from kallyai_mcp.calls.ledger.rows import change, select
+from kallyai_mcp.calls.records import OVER, AccountKey, CallRecord, CallState
 
 _DAY = 86_400.0
 
@@ -44,11 +43,11 @@ def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
 
     It runs the records with the `known` ids.
     """
-    active = tx.rows(f"SELECT tracking_id, worker FROM calls WHERE {ACTIVE}")
+    active = tx.rows(f"SELECT tracking_id, worker FROM calls WHERE {IS_ACTIVE}")
     mine = {row["tracking_id"] for row in active if row["worker"] == worker}
     others = {row["worker"] for row in active if row["worker"] != worker}
     dead = {other for other in others if tx.is_abandoned(other)}
-    scheduled = "SELECT MIN(not_before) FROM calls WHERE state = 'scheduled'"
+    scheduled = f"SELECT MIN(not_before) FROM calls WHERE {IS_SCHEDULED}"
     first_and_next = f"SELECT ({scheduled}) AS first, ({scheduled} AND not_before > :now) AS next"
     due = tx.rows(first_and_next, now=tx.now)[0]
     return Work(
@@ -68,7 +67,7 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) 
     due, and whose request has not left, is scheduled again: it is placed, or it expires. A record
     that this version can't read is left to a newer one.
     """
-    active, found = select(tx, account, ACTIVE), list[CallRecord]()
+    active, found = select(tx, account, IS_ACTIVE), list[CallRecord]()
     dead = {
         other for other in {record.worker for record in active} - {worker} if tx.is_abandoned(other)
     }
@@ -81,7 +80,7 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) 
             "worker": worker,
             "state": CallState.SCHEDULED.value if is_due else record.state.value,
         }
-        taken = change(tx, record.tracking_id, ACTIVE, columns)
+        taken = change(tx, record.tracking_id, IS_ACTIVE, columns)
         found += [taken] if taken is not None else []
     return found
 
@@ -109,10 +108,10 @@ def _old_calls(tx: Tx, before: float) -> tuple[str, dict[str, str]]:
 
     That of a worker that has died may have no other one: nobody may be signed in on its account.
     """
-    of_workers = f"SELECT DISTINCT worker FROM calls WHERE {ACTIVE} AND {_NO_NEWS}"
+    of_workers = f"SELECT DISTINCT worker FROM calls WHERE {IS_ACTIVE} AND {_NO_NEWS}"
     workers = [row["worker"] for row in tx.rows(of_workers, before=before)]
     dead, names = list_ids([worker for worker in workers if tx.is_abandoned(worker)])
-    return f"{_NO_NEWS} AND ({_OVER} OR {ACTIVE} AND worker IN ({dead}))", names
+    return f"{_NO_NEWS} AND ({state_in(*OVER)} OR {IS_ACTIVE} AND worker IN ({dead}))", names
 
 
 def _lists_without_news(is_old: str) -> str:

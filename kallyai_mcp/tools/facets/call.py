@@ -9,14 +9,10 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.numbers import zone_of_number
 from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, CallState
 from kallyai_mcp.tools.facets.booking import NOT_READ, Asked, Booking, booking_of, day_asked
 from kallyai_mcp.tools.facets.relations import BOOKED, UNRELATED, Relations
 from kallyai_mcp.tools.facets.speech import NOT_NEEDED, Speech
-
-_STATES = frozenset({CallState.SCHEDULED, CallState.EXPIRED, CallState.REFUSED, CallState.CANCELED})
-"""The states of a record that are the status of its call, because KallyAI has no call and so no
-status."""
 
 _LEAVES_WITHIN = 0.5
 """Seconds after which a request has left, if KallyAI can be reached."""
@@ -126,8 +122,8 @@ class CallView:
         """
         if self.call is not None and self.call.plain_status not in Call.IN_PROGRESS:
             return self.call.status
-        if self.record is not None and self.record.state in _STATES:
-            return self.record.state.value
+        if self.record is not None and self.record.state in NOT_PLACED:
+            return self.record.state.value  # KallyAI has no call, and so no status
         return "in_progress" if self.outcome is None else "unknown"
 
     @property
@@ -137,8 +133,7 @@ class CallView:
             return None
         if self.record.state is CallState.CANCELED:
             return KallyAIError("the call was canceled before it was placed", code="canceled")
-        is_refused = self.record.state in (CallState.REFUSED, CallState.EXPIRED)
-        return self.record.error if is_refused else None
+        return self.record.error if self.record.was_refused else None
 
     @property
     def placed_at(self) -> datetime | None:

@@ -363,7 +363,7 @@ BROKEN: tuple[Broken, ...] = (
         "old records are deleted whatever their state",
         Patch(
             "calls.ledger.upkeep",
-            "AND ({_OVER} OR {ACTIVE} AND worker IN ({dead}))",
+            "AND ({state_in(*OVER)} OR {IS_ACTIVE} AND worker IN ({dead}))",
             "",
         ),
         asks=(Ask(0, gives_up=30), Ask(50, process=1)),
@@ -373,14 +373,22 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "old records whose outcome nobody was told are kept",
-        Patch("calls.ledger.upkeep", "({_OVER} OR", "({_OVER} AND delivered_at IS NOT NULL OR"),
+        Patch(
+            "calls.ledger.upkeep",
+            "({state_in(*OVER)} OR",
+            "({state_in(*OVER)} AND delivered_at IS NOT NULL OR",
+        ),
         asks=(Ask(0, gives_up=30), Ask(600, process=1)),
         starts=(Start(), Start(at=500, ahead=2 * 86400)),
         keep_days=0,
     ),
     broken(
         "old records of unknown calls are kept",
-        Patch("calls.ledger.upkeep", ", 'unknown')", ")"),
+        Patch(
+            "calls.ledger.upkeep",
+            "({state_in(*OVER)} OR",
+            "({state_in(*OVER)} AND state <> 'unknown' OR",
+        ),
         asks=(Ask(0, gives_up=30), Ask(600, process=1)),
         starts=(Start(), Start(at=500, ahead=2 * 86400)),
         troubles=_LOST,
@@ -783,8 +791,8 @@ BROKEN: tuple[Broken, ...] = (
         "a scheduled call does not answer the same request",
         Patch(
             "calls.duplicates",
-            "_PLACED = (CallState.REFUSED,",
-            "_PLACED = (CallState.SCHEDULED, CallState.REFUSED,",
+            "record.state in NEVER_PLACED",
+            "record.state in (CallState.SCHEDULED, *NEVER_PLACED)",
         ),
         _NO_INDEX,
         tasks=(question(not_before=_due(600)),),
@@ -794,16 +802,12 @@ BROKEN: tuple[Broken, ...] = (
         "the same due call is taken twice",
         Patch(
             "calls.ledger.follow_up",
-            "= 'scheduled' AND not_before <= :now",
-            "IN ('scheduled', 'sent') AND not_before <= :now",
+            "{IS_SCHEDULED} AND not_before <= :now",
+            "state IN ('scheduled', 'sent') AND not_before <= :now",
         ),
+        Patch("calls.ledger.follow_up", "IS_SCHEDULED, to_row(taken)", '"TRUE", to_row(taken)'),
         Patch(
-            "calls.ledger.follow_up", "scheduled = \"state = 'scheduled'\"", 'scheduled = "TRUE"'
-        ),
-        Patch(
-            "calls.ledger.upkeep",
-            "WHERE state = 'scheduled'",
-            "WHERE state IN ('scheduled', 'sent')",
+            "calls.ledger.upkeep", "WHERE {IS_SCHEDULED}", "WHERE state IN ('scheduled', 'sent')"
         ),
         _RANDOM_KEY,
         tasks=(question(not_before=_due(600)),),
