@@ -24,9 +24,9 @@ format:
     uv run --group lint ruff check --fix
     uv run --group lint ruff format
 
-# Update the snapshots of schemas and texts
-snapshots:
-    uv run pytest -n 0 --snapshot-update tests/tools/test_snapshots.py
+# Write what is derived: snapshots, first answers, manifests, tables of the pages
+update:
+    uv run python -m tests.update
 
 # Place calls with a service that fails in every way
 faults *ARGS:

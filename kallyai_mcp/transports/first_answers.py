@@ -2,7 +2,7 @@
 
 Nearly all of a cold start is the import of the MCP SDK, and the first requests of clients always
 have the same answers: the server's name and its lists. They are in `first_answers.json`, which
-`python -m tests.first_answers` makes with the real server.
+`python -m tests.update` makes with the real server.
 
 A thread answers until the server is ready, or until another message comes. Then the server reads
 that message and all that follow. Before them it reads the handshake that was answered; `stdio.py`

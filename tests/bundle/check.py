@@ -30,6 +30,7 @@ from ruamel.yaml import YAML
 
 from kallyai_mcp import __version__
 from kallyai_mcp.testing.sandbox import running_sandbox
+from kallyai_mcp.tools.catalog import tools
 from tests import programs
 from tests.agent import BISTRO, Agent
 from tests.bench.servers import serving
@@ -76,7 +77,7 @@ SHELLS = {
 line.
 """
 
-TOOLS = [tool["name"] for tool in json.loads((ROOT / "manifest.json").read_text("utf-8"))["tools"]]
+TOOLS = [tool.name for tool in tools()]
 ENVIRONMENT = programs.own_environment() | {"PYTHONUTF8": "1", "PIP_NO_COMPILE": "1"}
 """Without bytecode, which takes pip half of its time."""
 

@@ -3,17 +3,14 @@
 """
 
 import json
-import re
 import tomllib
 from dataclasses import fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from kallyai_mcp import __version__
 from kallyai_mcp.server.skills import FOLDER
 from kallyai_mcp.settings import Settings, SettingsError
-from tests.agent import Agent
 from tests.programs import ROOT
 
 Json = dict[str, Any]
@@ -46,45 +43,6 @@ NOT_FOR_UVX = {
     ),
     *("trusted_proxies", "public_url", "rate_limit", "database_url"),
 }
-
-
-def test_name_version_license_and_python_are_the_packages_everywhere() -> None:
-    names = (
-        MANIFEST["name"],
-        PACKAGE["identifier"],
-        MARKETPLACE["plugins"][0]["name"],
-        MANIFEST["license"],
-    )
-    holder = re.search(
-        r"^Copyright \(c\) \d{4} (.+)$", (ROOT / "LICENSE").read_text("utf-8"), re.MULTILINE
-    )
-
-    assert names == (PROJECT["name"], PROJECT["name"], PLUGIN["name"], PROJECT["license"])
-    assert {each["version"] for each in (MANIFEST, SERVER, PACKAGE, PLUGIN)} == {__version__}
-    assert MANIFEST["compatibility"]["runtimes"]["python"] == PROJECT["requires-python"]
-    assert holder is not None
-    assert PLUGIN["author"] == MARKETPLACE["owner"] == {"name": holder[1]}
-
-
-@pytest.mark.parametrize("mode", ["auto"])
-async def test_the_manifest_has_the_tools_and_prompts_of_the_server(agent: Agent) -> None:
-    tools, prompts = await agent.client.list_tools(), await agent.client.list_prompts()
-
-    assert MANIFEST["tools"] == [
-        {"name": tool.name, "description": (tool.description or "").splitlines()[0]}
-        for tool in tools.tools
-    ]
-    assert [
-        (prompt["name"], prompt["description"], prompt["arguments"])
-        for prompt in MANIFEST["prompts"]
-    ] == [
-        (prompt.name, prompt.description, [argument.name for argument in prompt.arguments or []])
-        for prompt in prompts.prompts
-    ]
-    for prompt in MANIFEST["prompts"]:
-        assert sorted(re.findall(r"\$\{arguments\.(\w+)\}", prompt["text"])) == sorted(
-            prompt["arguments"]
-        )
 
 
 def test_each_option_of_the_manifest_is_a_setting_with_its_bounds_and_none_is_required() -> None:

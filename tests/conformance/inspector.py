@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 
 from kallyai_mcp.sandbox.serve import running
+from kallyai_mcp.tools import catalog
 from tests.agent import BISTRO
 from tests.conformance.npm import Tools
 from tests.processes import COMMAND, environment
@@ -26,11 +27,8 @@ SPEED = "400"
 MODES = {"stdio": "modern", "/mcp": "legacy"}
 """The value of the CLI's --protocol-era for each transport: 2026-07-28, or with a handshake."""
 
-TOOLS = (
-    *("make_call", "get_call", "cancel_call", "list_calls", "get_transcript", "get_calendar_event"),
-    *("check_quota", "sign_in", "call_around"),
-)
-"""The tools, in the order of their use: those after the first need its `call_id`."""
+TOOLS = tuple(tool.name for tool in catalog.tools())
+"""The tools, in the order of their use: `make_call` is the first, and others need its `call_id`."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +150,5 @@ def _arguments(tool: str, business: str, call_id: str) -> dict[str, Any]:
             "until": "answered",
         }
         return {**task, "candidates": candidates, "wait_seconds": 20}
-    return (
-        {"call_id": call_id}
-        if tool in ("get_call", "cancel_call", "get_transcript", "get_calendar_event")
-        else {}
-    )
+    (schema,) = (each.parameters for each in catalog.tools() if each.name == tool)
+    return {"call_id": call_id} if "call_id" in schema.get("required", ()) else {}

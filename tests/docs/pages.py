@@ -35,8 +35,7 @@ RUN_BY = {
     r"kallyai-mcp login.*": "tests/cli/test_login.py",
     r"kallyai-mcp (serve|sandbox)( .*)?|docker compose .*": IN_CHECK,
     r"kallyai-mcp .*": IN_PROCESS,
-    r"uv run pytest .*--snapshot-update .*": IN_CHECK,
-    r"uv run python -m tests\.(cards|first_answers|reference|supply renew).*": IN_CHECK,
+    r"uv run python -m tests\.(cards|reference|supply renew|update).*": IN_CHECK,
     r"(pip install uv && )?uv run .*": IN_CI,
     (
         r"(git|uv (pip|tool|sync)|pip3? install|npm|npx|python3? -[cm]|\S+/bin/\w+|eval"

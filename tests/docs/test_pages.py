@@ -17,16 +17,11 @@ import pytest
 
 from kallyai_mcp.cli.clients import CLIENTS
 from kallyai_mcp.cli.main import cli
-from kallyai_mcp.sandbox.app import SandboxApp
-from kallyai_mcp.sandbox.simulator.numbers import DOCUMENTED
 from kallyai_mcp.settings import Auth, Settings
 from kallyai_mcp.testing import KallyAISandbox
-from kallyai_mcp.tools.catalog import tools
-from tests.agent import BISTRO, open_agent
 from tests.cli.machine import invoke, move_home, run_ok, sign_in
 from tests.docs import pages
 from tests.docs.pages import (
-    DOCS,
     PAGES,
     ROOT,
     all_commands,
@@ -36,7 +31,6 @@ from tests.docs.pages import (
     text_of,
     without_fences,
 )
-from tests.sandbox.manual_clock import ManualClock
 from tests.transports.workers import COMMAND
 
 README = text_of("README.md")
@@ -49,32 +43,31 @@ FORBIDDEN = re.compile(
 """Words that the pages do not use."""
 
 
-def test_tools_commands_settings_numbers_clients_and_pages_are_listed() -> None:
-    names = cli.list_commands(click.Context(cli))
+def test_each_command_of_the_program_is_in_the_table() -> None:
     rows = re.findall(
         r"^\| (`[a-z]+`.*?) \|",
         text_of("docs/terminal.md").split("| commands |", 1)[1],
         re.MULTILINE,
     )
     listed = [name for row in rows for name in re.findall(r"`([a-z]+)`", row)]
-    attributes = set(Settings.__dataclass_fields__)
-    settings = re.findall(r"^\| `KALLYAI_(\w+)` \|", text_of("docs/settings.md"), re.MULTILINE)
-    numbers = {f"| `{entry.number}` | {entry.description.en} |" for entry in DOCUMENTED}
-    shown = re.findall(r"^\| `\+.*$", text_of("docs/testing-agents.md"), re.MULTILINE)
-    clients = text_of("docs/install.md").split("The names are ", 1)[1].split(". ", 1)[0]
 
-    for page in ("README.md", "docs/tools.md"):
-        assert first_column(page, "tool") == [tool.name for tool in tools()]
-    assert sorted(listed) == sorted(names)
-    assert sorted(name.lower() for name in settings) == sorted(attributes)
-    assert set(shown) <= numbers
-    assert len(shown) > 5
-    assert re.findall(r"`([a-z-]+)`", clients) == list(CLIENTS)
-    assert first_column("docs/hosting.md", "`--auth`") == list(get_args(Auth))
-    assert set(re.findall(r"\]\(([a-z-]+\.md)\)", text_of("docs/llms.txt"))) == {
-        page.name for page in DOCS.glob("*.md")
-    }
-    assert len([page for page in PAGES if page.parent != ROOT / ".github"]) <= 12
+    assert sorted(listed) == sorted(cli.list_commands(click.Context(cli))), (
+        "add the command to the table in docs/terminal.md"
+    )
+
+
+def test_each_setting_is_in_a_table() -> None:
+    listed = re.findall(r"^\| `KALLYAI_(\w+)` \|", text_of("docs/settings.md"), re.MULTILINE)
+
+    assert sorted(name.lower() for name in listed) == sorted(Settings.__dataclass_fields__), (
+        "add the setting to a table in docs/settings.md"
+    )
+
+
+def test_each_way_to_say_who_may_use_a_server_is_explained() -> None:
+    assert first_column("docs/hosting.md", "`--auth`") == list(get_args(Auth)), (
+        "add it to the table of docs/hosting.md, in the order of `Auth` in kallyai_mcp/settings.py"
+    )
 
 
 def test_links_lead_somewhere() -> None:
@@ -191,18 +184,6 @@ def test_the_readme_begins_with_the_workflow_commands() -> None:
     ]
     for used in re.findall(r"uses: (.+)", workflow):
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
-
-
-async def test_the_readme_shows_what_an_agent_reads_after_a_booking(
-    settings: Settings, clock: ManualClock, app: SandboxApp
-) -> None:
-    (block,) = fenced("README.md", "text")
-    local = {name: value for name, value in BISTRO.items() if name != "timezone"}
-    async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
-        answer = await agent.use("make_call", local, user_name="Ada")
-
-    any_id = re.escape(block.strip()).replace("3f0c…", r"[\w-]+")
-    assert re.fullmatch(any_id, answer.text), answer.text
 
 
 def test_the_entry_is_the_same_on_the_pages_in_the_links_and_from_install(

@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from kallyai_mcp.cli.serve_http import build_app
-from kallyai_mcp.tools.catalog import tools
 from tests.auth.oauth_server.deployment import OAUTH, Deployment, User, deploy, sign_in
 from tests.docs.pages import text_of
 from tests.transports.http_server import ACCEPT, LIMIT, RunningSandbox, running_app
@@ -139,16 +138,6 @@ def message(request: str) -> dict[str, Any]:
 async def answer_to(server: Deployment, message: dict[str, Any], token: str) -> httpx2.Response:
     headers = ACCEPT | {"Authorization": f"Bearer {token}"}
     return await server.http.post(f"{server.url}/mcp", json=message, headers=headers)
-
-
-def test_every_tool_is_in_the_table() -> None:
-    listed = {
-        name.removeprefix("tools/call "): scopes
-        for name, scopes in SCOPES.items()
-        if name.startswith("tools/")
-    }
-
-    assert {tool.name: " ".join(sorted(tool.scopes)) for tool in tools() if tool.scopes} == listed
 
 
 async def test_each_request_needs_the_scopes_that_the_table_says(server: Deployment) -> None:

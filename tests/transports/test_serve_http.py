@@ -16,6 +16,7 @@ from mcp import Client
 from starlette.applications import Starlette
 
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
+from kallyai_mcp.tools import catalog
 from kallyai_mcp.transports import asgi_app
 from tests.agent import Agent
 from tests.cli.machine import run_in_process
@@ -62,7 +63,7 @@ async def test_a_call_is_placed_and_followed_over_every_kind_of_connection_also_
                         "get_call", call_id=again.data["tracking_id"], wait_seconds=LIMIT
                     )
 
-            assert len(tools.tools) == 9
+            assert len(tools.tools) == len(catalog.tools())
             assert (again.data["placed_now"], again.data["status"]) == (False, "in_progress")
             assert ended.data["status"] == "success"
         assert len(await sandbox.calls()) == len(CONNECTIONS)

@@ -57,7 +57,7 @@ class ScopeMiddleware:
             message = None
         if not isinstance(message, dict):
             return PlainTextResponse("The body is no JSON object", 400)
-        needed = self._needed(message)
+        needed = scopes_needed(message, self._tool_scopes)
         missing = sorted(set(needed).difference(scope["user"].scopes))
         if not missing:
             return None
@@ -71,22 +71,25 @@ class ScopeMiddleware:
         challenge = ", ".join(f'{name}="{value}"' for name, value in (answer | at).items())
         return JSONResponse(answer, 403, headers={"WWW-Authenticate": f"Bearer {challenge}"})
 
-    def _needed(self, message: Mapping[str, object]) -> Collection[str]:
-        """The scopes that a JSON-RPC message needs, whose parts are unchecked.
 
-        A name that is not in the scopes of tools is no tool, so the MCP server refuses it.
-        """
-        method = str(message.get("method"))
-        params = _object(message.get("params"))
-        if method == "tools/call":
-            wants_link = _object(params.get("arguments")).get("billing_link")
-            more = BILLING_LINK if wants_link else ()
-            return {*self._tool_scopes.get(str(params.get("name")), ()), *more}
-        if method == "resources/read":
-            return _needed_for_resource(str(params.get("uri")))
-        if method == "tasks/cancel":  # MCP's tasks are calls and call lists
-            return ("calls:read", "calls:write")
-        return ("calls:read",) if method.startswith(("tasks/", "subscriptions/")) else ()
+def scopes_needed(
+    message: Mapping[str, object], tool_scopes: Mapping[str, Collection[str]]
+) -> Collection[str]:
+    """The scopes that a JSON-RPC message needs, whose parts are unchecked.
+
+    A name that is not in `tool_scopes` is no tool, so the MCP server refuses it.
+    """
+    method = str(message.get("method"))
+    params = _object(message.get("params"))
+    if method == "tools/call":
+        wants_link = _object(params.get("arguments")).get("billing_link")
+        more = BILLING_LINK if wants_link else ()
+        return {*tool_scopes.get(str(params.get("name")), ()), *more}
+    if method == "resources/read":
+        return _needed_for_resource(str(params.get("uri")))
+    if method == "tasks/cancel":  # MCP's tasks are calls and call lists
+        return ("calls:read", "calls:write")
+    return ("calls:read",) if method.startswith(("tasks/", "subscriptions/")) else ()
 
 
 def _needed_for_resource(uri: str) -> Collection[str]:

@@ -1,7 +1,4 @@
-"""Makes `first_answers.json` with the real server.
-
-Run it after a change of a tool, a prompt, or a resource: uv run python -m tests.first_answers
-"""
+"""Makes `kallyai_mcp/transports/first_answers.json` with the real server."""
 
 import json
 import socket
@@ -18,7 +15,7 @@ from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.transports.first_answers import CATALOG, FirstAnswers
+from kallyai_mcp.transports.first_answers import FirstAnswers
 from kallyai_mcp.transports.stdio import read_lines, serve_stdio
 from tests.agent import settings_in
 
@@ -126,11 +123,7 @@ async def catalog(settings: Settings) -> str:
     return json.dumps({"texts": texts, "versions": indexes}, ensure_ascii=False, indent=1) + "\n"
 
 
-def main() -> None:
-    """Write the file."""
+async def first_answers() -> str:
+    """The content of the file, whatever the settings of this machine are."""
     with tempfile.TemporaryDirectory() as home:
-        CATALOG.write_text(anyio.run(catalog, settings_in(Path(home))), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+        return await catalog(settings_in(Path(home)))

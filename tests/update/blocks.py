@@ -1,0 +1,175 @@
+"""The parts of pages that are derived: tables and lists between two comments, as in
+
+<!-- derived: tools -->
+
+| tool | does |
+
+<!-- end -->
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from kallyai_mcp.auth.oauth_server.scopes import scopes_needed
+from kallyai_mcp.cli.clients import CLIENTS
+from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
+from kallyai_mcp.tools.catalog import CallTool, tools
+from tests.agent import BISTRO, open_agent, settings_in
+from tests.docs.pages import DOCS, text_of
+from tests.sandbox.manual_clock import ManualClock
+from tests.sandbox.sandbox_app import sandbox_app
+
+_MARKED = re.compile(r"<!-- derived: ([a-z ]+) -->\n.*?<!-- end -->", re.DOTALL)
+_ABOUT = re.compile(r"^<!-- about: (.+) -->$", re.MULTILINE)
+
+MOST_ARGUMENTS = 12
+"""A tool that has more arguments in common with another one is described by the difference."""
+
+OTHER_REQUESTS = (
+    "resources/read kallyai://calls/ID",
+    "resources/read kallyai://calls/ID/transcript",
+    "resources/read kallyai://calls/ID/calendar.ics",
+    "subscriptions/listen",
+    "tasks/get",
+    "tasks/update",
+    "tasks/cancel",
+)
+"""Requests that read an account or change it, besides the use of a tool."""
+
+
+def filled(name: str, page: str, made: Mapping[str, str]) -> str:
+    """`page` with its marked parts as they should be; raises `ValueError` for an unknown mark."""
+
+    def block(found: re.Match[str]) -> str:
+        if found[1] not in made:
+            known = ", ".join(made)
+            raise ValueError(
+                f"{name}: nothing makes the part `{found[1]}`. Known are {known}; "
+                "add another one to `blocks` in tests/update/blocks.py"
+            )
+        return f"<!-- derived: {found[1]} -->\n\n{made[found[1]]}\n\n<!-- end -->"
+
+    return _MARKED.sub(block, page)
+
+
+async def blocks() -> dict[str, str]:
+    """Each derived part of a page, by its name in the comment before it."""
+    booking = await _booking()
+    return {
+        "tools": _table(["tool", "does"], [(f"`{each.name}`", _does(each)) for each in tools()]),
+        "arguments": _table(
+            ["tool", "takes"], [(f"`{each.name}`", _takes(each)) for each in tools()]
+        ),
+        "scopes": _scopes(),
+        "numbers": _table(
+            ["number", "what happens"],
+            [(f"`{line.number}`", line.description.en) for line in TEST_NUMBERS],
+        ),
+        "clients": f"The names are {_and([f'`{name}`' for name in CLIENTS])}.",
+        "booking": f"```text\n{booking}\n```",
+        "call card": _call_card(booking),
+        "pages": _pages(),
+    }
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return text.replace("| --- ", "|---").replace("|--- |", "|---|").replace("---|---", "---|---")
+
+
+def _and(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])}, and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def _does(tool: CallTool) -> str:
+    """The first line of what a model reads."""
+    return (tool.description or "").splitlines()[0]
+
+
+def _takes(tool: CallTool) -> str:
+    """The arguments; of a tool that has many in common with an earlier one, the difference."""
+    own = list(tool.parameters["properties"])
+    for other in tools():
+        theirs = list(other.parameters["properties"])
+        if other.name == tool.name:
+            break
+        if len(set(own) & set(theirs)) > MOST_ARGUMENTS:
+            more = _names(name for name in own if name not in theirs)
+            less = _names(name for name in theirs if name not in own)
+            return f"{more}; and what `{other.name}` takes, but not {less}"
+    return _names(own) or "nothing"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _scopes() -> str:
+    """The requests that need a scope, those with the same ones in one row."""
+    tool_scopes = {tool.name: tool.scopes for tool in tools()}
+    rows: dict[str, list[str]] = {}
+    for request in (*(f"tools/call {name}" for name in tool_scopes), *OTHER_REQUESTS):
+        scopes = _scopes_of(request, tool_scopes)
+        if scopes:
+            rows.setdefault(scopes, []).append(f"`{request}`")
+    return _table(["requests", "scopes"], [(", ".join(rows[scopes]), scopes) for scopes in rows])
+
+
+def _scopes_of(request: str, tool_scopes: Mapping[str, frozenset[str]]) -> str:
+    method, _, what = request.partition(" ")
+    params: dict[str, Any] = {"name": what, "uri": what}
+    plain = scopes_needed({"method": method, "params": params}, tool_scopes)
+    if not plain:
+        return ""
+    params["arguments"] = {"billing_link": True}
+    more = set(scopes_needed({"method": method, "params": params}, tool_scopes)) - set(plain)
+    has_link = any(
+        tool.name == what and "billing_link" in tool.parameters["properties"] for tool in tools()
+    )
+    link = f"; with `billing_link`, `{' '.join(sorted(more))}` too" if has_link and more else ""
+    return f"`{' '.join(sorted(plain))}`{link}"
+
+
+async def _booking() -> str:
+    """What an agent reads after the booking that the README shows."""
+    clock = ManualClock(datetime(2026, 1, 25, 15, 30, tzinfo=UTC))
+    local = {name: value for name, value in BISTRO.items() if name != "timezone"}
+    with TemporaryDirectory() as home, sandbox_app(clock=clock) as app:
+        settings = settings_in(Path(home))
+        async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
+            answer = await agent.use("make_call", local, user_name="Ada")
+    return answer.text.replace(str(answer.data["call_id"]), "3f0c…")
+
+
+def _call_card(booking: str) -> str:
+    """The picture of the card, which shows the same call."""
+    said = re.sub(r" \(\+[^)]*\)", "", booking.splitlines()[0]).removesuffix(".")
+    alternative = (
+        "The call card in a client, with KallyAI's report and buttons for the calendar file and "
+        f"the conversation. {said}."
+    )
+    folder = ".github/pictures/call"
+    dark = f'<source media="(prefers-color-scheme: dark)" srcset="{folder}-dark.png">'
+    light = f'<img src="{folder}-light.png" width="540" alt="{alternative}">'
+    return f"<picture>{dark}{light}</picture>"
+
+
+def _pages() -> str:
+    """The pages in `docs/`, in the order of the README, each with what its comment says."""
+    linked = re.findall(r"\(docs/([a-z-]+)\.md\)", text_of("README.md").split("| question |")[1])
+    names = [*dict.fromkeys(linked), *sorted(page.stem for page in DOCS.glob("*.md"))]
+    return "\n".join(
+        f"- [{name}]({name}.md): {_about(f'docs/{name}.md')}" for name in dict.fromkeys(names)
+    )
+
+
+def _about(name: str) -> str:
+    found = _ABOUT.search(text_of(name))
+    if found is None:
+        raise ValueError(f"{name}: write `<!-- about: WHAT IT SAYS -->` below its title")
+    return found[1]
