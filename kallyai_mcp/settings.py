@@ -1,20 +1,20 @@
 """Every setting: environment variables with the prefix `KALLYAI_`, read once into one frozen
 object.
 
-The functions at the top read a value from a text that is not empty. They raise `ValueError` with a
-message that stands after the setting's name, says what it takes, and quotes no secret.
+That object is what the other parts get. A setting is declared here once, with what people are told
+of it: `python -m tests.update` writes it into the docs, `server.json`, and `manifest.json`.
 """
 
 import os
-import re
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from kallyai_mcp import __version__
+from kallyai_mcp import setting_values as read
+from kallyai_mcp.setting_values import About, Declaration, SettingsError
 from kallyai_mcp.urls import check_base_url
 
 TokenStoreChoice = Literal["auto", "keyring", "file"]
@@ -33,228 +33,282 @@ KallyAI access token, or users who sign in here.
 WAIT_LIMIT = 1800
 """The most seconds that a tool waits: as long as the API client waits for a phone call."""
 
-PREFIX = "KALLYAI_"
-_SIMILAR = 0.8
-"""From which similarity on (0 to 1, of `difflib`) an unknown variable counts as a misspelled
-setting.
-"""
+SERVER = "A server for others"
+"""The section of the docs with the settings that only a server over HTTP needs."""
 
-MAKE_KEY = (
-    f'{"python" if sys.platform == "win32" else "python3"} -c "import secrets; '
-    'print(secrets.token_hex(32))"'
-)
-"""A command that prints a key, in every shell of this system.
-
-Many systems have no `python`, but only `python3`.
-"""
-
-_FEWEST_BYTES = 8
-"""The fewest different bytes in a random key. A placeholder, such as only zeros, has fewer."""
-
-_TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"0", "false", "no", "off"}
-
-_NAME = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
-_PORT = r"(?::(?:\*|[0-9]{1,5}))?"
-
-
-class SettingsError(ValueError):
-    """The value of a setting is not valid.
-
-    The message is one line that names the setting and says what it takes.
-    """
-
-
-def _one_of(choices: object) -> Callable[[str], Any]:
-    """A function that reads one of the texts of the `Literal` `choices`; upper and lower case are
-    equal.
-    """
-    by_lower_case = {choice.lower(): choice for choice in get_args(choices)}
-
-    def read(text: str) -> Any:
-        if text.lower() not in by_lower_case:
-            raise ValueError(f"{text!r} is not one of {', '.join(by_lower_case.values())}")
-        return by_lower_case[text.lower()]
-
-    return read
-
-
-def _number(most: int) -> Callable[[str], float]:
-    """A function that reads a number from 0 to `most`."""
-
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not 0 <= value <= most:
-            raise ValueError(f"{text!r} is not a number from 0 to {most}")
-        return value
-
-    return read
-
-
-def _text(pattern: str, refusal: str, *, quoted: bool = False) -> Callable[[str], str]:
-    """A function that reads a text that matches `pattern`; `refusal` is the message for another
-    one.
-    """
-
-    def read(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f"{text!r} {refusal}" if quoted else refusal)
-        return text
-
-    return read
-
-
-def _listed(pattern: str, refusal: str) -> Callable[[str], tuple[str, ...]]:
-    """A function that reads items separated by commas; each must match `pattern`."""
-    read_item = _text(pattern, refusal, quoted=True)
-
-    def read(text: str) -> tuple[str, ...]:
-        if not (
-            items := tuple(read_item(part.strip()) for part in text.split(",") if part.strip())
-        ):
-            raise ValueError(f"{text!r} lists nothing")
-        return items
-
-    return read
-
-
-def _switch(text: str) -> bool:
-    if text.lower() not in _TRUE | _FALSE:
-        raise ValueError(f"{text!r} is neither 1 nor 0")
-    return text.lower() in _TRUE
-
-
-def _calls(text: str) -> int:
-    return int(_text("[0-9]{1,6}", "is not a number of calls from 0 to 999999", quoted=True)(text))
-
-
-def _secret_keys(text: str) -> tuple[bytes, ...]:
-    """Keys of at least 32 bytes in hexadecimal, separated by commas."""
-    keys = [key.strip() for key in text.split(",")]
-    for key in keys:
-        if (
-            not re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key)
-            or len(set(bytes.fromhex(key))) < _FEWEST_BYTES
-        ):
-            words = "not random keys of at least 32 bytes in hexadecimal, with commas between them"
-            raise ValueError(f"{words}; `{MAKE_KEY}` makes one")
-    return tuple(map(bytes.fromhex, keys))
-
-
-def _folder(text: str) -> Path:
-    """The absolute path of a folder, which need not exist. `~` is the user's home folder."""
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError:
-        raise ValueError(f"{text!r} names no user of this machine") from None
-    if not path.is_absolute():
-        raise ValueError(
-            f"{text!r} is a relative path, which each program reads differently; give the whole "
-            "path"
-        )
-    return path
-
-
-def _default_home() -> Path:
-    """The folder for tokens and state: the platform's data folder for this program.
-
-    On Windows it is outside of AppData. A packaged program, such as Claude Desktop, and all
-    programs that it starts have a private copy of AppData, so not all clients would share one
-    ledger.
-    """
-    if sys.platform == "win32":
-        return Path.home() / ".kallyai-mcp"
-    data = Path(os.environ.get("XDG_DATA_HOME", ""))
-    if not data.is_absolute():
-        data = Path.home() / (
-            "Library/Application Support" if sys.platform == "darwin" else ".local/share"
-        )
-    return data / "kallyai-mcp"
-
-
-def _networks(text: str) -> tuple[str, ...]:
-    import ipaddress  # late: few servers are behind a proxy
-
-    entries = _listed(".+", "is no address")(text)
-    for entry in entries:
-        try:
-            ipaddress.ip_network(entry)
-        except ValueError:
-            raise ValueError(f"{entry!r} is no address or network such as 10.0.0.0/8") from None
-    return entries
-
-
-_public_url = partial(check_base_url, example="https://phone.example.com", plain_http=True)
-_token = _text("[!-~]+", "not a token: it has spaces or characters beyond ASCII")
-_shared_secret = _text(
-    "[!-~]{16,}", "not a token of at least 16 characters, without spaces, in ASCII"
-)
-_header = _text("[ -~]+", "only printable ASCII can be sent in a header")
-_rate = _text(
-    "[1-9][0-9]{0,6}/(second|minute|hour|day)", "is not a rate such as 300/minute", quoted=True
-)
-_database_url = _text(  # `cli.connection` checks the rest of it, which needs the database's library
-    "(?i:postgres(?:ql)?)://.*",
-    "not the URL of a PostgreSQL database; it should look like "
-    "postgresql://user:password@host/database",
-)
-_numbers = _listed(r"\+[0-9]{1,15}", "is no number or prefix in E.164, such as +1415")
-_hosts = _listed(_NAME + _PORT, "is no host such as phone.example.com or phone.example.com:*")
-_origins = _listed(
-    rf"[A-Za-z][A-Za-z0-9+.-]*://{_NAME}{_PORT}",
-    "is no origin of a web page such as https://app.example.com",
-)
+_account = partial(About, "The account and its files")
+_calls = partial(About, "Calls")
+_limits = partial(About, "Limits")
+_server = partial(About, SERVER)
+_program = partial(About, "Sandbox, start, and logs")
 
 
 @dataclass(frozen=True, repr=False)  # a repr would show secrets
 class Settings:
-    """The checked settings. docs/settings.md says what each is for.
+    """The checked settings.
 
     Each is annotated with the function that reads its value from the environment variable of its
-    name.
+    name, and with what people are told of it.
     """
 
-    api_url: Annotated[str, check_base_url] = "https://api.kallyai.com"
-    access_token: Annotated[str | None, _token] = None
-    home: Annotated[Path, _folder] = field(default_factory=_default_home)
-    token_store: Annotated[TokenStoreChoice, _one_of(TokenStoreChoice)] = "auto"  # noqa: S105 - the name of a store, not a secret
-    wait_seconds: Annotated[float, _number(WAIT_LIMIT)] = 45
-    same_call_seconds: Annotated[float, _number(86400)] = 3600
-    settle_seconds: Annotated[float, _number(86400)] = 300
-    late_seconds: Annotated[float, _number(86400)] = 1800
-    keep_days: Annotated[float, _number(36500)] = 90
-    confirm: Annotated[Confirm | None, _one_of(Confirm)] = None
-    """None means `auto`, but `never` on the embedded sandbox."""
-    calls_per_hour: Annotated[int | None, _calls] = None
-    calls_per_day: Annotated[int | None, _calls] = None
-    calls_per_number: Annotated[int | None, _calls] = None
-    allow_numbers: Annotated[tuple[str, ...], _numbers] = ()
+    api_url: Annotated[
+        str,
+        check_base_url,
+        _account("the address of KallyAI's API: https, or http on this machine"),
+    ] = "https://api.kallyai.com"
+    access_token: Annotated[
+        str | None,
+        read.token,
+        _account(
+            "an access token that is used instead of any sign-in, and never stored", is_secret=True
+        ),
+    ] = None
+    token_store: Annotated[
+        TokenStoreChoice,
+        read.OneOf(TokenStoreChoice),
+        _account(
+            "where a sign-in is kept: `keyring`, `file`, or `auto` for the keyring if it "
+            "can be used, else a file",
+            title="Where the sign-in is kept",
+        ),
+    ] = "auto"  # noqa: S105 - the name of a store, not a secret
+    home: Annotated[
+        Path,
+        read.folder,
+        _account(
+            "the whole path of the folder of the sign-in, the ledger of calls, and the "
+            "embedded sandbox",
+            unset="the platform's data folder",
+        ),
+    ] = field(default_factory=read.default_home)
+    keep_days: Annotated[
+        float,
+        read.Number(36500),
+        _account("after how many days the ledger deletes a call", title="Days to remember calls"),
+    ] = 90
+    user_agent: Annotated[
+        str,
+        read.header,
+        _account("the `User-Agent` of requests to the API", unset="`kallyai-mcp` and its version"),
+    ] = f"kallyai-mcp/{__version__}"
+    wait_seconds: Annotated[
+        float,
+        read.Number(WAIT_LIMIT),
+        _calls(
+            f"how long a tool waits for a phone call to end, 0 to {WAIT_LIMIT}",
+            title="Seconds to wait for a call",
+        ),
+    ] = 45
+    same_call_seconds: Annotated[
+        float,
+        read.Number(86400),
+        _calls("how long the same request gets the outcome of a call that reached somebody"),
+    ] = 3600
+    settle_seconds: Annotated[
+        float,
+        read.Number(86400),
+        _calls(
+            "how long the server looks for a call after a lost answer; longer than a phone "
+            "call lasts"
+        ),
+    ] = 300
+    late_seconds: Annotated[
+        float, read.Number(86400), _calls("how late a scheduled call may be placed")
+    ] = 1800
+    confirm: Annotated[
+        Confirm | None,
+        read.OneOf(Confirm),
+        _calls(
+            "when the user is asked before a call: `auto` (when the call is risky), "
+            "`always`, `never`",
+            unset="`auto`; on the embedded sandbox `never`",
+            title="Ask me before a call",
+        ),
+    ] = None
+    """None means `auto`, but `never` on the embedded sandbox: `asks`."""
+    calls_per_hour: Annotated[
+        int | None,
+        read.calls,
+        _limits(
+            "how many calls one account may place in any hour",
+            unset="any number",
+            title="Most calls in an hour",
+        ),
+    ] = None
+    calls_per_day: Annotated[
+        int | None,
+        read.calls,
+        _limits(
+            "how many calls one account may place in any 24 hours",
+            unset="any number",
+            title="Most calls in 24 hours",
+        ),
+    ] = None
+    calls_per_number: Annotated[
+        int | None,
+        read.calls,
+        _limits(
+            "how many calls may go to one number in any 24 hours",
+            unset="any number",
+            title="Most calls to one number in 24 hours",
+        ),
+    ] = None
+    allow_numbers: Annotated[
+        tuple[str, ...],
+        read.numbers,
+        _limits(
+            "the only numbers that may be called, in E.164, or prefixes of them, comma-separated",
+            unset="all",
+            example="+14155551234,+1415",
+            title="Call only these numbers",
+        ),
+    ] = ()
     """Numbers and prefixes in E.164; empty for all."""
-    deny_numbers: Annotated[tuple[str, ...], _numbers] = ()
-    stop_calls: Annotated[bool, _switch] = False
-    read_only: Annotated[bool, _switch] = False
-    sandbox: Annotated[bool, _switch] = False
-    auth: Annotated[Auth, _one_of(Auth)] = "none"
-    client_id: Annotated[str | None, _token] = None
-    client_secret: Annotated[str | None, _token] = None
-    secret_keys: Annotated[tuple[bytes, ...], _secret_keys] = ()
-    """The first one encrypts, all of them decrypt."""
-    mcp_token: Annotated[str | None, _shared_secret] = None
-    allowed_hosts: Annotated[tuple[str, ...], _hosts] = ()
-    """`Host` headers, with `:*` for any port; so are the origins, which are `Origin` headers."""
-    allowed_origins: Annotated[tuple[str, ...], _origins] = ()
-    public_url: Annotated[str | None, _public_url] = None
-    trusted_proxies: Annotated[tuple[str, ...], _networks] = ()
-    rate_limit: Annotated[str, _rate] = "300/minute"
-    database_url: Annotated[str | None, _database_url] = None
+    deny_numbers: Annotated[
+        tuple[str, ...],
+        read.numbers,
+        _limits(
+            "numbers or prefixes that may not be called, even if they are allowed",
+            unset="none",
+            example="+1900",
+            title="Never call these numbers",
+        ),
+    ] = ()
+    stop_calls: Annotated[
+        bool,
+        read.switch,
+        _limits("no call is placed; everything else works", title="Call nobody for now"),
+    ] = False
+    read_only: Annotated[
+        bool,
+        read.switch,
+        _limits(
+            "an agent can only read calls that were placed elsewhere, and no scheduled"
+            " call is placed"
+        ),
+    ] = False
+    auth: Annotated[
+        Auth,
+        read.OneOf(Auth),
+        _server(
+            "who may use the server over HTTP: `none`, `secret`, `caller` or `oauth`; the "
+            "default of `--auth`"
+        ),
+    ] = "none"
+    mcp_token: Annotated[
+        str | None,
+        read.shared_secret,
+        _server("the bearer that a client needs over HTTP; at least 16 characters", is_secret=True),
+    ] = None
+    database_url: Annotated[
+        str | None,
+        read.database_url,
+        _server(
+            "the PostgreSQL database (14 or newer) that several workers or machines share",
+            example="postgresql://user:password@host/kallyai",
+            is_secret=True,
+        ),
+    ] = None
     """None for an SQLite file in `home`."""
-    user_agent: Annotated[str, _header] = f"kallyai-mcp/{__version__}"
-    log_level: Annotated[LogLevel, _one_of(LogLevel)] = "WARNING"
-    log_format: Annotated[LogFormat, _one_of(LogFormat)] = "text"
-    fast_start: Annotated[bool, _switch] = True
+    secret_keys: Annotated[
+        tuple[bytes, ...],
+        read.secret_keys,
+        _server(
+            "keys that encrypt what clients hold for this server: at least 32 random bytes "
+            "each, in hexadecimal, comma-separated; the first encrypts, all decrypt. Needed"
+            " with `KALLYAI_DATABASE_URL`, and by several processes with one ledger",
+            is_secret=True,
+        ),
+    ] = ()
+    """The first one encrypts, all of them decrypt."""
+    public_url: Annotated[
+        str | None,
+        read.public_url,
+        _server(
+            "where clients find the HTTP server, for its metadata and links; needed with `oauth`",
+            example="https://phone.example.com",
+        ),
+    ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        read.networks,
+        _server(
+            "addresses and networks of your proxies, comma-separated, whose `X-Forwarded-"
+            "For` is believed",
+            unset="none",
+            example="10.0.0.0/8",
+        ),
+    ] = ()
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        read.hosts,
+        _server(
+            "more host names of the HTTP server, comma-separated, `:*` for any port: [when "
+            "it is needed](hosting.md#who-may-use-it)",
+            unset="this machine's names",
+            example="phone.example.com",
+        ),
+    ] = ()
+    """`Host` headers, with `:*` for any port; so are the origins, which are `Origin` headers."""
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        read.origins,
+        _server(
+            "web pages that may use the HTTP server, comma-separated, `:*` for any port",
+            unset="this machine's pages",
+            example="https://app.example.com",
+        ),
+    ] = ()
+    rate_limit: Annotated[
+        str,
+        read.rate,
+        _server(
+            "requests of one account over HTTP, and of one sign-in or address at each "
+            "endpoint of the hosted sign-in; counted by each process"
+        ),
+    ] = "300/minute"
+    client_id: Annotated[
+        str | None,
+        read.token,
+        _server("this server's OAuth client at KallyAI, for the hosted sign-in"),
+    ] = None
+    client_secret: Annotated[
+        str | None, read.token, _server("the secret of that client", is_secret=True)
+    ] = None
+    sandbox: Annotated[
+        bool,
+        read.switch,
+        _program(
+            "calls are simulated on this computer, in the embedded sandbox: no account is "
+            "needed, and nobody is called",
+            extra="sandbox",
+            title="Try it on the sandbox",
+        ),
+    ] = False
+    fast_start: Annotated[
+        bool,
+        read.switch,
+        _program(
+            "over stdio, a client's first requests are answered before the whole program is "
+            "imported"
+        ),
+    ] = True
+    log_level: Annotated[
+        LogLevel,
+        read.OneOf(LogLevel),
+        _program(
+            "how much is logged on stderr: `DEBUG`, `INFO`, `WARNING`, or `ERROR`",
+            title="How much is logged",
+        ),
+    ] = "WARNING"
+    log_format: Annotated[
+        LogFormat,
+        read.OneOf(LogFormat),
+        _program(
+            "`text`, or `json` with one object on each line; numbers and tokens are shortened "
+            "in both"
+        ),
+    ] = "text"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -264,40 +318,39 @@ class Settings:
         An empty variable counts as not set. An unknown variable is ignored, unless its name is
         similar to a setting's.
         """
-        known = {f"{PREFIX}{each.name.upper()}": each for each in fields(cls)}
-        read = {}
-        for name, text in _given(os.environ if environ is None else environ).items():
+        known = {one.variable: one for one in declarations()}
+        values = {}
+        for name, text in read.given(os.environ if environ is None else environ).items():
             if name in known:
-                read[known[name].name] = _value(name, text, get_args(known[name].type)[1])
+                values[known[name].name] = known[name].value(text)
             else:
-                _check_spelling(name, known)
-        if "database_url" in read and "secret_keys" not in read:
+                read.check_spelling(name, known)
+        if "database_url" in values and "secret_keys" not in values:
             needs = "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers"
-            raise SettingsError(f"{needs}; `{MAKE_KEY}` makes one.")
-        return cls(**read)
+            raise SettingsError(f"{needs}; `{read.MAKE_KEY}` makes one.", setting="secret_keys")
+        return cls(**values)
+
+    @property
+    def asks(self) -> Confirm:
+        """When the user is asked before a call.
+
+        The embedded sandbox calls nobody, and a test number should do the same at every hour.
+        """
+        if self.confirm is not None:
+            return self.confirm
+        return "never" if self.sandbox else "auto"
 
 
-def _given(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of this program that are set, in the order of their names."""
-    texts = {name: environ[name].strip() for name in sorted(environ) if name.startswith(PREFIX)}
-    return {name: text for name, text in texts.items() if not _is_left_out(text)}
+@cache
+def declarations() -> tuple[Declaration, ...]:
+    """Every setting, in the order of the docs."""
+    found = []
+    for each in fields(Settings):
+        _, reader, described = get_args(each.type)
+        found.append(Declaration(each.name, reader, described, getattr(Settings, each.name, None)))
+    return tuple(found)
 
 
-def _is_left_out(text: str) -> bool:
-    """Whether a variable counts as not set. Some clients pass an option's name as its value."""
-    return not text or text.startswith("${user_config.")
-
-
-def _value(name: str, text: str, read: Callable[[str], Any]) -> Any:
-    try:
-        return read(text)
-    except ValueError as error:
-        raise SettingsError(f"{name}: {error}") from None
-
-
-def _check_spelling(name: str, known: Iterable[str]) -> None:
-    from difflib import get_close_matches  # imported late: hardly ever needed
-
-    names = [other.removeprefix(PREFIX) for other in known]
-    if similar := get_close_matches(name.removeprefix(PREFIX), names, 1, _SIMILAR):
-        raise SettingsError(f"{name}: there is no such setting; did you mean {PREFIX}{similar[0]}?")
+def about(name: str) -> About:
+    """What people are told of the setting with this name."""
+    return next(one.about for one in declarations() if one.name == name)

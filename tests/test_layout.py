@@ -12,16 +12,20 @@ LEAVES = {"clock", "urls"}
 """Modules that import nothing of the package; every package may import them, except the sandbox."""
 
 ALLOWED = {
-    "cli": {"transports", "server", "tools", "calls", "api", "auth", "sandbox", "settings", "logs"},
+    "cli": {
+        *("transports", "server", "tools", "calls", "api", "auth", "sandbox"),
+        *("settings", "setting_values", "logs"),
+    },
     "transports": {"server", "tools", "api.errors", "settings"},
     "server": {"tools", "cards", "calls", "api.errors", "settings", "logs"},
     "cards": set(),
     "tools": {"cards.texts", "calls", "api.models", "api.errors", "settings", "logs"},
-    "calls": {"api.models", "api.errors", "settings", "logs"},
+    "calls": {"api.models", "api.errors", "settings", "setting_values", "logs"},
     "auth": {"transports.uvicorn_server", "cards.texts", "cards.style", "api.models", "api.errors"},
     "api": {"logs"},
     "logs": set(),
-    "settings": set(),
+    "settings": {"setting_values"},
+    "setting_values": set(),
     "sandbox": set(),
     "testing": {"calls", "cli", "sandbox", "settings"},
     "__main__": {"cli"},

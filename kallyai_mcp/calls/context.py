@@ -66,7 +66,7 @@ class CallContext:
         account: Callable[[], Awaitable[AccountKey]],
         ledger: Callable[[], Ledger],
         *,
-        timing: Timing = Timing(),  # noqa: B008 - frozen
+        timing: Timing,
         clock: Clock,
     ) -> None:
         self._connect = connect

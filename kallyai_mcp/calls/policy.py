@@ -3,7 +3,7 @@ user first.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from math import inf
@@ -12,6 +12,8 @@ from typing import Literal
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.numbers import local_times, may_cost_more
+from kallyai_mcp.setting_values import variable
+from kallyai_mcp.settings import Settings
 
 ConsentKind = Literal["not_needed", "never_asks", "form", "confirmation"]
 """How consent was given: it was not needed without a risk; a setting says never to ask; by a form
@@ -66,34 +68,28 @@ class Limit:
         )
 
 
+_LIMITS = (
+    ("calls_per_hour", timedelta(hours=1), False),
+    ("calls_per_day", timedelta(days=1), False),
+    ("calls_per_number", timedelta(days=1), True),
+)
+"""The settings that limit calls: the window of each, and whether it is for one number."""
+
+
 @dataclass(frozen=True)
 class CallPolicy:
-    """What an operator allows. By default nothing is limited. `Settings` has checked the values.
+    """What an operator allows, by the settings. By default nothing is limited."""
 
-    `allowed` and `denied` are E.164 numbers, or prefixes of them such as +1415. Without `allowed`,
-    all may be called that are not denied.
-    """
-
-    calls_per_hour: int | None = None
-    calls_per_day: int | None = None
-    calls_per_number: int | None = None
-    allowed: tuple[str, ...] = ()
-    denied: tuple[str, ...] = ()
-    stopped: bool = False
+    settings: Settings = field(default_factory=Settings)
 
     def limits(self) -> tuple[Limit, ...]:
         """The limits for which a setting has a value."""
-        hour, day = timedelta(hours=1), timedelta(days=1)
-        settings = (
-            ("KALLYAI_CALLS_PER_HOUR", self.calls_per_hour, hour, False),
-            ("KALLYAI_CALLS_PER_DAY", self.calls_per_day, day, False),
-            ("KALLYAI_CALLS_PER_NUMBER", self.calls_per_number, day, True),
-        )
-        return tuple(
-            Limit(name, limit, window, one)
-            for name, limit, window, one in settings
-            if limit is not None
-        )
+        found = []
+        for name, window, per_number in _LIMITS:
+            count: int | None = getattr(self.settings, name)
+            if count is not None:
+                found.append(Limit(variable(name), count, window, per_number))
+        return tuple(found)
 
     def refusal(
         self, number: str, newest: Mapping[Limit, Sequence[datetime]], now: datetime, due: datetime
@@ -113,18 +109,18 @@ class CallPolicy:
 
     def ban(self, number: str) -> PolicyError | None:
         """The error when `number` (E.164) may not be called at all; None when it may."""
-        if self.stopped:
-            rule, setting = "calls are switched off on this server", "KALLYAI_STOP_CALLS"
-        elif number.startswith(self.denied):
-            rule, setting = "this server may not call this number", "KALLYAI_DENY_NUMBERS"
-        elif self.allowed and not number.startswith(self.allowed):
-            rule, setting = (
-                "this server calls only the numbers on its list",
-                "KALLYAI_ALLOW_NUMBERS",
-            )
-        else:
-            return None
-        return PolicyError(f"{rule} ({setting})", setting=setting)
+        allowed = self.settings.allow_numbers
+        if self.settings.stop_calls:
+            return _banned("calls are switched off on this server", "stop_calls")
+        if number.startswith(self.settings.deny_numbers):
+            return _banned("this server may not call this number", "deny_numbers")
+        if allowed and not number.startswith(allowed):
+            return _banned("this server calls only the numbers on its list", "allow_numbers")
+        return None
+
+
+def _banned(rule: str, setting: str) -> PolicyError:
+    return PolicyError(f"{rule} ({variable(setting)})", setting=variable(setting))
 
 
 class RiskFlag(StrEnum):

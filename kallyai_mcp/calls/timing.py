@@ -1,17 +1,15 @@
 """The times and counts for placing calls, looking for them, and giving up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from kallyai_mcp.settings import Settings
 
 
 @dataclass(frozen=True)
 class Timing:
-    """All values are seconds, except for counts and `keep_days`.
-
-    These are defaults: settings change four of them.
+    """All values are seconds, except for counts and `keep_days`. Some are settings.
 
     Attributes:
-        repeat_after: How long after its end a call that reached somebody is the answer to a request
-            for the same call.
         repeat_after_delivery: How long after its delivery any outcome is the answer to a request
             for the same call.
         look_back: How long after a call that reached nobody KallyAI is asked about it before it is
@@ -30,9 +28,6 @@ class Timing:
             woken up.
         pause: The first pause between two tries; each next one is twice as long.
         longest_pause: The longest pause. A request is refused if the service asks for a longer one.
-        place_within: How long after it was due a scheduled call may still be placed.
-        search: How long to search for a call whose response was lost. Longer than a phone call
-            lasts, because the service may list a call only after it has ended.
         first_look: The first pause before the search for a lost call; each next one is twice as
             long.
         poll_at_most: How long to ask for a call that the service says is in progress.
@@ -46,10 +41,9 @@ class Timing:
         purge: The pause between two deletions of old records.
         purge_pause: The pause between two transactions that delete or expire records, so that
             others can write.
-        keep_days: How many days a record is kept.
     """
 
-    repeat_after: float = 3600
+    settings: Settings = field(default_factory=Settings)
     repeat_after_delivery: float = 60
     look_back: float = 86_400
     look_first: float = 10
@@ -61,8 +55,6 @@ class Timing:
     connect_tries_when_due: int = 8
     pause: float = 0.5
     longest_pause: float = 30
-    place_within: float = 1800
-    search: float = 300
     first_look: float = 0.1
     poll_at_most: float = 3600
     calendar: float = 5
@@ -71,4 +63,28 @@ class Timing:
     watch_idle: float = 10
     purge: float = 3600
     purge_pause: float = 0.05
-    keep_days: float = 90
+
+    @property
+    def repeat_after(self) -> float:
+        """How long after its end a call that reached somebody is the answer to a request for the
+        same call.
+        """
+        return self.settings.same_call_seconds
+
+    @property
+    def place_within(self) -> float:
+        """How long after it was due a scheduled call may still be placed."""
+        return self.settings.late_seconds
+
+    @property
+    def search(self) -> float:
+        """How long to search for a call whose response was lost.
+
+        Longer than a phone call lasts, because the service may list a call only after it has ended.
+        """
+        return self.settings.settle_seconds
+
+    @property
+    def keep_days(self) -> float:
+        """How many days a record is kept."""
+        return self.settings.keep_days

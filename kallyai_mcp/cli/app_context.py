@@ -16,7 +16,6 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.cli.connection import SIGN_IN_SECONDS, Connection
-from kallyai_mcp.settings import Confirm
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext, SignInLink
 
@@ -42,8 +41,6 @@ async def open_app_context(
     zone = timezone or _local_timezone()
     # A server for several users is not where they are, and the clock of a container is UTC.
     may_be_elsewhere = connection.callers or zone.rpartition("/")[2] in _UTC
-    # The embedded sandbox calls nobody, and a test number should do the same at every hour.
-    usual_confirm: Confirm = "never" if settings.sandbox else "auto"
     context = CallContext(
         connection.api,
         connection.account_key,
@@ -61,11 +58,9 @@ async def open_app_context(
                 sign_in=BrowserSignIn(connection, tasks, links=links),
                 timezone=zone,
                 zone_is_known=timezone is not None or not may_be_elsewhere,
-                wait_seconds=settings.wait_seconds,
+                settings=settings,
                 now=connection.clock.now,
                 confirmations=Confirmations(settings.secret_keys),
-                confirm=settings.confirm or usual_confirm,
-                embedded=settings.sandbox,
             )
         tasks.cancel_scope.cancel()
 

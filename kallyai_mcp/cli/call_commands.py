@@ -81,7 +81,7 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
 
 def sandbox_flag(app_context: AppContext) -> str:
     """What a command that is printed ends with, so that it asks the same service."""
-    return " --sandbox" if app_context.embedded else ""
+    return " --sandbox" if app_context.settings.sandbox else ""
 
 
 async def followed(app_context: AppContext, record: Any) -> Any:

@@ -136,28 +136,14 @@ class Connection:
 
     @cached_property
     def timing(self) -> Timing:
-        """The times and counts of calls, from the settings."""
-        settings = self.settings
-        return Timing(
-            repeat_after=settings.same_call_seconds,
-            search=settings.settle_seconds,
-            place_within=settings.late_seconds,
-            keep_days=settings.keep_days,
-        )
+        """The times and counts of calls."""
+        return Timing(self.settings)
 
     def ledger(self) -> storage.Ledger:
         """The ledger; raises `SetupError` as `_open_ledger`."""
         if self._ledger is None:
-            settings = self.settings
-            policy = CallPolicy(
-                calls_per_hour=settings.calls_per_hour,
-                calls_per_day=settings.calls_per_day,
-                calls_per_number=settings.calls_per_number,
-                allowed=settings.allow_numbers,
-                denied=settings.deny_numbers,
-                stopped=settings.stop_calls,
-            )
-            self._ledger = _open_ledger(settings, self.clock.now, policy, self.timing)
+            policy = CallPolicy(self.settings)
+            self._ledger = _open_ledger(self.settings, self.clock.now, policy, self.timing)
         return self._ledger
 
     async def account_key(self) -> AccountKey:

@@ -16,7 +16,8 @@ from kallyai_mcp.calls.storage import check_writable
 from kallyai_mcp.cli.clients import CLIENTS, command_of
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, SetupError, json_option, run, say, say_json
-from kallyai_mcp.settings import Settings, SettingsError
+from kallyai_mcp.setting_values import SettingsError
+from kallyai_mcp.settings import Settings, about
 from kallyai_mcp.tools.text.plain import duration, one_line
 
 _SECONDS = 8.0
@@ -89,7 +90,7 @@ async def _findings(settings: Settings | SettingsError) -> list[Finding]:
     except (SettingsError, CommandError) as error:
         return [
             *found,
-            Finding("settings", "bad", str(error), "set it as it says, or remove it"),
+            Finding("settings", "bad", str(error), _fix_of_setting(error)),
             *_clients(),
         ]
     async with opened as connection:
@@ -98,6 +99,15 @@ async def _findings(settings: Settings | SettingsError) -> list[Finding]:
             checks.append(_serve)
         found += [await _found_by(check, connection) for check in checks]
     return [*found, *_clients()]
+
+
+def _fix_of_setting(error: Exception) -> str:
+    name = error.setting if isinstance(error, SettingsError) else ""
+    if not name:
+        return "set it as it says, or remove it"
+    described = about(name)
+    value = f"a value such as {described.example}" if described.example else "a valid value"
+    return f"remove it, or set it to {value}: {described.words}"
 
 
 async def _found_by(

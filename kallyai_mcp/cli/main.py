@@ -20,7 +20,8 @@ from kallyai_mcp.cli.output import (
     speed_option,
     why_not_written,
 )
-from kallyai_mcp.settings import Auth, Settings, SettingsError
+from kallyai_mcp.setting_values import SettingsError
+from kallyai_mcp.settings import Auth, Settings, declarations
 from kallyai_mcp.transports.standard_streams import discard
 
 _WORK_WITHOUT_SETTINGS = {"install", "uninstall", "doctor"}
@@ -105,7 +106,16 @@ def cli(context: click.Context) -> None:
         context.invoke(serve)
 
 
-@click.command()
+class _WithSettings(click.Command):
+    """A command whose help ends with the settings."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Each setting, by its environment variable."""
+        with formatter.section("Settings (environment variables)"):
+            formatter.write_dl([(one.variable, one.about.words) for one in declarations()])
+
+
+@click.command(cls=_WithSettings)
 @click.option(
     "--transport", type=click.Choice(["stdio", "http", "sse"]), default="stdio", show_default=True
 )

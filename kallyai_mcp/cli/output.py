@@ -18,7 +18,7 @@ import anyio
 import click
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.settings import Settings
+from kallyai_mcp.settings import Settings, about
 from kallyai_mcp.transports.standard_streams import discard
 
 _Result = TypeVar("_Result")
@@ -37,9 +37,12 @@ def _use_sandbox(context: click.Context, _: click.Parameter, wanted: bool) -> No
         context.obj = replace(context.obj, sandbox=True)
 
 
-_words = "Use the embedded sandbox: nobody is called."
 sandbox_option = click.option(
-    "--sandbox", is_flag=True, expose_value=False, callback=_use_sandbox, help=_words
+    "--sandbox",
+    is_flag=True,
+    expose_value=False,
+    callback=_use_sandbox,
+    help=f"{about('sandbox').words.capitalize()}.",
 )
 """The same as the setting `KALLYAI_SANDBOX`."""
 

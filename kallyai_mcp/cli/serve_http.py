@@ -33,7 +33,8 @@ from kallyai_mcp.cli.output import CommandError, SetupError, say
 from kallyai_mcp.cli.sandbox import cannot_listen
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
-from kallyai_mcp.settings import MAKE_KEY, PREFIX, Settings, SettingsError
+from kallyai_mcp.setting_values import MAKE_KEY, PREFIX, SettingsError
+from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.transports.access import AccessPolicy, metadata_routes

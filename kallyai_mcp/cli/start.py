@@ -8,7 +8,8 @@ import gc
 import os
 import sys
 
-from kallyai_mcp.settings import Settings, SettingsError
+from kallyai_mcp.setting_values import SettingsError
+from kallyai_mcp.settings import Settings
 from kallyai_mcp.transports.standard_streams import (
     can_be_waited_for,
     exit_on_signals,

@@ -31,7 +31,8 @@ async def status(app_context: AppContext, *, audit: bool) -> Shown:
     api = app_context.api()
     # Before the first request, whose error does not say it.
     if not click.get_current_context().params["as_json"]:
-        where = "the embedded sandbox, which calls nobody" if app_context.embedded else api.base_url
+        is_sandbox = app_context.settings.sandbox
+        where = "the embedded sandbox, which calls nobody" if is_sandbox else api.base_url
         say(f"KallyAI: {where}")
     who = await app_context.sign_in.signed_in()
     statistics = await api.get_statistics()

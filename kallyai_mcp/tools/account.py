@@ -32,8 +32,8 @@ async def check_quota(
     text = words.quota(statistics, subscription, now=app_context.now(), has_tools=not billing_link)
     url = (await api.get_billing_portal()).url if billing_link else None
     if url is not None:
-        text += f"\n{words.billing_link(url, embedded=app_context.embedded)}"
-    shown = None if app_context.embedded else url
+        text += f"\n{words.billing_link(url, embedded=app_context.settings.sandbox)}"
+    shown = None if app_context.settings.sandbox else url
     structure = QuotaAnswer.model_construct(
         **dict(statistics), subscription=subscription, billing_url=shown
     )
@@ -70,7 +70,7 @@ async def request_sign_in(elicitation: Elicitation, app_context: AppContext) -> 
     """Have the client open the sign-in page, and wait for the user to sign in; returns whether they
     have.
 
-    The wait lasts at most `app_context.wait_seconds`, as the default wait for a call does.
+    The wait lasts at most as long as the default wait for a call does.
     """
     link = await app_context.sign_in.link() if elicitation.opens_links else None
     if link is None:
@@ -80,4 +80,4 @@ async def request_sign_in(elicitation: Elicitation, app_context: AppContext) -> 
     reply = await elicitation.ask("sign_in", page)
     if reply is None or reply.action != "accept":
         return False
-    return await app_context.sign_in.wait_until_signed_in(app_context.wait_seconds)
+    return await app_context.sign_in.wait_until_signed_in(app_context.settings.wait_seconds)

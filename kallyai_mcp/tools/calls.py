@@ -190,7 +190,7 @@ async def wait_and_answer(
     request = ctx.request_context
     is_task = placed_now is not None and accepts_tasks(request)
     may_be_gone = _is_open(found) and _leaves_unnoticed(request)
-    seconds = app_context.wait_seconds if wait_seconds is None else wait_seconds
+    seconds = app_context.settings.wait_seconds if wait_seconds is None else wait_seconds
     known = await _waited_for(app_context, found, 0 if is_task else seconds)
     if is_task and not isinstance(known, Call) and status_of(known) == "working":
         return task_of(app_context, known, is_new=True, is_duplicate=placed_now is False)

@@ -67,10 +67,10 @@ async def if_not_called_before(
     """
     app_context = ctx.request_context.lifespan_context
     agreed = Consent(_client_name(ctx), "not_needed", last_calls=(None,))
-    if app_context.confirm == "never":
+    if app_context.settings.asks == "never":
         return replace(agreed, how="never_asks")
     was_asked = bool(ctx.request_state)  # and may have said no
-    if risks or was_asked or app_context.confirm == "always":
+    if risks or was_asked or app_context.settings.asks == "always":
         return None
     usage = await app_context.usage()
     due = request.schedule.not_before or app_context.now()
@@ -171,13 +171,13 @@ async def ask_user(
     """
     app_context = ctx.request_context.lifespan_context
     unasked = Consent(_client_name(ctx), "never_asks", last_calls=question.last_calls)
-    if app_context.confirm == "never":
+    if app_context.settings.asks == "never":
         return unasked
     risks = await _risks_of(question, app_context)
     elicitation = Elicitation(ctx, question.submissions[0].language)
     confirmation_id = _id_of(confirmation, question, risks.now, app_context)
     decision = decide(
-        app_context.confirm,
+        app_context.settings.asks,
         risks.of_any,
         is_confirmed=confirmation_id is not None,
         said_no=elicitation.lacks_yes("consent", "call_now"),

@@ -14,7 +14,7 @@ import anyio
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.calls import Calls
-from kallyai_mcp.settings import Confirm
+from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.text.plain import Reader, zone_of
 
@@ -61,20 +61,17 @@ class SignInService(Protocol):
 class AppContext:
     """What a tool may use.
 
-    `timezone` is an IANA name: the user's if `zone_is_known`, else this machine's. `embedded`:
-    KallyAI is the embedded sandbox, whose pages can't be opened. `api` makes the API client at its
-    first use: listing the tools needs none.
+    `timezone` is an IANA name: the user's if `zone_is_known`, else this machine's. `api` makes the
+    API client at its first use: listing the tools needs none.
     """
 
     api: "Callable[[], KallyAI]"
     calls: Calls
     sign_in: SignInService
     timezone: str
-    wait_seconds: float
+    settings: Settings
     now: Callable[[], datetime]
     confirmations: Confirmations
-    confirm: Confirm = "auto"
-    embedded: bool = False
     zone_is_known: bool = True
     zone_is_named: bool = False
 
@@ -102,9 +99,9 @@ class AppContext:
         return Reader(
             self.timezone,
             now=self.now().astimezone(zone_of(self.timezone)),
-            wait_seconds=self.wait_seconds,
+            wait_seconds=self.settings.wait_seconds,
             zone_is_known=self.zone_is_known,
             schedules=self.calls.places_due,
             zone_is_named=self.zone_is_named,
-            search_seconds=self.calls.context.timing.search,
+            search_seconds=self.settings.settle_seconds,
         )

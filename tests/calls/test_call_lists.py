@@ -14,6 +14,7 @@ from kallyai_mcp.calls.ledger import follow_up, lists, progress, rows
 from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord, CallState, new_tracking_id
+from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.plain import Reader
@@ -287,7 +288,7 @@ async def test_a_denied_number_is_passed_and_a_limit_stops_the_list_until_the_us
     place: str, clock: ManualClock
 ) -> None:
     service = Service(clock, [reply("busy", f"c-{number}") for number in range(1, 4)])
-    policy = CallPolicy(calls_per_hour=1, denied=(NUMBERS[0],))
+    policy = CallPolicy(Settings(calls_per_hour=1, deny_numbers=(NUMBERS[0],)))
     async with world(service, place, policy=policy) as here:
         stopped = await went_on(here, await ended(here, (await start(here))[0]), "a yes")
         stopped = await went_on(here, stopped, "another yes")
@@ -582,7 +583,7 @@ async def test_a_list_does_not_go_on_if_somebody_talked_after_all(
     place: str, clock: ManualClock
 ) -> None:
     service = Service(clock, [(201, NOBODY), reply("success", "c-2")], [NOBODY])
-    async with world(service, place, policy=CallPolicy(calls_per_hour=1)) as here:
+    async with world(service, place, policy=CallPolicy(Settings(calls_per_hour=1))) as here:
         limited = await ended(here, (await start(here))[0])
         service.transcripts["c-1"] = "Yes, you have a table"
         clock.advance(3700)

@@ -6,6 +6,7 @@ import pytest
 
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.settings import Settings
 from tests.calls.ledgers import NOW
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, TABLE, Json, Service, World, shown, world
@@ -89,7 +90,7 @@ async def test_no_call_is_taken_from_a_list_that_is_not_read_to_its_end(
     """The end of the list may have another call that fits as well."""
     others = [shown(f"other-{n}", respondent_phone="+14155550000") for n in range(2 * pages)]
     service = Service(clock, [LOST], [shown(), *others], page=2, ignores_offset=ignores_offset)
-    async with world(service, place, timing=Timing(search=1)) as here:
+    async with world(service, place, timing=Timing(Settings(settle_seconds=1))) as here:
         record = await here.call()
         again = await here.place()
 

@@ -12,6 +12,7 @@ from kallyai_mcp.calls.ledger import progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.settings import Settings
 from tests.calls.ledgers import (
     ACCOUNT,
     HERE,
@@ -46,7 +47,7 @@ async def refusal(
 async def test_only_a_call_that_may_have_been_placed_counts(
     place: str, clock: ManualClock, ledger: Ledger
 ) -> None:
-    policy = CallPolicy(calls_per_hour=1)
+    policy = CallPolicy(Settings(calls_per_hour=1))
     refused, canceled, unknown = [await reserved(ledger, another(number)) for number in range(3)]
     await ledger.write(ACCOUNT, progress.finish, replace(refused, state=CallState.REFUSED))
     await ledger.write(ACCOUNT, progress.cancel, ACCOUNT, canceled.tracking_id)
@@ -60,9 +61,9 @@ async def test_only_a_call_that_may_have_been_placed_counts(
 @pytest.mark.parametrize(
     ("policy", "window"),
     [
-        (CallPolicy(calls_per_hour=2), timedelta(hours=1)),
-        (CallPolicy(calls_per_day=2), timedelta(days=1)),
-        (CallPolicy(calls_per_number=2), timedelta(days=1)),
+        (CallPolicy(Settings(calls_per_hour=2)), timedelta(hours=1)),
+        (CallPolicy(Settings(calls_per_day=2)), timedelta(days=1)),
+        (CallPolicy(Settings(calls_per_number=2)), timedelta(days=1)),
     ],
 )
 async def test_a_limit_has_room_again_when_the_oldest_call_that_fills_it_leaves_the_window(
@@ -88,10 +89,11 @@ async def test_of_several_limits_the_one_that_lasts_longest_is_named(
     place: str, clock: ManualClock
 ) -> None:
     await kept_record(place, another(1, asked_at=ago(minutes=5)))
-    both = CallPolicy(calls_per_hour=1, calls_per_number=1)
+    both = Settings(calls_per_hour=1, calls_per_number=1)
+    none_a_day = CallPolicy(replace(both, calls_per_day=0))
 
-    error = await refusal(place, clock, another(2), both)
-    never = await refusal(place, clock, another(3), replace(both, calls_per_day=0))
+    error = await refusal(place, clock, another(2), CallPolicy(both))
+    never = await refusal(place, clock, another(3), none_a_day)
 
     assert error is not None
     assert error.setting == "KALLYAI_CALLS_PER_NUMBER"
@@ -104,8 +106,8 @@ async def test_of_several_limits_the_one_that_lasts_longest_is_named(
 @pytest.mark.parametrize(
     ("policy", "setting"),
     [
-        (CallPolicy(stopped=True), "KALLYAI_STOP_CALLS"),
-        (CallPolicy(calls_per_day=1), "KALLYAI_CALLS_PER_DAY"),
+        (CallPolicy(Settings(stop_calls=True)), "KALLYAI_STOP_CALLS"),
+        (CallPolicy(Settings(calls_per_day=1)), "KALLYAI_CALLS_PER_DAY"),
     ],
 )
 async def test_a_duplicate_is_answered_whatever_forbids_new_calls(
@@ -141,7 +143,7 @@ async def test_a_precheck_that_is_refused_is_in_the_audit_trail_and_places_nothi
 ) -> None:
     caplog.set_level(logging.DEBUG, "kallyai_mcp")
     service = Service(clock)
-    async with world(service, place, policy=CallPolicy(denied=(HERE,))) as here:
+    async with world(service, place, policy=CallPolicy(Settings(deny_numbers=(HERE,)))) as here:
         with pytest.raises(PolicyError) as raised:
             await here.precheck()
         [entry] = await here.ledger.read(rows.audit, await here.session.account(), 100)
@@ -211,7 +213,9 @@ async def test_the_audit_trail_says_who_asked_how_and_what_became_of_it(
 ) -> None:
     await reserved(ledger, another(1), FORM)
     clock.advance(1)
-    error = await refusal(place, clock, another(2, THERE), CallPolicy(denied=(THERE,)))
+    error = await refusal(
+        place, clock, another(2, THERE), CallPolicy(Settings(deny_numbers=(THERE,)))
+    )
     assert error is not None
     await ledger.write(ACCOUNT, rows.write_audit, another(2, THERE), None, refused_by=error.setting)
 

@@ -14,6 +14,7 @@ from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import ACCOUNT, NOW
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import (
@@ -170,7 +171,9 @@ async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(here
     session = Session("account-1")
     api = KallyAI("http://127.0.0.1:9", tokens=session, user_agent="tests")
     async with Calls(
-        CallContext(lambda: api, session.account, lambda: here.ledger, clock=here.clock)
+        CallContext(
+            lambda: api, session.account, lambda: here.ledger, timing=Timing(), clock=here.clock
+        )
     ) as calls:
         placed = await here.run(calls.place(here.request()))
         record = await here.run(calls.wait(placed, 86_400))
@@ -365,7 +368,9 @@ async def test_an_error_of_our_own_does_not_leave_a_record_behind(
     async with (
         world(Service(clock), place) as here,
         Calls(
-            CallContext(connect, here.session.account, lambda: here.ledger, clock=clock)
+            CallContext(
+                connect, here.session.account, lambda: here.ledger, timing=Timing(), clock=clock
+            )
         ) as calls,
     ):
         placed = await here.run(calls.place(here.request()))

@@ -6,6 +6,7 @@ import pytest
 
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.policy import CallPolicy, RiskFlag, risk_flags
+from kallyai_mcp.settings import Settings
 
 NOON = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
 MADRID = "+34911234567"
@@ -35,13 +36,16 @@ def flags(
     ("policy", "setting"),
     [
         (CallPolicy(), None),
-        (CallPolicy(allowed=("+34",)), None),
-        (CallPolicy(allowed=("+1415", MADRID)), None),
-        (CallPolicy(denied=("+1", "+349112345678")), None),
-        (CallPolicy(allowed=("+1",)), "KALLYAI_ALLOW_NUMBERS"),
-        (CallPolicy(denied=(MADRID,)), "KALLYAI_DENY_NUMBERS"),
-        (CallPolicy(allowed=(MADRID,), denied=("+3491",)), "KALLYAI_DENY_NUMBERS"),
-        (CallPolicy(allowed=(MADRID,), stopped=True), "KALLYAI_STOP_CALLS"),
+        (CallPolicy(Settings(allow_numbers=("+34",))), None),
+        (CallPolicy(Settings(allow_numbers=("+1415", MADRID))), None),
+        (CallPolicy(Settings(deny_numbers=("+1", "+349112345678"))), None),
+        (CallPolicy(Settings(allow_numbers=("+1",))), "KALLYAI_ALLOW_NUMBERS"),
+        (CallPolicy(Settings(deny_numbers=(MADRID,))), "KALLYAI_DENY_NUMBERS"),
+        (
+            CallPolicy(Settings(allow_numbers=(MADRID,), deny_numbers=("+3491",))),
+            "KALLYAI_DENY_NUMBERS",
+        ),
+        (CallPolicy(Settings(allow_numbers=(MADRID,), stop_calls=True)), "KALLYAI_STOP_CALLS"),
     ],
 )
 def test_a_number_is_refused_by_the_first_setting_that_forbids_it(

@@ -17,6 +17,7 @@ from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState
 from kallyai_mcp.calls.schedule import next_attempt
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.clock import Stopwatch
+from kallyai_mcp.settings import Settings
 from tests.calls.ledgers import ACCOUNT, NOW, database_at
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import PLACED, TABLE, Json, Service, World, after, end_of, reply, world
@@ -203,7 +204,7 @@ async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(
     place: str, clock: ManualClock
 ) -> None:
     service = Service(clock, [reply("success", "c-1"), reply("success", "c-2"), PLACED])
-    async with world(service, place, policy=CallPolicy(calls_per_hour=1)) as here:
+    async with world(service, place, policy=CallPolicy(Settings(calls_per_hour=1))) as here:
         scheduled = await schedule(here)
         await here.call()  # a scheduled call is no call yet
         await at(here, DUE - timedelta(minutes=10))

@@ -21,6 +21,7 @@ from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.server.build import build_server
+from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext
 from tests.calls.ledgers import ACCOUNT, WatchedDatabase, another, asked, database_at, ended, opened
@@ -47,10 +48,9 @@ async def connected(here: World) -> AsyncIterator[Client]:
             calls=here.calls,
             sign_in=SignIn("account-1"),
             timezone="UTC",
-            wait_seconds=1000,
+            settings=Settings(wait_seconds=1000),
             now=here.clock.now,
             confirmations=Confirmations([b"k" * 32]),
-            confirm="auto",
         )
 
     async with Client(build_server(context), raise_exceptions=True) as client:

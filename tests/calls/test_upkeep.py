@@ -20,6 +20,7 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.settings import Settings
 from tests.calls.ledgers import (
     ACCOUNT,
     HERE,
@@ -125,7 +126,7 @@ def counting(database: Database, clock: ManualClock) -> CountingDatabase:
 @pytest.fixture
 def ledger(counting: CountingDatabase) -> Ledger:
     """The ledger in `counting`."""
-    return Ledger(counting, policy=CallPolicy(calls_per_hour=10_000), timing=Timing())
+    return Ledger(counting, policy=CallPolicy(Settings(calls_per_hour=10_000)), timing=Timing())
 
 
 Use = Callable[[Ledger], Awaitable[object]]
@@ -275,7 +276,9 @@ async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
 ) -> None:
     service = Service(clock)
     async with world(
-        service, place, timing=Timing(watch_active=600, watch_idle=600, purge=600, keep_days=0)
+        service,
+        place,
+        timing=Timing(watch_active=600, watch_idle=600, purge=600, settings=Settings(keep_days=0)),
     ) as here:
         await here.tell(await here.call())
         await here.run(clock.sleep(3000))
@@ -295,7 +298,11 @@ async def test_a_list_that_waits_for_its_user_keeps_its_calls(
         clock, [reply("success", "c-1"), reply("success", "c-2"), reply("success", "c-3")]
     )
     async with world(
-        service, place, timing=Timing(watch_active=3600, watch_idle=3600, purge=3600, keep_days=1)
+        service,
+        place,
+        timing=Timing(
+            watch_active=3600, watch_idle=3600, purge=3600, settings=Settings(keep_days=1)
+        ),
     ) as here:
         first = await ended(here, (await start(here))[0])
         await here.tell(first.records[0])

@@ -13,6 +13,7 @@ import pytest
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallState
+from kallyai_mcp.settings import Settings
 from kallyai_mcp.testing import KallyAISandbox
 from tests.calls.ledgers import asked, kept_record, submission, system_now
 from tests.cli.machine import run_in_process, sign_in
@@ -93,7 +94,13 @@ def test_the_audit_trail_shows_who_asked_and_what_was_refused(
     )
     denied = "+14155559999"
     with pytest.raises(PolicyError, match="KALLYAI_DENY_NUMBERS"):
-        keep(tmp_path, account, CallState.UNKNOWN, denied, policy=CallPolicy(denied=(denied,)))
+        keep(
+            tmp_path,
+            account,
+            CallState.UNKNOWN,
+            denied,
+            policy=CallPolicy(Settings(deny_numbers=(denied,))),
+        )
     shown = status(tmp_path, url, "--audit")
     as_json = status(tmp_path, url, "--audit", "--json")
 

@@ -22,6 +22,7 @@ from tests.agent import BISTRO, open_agent, settings_in
 from tests.docs.pages import DOCS, text_of
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
+from tests.update.setting_lists import setting_tables
 
 _MARKED = re.compile(r"<!-- derived: ([a-z ]+) -->\n.*?<!-- end -->", re.DOTALL)
 _ABOUT = re.compile(r"^<!-- about: (.+) -->$", re.MULTILINE)
@@ -73,6 +74,7 @@ async def blocks() -> dict[str, str]:
         "booking": f"```text\n{booking}\n```",
         "call card": _call_card(booking),
         "pages": _pages(),
+        "settings": _settings(),
     }
 
 
@@ -157,6 +159,11 @@ def _call_card(booking: str) -> str:
     dark = f'<source media="(prefers-color-scheme: dark)" srcset="{folder}-dark.png">'
     light = f'<img src="{folder}-light.png" width="540" alt="{alternative}">'
     return f"<picture>{dark}{light}</picture>"
+
+
+def _settings() -> str:
+    titles = ["variable", "default", "meaning"]
+    return "\n\n".join(f"## {group}\n\n{_table(titles, rows)}" for group, rows in setting_tables())
 
 
 def _pages() -> str:

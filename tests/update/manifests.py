@@ -10,9 +10,11 @@ import tomllib
 from typing import Any
 
 from kallyai_mcp import __version__
+from kallyai_mcp.setting_values import variable
 from kallyai_mcp.tools.catalog import tools
 from kallyai_mcp.tools.prompts import prompts
 from tests.docs.pages import text_of
+from tests.update.setting_lists import environment_variables, form_options
 
 Json = dict[str, Any]
 
@@ -41,6 +43,11 @@ def manifests() -> dict[str, str]:
         for tool in tools()
     ]
     bundle["prompts"] = _prompts({prompt["name"]: prompt["text"] for prompt in bundle["prompts"]})
+    bundle["user_config"] = form_options(bundle["user_config"])
+    bundle["server"]["mcp_config"]["env"] = {
+        variable(name): f"${{user_config.{name}}}" for name in bundle["user_config"]
+    }
+    package["environmentVariables"] = environment_variables()
     package["identifier"] = marketplace["name"] = project["name"]
     plugin |= {"license": project["license"], "author": author}
     marketplace["owner"] = author

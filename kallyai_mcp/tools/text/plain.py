@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from kallyai_mcp.api.errors import is_usable
 from kallyai_mcp.api.models import Submission, SubmissionEcho
 from kallyai_mcp.calls.numbers import for_people, local_time
-from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.settings import Settings
 
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode's categories of characters that are invisible, but may change how a text looks."""
@@ -193,7 +193,7 @@ class Reader:
     zone_is_known: bool = True
     schedules: bool = True
     zone_is_named: bool = False
-    search_seconds: float = Timing.search
+    search_seconds: float = Settings.settle_seconds
 
     def local(self, moment: datetime) -> datetime:
         """`moment` by the reader's clock."""

@@ -25,6 +25,7 @@ from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.server.build import build_server
+from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.confirmations import Confirmations
 from kallyai_mcp.tools.context import AppContext, SignInLink
 from tests.faults.simulation.ledgers import LedgerPlace
@@ -101,12 +102,17 @@ class Process:
         self.sign_in = sign_in
         self._world = world
         self._service = service
-        self._confirm = plan.confirm
         self._is_over_pipes = not all(ask.reads for ask in plan.asks)
         self._delivery: Delivery | None = None
         self.is_read = True
-        self._policy = CallPolicy(calls_per_hour=plan.calls_per_hour)
-        self._timing = replace(TIMING, keep_days=plan.keep_days)
+        self._settings = Settings(
+            wait_seconds=1000,
+            confirm=plan.confirm,
+            calls_per_hour=plan.calls_per_hour,
+            keep_days=plan.keep_days,
+        )
+        self._policy = CallPolicy(self._settings)
+        self._timing = replace(TIMING, settings=self._settings)
         self._database = place.open(self.clock.now)
         self._goes_on = anyio.Event()
         self._goes_on.set()
@@ -207,10 +213,9 @@ class Process:
                 calls=calls,
                 sign_in=self.sign_in,
                 timezone="America/New_York",
-                wait_seconds=1000,
+                settings=self._settings,
                 now=self.clock.now,
                 confirmations=Confirmations([_KEY]),
-                confirm=self._confirm,
             )
 
     async def _step(self, *, may_suspend: bool = True) -> None:
