@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.testing import KallyAISandbox
-from tests.agent import open_agent, settings_in
+from tests.agent import Answer, open_agent, settings_in
 from tests.cli.machine import invoke, run_ok
 from tests.processes import LIMIT, imported_by, started
 from tests.sandbox.manual_clock import ManualClock
@@ -74,24 +74,40 @@ def structure(*arguments: str, code: int = 0) -> dict[str, Any]:
     return document
 
 
-def test_a_call_and_all_that_one_can_ask_about_it() -> None:
-    placed = invoke("call", BISTRO, *TABLE, "--yes")
+def only_row() -> list[str]:
+    """The columns of the only call that `calls` lists."""
     (row,) = run_ok("calls").splitlines()
-    call_id = row.split("\t")[-1]
+    return row.split("\t")
+
+
+def test_call_prints_what_became_of_it() -> None:
+    placed = invoke("call", BISTRO, *TABLE, "--yes")
 
     assert placed.exit_code == 0, placed.output
     assert placed.stderr.startswith("Calling Italian Bistro …\n")
     assert placed.stdout.startswith("Booked: table for 4 at Italian Bistro (+1 415-555-1234), ")
-    assert row.split("\t")[1:4] == ["booked", "Italian Bistro", "+1 415-555-1234"]
-    # Without an id it is the last call, and the beginning of an id is enough.
-    for words in ((), (call_id,), (call_id[:6],)):
-        assert run_ok("show", *words) == placed.stdout
-        assert "table for 4" in run_ok("transcript", *words)
-        assert run_ok("calendar", *words).startswith("BEGIN:VCALENDAR")
+    assert only_row()[1:4] == ["booked", "Italian Bistro", "+1 415-555-1234"]
 
+
+@pytest.mark.parametrize("letters", [0, 6, None], ids=["no id", "its beginning", "whole id"])
+def test_a_call_is_found_by_its_id(letters: int | None) -> None:
+    """Without an id it is the last call."""
+    placed = run_ok("call", BISTRO, *TABLE, "--yes")
+    id_ = only_row()[-1][:letters]
+    words = (id_,) if id_ else ()
+
+    assert run_ok("show", *words) == placed
+    assert "table for 4" in run_ok("transcript", *words)
+    assert run_ok("calendar", *words).startswith("BEGIN:VCALENDAR")
+
+
+def test_the_same_call_for_later_needs_redial() -> None:
     later = ("--not-before", (datetime.now(UTC) + timedelta(hours=1)).isoformat())
-    assert "no new call was placed" in run_ok("call", BISTRO, *TABLE, "--yes", *later, code=1)
-    assert run_ok("call", BISTRO, *TABLE, "--yes", *later, "--redial").startswith("Scheduled: ")
+    asked = ("call", BISTRO, *TABLE, "--yes")
+    run_ok(*asked)
+
+    assert "no new call was placed" in run_ok(*asked, *later, code=1)
+    assert run_ok(*asked, *later, "--redial").startswith("Scheduled: ")
 
 
 async def test_json_is_the_structure_of_the_tool(home: Path, signed_in: dict[str, str]) -> None:
@@ -124,55 +140,61 @@ async def test_json_is_the_structure_of_the_tool(home: Path, signed_in: dict[str
     assert refused["code"] == "suppression_violation"
 
 
-async def test_a_call_of_the_terminal_is_not_placed_again_by_a_tool_and_the_reverse(
-    home: Path, signed_in: dict[str, str]
-) -> None:
-    other = "+14155550000"
+async def test_a_tool_joins_a_call_of_the_terminal(home: Path, signed_in: dict[str, str]) -> None:
+    first = await in_thread(structure, "call", BISTRO, "Ask for the hours", "--yes")
     async with open_agent(
         settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))
     ) as agent:
-        first = await in_thread(structure, "call", BISTRO, "Ask for the hours", "--yes")
         by_tool = await agent.use("make_call", ASK)
-        await agent.use("make_call", ASK | {"respondent_phone": other})
-    by_terminal = await in_thread(run_ok, "call", other, "Ask for the hours", "--yes")
 
     assert first["placed_now"] is True
     assert (by_tool.data["placed_now"], by_tool.data["call_id"]) == (False, first["call_id"])
-    assert "no new call was placed. To call again on purpose: --redial.\nAnswered: " in by_terminal
-    assert (await in_thread(structure, "calls"))["total"] == 2
-    assert "no new call" not in await in_thread(
-        run_ok, "call", other, "Ask for the hours", "--yes", "--redial"
-    )
-    assert (await in_thread(structure, "calls"))["total"] == 3
+    assert (await in_thread(structure, "calls"))["total"] == 1
 
 
-def test_a_call_for_later_names_both_times_and_can_be_canceled() -> None:
+async def test_the_terminal_joins_a_call_of_a_tool(home: Path, signed_in: dict[str, str]) -> None:
+    asked = ("call", BISTRO, "Ask for the hours", "--yes")
+    async with open_agent(
+        settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))
+    ) as agent:
+        await agent.use("make_call", ASK)
+    joined = await in_thread(run_ok, *asked)
+    calls = (await in_thread(structure, "calls"))["total"]
+    redialed = await in_thread(run_ok, *asked, "--redial")
+
+    assert "no new call was placed. To call again on purpose: --redial.\nAnswered: " in joined
+    assert "no new call" not in redialed
+    assert [calls, (await in_thread(structure, "calls"))["total"]] == [1, 2]
+
+
+def scheduled_in_san_diego() -> str:
+    """Ask for a call at half past nine in the callee's zone; returns what the command prints."""
     due = (
         (datetime.now(UTC) + timedelta(days=2))
         .astimezone(ZoneInfo("America/Los_Angeles"))
         .replace(hour=9, minute=30)
     )
-    asked = (
-        "call",
-        "+16195550100",
-        "Ask for the hours",
-        "--not-before",
-        f"{due:%Y-%m-%dT%H:%M}",
-        "--retries",
-        "2",
-    )
-    scheduled = invoke(*asked, "--yes")
-    again = run_ok(*asked, "--yes")
-    (row,) = run_ok("calls").splitlines()
-    id_ = row.split("\t")[-1]
+    when = ("--not-before", f"{due:%Y-%m-%dT%H:%M}", "--retries", "2")
+    return run_ok("call", "+16195550100", "Ask for the hours", *when, "--yes")
 
-    assert scheduled.exit_code == 0, scheduled.output
-    assert re.match(
-        r"Scheduled: \+1 619-555-0100, .* 9:30 AM Los Angeles time", scheduled.stdout
-    ), scheduled.stdout
-    assert id_ in again
-    assert row.split("\t")[1] == "scheduled"
-    assert run_ok("cancel", id_).startswith("Canceled")
+
+def test_a_call_for_later_names_the_callees_time() -> None:
+    said = scheduled_in_san_diego()
+    row = only_row()
+
+    assert re.match(r"Scheduled: \+1 619-555-0100, .* 9:30 AM Los Angeles time", said), said
+    assert row[1] == "scheduled"
+    assert row[-1] in scheduled_in_san_diego()
+
+
+def test_the_terminal_cancels_a_call_for_later() -> None:
+    scheduled_in_san_diego()
+
+    assert run_ok("cancel", only_row()[-1]).startswith("Canceled")
+    assert only_row()[1] == "canceled"
+
+
+def test_an_unknown_id_cancels_nothing() -> None:
     assert "t-none" not in run_ok("cancel", "t-none", code=1)
 
 
@@ -203,9 +225,9 @@ def test_arguments_are_named_as_they_were_typed() -> None:
     assert "--not-before: " in far.stderr
 
 
-async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(
-    home: Path, signed_in: dict[str, str]
-) -> None:
+@pytest.fixture
+async def waiting_list(home: Path, signed_in: dict[str, str]) -> AsyncIterator[Answer]:
+    """A list of a tool that waits for a decision, as `get_call` tells of it."""
     ask = {
         "until": "booked",
         "task_category": "general",
@@ -219,77 +241,124 @@ async def test_a_list_that_needs_a_decision_is_shown_and_can_be_canceled(
         settings_in(home, **signed_in), mode="auto", clock=ManualClock(datetime.now(UTC))
     ) as agent:
         decide = await agent.use("call_around", ask)
-        asked = await agent.use("get_call", call_id=decide.data["tracking_id"])
-        id_ = decide.data["tracking_id"]
-        shown = await in_thread(run_ok, "show", id_)
-        followed = await in_thread(structure, "show", id_[:10], "--follow")
-        noted = await anyio.to_thread.run_sync(invoke, "calls")
-        state = await in_thread(run_ok, "status")
-        document = await in_thread(structure, "status")
-        await in_thread(run_ok, "cancel", id_)
-        canceled = await in_thread(structure, "show", id_)
+        yield await agent.use("get_call", call_id=decide.data["tracking_id"])
 
-    assert shown == f"{asked.text}\n"
-    assert followed == asked.data
-    assert f"{id_} (needs decision)" in noted.stderr
-    assert f"{id_} (needs decision)" in state
+
+async def test_show_tells_of_a_list_like_get_call(waiting_list: Answer) -> None:
+    id_ = waiting_list.data["tracking_id"]
+
+    assert await in_thread(run_ok, "show", id_) == f"{waiting_list.text}\n"
+    assert await in_thread(structure, "show", id_[:10], "--follow") == waiting_list.data
+
+
+async def test_calls_and_status_name_a_waiting_list(waiting_list: Answer) -> None:
+    id_ = waiting_list.data["tracking_id"]
+    listed = await anyio.to_thread.run_sync(invoke, "calls")
+    document = await in_thread(structure, "status")
+
+    assert f"{id_} (needs decision)" in listed.stderr
+    assert f"{id_} (needs decision)" in await in_thread(run_ok, "status")
     assert [found["tracking_id"] for found in document["calls"]["lists"]] == [id_]
-    assert canceled["status"] == "canceled"
 
 
-def test_exit_codes_say_how_a_call_ended_and_a_later_attempt_is_not_waited_for() -> None:
-    busy = run_ok("call", "+442079460103", "Ask for the hours", "--retries", "1", "--yes")
-    assert busy.startswith("Scheduled: +44 20 7946 0103, ")
-    assert run_ok("show") == busy
-    due = (datetime.now(UTC) + timedelta(days=2)).isoformat()
-    run_ok("call", BUSY, "Ask", "--yes", "--not-before", due)
-    several = invoke("show", "t-")
-    assert several.exit_code == 1
-    assert several.stderr.startswith("Error: Several calls have an id that begins with t-: t-")
+async def test_the_terminal_cancels_a_waiting_list(waiting_list: Answer) -> None:
+    id_ = waiting_list.data["tracking_id"]
 
-    other_time = run_ok("call", "+12025550101", *TABLE, "--accept-other-time", "--yes")
+    await in_thread(run_ok, "cancel", id_)
+
+    assert (await in_thread(structure, "show", id_))["status"] == "canceled"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [
+        (("+12025550101", *TABLE, "--accept-other-time"), 0, "Booked for another time: "),
+        (("+442079460103", "Ask", "--retries", "1"), 0, "Scheduled: +44 20 7946 0103, "),
+        ((BUSY, "Ask"), 3, "Not reached: "),
+    ],
+    ids=["agreed", "a later attempt", "nobody reached"],
+)
+def test_exit_codes_say_how_a_call_ended(asked: tuple[str, ...], code: int, said: str) -> None:
+    """A later attempt is not waited for."""
+    assert run_ok("call", *asked, "--yes", code=code).startswith(said)
+
+
+def test_without_a_terminal_a_call_needs_yes() -> None:
     unasked = invoke("call", BISTRO, "Ask for the hours")
 
-    assert other_time.startswith("Booked for another time: ")
-    assert run_ok("call", BUSY, "Ask for the hours", "--yes", code=3).startswith("Not reached: ")
-    assert invoke("calls", "--limit", "1").stderr == "More: kallyai-mcp calls --offset 1\n"
     assert unasked.exit_code == 1
     assert unasked.stderr.splitlines()[-1].startswith("Error: Not called: --yes is needed")
+
+
+def test_show_refuses_an_ambiguous_or_unknown_id() -> None:
+    due = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    for number in (BUSY, BISTRO):
+        run_ok("call", number, "Ask", "--yes", "--not-before", due)
+
+    several = invoke("show", "t-")
+
+    assert several.exit_code == 1
+    assert several.stderr.startswith("Error: Several calls have an id that begins with t-: t-")
     assert run_ok("show", "t-none", code=1) == ""
     assert structure("show", "t-none", code=1)["code"] == "call_not_found"
 
 
+def test_calls_says_how_to_see_more() -> None:
+    for number in (BUSY, BISTRO):
+        invoke("call", number, "Ask", "--yes")
+
+    assert invoke("calls", "--limit", "1").stderr == "More: kallyai-mcp calls --offset 1\n"
+
+
 @on_posix
-def test_on_a_terminal_the_user_is_asked_and_a_yes_is_void_if_the_number_was_called_meanwhile(
-    home: Path, signed_in: dict[str, str]
+@pytest.mark.parametrize(("reply", "code"), [("n", 1), ("Ctrl-C", 130)])
+def test_declining_on_a_terminal_calls_nobody(
+    home: Path, signed_in: dict[str, str], reply: str, code: int
 ) -> None:
     from tests.cli.pseudo_terminal import on_terminal
 
-    for reply, code in (("n", 1), ("Ctrl-C", 130)):
-        with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
-            terminal.read_until("Call Italian Bistro, +1 415-555-1234 (United States)?")
-            terminal.read_until("Place this call? [y/N]: ")
-            if reply == "n":
-                terminal.type("n\n")
-            else:
-                terminal.process.send_signal(signal.SIGINT)
-            assert terminal.wait() == code
-            assert terminal.output.rstrip().endswith("Error: Not called.")
+    with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
+        terminal.read_until("Call Italian Bistro, +1 415-555-1234 (United States)?")
+        terminal.read_until("Place this call? [y/N]: ")
+        if reply == "n":
+            terminal.type("n\n")
+        else:
+            terminal.process.send_signal(signal.SIGINT)
+        ended = terminal.wait()
+
+    assert ended == code
+    assert terminal.output.rstrip().endswith("Error: Not called.")
+    assert structure("calls")["total"] == 0
+
+
+@on_posix
+def test_a_yes_on_a_terminal_places_the_call(home: Path, signed_in: dict[str, str]) -> None:
+    from tests.cli.pseudo_terminal import on_terminal
+
+    run_ok("call", BISTRO, "Ask for the hours", "--yes")
+    with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
+        terminal.read_until("this number was or may have been called within the last hour")
+        terminal.type("y\n")
+        ended = terminal.wait()
+
+    assert ended == 0, terminal.output
+    assert "Calling Italian Bistro" in terminal.output
+    assert "\x1b[32m\x1b[1mBooked\x1b[0m: table for 4" in terminal.output
+
+
+@on_posix
+def test_another_call_to_the_number_voids_a_yes(home: Path, signed_in: dict[str, str]) -> None:
+    from tests.cli.pseudo_terminal import on_terminal
+
     with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
         terminal.read_until("Place this call? [y/N]: ")
         run_ok("call", BISTRO, "Ask for the hours", "--yes")
         terminal.type("y\n")
-        assert terminal.wait() == 1
-        assert "Not called: the calls to this number changed meanwhile" in terminal.output
-    with on_terminal(home, "call", BISTRO, *TABLE, **signed_in) as terminal:
-        terminal.read_until("this number was or may have been called within the last hour")
-        terminal.type("y\n")
-        assert terminal.wait() == 0, terminal.output
-        output = terminal.output
+        ended = terminal.wait()
 
-    assert "Calling Italian Bistro" in output
-    assert "\x1b[32m\x1b[1mBooked\x1b[0m: table for 4" in output
-    assert structure("calls")["total"] == 2
+    assert ended == 1
+    assert "Not called: the calls to this number changed meanwhile" in terminal.output
+    assert structure("calls")["total"] == 1
 
 
 @on_posix

@@ -12,6 +12,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
+from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.testing import KallyAISandbox
 from tests.cli.machine import invoke, move_home, sign_in, write_file
@@ -43,18 +44,8 @@ def checks() -> dict[str, dict[str, Any]]:
     return {check["check"]: check for check in document["checks"]}
 
 
-def test_when_all_is_well_it_changes_nothing_and_prints_no_token(
-    home: Path, kallyai_sandbox: KallyAISandbox
-) -> None:
-    def hashes() -> dict[str, str]:
-        files = (path for path in home.parent.rglob("*") if path.is_file())
-        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
+def test_doctor_says_how_to_begin() -> None:
     fresh = checks()
-    write_file("cursor", json.dumps({"mcpServers": {"kallyai": ENTRY}}))
-    tokens = sign_in(home, kallyai_sandbox)
-    assert invoke("calls").exit_code == 0
-    before, result, found = hashes(), invoke("doctor"), checks()
 
     assert (
         fresh["sign_in"]["message"]
@@ -65,46 +56,87 @@ def test_when_all_is_well_it_changes_nothing_and_prints_no_token(
         "api",
         "ledger",
     }
+
+
+@pytest.fixture
+def good(home: Path, kallyai_sandbox: KallyAISandbox) -> Tokens:
+    """A machine where all is well; the tokens of its user."""
+    write_file("cursor", json.dumps({"mcpServers": {"kallyai": ENTRY}}))
+    tokens = sign_in(home, kallyai_sandbox)
+    assert invoke("calls").exit_code == 0
+    return tokens
+
+
+@pytest.mark.usefixtures("good")
+def test_doctor_says_that_all_is_well(kallyai_sandbox: KallyAISandbox) -> None:
+    result = invoke("doctor")
+    found = checks()
+
     assert result.exit_code == 0, result.output
     *lines, last = result.stdout.splitlines()
-    assert (
-        [line.split()[1] for line in lines]
-        == list(found)
-        == ["program", "sign_in", "api", "ledger", "client"]
-    )
+    names = ["program", "sign_in", "api", "ledger", "client"]
+    assert [[line.split()[1] for line in lines], list(found)] == [names, names]
     assert last == "All is well."
     assert {check["status"] for check in found.values()} == {"ok"}
-    assert found["sign_in"]["message"] == "signed in as personal@sandbox.test"
-    assert found["api"]["message"] == f"{kallyai_sandbox.url} answers; the clocks agree"
-    assert before == hashes()
-    for secret in (tokens.access_token, tokens.refresh_token):
+    assert [found[name]["message"] for name in ("sign_in", "api")] == [
+        "signed in as personal@sandbox.test",
+        f"{kallyai_sandbox.url} answers; the clocks agree",
+    ]
+
+
+@pytest.mark.usefixtures("good")
+def test_doctor_changes_no_file(home: Path) -> None:
+    def hashes() -> dict[str, str]:
+        files = (path for path in home.parent.rglob("*") if path.is_file())
+        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    before = hashes()
+    invoke("doctor")
+
+    assert hashes() == before
+
+
+def test_doctor_prints_no_token(good: Tokens) -> None:
+    printed = invoke("doctor").output + invoke("doctor", "--json").output
+
+    for secret in (good.access_token, good.refresh_token):
         assert secret is not None
-        assert secret.get_secret_value() not in result.output + str(found)
+        assert secret.get_secret_value() not in printed
 
 
-def test_what_settings_and_the_sign_in_lack_is_named(
-    home: Path, kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
+def test_doctor_reports_a_sign_in_that_has_ended(
+    home: Path, kallyai_sandbox: KallyAISandbox
 ) -> None:
     sign_in(home, kallyai_sandbox, refresh_token=None, expires_at=time.time() - 1)
-    ended = checks()["sign_in"]["message"]
+
+    assert checks()["sign_in"]["message"] == "the sign-in has ended and can't be renewed"
+
+
+def test_doctor_names_what_serve_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KALLYAI_AUTH", "oauth")
     monkeypatch.setenv("KALLYAI_CLIENT_ID", "phone")
     lacking = checks()["serve"]
     monkeypatch.setenv("KALLYAI_AUTH", "caller")
-    served = checks()["serve"]["status"]
-    monkeypatch.setenv("KALLYAI_AUTH", "none")
-    monkeypatch.setenv("KALLYAI_SANDBOX", "1")
-    on_sandbox = checks()
-    monkeypatch.setenv("KALLYAI_WAIT_SECOND", "5")
-    found = checks()
+    served = checks()["serve"]
 
-    assert ended == "the sign-in has ended and can't be renewed"
     assert (
         "needs KALLYAI_CLIENT_SECRET, KALLYAI_SECRET_KEYS, KALLYAI_PUBLIC_URL (docs/h"
         in lacking["message"]
     )
-    assert (lacking["status"], served) == ("bad", "ok")
-    assert on_sandbox["sign_in"]["status"] == on_sandbox["api"]["status"] == "skipped"
+    assert [lacking["status"], served["status"]] == ["bad", "ok"]
+
+
+def test_doctor_asks_no_service_on_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALLYAI_SANDBOX", "1")
+    found = checks()
+
+    assert [found[name]["status"] for name in ("sign_in", "api")] == ["skipped", "skipped"]
+
+
+def test_with_an_unknown_setting_doctor_checks_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALLYAI_WAIT_SECOND", "5")
+    found = checks()
+
     assert found["settings"]["message"].startswith("KALLYAI_WAIT_SECOND: there is no such setting")
     assert list(found) == ["program", "settings", "client"]
 

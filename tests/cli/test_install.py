@@ -18,6 +18,7 @@ POSIX = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows has no such modes, links, or scripts"
 )
 EDITED = [key for key, client in CLIENTS.items() if client.format == "json"]
+PASTED = [key for key in CLIENTS if key not in EDITED]
 OTHER = '{"mcpServers": {"other": {"command": "x"}}}'
 
 
@@ -31,32 +32,58 @@ def backups(file: Path) -> list[Path]:
     return sorted(file.parent.glob(f"{file.name}.*.bak"))
 
 
-def test_every_client_gets_an_entry_that_doctor_is_content_with_and_loses_it_again(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for client in CLIENTS:
-        result = invoke("install", client)
-        if client not in EDITED:
-            assert result.exit_code == 1
-            assert f"Error: Paste the entry above into {file_of(client)} yourself" in result.stderr
-            assert not file_of(client).exists()
-            write_file(client, result.stdout)  # the user pastes the entry
-            continue
-        file, entry = file_of(client), entry_in(client)
-        command = entry["command"][0] if client == "opencode" else entry["command"]
-        assert file.is_relative_to(home)
-        assert Path(command).is_absolute()
-        assert Path(command).is_file()
-        assert str(file) in result.stdout
-        assert backups(file) == []
-        assert "nothing was changed" in run_ok("install", client)
+def command_in(client: str) -> Path:
+    """The program that a client's entry starts."""
+    command = entry_in(client)["command"]
+    return Path(command[0] if client == "opencode" else command)
+
+
+@pytest.mark.parametrize("client", EDITED)
+def test_a_client_gets_an_entry(home: Path, client: str) -> None:
+    said = run_ok("install", client)
+
+    assert file_of(client).is_relative_to(home)
+    assert str(file_of(client)) in said
+    assert command_in(client).is_absolute()
+    assert command_in(client).is_file()
+    assert backups(file_of(client)) == []
+
+
+@pytest.mark.parametrize("client", EDITED)
+def test_a_client_loses_its_entry_again(client: str) -> None:
+    run_ok("install", client)
+
+    assert 'no longer has the entry "kallyai"' in run_ok("uninstall", client)
+    assert entry_in(client) is None
+
+
+@pytest.mark.parametrize("client", EDITED)
+def test_nothing_is_installed_or_removed_twice(client: str) -> None:
+    run_ok("install", client)
+    again = run_ok("install", client)
+    run_ok("uninstall", client)
+
+    assert "nothing was changed" in again
+    assert "nothing was changed" in run_ok("uninstall", client)
+
+
+@pytest.mark.parametrize("client", PASTED)
+def test_a_client_whose_file_is_not_edited_stays(client: str) -> None:
+    result = invoke("install", client)
+
+    assert result.exit_code == 1
+    assert f"Error: Paste the entry above into {file_of(client)} yourself" in result.stderr
+    assert not file_of(client).exists()
+
+
+def test_doctor_accepts_the_entry_of_every_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    for client in EDITED:
+        run_ok("install", client)
+    for client in PASTED:
+        write_file(client, invoke("install", client).stdout)  # the user pastes the entry
     monkeypatch.setenv("KALLYAI_SANDBOX", "1")  # doctor needs no network then
     checks = json.loads(invoke("doctor", "--json").stdout)["checks"]
     clients = [check for check in checks if check["check"] == "client"]
-    for client in EDITED:
-        assert 'no longer has the entry "kallyai"' in run_ok("uninstall", client)
-        assert entry_in(client) is None
-        assert "nothing was changed" in run_ok("uninstall", client)
 
     assert {check["status"] for check in clients} == {"ok"}
     # Whose YAML is not read.
@@ -64,66 +91,88 @@ def test_every_client_gets_an_entry_that_doctor_is_content_with_and_loses_it_aga
         assert any(check["message"].startswith(title) for check in clients), title
 
 
-def test_what_the_user_added_to_the_entry_stays_and_doctor_names_a_program_that_is_gone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+GONE = {"command": "/gone/kallyai-mcp", "env": {"KALLYAI_CONFIRM": "always"}}
+
+
+def test_doctor_names_a_program_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KALLYAI_SANDBOX", "1")
-    entry = {"command": "/gone/kallyai-mcp", "env": {"KALLYAI_CONFIRM": "always"}}
-    write_file("cursor", json.dumps({"mcpServers": {"kallyai": entry}}))
+    write_file("cursor", json.dumps({"mcpServers": {"kallyai": GONE}}))
     result = invoke("doctor")
 
     assert result.exit_code == 1
     assert "Cursor starts /gone/kallyai-mcp, which is not there" in result.stdout
+
+
+def test_installing_again_keeps_the_users_own_variables() -> None:
+    write_file("cursor", json.dumps({"mcpServers": {"kallyai": GONE}}))
     run_ok("install", "cursor")
+
     assert entry_in("cursor")["env"] == {"KALLYAI_CONFIRM": "always"}
     assert entry_in("cursor")["command"] != "/gone/kallyai-mcp"
+
+
+def test_the_sandbox_replaces_an_entry_of_real_calls() -> None:
+    run_ok("install", "cursor")
+
     assert "It replaced the entry that makes real calls. The sandbox calls nobody." in run_ok(
         "install", "cursor", "--sandbox"
     )
 
 
-@POSIX
-def test_the_client_s_own_program_adds_and_removes_the_entry(home: Path) -> None:
-    add_program(
-        home,
-        "claude",
-        "Path(__file__).with_name('said').open('a').write(json.dumps(sys.argv[1:]) + '\\n')",
-    )
-    add_program(
-        home,
-        "codex",
-        "Path(__file__).with_name('said').open('a').write(json.dumps(sys.argv[1:]) + '\\n')",
-    )
-    add_program(home, "gemini", "sys.exit(3)")  # a program that fails leaves the entry to this one
+NOTES = "Path(__file__).with_name('said').open('a').write(json.dumps(sys.argv[1:]) + '\\n')"
+"""A client's own program that writes down what it is told."""
 
+
+def told(home: Path) -> list[list[str]]:
+    """What a client's own program was told so far."""
+    return [json.loads(line) for line in (home / "bin" / "said").read_text().splitlines()]
+
+
+@POSIX
+def test_a_clients_own_program_edits_the_entry(home: Path) -> None:
+    add_program(home, "claude", NOTES)
     run_ok("install", "claude-code")
+    write_file("claude-code", json.dumps({"mcpServers": {"kallyai": GONE}}))
+    run_ok("uninstall", "claude-code")
+    (*added, entry), removed = told(home)
+
+    assert added == ["mcp", "add-json", "--scope", "user", "kallyai"]
+    assert sorted(json.loads(entry)) == ["args", "command", "type"]
+    assert removed == ["mcp", "remove", "--scope", "user", "kallyai"]
+
+
+@POSIX
+def test_only_the_file_keeps_what_users_added(home: Path) -> None:
+    """A client's own program would replace the whole entry, except that of Codex."""
+    add_program(home, "claude", NOTES)
     old = {"type": "stdio", "command": "/old", "args": [], "env": {"KALLYAI_CONFIRM": "always"}}
     write_file("claude-code", json.dumps({"mcpServers": {"kallyai": old}}))
     run_ok("install", "claude-code", "--sandbox")
-    replaced = entry_in("claude-code")
-    run_ok("uninstall", "claude-code")
+    entry = entry_in("claude-code")
+
+    assert entry == old | {"command": entry["command"], "args": ["serve", "--sandbox"]}
+    assert not (home / "bin" / "said").exists()
+
+
+@POSIX
+def test_codexs_own_program_keeps_what_users_added(home: Path) -> None:
+    add_program(home, "codex", NOTES)
     write_file(
         "codex", '[mcp_servers.kallyai]\ncommand = "/old"\nenv = { KALLYAI_CONFIRM = "always" }\n'
     )
     run_ok("install", "codex", "--sandbox")
-    run_ok("install", "gemini")
-    said = [json.loads(line) for line in (home / "bin" / "said").read_text().splitlines()]
+    ((*added, command, serve, sandbox),) = told(home)
 
-    entry = json.loads(said[0][-1])
-    assert said[0][:-1] == ["mcp", "add-json", "--scope", "user", "kallyai"]
-    assert sorted(entry) == ["args", "command", "type"]
-    # Only the file keeps what the user added to an entry; of Codex, its own program.
-    assert replaced == old | {"command": entry["command"], "args": ["serve", "--sandbox"]}
-    assert said[1] == ["mcp", "remove", "--scope", "user", "kallyai"]
-    codex = [
-        "--env=KALLYAI_CONFIRM=always",
-        "kallyai",
-        "--",
-        entry["command"],
-        "serve",
-        "--sandbox",
-    ]
-    assert said[2] == ["mcp", "add", *codex]
+    assert added == ["mcp", "add", "--env=KALLYAI_CONFIRM=always", "kallyai", "--"]
+    assert Path(command).is_file()
+    assert [serve, sandbox] == ["serve", "--sandbox"]
+
+
+@POSIX
+def test_where_a_clients_program_fails_its_file_changes(home: Path) -> None:
+    add_program(home, "gemini", "sys.exit(3)")
+    run_ok("install", "gemini")
+
     assert entry_in("gemini")["args"] == []
 
 
@@ -137,47 +186,59 @@ JSON_FILES = [
 
 
 @pytest.mark.parametrize("content", JSON_FILES)
-def test_everything_else_in_a_json_file_stays_as_it_is(content: str) -> None:
+def test_the_rest_of_a_json_file_stays(content: str) -> None:
     file = write_file("cursor", content)
-
     run_ok("install", "cursor")
     written = file.read_bytes().decode()
     after = json.loads(written)
+    lines = [line for line in content.splitlines() if '"' in line and "{}" not in line]
+
+    assert set(after["mcpServers"].pop("kallyai")) == {"command", "args"}
+    assert after == {"mcpServers": {}} | json.loads(content)
+    # No line ends in another way than the others.
+    assert written.count("\n") - written.count("\r\n") in (0, written.count("\n"))
+    assert "\n" not in content.strip() or set(lines) <= set(written.splitlines())
     (backup,) = backups(file)
+    assert backup.read_bytes().decode() == content
+
+
+@pytest.mark.parametrize("content", JSON_FILES)
+def test_a_removed_entry_leaves_no_trace(content: str) -> None:
+    file = write_file("cursor", content)
+    run_ok("install", "cursor")
     run_ok("uninstall", "cursor")
     removed = file.read_bytes().decode()
 
-    assert set(after["mcpServers"].pop("kallyai")) == {"command", "args"}
-    assert after == {"mcpServers": {}} | json.loads(content) == json.loads(removed)
-    assert backup.read_bytes().decode() == content
-    assert written.count("\n") - written.count("\r\n") in (0, written.count("\n"))
-    lines = [line for line in content.splitlines() if '"' in line and "{}" not in line]
-    assert [
-        line for line in lines if line not in written.splitlines()
-    ] == [] or "\n" not in content.strip()
-    if '"other"' in content:
-        assert removed == content
+    assert json.loads(removed) == {"mcpServers": {}} | json.loads(content)
+    assert '"other"' not in content or removed == content
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        '// mine\n{"mcpServers": {}}',
-        '{"mcpServers": {"other": {},},}',
-        "[]",
-        '{"mcpServers": 1}',
-        "{",
-    ],
-)
-def test_a_file_that_is_not_plain_json_is_left_alone_and_the_entry_printed(content: str) -> None:
+NOT_PLAIN = [
+    '// mine\n{"mcpServers": {}}',
+    '{"mcpServers": {"other": {},},}',
+    "[]",
+    '{"mcpServers": 1}',
+    "{",
+]
+
+
+@pytest.mark.parametrize("content", NOT_PLAIN)
+def test_the_entry_for_other_json_is_printed(content: str) -> None:
     file = write_file("cursor", content)
     result = invoke("install", "cursor")
 
     assert result.exit_code == 1
     assert f"Paste the entry above into {file} yourself" in result.stderr
     assert Path(json.loads(result.stdout)["mcpServers"]["kallyai"]["command"]).is_file()
+
+
+@pytest.mark.parametrize("content", NOT_PLAIN)
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+def test_a_file_without_plain_json_stays(content: str, command: str) -> None:
+    file = write_file("cursor", content)
+
+    assert invoke(command, "cursor").exit_code == 1
     assert file.read_text() == content
-    assert invoke("uninstall", "cursor").exit_code == 1
     assert [each.name for each in file.parent.iterdir()] == [file.name]
 
 
@@ -204,16 +265,27 @@ def test_without_a_client_the_ones_found_here_are_listed_within_40_columns() -> 
     assert max(map(len, said.splitlines())) <= 40
 
 
-def test_the_name_of_the_entry_can_be_chosen_and_print_changes_nothing() -> None:
+def test_print_shows_the_entry_under_its_name() -> None:
     shown = json.loads(run_ok("install", "cursor", "--name", "phone", "--print"))
-    unknown = invoke("install", "claude_code")
 
     assert list(shown["mcpServers"]) == ["phone"]
     assert not file_of("cursor").exists()
+
+
+def test_a_name_with_a_space_is_refused() -> None:
     assert invoke("install", "cursor", "--name", "my phone").exit_code == 2
+
+
+def test_an_unknown_client_is_told_the_nearest() -> None:
+    unknown = invoke("install", "claude_code")
+
     assert unknown.exit_code == 2
     assert "'claude-code'" in unknown.stderr
+
+
+def test_a_file_that_cannot_be_read_is_named() -> None:
     file = write_file("cursor", b"\xff\xfe{}")
+
     assert f"Error: {file} can't be read: " in invoke("install", "cursor").stderr
 
 

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.testing import KallyAISandbox
-from tests.cli.machine import move_home, run_in_process
+from tests.cli.machine import move_home, run_in_process, sign_in
 from tests.processes import LIMIT, run, started
 from tests.sandbox.auth import browser_client
 
@@ -20,7 +20,7 @@ def read_until(stream: "object", wanted: str) -> str:
     raise AssertionError(f"the output ended without {wanted!r}")
 
 
-def test_login_without_a_browser_prints_a_link_and_waits(
+def test_login_without_a_browser_waits_for_its_link(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox
 ) -> None:
     url = kallyai_sandbox.url
@@ -29,20 +29,26 @@ def test_login_without_a_browser_prints_a_link_and_waits(
         code = process.wait(timeout=LIMIT)
         assert process.stdout is not None
         output = page + process.stdout.read()
-    status, logout, again, nobody = (
-        run_in_process(tmp_path, command, API_URL=url)
-        for command in ("status", "logout", "logout", "status")
-    )
+    status = run_in_process(tmp_path, "status", API_URL=url)
 
     assert code == 0
     assert "Signed in as personal@sandbox.test." in output
     assert "Signed in as personal@sandbox.test\n" in status.stdout
+
+
+def test_logout_signs_the_user_out(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
+    sign_in(tmp_path, kallyai_sandbox)
+    logout, again, status = (
+        run_in_process(tmp_path, command, API_URL=kallyai_sandbox.url)
+        for command in ("logout", "logout", "status")
+    )
+
     assert logout.stdout == "Signed out.\n"
     assert again.stdout == "Nobody was signed in.\n"
-    assert nobody.returncode == 1
+    assert status.returncode == 1
     assert (
         "Not signed in to KallyAI. Sign in with the sign_in tool or with `kallyai-mcp login`."
-        in nobody.stderr
+        in status.stderr
     )
 
 
@@ -75,31 +81,36 @@ def test_what_the_commands_make_is_private_whatever_the_umask(
     assert [path for path in made if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
 
 
-def test_a_sign_in_that_is_canceled_could_not_be_kept_or_is_a_setting_is_one_line(
-    tmp_path: Path, kallyai_sandbox: KallyAISandbox
-) -> None:
+def test_a_canceled_login_is_one_line(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
     with started(tmp_path, "login", "--no-browser", API_URL=kallyai_sandbox.url) as process:
         browser_client.sign_in(read_until(process.stdout, "/v1/auth/cli?"), allow=False)
-        assert process.wait(timeout=LIMIT) == 1
+        code = process.wait(timeout=LIMIT)
         assert process.stderr is not None
-        canceled = process.stderr.read()
+        (line,) = process.stderr
+
+    assert code == 1
+    assert line.startswith("Error: The sign-in was canceled on KallyAI's page.")
+
+
+def test_a_login_without_storage_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    not_kept = run_in_process(
+    done = run_in_process(
         tmp_path / "file" / "home", "login", "--no-browser", API_URL="http://127.0.0.1:9"
     )
-    settings = [
-        run_in_process(tmp_path, command, ACCESS_TOKEN="abc123456789")
-        for command in ("login", "logout")
-    ]
 
-    assert canceled.startswith("Error: The sign-in was canceled on KallyAI's page.")
-    assert not_kept.stderr.endswith("Make its folder writable, or set KALLYAI_HOME to another.\n")
-    for done in (not_kept, *settings):
-        assert (done.returncode, done.stdout) == (1, "")
-    for words in (canceled, not_kept.stderr, *(done.stderr for done in settings)):
-        assert len(words.splitlines()) == 1
-        assert "abc123456789" not in words
-    assert all("KALLYAI_ACCESS_TOKEN" in done.stderr for done in settings)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("Make its folder writable, or set KALLYAI_HOME to another.")
+
+
+@pytest.mark.parametrize("command", ["login", "logout"])
+def test_a_sign_in_by_a_setting_stays(tmp_path: Path, command: str) -> None:
+    done = run_in_process(tmp_path, command, ACCESS_TOKEN="abc123456789")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "KALLYAI_ACCESS_TOKEN" in line
+    assert "abc123456789" not in line
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")

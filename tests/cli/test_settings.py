@@ -102,43 +102,38 @@ def test_over_stdio_and_http_it_ends_the_process(tmp_path: Path) -> None:
         assert "hush" not in done.stderr
 
 
-def test_good_values_are_read() -> None:
-    read = Settings.from_env(
-        {
-            "KALLYAI_ALLOWED_HOSTS": (
-                "phone.example.com, phone.example.com:*, [::1]:8000, 10.0.0.1:443"
-            ),
-            "KALLYAI_ALLOWED_ORIGINS": (
-                "https://app.example.com, http://localhost:*, vscode-webview://abc"
-            ),
-            "KALLYAI_PUBLIC_URL": "http://phone.example.com/kallyai/",
-            "KALLYAI_HOME": "~",
-            "KALLYAI_LOG_LEVEL": "debug",
-            "KALLYAI_STOP_CALLS": "Yes",
-            "KALLYAI_CALLS_PER_DAY": "0",
-            "KALLYAI_CONFIRM": " ",  # an empty value counts as not set
-            "KALLYAI_MCP_TOKEN": "${user_config.token}",
-            "KALLYAI_API_KEY": "of another program",
-        }
-    )
+GOOD: dict[str, tuple[str, str, object]] = {
+    "ALLOWED_HOSTS": (
+        "allowed_hosts",
+        "phone.example.com, phone.example.com:*, [::1]:8000, 10.0.0.1:443",
+        ("phone.example.com", "phone.example.com:*", "[::1]:8000", "10.0.0.1:443"),
+    ),
+    "ALLOWED_ORIGINS": (
+        "allowed_origins",
+        "https://app.example.com, http://localhost:*, vscode-webview://abc",
+        ("https://app.example.com", "http://localhost:*", "vscode-webview://abc"),
+    ),
+    "PUBLIC_URL": (
+        "public_url",
+        "http://phone.example.com/kallyai/",
+        "http://phone.example.com/kallyai",
+    ),
+    "HOME": ("home", "~", Path.home()),
+    "LOG_LEVEL": ("log_level", "debug", "DEBUG"),
+    "STOP_CALLS": ("stop_calls", "Yes", True),
+    "CALLS_PER_DAY": ("calls_per_day", "0", 0),
+    "CONFIRM": ("confirm", " ", None),  # an empty value counts as not set
+    "MCP_TOKEN": ("mcp_token", "${user_config.token}", None),
+}
+"""The attribute of a setting, a value that can be used, and what is read."""
 
-    assert read.allowed_hosts == (
-        "phone.example.com",
-        "phone.example.com:*",
-        "[::1]:8000",
-        "10.0.0.1:443",
-    )
-    assert read.allowed_origins == (
-        "https://app.example.com",
-        "http://localhost:*",
-        "vscode-webview://abc",
-    )
-    assert read.public_url == "http://phone.example.com/kallyai"
-    assert read.home == Path.home()
-    assert (read.log_level, read.stop_calls, read.calls_per_day, read.confirm) == (
-        "DEBUG",
-        True,
-        0,
-        None,
-    )
-    assert read.mcp_token is None
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_value_is_read(name: str) -> None:
+    attribute, value, read = GOOD[name]
+
+    assert getattr(Settings.from_env({f"KALLYAI_{name}": value}), attribute) == read
+
+
+def test_the_key_of_another_program_is_ignored() -> None:
+    assert Settings.from_env({"KALLYAI_API_KEY": "of another program"}) == Settings.from_env({})

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from kallyai_mcp.api.errors import PolicyError
+from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallState
 from kallyai_mcp.settings import Settings
@@ -51,47 +52,59 @@ def keep(
     anyio.run(partial(kept_record, home / "ledger.db", record, consent=consent, policy=policy))
 
 
-def test_it_shows_the_account_the_quota_and_the_calls_and_no_token(
-    tmp_path: Path, kallyai_sandbox: KallyAISandbox
-) -> None:
-    url = kallyai_sandbox.url
+@pytest.fixture
+def tokens(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> Tokens:
+    """Of a user who is signed in, and has one call in progress and one of unknown outcome."""
     tokens = sign_in(tmp_path, kallyai_sandbox)
     for state in (CallState.SENT, CallState.UNKNOWN):
-        keep(tmp_path, AccountKey(url, tokens.account), state)
-    shown = status(tmp_path, url)
-    document = json.loads(status(tmp_path, url, "--json").stdout)
+        keep(tmp_path, AccountKey(kallyai_sandbox.url, tokens.account), state)
+    return tokens
 
-    first, second, quota, title, *rows = shown.stdout.splitlines()
+
+@pytest.mark.usefixtures("tokens")
+def test_status_shows_account_quota_and_calls(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox
+) -> None:
+    shown = status(tmp_path, kallyai_sandbox.url)
+
     assert shown.returncode == 0, shown.stderr
-    assert first == f"KallyAI: {url}"
-    assert second == "Signed in as personal@sandbox.test"
+    *account, quota, title, first, second = shown.stdout.splitlines()
+    assert account == [f"KallyAI: {kallyai_sandbox.url}", "Signed in as personal@sandbox.test"]
     assert quota.startswith("27 of 35 calls left (and 165 of 210 minutes); ")
     assert title == "Last calls:"
-    assert {tuple(row.split("\t")[1:]) for row in rows} == {
+    assert {tuple(row.split("\t")[1:]) for row in (first, second)} == {
         ("in progress", "Italian Bistro", "+1 415-555-1234", "t-sent"),
         ("unknown", "Italian Bistro", "+1 415-555-1234", "t-unknown"),
     }
+
+
+@pytest.mark.usefixtures("tokens")
+def test_status_has_the_same_as_json(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
+    document = json.loads(status(tmp_path, kallyai_sandbox.url, "--json").stdout)
+
     assert document["signed_in"] == {"who": "personal@sandbox.test"}
     assert document["quota"]["minutes_allocated"] == 210
     assert {row["tracking_id"] for row in document["calls"]["calls"]} == {"t-sent", "t-unknown"}
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "JSON"])
+def test_status_shows_no_token(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox, tokens: Tokens, form: tuple[str, ...]
+) -> None:
+    shown = status(tmp_path, kallyai_sandbox.url, *form).stdout
+
     for secret in (tokens.access_token, tokens.refresh_token):
         assert secret is not None
-        assert secret.get_secret_value() not in shown.stdout + str(document)
+        assert secret.get_secret_value() not in shown
 
 
-def test_the_audit_trail_shows_who_asked_and_what_was_refused(
-    tmp_path: Path, kallyai_sandbox: KallyAISandbox
-) -> None:
+@pytest.fixture
+def audited(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> str:
+    """The URL of a service where a user placed one call and was refused another."""
     url = kallyai_sandbox.url
-    nobody = status(tmp_path, url, "--audit", "--json")
     account = AccountKey(url, sign_in(tmp_path, kallyai_sandbox).account)
-    none_yet = status(tmp_path, url, "--audit")
-    keep(
-        tmp_path,
-        account,
-        CallState.RESERVED,
-        consent=Consent("claude-code 2.1", "form", (RiskFlag.URGENT,), (None,)),
-    )
+    consent = Consent("claude-code 2.1", "form", (RiskFlag.URGENT,), (None,))
+    keep(tmp_path, account, CallState.RESERVED, consent=consent)
     denied = "+14155559999"
     with pytest.raises(PolicyError, match="KALLYAI_DENY_NUMBERS"):
         keep(
@@ -101,19 +114,36 @@ def test_the_audit_trail_shows_who_asked_and_what_was_refused(
             denied,
             policy=CallPolicy(Settings(deny_numbers=(denied,))),
         )
-    shown = status(tmp_path, url, "--audit")
-    as_json = status(tmp_path, url, "--audit", "--json")
+    return url
 
-    assert (nobody.returncode, json.loads(nobody.stdout)["code"]) == (1, "not_signed_in")
-    assert none_yet.stdout == "The audit trail is empty: no call was asked for.\n"
-    first, second = shown.stdout.splitlines()
-    assert first.endswith("  +14155559999  refused:KALLYAI_DENY_NUMBERS")
+
+def test_the_audit_trail_shows_who_asked(tmp_path: Path, audited: str) -> None:
+    refused, placed = status(tmp_path, audited, "--audit").stdout.splitlines()
+
+    assert refused.endswith("  +14155559999  refused:KALLYAI_DENY_NUMBERS")
     assert (
-        "  +14155551234  placed  asked by claude-code 2.1  form  risk: urgent  t-reserved" in second
+        "  +14155551234  placed  asked by claude-code 2.1  form  risk: urgent  t-reserved" in placed
     )
-    newest, oldest = json.loads(as_json.stdout)["audit"]
-    assert (newest["outcome"], newest["tracking_id"]) == ("refused:KALLYAI_DENY_NUMBERS", None)
-    assert oldest["risk_flags"] == ["urgent"]
+
+
+def test_the_audit_trail_is_the_same_as_json(tmp_path: Path, audited: str) -> None:
+    refused, placed = json.loads(status(tmp_path, audited, "--audit", "--json").stdout)["audit"]
+
+    assert (refused["outcome"], refused["tracking_id"]) == ("refused:KALLYAI_DENY_NUMBERS", None)
+    assert placed["risk_flags"] == ["urgent"]
+
+
+def test_an_empty_audit_trail_says_so(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
+    sign_in(tmp_path, kallyai_sandbox)
+    shown = status(tmp_path, kallyai_sandbox.url, "--audit")
+
+    assert shown.stdout == "The audit trail is empty: no call was asked for.\n"
+
+
+def test_the_audit_trail_needs_a_sign_in(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
+    shown = status(tmp_path, kallyai_sandbox.url, "--audit", "--json")
+
+    assert (shown.returncode, json.loads(shown.stdout)["code"]) == (1, "not_signed_in")
 
 
 def test_what_was_done_on_the_embedded_sandbox_can_be_read(tmp_path: Path) -> None:
@@ -133,24 +163,30 @@ def test_what_was_done_on_the_embedded_sandbox_can_be_read(tmp_path: Path) -> No
     assert json.loads(by_setting.stdout)["calls"]["calls"][0]["status"] == "busy"
 
 
-def test_without_the_service_it_is_an_error_and_without_the_ledger_the_rest_is_shown(
-    tmp_path: Path, kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_service_status_fails(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
     sign_in(tmp_path, kallyai_sandbox, NOBODY)
-    sign_in(tmp_path, kallyai_sandbox)
-    no_service, as_json = status(tmp_path, NOBODY), status(tmp_path, NOBODY, "--json")
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
-    no_keyring = run(tmp_path / "empty", "status", API_URL=NOBODY, TOKEN_STORE="keyring")
-    (tmp_path / "ledger.db").mkdir()
-    no_ledger = status(tmp_path, kallyai_sandbox.url)
+    as_text = status(tmp_path, NOBODY)
+    as_json = status(tmp_path, NOBODY, "--json")
 
-    assert (no_service.returncode, no_service.stdout) == (1, f"KallyAI: {NOBODY}\n")
-    assert no_keyring.stderr.startswith("Error: This machine has no keyring")
-    assert (as_json.returncode, as_json.stderr, json.loads(as_json.stdout)["code"]) == (
-        1,
-        "",
-        "connection_failed",
-    )
-    assert no_service.stderr.startswith("Error: KallyAI cannot be reached")
-    assert "165 of 210 minutes" in no_ledger.stdout
-    assert "This program's record of calls can't be read now" in no_ledger.stdout
+    assert (as_text.returncode, as_text.stdout) == (1, f"KallyAI: {NOBODY}\n")
+    assert as_text.stderr.startswith("Error: KallyAI cannot be reached")
+    assert (as_json.returncode, as_json.stderr) == (1, "")
+    assert json.loads(as_json.stdout)["code"] == "connection_failed"
+
+
+def test_without_a_keyring_status_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    done = run(tmp_path, "status", API_URL=NOBODY, TOKEN_STORE="keyring")
+
+    assert done.stderr.startswith("Error: This machine has no keyring")
+
+
+def test_without_the_ledger_status_shows_the_rest(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox
+) -> None:
+    sign_in(tmp_path, kallyai_sandbox)
+    (tmp_path / "ledger.db").mkdir()
+    shown = status(tmp_path, kallyai_sandbox.url)
+
+    assert "165 of 210 minutes" in shown.stdout
+    assert "This program's record of calls can't be read now" in shown.stdout

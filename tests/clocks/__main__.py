@@ -22,7 +22,7 @@ from tests.programs import run
 SHARE = (
     "tests/auth/test_auth_tokens.py",
     "tests/cli/test_sandbox_command.py::test_the_demo_shows_three_calls_and_what_to_do_next",
-    "tests/cli/test_status.py::test_it_shows_the_account_the_quota_and_the_calls_and_no_token",
+    "tests/cli/test_status.py::test_status_shows_account_quota_and_calls",
     "tests/calls/test_policy.py",
     "tests/sandbox/test_quota.py",
 )
