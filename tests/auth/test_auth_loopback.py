@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import anyio
@@ -62,9 +63,37 @@ async def loopback_sign_in(
             yield flow, browser
 
 
+async def test_a_link_asks_for_the_tokens_here() -> None:
+    async with loopback_sign_in() as (flow, _):
+        query = parse_qs(urlsplit(flow.link).query)
+
+    assert query["redirect_uri"] == [flow.redirect_uri]
+    assert len(query["state"][0]) >= 43
+
+
 async def test_the_tokens_leave_the_address_bar() -> None:
-    token = jwt(email="ada<b>@example.com")
-    places: list[tuple[Origin, str, str, str]] = [
+    async with loopback_sign_in() as (flow, browser):
+        reply = await browser.get(answer(flow.link, **TOKENS))
+
+    assert (reply.status_code, reply.headers["location"], reply.content) == (303, "/done", b"")
+
+
+async def test_the_tokens_of_the_answer_are_granted() -> None:
+    async with loopback_sign_in() as (flow, browser):
+        await browser.get(answer(flow.link, **TOKENS))
+        tokens = Tokens.from_grant(await flow.grant(), NOW).as_document()
+
+    known = {
+        "access_token": TOKENS["access_token"],
+        "refresh_token": TOKENS["refresh_token"],
+        "expires_at": NOW + 1800,
+    }
+    assert {name: tokens[name] for name in known} == known
+
+
+@pytest.mark.parametrize(
+    ("place", "language", "accepted", "next_step"),
+    [
         (
             "chat",
             "en",
@@ -72,26 +101,20 @@ async def test_the_tokens_leave_the_address_bar() -> None:
             "Go back to your chat and ask for the call again",
         ),
         ("terminal", "es", "es-MX,es;q=0.9,en;q=0.8", "Vuelve a la terminal"),
-    ]
-    for place, language, accepted, next_step in places:
-        async with loopback_sign_in(place=place) as (flow, browser):
-            query = parse_qs(urlsplit(flow.link).query)
-            url, headers = (
-                answer(flow.link, **TOKENS | {"access_token": token}),
-                {"Accept-Language": accepted},
-            )
-            reply = await browser.get(url)
-            shown = (await browser.get(f"{flow.redirect_uri}/done", headers=headers)).text
-            grant = await flow.grant()
-        assert query["redirect_uri"] == [flow.redirect_uri]
-        assert len(query["state"][0]) >= 43
-        assert (reply.status_code, reply.headers["location"], reply.content) == (303, "/done", b"")
-        assert "ada&lt;b&gt;@example.com" in shown
-        assert next_step in shown
-        assert f'<html lang="{language}">' in shown
-        tokens = Tokens.from_grant(grant, NOW).as_document()
-        assert (tokens["access_token"], tokens["refresh_token"]) == (token, "secret-refresh")
-        assert tokens["expires_at"] == NOW + 1800
+    ],
+)
+async def test_the_last_page_says_what_comes_next(
+    place: Origin, language: str, accepted: str, next_step: str
+) -> None:
+    token = jwt(email="ada<b>@example.com")
+    headers = {"Accept-Language": accepted}
+    async with loopback_sign_in(place=place) as (flow, browser):
+        await browser.get(answer(flow.link, **TOKENS | {"access_token": token}))
+        shown = (await browser.get(f"{flow.redirect_uri}/done", headers=headers)).text
+
+    assert "ada&lt;b&gt;@example.com" in shown
+    assert next_step in shown
+    assert f'<html lang="{language}">' in shown
 
 
 async def test_an_error_of_the_page_is_a_refusal_and_quoted_only_if_it_looks_like_a_code() -> None:
@@ -144,7 +167,7 @@ async def test_a_pasted_address_is_accepted_if_it_is_that_of_this_sign_in() -> N
         assert (await flow.grant()).expires_in == 1800
 
 
-async def test_a_wrong_or_second_answer_is_refused_and_the_first_right_one_works() -> None:
+async def test_a_wrong_answer_is_refused_and_uses_nothing() -> None:
     async with loopback_sign_in() as (flow, browser):
         for query in (
             "",
@@ -160,62 +183,109 @@ async def test_a_wrong_or_second_answer_is_refused_and_the_first_right_one_works
             )
             assert wrong.status_code == 400, query
             assert "evil" not in wrong.text
-        assert (await browser.get(answer(flow.link, **TOKENS))).status_code == 303
+        right = await browser.get(answer(flow.link, **TOKENS))
+
+    assert right.status_code == 303
+
+
+async def test_the_first_right_answer_counts() -> None:
+    async with loopback_sign_in() as (flow, browser):
+        await browser.get(answer(flow.link, **TOKENS))
         for second in (TOKENS, {"access_token": "evil"}, {"error": "access_denied"}):
             assert (await browser.get(answer(flow.link, **second))).status_code == 410
             assert not flow.accept(answer(flow.link, **second))
-        assert (await flow.grant()).access_token.get_secret_value() == "secret-access"
-        assert (await browser.get(f"{flow.redirect_uri}/failed")).status_code == 404
+        failed = await browser.get(f"{flow.redirect_uri}/failed")
+        granted = await flow.grant()
+
+    assert granted.access_token.get_secret_value() == "secret-access"
+    assert failed.status_code == 404
 
 
-async def test_another_path_method_or_host_is_refused(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.NOTSET)
-    for browser_log in ("httpx2", "httpcore2"):  # the test's own browser
-        caplog.set_level(logging.CRITICAL, browser_log)
-    marked = {"x": XSS, XSS: "x"}
+MARKED = {"x": XSS, XSS: "x"}
+"""Parameters that no reply may repeat."""
+
+HOSTS = ["evil.example", "evil.example:{port}", "127.0.0.1:1", "[::1]:{port}", "<script>:{port}"]
+
+
+def port_of(flow: LoopbackSignIn) -> str:
+    return flow.redirect_uri.rpartition(":")[2]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_another_host_is_refused(host: str) -> None:
     async with loopback_sign_in() as (flow, browser):
-        browser.headers.update({"Accept-Language": XSS, "Referer": XSS, "X": XSS})
-        port, right = flow.redirect_uri.rpartition(":")[2], answer(flow.link, **TOKENS, **marked)
+        named = {"Host": host.format(port=port_of(flow))}
+        refused = await browser.get(answer(flow.link, **TOKENS), headers=named)
+        own = {"Host": f"LocalHost:{port_of(flow)}"}
+        accepted = await browser.get(answer(flow.link, **TOKENS), headers=own)
+
+    assert [refused.status_code, accepted.status_code] == [421, 303]
+
+
+async def test_two_hosts_are_refused() -> None:
+    async with loopback_sign_in() as (flow, _):
+        port = port_of(flow)
         async with await anyio.connect_tcp("127.0.0.1", int(port)) as stream:
             await stream.send(
                 f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil.example\r\n\r\n".encode()
             )
-            assert b" 421 " in await stream.receive()
-        hosts = (
-            "evil.example",
-            f"evil.example:{port}",
-            "127.0.0.1:1",
-            f"[::1]:{port}",
-            f"<script>:{port}",
-        )
-        replies = [
-            await browser.get(f"{flow.redirect_uri}/?" + urlencode({"state": XSS, "error": XSS})),
-            *[
-                await browser.get(f"{flow.redirect_uri}/{path}")
-                for path in (XSS, "done", "/evil.example/")
-            ],
-            await browser.post(right, content=b"x" * 200_000),
-            *[await browser.get(right, headers={"Host": host}) for host in hosts],
-            await browser.get(right, headers={"Host": f"LocalHost:{port}"}),
-            await browser.get(right),
-            await browser.get(f"{flow.redirect_uri}/done?" + urlencode(marked)),
-        ]
+            reply = await stream.receive()
+
+    assert b" 421 " in reply
+
+
+@pytest.mark.parametrize("path", [XSS, "done", "/evil.example/"])
+async def test_another_path_is_not_found(path: str) -> None:
+    async with loopback_sign_in() as (flow, browser):
+        assert (await browser.get(f"{flow.redirect_uri}/{path}")).status_code == 404
+
+
+async def test_another_method_is_not_found() -> None:
+    async with loopback_sign_in() as (flow, browser):
+        posted = await browser.post(answer(flow.link, **TOKENS), content=b"x" * 200_000)
+
+    assert posted.status_code == 404
+
+
+async def replies_to_attacks(flow: LoopbackSignIn, browser: httpx2.AsyncClient) -> list[Any]:
+    """The replies to a request of each kind, each with what must not be repeated."""
+    browser.headers.update({"Accept-Language": XSS, "Referer": XSS, "X": XSS})
+    right = answer(flow.link, **TOKENS, **MARKED)
+    hosts = [host.format(port=port_of(flow)) for host in HOSTS]
+    return [
+        await browser.get(f"{flow.redirect_uri}/?" + urlencode({"state": XSS, "error": XSS})),
+        await browser.get(f"{flow.redirect_uri}/{XSS}"),
+        await browser.post(right, content=b"x" * 200_000),
+        *[await browser.get(right, headers={"Host": host}) for host in hosts],
+        await browser.get(right),
+        await browser.get(right),
+        await browser.get(f"{flow.redirect_uri}/done?" + urlencode(MARKED)),
+    ]
+
+
+async def test_no_reply_or_log_repeats_a_request(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.NOTSET)
+    for browser_log in ("httpx2", "httpcore2"):  # the test's own browser
+        caplog.set_level(logging.CRITICAL, browser_log)
+    async with loopback_sign_in() as (flow, browser):
+        replies = await replies_to_attacks(flow, browser)
         grant = await flow.grant()
-    assert [reply.status_code for reply in replies] == [400, *[404] * 4, *[421] * 5, 303, 410, 200]
-    for text in (
-        caplog.text,
-        repr(flow),
-        repr(grant),
-        *(reply.text + repr(reply.headers) for reply in replies),
-    ):
+
+    shown = [reply.text + repr(reply.headers) for reply in replies]
+    for text in (caplog.text, repr(flow), repr(grant), *shown):
         assert not any(word in text for word in ("script", "secret", state_of(flow.link)))
+
+
+async def test_no_reply_is_stored_framed_or_loads_anything() -> None:
+    async with loopback_sign_in() as (flow, browser):
+        replies = await replies_to_attacks(flow, browser)
+
     for reply in replies:
         policy = reply.headers["content-security-policy"]
+        expected = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+
         assert policy.startswith("default-src 'none'; style-src 'sha256-")
         assert "frame-ancestors 'none'" in policy
-        expected = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
         assert {name: reply.headers[name] for name in expected} == expected
 
 

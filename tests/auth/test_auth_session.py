@@ -21,25 +21,41 @@ from tests.auth.fakes import NOW, Home, full_disk, grant, tokens
 from tests.processes import LIMIT
 
 
-async def test_a_token_is_renewed_a_minute_before_it_expires_or_when_it_was_refused(
-    home: Home,
-) -> None:
-    home.store.save(tokens(left=60.5))
+@pytest.mark.parametrize(
+    ("left", "token"), [(60.5, "access-0"), (60.0, "access-1")], ids=["fresh", "expires soon"]
+)
+async def test_a_token_is_renewed_before_it_expires(home: Home, left: float, token: str) -> None:
+    home.store.save(tokens(left=left))
+
+    assert await home.session().access_token() == token
+
+
+async def test_a_token_is_renewed_once_and_kept(home: Home) -> None:
+    home.store.save(tokens(left=0))
     session = home.session()
-    assert await session.access_token() == "access-0"
-    assert home.service.requests == []
-    home.clock.time += 0.5
-    assert await session.access_token() == "access-1"
-    assert await session.access_token() == "access-1"
+
+    assert [await session.access_token() for _ in range(2)] == ["access-1"] * 2
     assert home.service.requests == ["refresh-0"]
     assert home.store.load() == await session.current()
-    assert [await session.renew("access-1") for _ in range(2)] == ["access-2"] * 2
+
+
+async def test_a_refused_token_is_renewed_once(home: Home) -> None:
+    home.store.save(tokens())
+    session = home.session()
+
+    assert [await session.renew("access-0") for _ in range(2)] == ["access-1"] * 2
+
+
+async def test_a_refresh_token_that_is_not_replaced_stays(home: Home) -> None:
+    home.store.save(tokens(left=0))
     home.service.gives_refresh_token = False
+    session = home.session()
+    renewed = [await session.access_token()]
     home.clock.time += 4000
-    assert await session.access_token() == "access-3"
-    home.clock.time += 4000
-    assert await session.access_token() == "access-4"
-    assert home.service.requests == ["refresh-0", "refresh-1", "refresh-2", "refresh-2"]
+    renewed.append(await session.access_token())
+
+    assert renewed == ["access-1", "access-2"]
+    assert home.service.requests == ["refresh-0", "refresh-0"]
 
 
 async def test_tasks_and_processes_renew_once_and_share_the_result_or_the_error(home: Home) -> None:
@@ -111,9 +127,7 @@ async def test_while_the_service_is_down_the_old_token_is_used_until_it_expires(
 
 
 @pytest.mark.parametrize("how", ["anyio", "asyncio"])
-async def test_a_renewal_that_was_sent_is_stored_though_its_caller_was_cancelled(
-    home: Home, how: str
-) -> None:
+async def test_a_renewal_is_stored_although_its_caller_ended(home: Home, how: str) -> None:
     home.store.save(tokens(left=0))
     home.service.gate = anyio.Event()
     session = home.session()
@@ -128,13 +142,14 @@ async def test_a_renewal_that_was_sent_is_stored_though_its_caller_was_cancelled
         await home.service.arrived.wait()
         (scope if how == "anyio" else task).cancel()
         await anyio.wait_all_tasks_blocked()
-        assert not task.done()
+        waits = not task.done()
         home.service.gate.set()
         await asyncio.wait([task])
-    assert task.cancelled() == (how == "asyncio")
     kept = home.store.load()
+
+    assert (waits, task.cancelled()) == (True, how == "asyncio")
     assert kept is not None
-    assert kept.as_document()["refresh_token"] == home.service.valid == "refresh-1"
+    assert [kept.as_document()["refresh_token"], home.service.valid] == ["refresh-1"] * 2
     assert await session.access_token() == "access-1"
     assert home.service.requests == ["refresh-0"]
 
@@ -217,23 +232,45 @@ async def test_signing_out_waits_for_a_renewal_in_progress_and_is_not_undone_by_
     assert home.store.load() is await session.current() is None
 
 
-async def test_on_a_full_disk_renewed_tokens_are_used(
+async def test_on_a_full_disk_renewed_tokens_are_used(home: Home) -> None:
+    home.store.save(tokens(left=0))
+    session = home.session()
+    used = []
+    with full_disk():
+        for _ in range(2):
+            used.append(await session.access_token())
+            home.clock.time += 3600
+
+    assert used == ["access-1", "access-2"]
+    assert home.service.requests == ["refresh-0", "refresh-1"]
+
+
+async def test_a_full_disk_keeps_the_old_sign_in(
     home: Home, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = tokens(left=0)
     home.store.save(kept)
+    with full_disk():
+        await home.session().access_token()
+        found = home.store.load()
+
+    assert found == kept
+    # No part of the new file is left.
+    assert len(list((home.lock_path.parent / "sign-in").iterdir())) == 1
+    assert "No space left on device" in caplog.text
+
+
+async def test_on_a_full_disk_signing_in_fails(home: Home) -> None:
+    with full_disk(), pytest.raises(TokenStoreError, match="No space left"):
+        await home.session().sign_in(grant())
+
+
+async def test_when_the_disk_has_room_tokens_are_stored(home: Home) -> None:
+    home.store.save(tokens(left=0))
     session = home.session()
     with full_disk():
-        assert await session.access_token() == "access-1"
-        assert home.store.load() == kept
-        # No part of the new file is left.
-        assert len(list((home.lock_path.parent / "sign-in").iterdir())) == 1
-        assert "No space left on device" in caplog.text
-        with pytest.raises(TokenStoreError, match="No space left"):
-            await session.sign_in(grant())
-        home.clock.time += 3600
-        assert await session.access_token() == "access-2"
-    assert home.service.requests == ["refresh-0", "refresh-1"]
+        await session.access_token()
     home.clock.time += 3600
-    assert await session.access_token() == "access-3"
+
+    assert await session.access_token() == "access-2"
     assert home.store.load() == await session.current()

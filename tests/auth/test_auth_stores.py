@@ -125,26 +125,49 @@ def test_what_others_could_read_is_closed_by_the_next_sign_in(tmp_path: Path) ->
     assert modes == [0o755, 0o700, 0o600]
 
 
-def test_a_broken_sign_in_is_logged_and_kept_until_the_next_one(
-    tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
+BROKEN = [b"secret", b'"secret"', b"\xff", b'{"access_token": "secret"}', b"[" * 100_000]
+
+
+@pytest.mark.parametrize("content", BROKEN, ids=range(len(BROKEN)))
+def test_a_broken_file_is_logged_and_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
-    file, in_keyring = (
-        TokenStore("file", tmp_path, API),
-        TokenStore("keyring", tmp_path / "other", API),
-    )
-    file.save(tokens())
-    for content in (b"secret", b'"secret"', b"\xff", b'{"access_token": "secret"}', b"[" * 100_000):
-        file.path.write_bytes(content)
-        assert file.load() is None
-        assert file.path.read_bytes() == content
-        for entry in (content.decode("latin-1"), 7):  # a number is what no keyring should return
-            system_keyring.entries[SERVICE, API] = entry
-            assert in_keyring.load() is None
-    assert str(file.path) in caplog.text
+    store = TokenStore("file", tmp_path, API)
+    store.save(tokens())
+    store.path.write_bytes(content)
+
+    assert store.load() is None
+    assert store.path.read_bytes() == content
+    assert str(store.path) in caplog.text
     assert "secret" not in caplog.text
-    for store in (file, in_keyring):
-        store.save(tokens())
-        assert store.load() == tokens()
+
+
+@pytest.mark.parametrize(  # a number is what no keyring should return
+    "entry", [*(content.decode("latin-1") for content in BROKEN), 7], ids=range(len(BROKEN) + 1)
+)
+def test_a_broken_keyring_entry_is_no_sign_in(
+    tmp_path: Path,
+    system_keyring: MemoryKeyring,
+    caplog: pytest.LogCaptureFixture,
+    entry: str | int,
+) -> None:
+    system_keyring.entries[SERVICE, API] = entry
+
+    assert TokenStore("keyring", tmp_path, API).load() is None
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["file", "keyring"])
+def test_the_next_sign_in_replaces_a_broken_one(
+    tmp_path: Path, system_keyring: MemoryKeyring, kind: Literal["file", "keyring"]
+) -> None:
+    store = TokenStore(kind, tmp_path, API)
+    TokenStore("file", tmp_path, API).save(tokens())
+    store.path.write_bytes(b"secret")
+    system_keyring.entries[SERVICE, API] = "secret"
+    store.save(tokens())
+
+    assert store.load() == tokens()
 
 
 def test_a_home_that_cannot_be_used_is_one_line_that_says_what_to_do_unless_there_is_a_keyring(
@@ -241,12 +264,29 @@ def test_auto_falls_back_to_the_file(
     system_keyring.broken = {"set"}
     store.save(tokens("new"))
     system_keyring.broken = set()
+
     assert store.load() == tokens("new")
     assert "The sign-in goes to" in caplog.text
+
+
+def test_auto_goes_back_to_the_keyring(tmp_path: Path, system_keyring: MemoryKeyring) -> None:
+    store = TokenStore("auto", tmp_path, API)
+    system_keyring.broken = {"set"}
+    store.save(tokens("new"))
+    system_keyring.broken = set()
     store.save(tokens("newest"))
+
     assert store.load() == tokens("newest")
     assert files_in(tmp_path) == []
+
+
+def test_auto_says_that_a_keyring_is_locked(
+    tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = TokenStore("auto", tmp_path, API)
+    store.save(tokens())
     system_keyring.broken = {"get"}
+
     assert store.load() is None
     assert "Unlock the keyring" in caplog.text
     with pytest.raises(TokenStoreError):
@@ -276,30 +316,46 @@ def live(vendor: Path) -> TokenStore:
     return TokenStore("file", vendor.parent / "home", LIVE)
 
 
-def test_the_vendors_tokens_are_used_for_the_live_api_only_and_never_written(
-    live: TokenStore, vendor: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("refresh_token", "expires_at"),
+    [(None, 1_790_000_000), ("", 1_790_000_000.5), ("vendor-refresh", NOW)],
+)
+def test_the_vendors_tokens_are_for_the_live_api(
+    live: TokenStore, vendor: Path, refresh_token: str | None, expires_at: float
 ) -> None:
+    write_vendor(vendor, refresh_token=refresh_token, expires_at=expires_at)
+    got = live.load()
+
+    assert got is not None
+    assert (got.expires_at, got.who) == (expires_at, "acct-1")
+    assert (got.refresh_token is None) == (not refresh_token)
+    assert TokenStore("file", vendor.parent / "home", API).load() is None
+
+
+@pytest.mark.parametrize("content", [b"\xff", b'{"access_token": "secret", "expires_at": "soon"}'])
+def test_a_broken_file_of_the_vendor_is_logged(
+    live: TokenStore, vendor: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    vendor.write_bytes(content)
+
     assert live.load() is None
-    for content in (b"\xff", b'{"access_token": "secret", "expires_at": "soon"}'):
-        vendor.write_bytes(content)
-        assert live.load() is None
-        assert vendor.read_bytes() == content
     assert str(vendor) in caplog.text
     assert "secret" not in caplog.text
-    for refresh_token, expires_at in (
-        (None, 1_790_000_000),
-        ("", 1_790_000_000.5),
-        ("vendor-refresh", NOW),
-    ):
-        before = write_vendor(vendor, refresh_token=refresh_token, expires_at=expires_at)
-        got = live.load()
-        assert got is not None
-        assert (got.expires_at, got.who) == (expires_at, "acct-1")
-        assert (got.refresh_token is None) == (not refresh_token)
-    assert TokenStore("file", vendor.parent / "home", API).load() is None
+
+
+def test_without_the_vendors_file_nobody_is_signed_in(live: TokenStore) -> None:
+    assert live.load() is None
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_the_vendors_file_is_never_written(live: TokenStore, vendor: Path, is_broken: bool) -> None:
+    before = write_vendor(vendor, expires_at="soon" if is_broken else NOW)
+    live.load()
     live.save(tokens("ours"))
-    assert live.load() == tokens("ours")
+    own = live.load()
     live.delete()
+
+    assert own == tokens("ours")
     assert vendor.read_bytes() == before
 
 

@@ -38,17 +38,14 @@ async def test_the_servers_address_opens_a_page_that_says_how_to_connect_and_dis
     assert "No se conectó ninguna aplicación en este navegador" in page.text
 
 
-async def test_the_consent_page_shows_the_client_its_redirect_uri_and_the_scopes_and_names_are_text(
-    server: Deployment, user: User
-) -> None:
-    name = "<script>alert(1)</script>\"'><form action=//evil.example>\u202e\u200b{t}"
-    client = await server.register(
-        client_name=name, redirect_uris=[REDIRECT, "https://client.example/back?x=1&y=2"]
-    )
-    page = await user.open(
-        server.authorize_url(client["client_id"], redirect_uri=client["redirect_uris"][1])
-    )
-    await sign_in(server, user, client["client_id"])
+ATTACK = "<script>alert(1)</script>\"'><form action=//evil.example>\u202e\u200b{t}"
+"""A client's name that would be markup, and has letters that can't be seen."""
+
+
+async def test_the_consent_page_shows_client_and_scopes(server: Deployment, user: User) -> None:
+    uris = [REDIRECT, "https://client.example/back?x=1&y=2"]
+    client = await server.register(redirect_uris=uris)
+    page = await user.open(server.authorize_url(client["client_id"], redirect_uri=uris[1]))
     scopes = texts("kallyai_mcp.auth.oauth_server", "scopes", "en")
 
     assert "Nobody has checked the name" in page.text
@@ -58,35 +55,62 @@ async def test_the_consent_page_shows_the_client_its_redirect_uri_and_the_scopes
         "calls:read",
         "subscription:read",
     ]
-    for shown in (page.text, (await user.open(server.url)).text):
-        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
-        assert shown.count("<form") == 1
-        assert "<script" not in shown
-        assert not {"\u202e", "\u200b"} & set(shown)
 
 
-async def test_no_page_can_be_framed_or_stored_or_loads_anything(
-    server: Deployment, user: User
-) -> None:
-    consent = await user.open(server.authorize_url(await server.new_client()))
-    pages = [
-        consent,
-        await user.press(consent, "allow"),
-        await user.open(server.url),
-        await user.open(f"{server.url}/oauth/callback?state=x&code=y"),
-    ]
-    for page in pages:
-        policy = page.headers["content-security-policy"]
+@pytest.mark.parametrize("page", ["consent", "home"])
+async def test_a_clients_name_is_text(server: Deployment, user: User, page: str) -> None:
+    client = (await server.register(client_name=ATTACK))["client_id"]
+    await sign_in(server, user, client)
+    url = server.authorize_url(client) if page == "consent" else server.url
+    shown = (await user.open(url)).text
 
-        assert "default-src 'none'" in policy
-        assert "frame-ancestors 'none'" in policy
-        assert re.search(r"form-action '(self|none)'", policy)
-        assert page.headers["x-frame-options"] == "DENY"
-        assert page.headers["cache-control"] == "no-store"
-        # Without a referrer a form has no origin either; no referrer is sent to another site.
-        assert page.headers["referrer-policy"] == (
-            "same-origin" if "<form" in page.text else "no-referrer"
-        )
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert shown.count("<form") == 1
+    assert "<script" not in shown
+    assert not {"\u202e", "\u200b"} & set(shown)
+
+
+async def page_of_kind(server: Deployment, user: User, kind: str) -> httpx2.Response:
+    """One of the pages of the server."""
+    match kind:
+        case "consent":
+            return await user.open(server.authorize_url(await server.new_client()))
+        case "allowed":
+            return await user.press(await page_of_kind(server, user, "consent"), "allow")
+        case "home":
+            return await user.open(server.url)
+        case _:
+            return await user.open(f"{server.url}/oauth/callback?state=x&code=y")
+
+
+PAGES = ["consent", "allowed", "home", "error"]
+
+
+@pytest.mark.parametrize("kind", PAGES)
+async def test_no_page_loads_anything(server: Deployment, user: User, kind: str) -> None:
+    policy = (await page_of_kind(server, user, kind)).headers["content-security-policy"]
+
+    assert "default-src 'none'" in policy
+    assert re.search(r"form-action '(self|none)'", policy)
+
+
+@pytest.mark.parametrize("kind", PAGES)
+async def test_no_page_can_be_framed(server: Deployment, user: User, kind: str) -> None:
+    headers = (await page_of_kind(server, user, kind)).headers
+
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize("kind", PAGES)
+async def test_no_page_is_stored_or_sent_on(server: Deployment, user: User, kind: str) -> None:
+    page = await page_of_kind(server, user, kind)
+
+    assert page.headers["cache-control"] == "no-store"
+    # Without a referrer a form has no origin either; no referrer is sent to another site.
+    assert page.headers["referrer-policy"] == (
+        "same-origin" if "<form" in page.text else "no-referrer"
+    )
 
 
 @pytest.mark.parametrize("package", ["kallyai_mcp.auth", "kallyai_mcp.auth.oauth_server"])
@@ -151,23 +175,43 @@ async def test_the_callback_works_once_in_the_browser_that_allowed(
     assert answer_in(next_url(own))["code"]
 
 
-async def test_a_consent_page_and_a_sign_in_expire_and_a_browser_keeps_the_five_newest(
-    sandbox: RunningSandbox, server: Deployment, user: User
-) -> None:
+async def test_a_browser_keeps_five_consent_pages(server: Deployment, user: User) -> None:
     url = server.authorize_url(await server.new_client())
     pages = [await user.open(url) for _ in range(7)]
     kept = [cookie.name for cookie in user.http.cookies.jar if "kallyai" in cookie.name]
-    not_ours = "; ".join(f"kallyai-[{number}]@é=x" for number in range(9)).encode("latin-1")
-    ignored = await server.http.get(pages[0].url, headers=[(b"Cookie", not_ours)])
-    answers = [(await user.press(page, "deny")).status_code for page in (pages[0], pages[6])]
-    callback = await user.callback_url(url)
-    sandbox.clock.advance(seconds=1801)
 
     assert len(kept) == 5
-    assert ignored.status_code == 200
-    assert answers == [400, 200]
-    assert (await user.press(pages[5], "allow")).status_code == 400
-    assert (await user.open(str(pages[5].url))).status_code == 400
+    assert [(await user.press(page, "deny")).status_code for page in (pages[0], pages[6])] == [
+        400,
+        200,
+    ]
+
+
+async def test_another_programs_cookies_are_ignored(server: Deployment) -> None:
+    not_ours = "; ".join(f"kallyai-[{number}]@é=x" for number in range(9)).encode("latin-1")
+    url = server.authorize_url(await server.new_client())
+
+    page = await server.http.get(url, headers=[(b"Cookie", not_ours)], follow_redirects=True)
+
+    assert page.status_code == 200
+
+
+async def test_after_half_an_hour_a_consent_page_expires(
+    sandbox: RunningSandbox, server: Deployment, user: User
+) -> None:
+    page = await user.open(server.authorize_url(await server.new_client()))
+    sandbox.clock.advance(seconds=1801)
+
+    assert (await user.press(page, "allow")).status_code == 400
+    assert (await user.open(str(page.url))).status_code == 400
+
+
+async def test_after_half_an_hour_a_callback_expires(
+    sandbox: RunningSandbox, server: Deployment, user: User
+) -> None:
+    callback = await user.callback_url(server.authorize_url(await server.new_client()))
+    sandbox.clock.advance(seconds=1801)
+
     assert (await user.open(callback)).status_code == 400
 
 

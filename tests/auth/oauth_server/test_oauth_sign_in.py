@@ -5,6 +5,8 @@ scopes allow.
 import json
 from typing import Any
 
+import pytest
+
 from kallyai_mcp.auth.oauth_server.scopes import BILLING_LINK, SCOPES
 from kallyai_mcp.tools.catalog import tools
 from tests.auth.oauth_server.deployment import Deployment, User, answer_in, next_url, sign_in
@@ -13,27 +15,35 @@ from tests.transports.http_server import ACCEPT, RunningSandbox
 NEEDED = sorted({*BILLING_LINK, *(scope for tool in tools() for scope in tool.scopes)})
 
 
-async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
-    at = f"{server.url}/.well-known/"
-    resources = {
-        path: (await server.http.get(f"{at}oauth-protected-resource{path}")).json()
-        for path in ("", "/mcp", "/sse")
-    }
-    issuer = (await server.http.get(f"{at}oauth-authorization-server")).json()
+async def metadata(server: Deployment, path: str) -> dict[str, Any]:
+    document: dict[str, Any] = (await server.http.get(f"{server.url}/.well-known/{path}")).json()
+    return document
 
-    assert {path: document["resource"] for path, document in resources.items()} == {
-        path: server.url + path for path in resources
+
+@pytest.mark.parametrize("path", ["", "/mcp", "/sse"])
+async def test_a_protected_resource_names_its_server(server: Deployment, path: str) -> None:
+    resource = await metadata(server, f"oauth-protected-resource{path}")
+
+    assert resource["resource"] == server.url + path
+    assert resource["authorization_servers"] == [server.url]
+    assert resource["scopes_supported"] == NEEDED
+
+
+async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
+    issuer = await metadata(server, "oauth-authorization-server")
+    given = {
+        "issuer": server.url,
+        "scopes_supported": sorted(SCOPES),
+        "client_id_metadata_document_supported": True,
+        "authorization_response_iss_parameter_supported": True,
+        "authorization_endpoint": f"{server.url}/oauth/authorize",
+        "token_endpoint": f"{server.url}/oauth/token",
+        "registration_endpoint": f"{server.url}/oauth/register",
+        "revocation_endpoint": f"{server.url}/oauth/revoke",
     }
-    assert resources["/mcp"]["authorization_servers"] == [issuer["issuer"]] == [server.url]
-    assert resources["/mcp"]["scopes_supported"] == NEEDED
-    assert issuer["scopes_supported"] == sorted(SCOPES)
+
+    assert {name: issuer[name] for name in given} == given
     assert {"none", "client_secret_post"} == set(issuer["token_endpoint_auth_methods_supported"])
-    assert issuer["client_id_metadata_document_supported"]
-    assert issuer["authorization_response_iss_parameter_supported"]
-    assert {
-        issuer[f"{name}_endpoint"]
-        for name in ("authorization", "token", "registration", "revocation")
-    } == {f"{server.url}/oauth/{name}" for name in ("authorize", "token", "register", "revoke")}
 
 
 async def test_the_answer_goes_to_the_redirect_uri_as_registered_with_the_issuer_and_the_state(

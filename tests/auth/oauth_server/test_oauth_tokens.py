@@ -1,6 +1,7 @@
 """Codes and tokens: what each can be used for, and what not."""
 
 import base64
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -107,29 +108,76 @@ async def test_a_reused_code_or_refresh_token_is_refused_and_revokes_the_sign_in
         assert_error(await server.renew(tokens))
 
 
-async def test_a_sealed_token_works_for_its_purpose_only(
-    sandbox: RunningSandbox, server: Deployment, user: User
-) -> None:
+@dataclass(frozen=True)
+class Sealed:
+    """What one sign-in gets from the server."""
+
+    tokens: dict[str, Any]
+    code: str
+
+    @property
+    def access(self) -> str:
+        return str(self.tokens["access_token"])
+
+    @property
+    def refresh(self) -> str:
+        return str(self.tokens["refresh_token"])
+
+    @property
+    def client(self) -> str:
+        return str(self.tokens["client_id"])
+
+
+@pytest.fixture
+async def sealed(server: Deployment, user: User) -> Sealed:
     tokens = await sign_in(server, user)
-    access, refresh, client = tokens["access_token"], tokens["refresh_token"], tokens["client_id"]
-    code = await user.code(server.authorize_url(client))
-    assert (
-        await statuses(server, refresh, code, client, changed(access), f"{access}=", access[:-4])
-        == [401] * 6
-    )
-    for bad in (access, code, changed(refresh), refresh[1:]):
-        assert_error(await server.renew(tokens, refresh_token=bad))
-    for bad in (access, refresh, changed(code)):
-        assert_error(await server.redeem(client, bad))
-    for bad in (access, refresh, code, client, changed(code), ""):
-        page = await user.open(f"{server.url}/oauth/consent?request={bad}")
-        assert (page.status_code, "<form" in page.text) == (400, False)
-    async with deploy(sandbox) as other:  # with the same keys
-        assert await statuses(other, access) == [401]
-        assert_error(await other.renew(tokens), "invalid_client", 401)
+    return Sealed(tokens, await user.code(server.authorize_url(tokens["client_id"])))
+
+
+async def test_only_an_access_token_is_accepted(server: Deployment, sealed: Sealed) -> None:
+    access = sealed.access
+    wrong = [
+        *(sealed.refresh, sealed.code, sealed.client),
+        *(changed(access), f"{access}=", access[:-4]),
+    ]
+
+    assert await statuses(server, *wrong) == [401] * 6
     assert await statuses(server, access) == [200]
-    given = " ".join([access, refresh, *(cookie.value or "" for cookie in user.http.cookies.jar)])
-    for part in opened(server, access)["token"].split("."):
+
+
+async def test_only_a_refresh_token_can_be_renewed(server: Deployment, sealed: Sealed) -> None:
+    for bad in (sealed.access, sealed.code, changed(sealed.refresh), sealed.refresh[1:]):
+        assert_error(await server.renew(sealed.tokens, refresh_token=bad))
+
+
+async def test_only_a_code_can_be_redeemed(server: Deployment, sealed: Sealed) -> None:
+    for bad in (sealed.access, sealed.refresh, changed(sealed.code)):
+        assert_error(await server.redeem(sealed.client, bad))
+
+
+async def test_no_other_token_opens_the_consent_page(
+    server: Deployment, user: User, sealed: Sealed
+) -> None:
+    others = [sealed.access, sealed.refresh, sealed.code, sealed.client, changed(sealed.code), ""]
+    for bad in others:
+        page = await user.open(f"{server.url}/oauth/consent?request={bad}")
+
+        assert (page.status_code, "<form" in page.text) == (400, False)
+
+
+async def test_another_server_accepts_no_token(sandbox: RunningSandbox, sealed: Sealed) -> None:
+    async with deploy(sandbox) as other:  # with the same keys
+        assert await statuses(other, sealed.access) == [401]
+        assert_error(await other.renew(sealed.tokens), "invalid_client", 401)
+
+
+async def test_no_sealed_token_shows_kallyais(
+    server: Deployment, user: User, sealed: Sealed
+) -> None:
+    cookies = (cookie.value or "" for cookie in user.http.cookies.jar)
+    given = " ".join([sealed.access, sealed.refresh, *cookies])
+
+    for part in opened(server, sealed.access)["token"].split("."):
         assert part not in given
         assert base64.urlsafe_b64encode(part.encode()).decode().strip("=")[:20] not in given
 
