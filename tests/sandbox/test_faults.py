@@ -71,81 +71,149 @@ async def the_next_one_is_answered(wire: httpx2.AsyncClient, call: Call) -> dict
     return whole
 
 
+async def raised_by(call: Call) -> type[Exception]:
+    """What a call raises in place of an answer."""
+    with pytest.raises(httpx2.HTTPError) as caught:
+        await call()
+    return caught.type
+
+
 @pytest.mark.parametrize(
-    ("kind", "outcome", "code", "calls"),
+    ("kind", "code"),
     [
-        ("cut_before_read", httpx2.ReadError, None, 0),
-        ("cut_after_placed", httpx2.ReadError, None, 1),
-        ("unavailable_before", 503, "service_unavailable", 0),
-        ("unavailable_after", 503, "service_unavailable", 1),
-        ("rate_limited", 429, "rate_limited", 0),
-        ("html", 502, None, 0),
-        ("error_after", 500, None, 1),
+        ("unavailable_before", (503, "service_unavailable")),
+        ("unavailable_after", (503, "service_unavailable")),
+        ("rate_limited", (429, "rate_limited")),
     ],
 )
-async def test_a_fault_does_what_it_says_and_the_same_key_finds_the_call(
-    wire: httpx2.AsyncClient,
-    call: Call,
-    clock: ManualClock,
-    kind: str,
-    outcome: Any,
-    code: str | None,
-    calls: int,
+async def test_a_faults_error_says_when_to_retry(
+    wire: httpx2.AsyncClient, call: Call, clock: ManualClock, kind: str, code: tuple[int, str]
+) -> None:
+    clock.hold()
+    await set_faults(wire, {"kind": kind, "seconds": 1.2})
+    answer = await call()
+    error = answer.json()["error"]
+
+    assert (answer.status_code, error["code"]) == code
+    assert answer.headers["retry-after"] == "2"
+    assert error["details"].keys() == {"message", "reason"}
+
+
+@pytest.mark.parametrize(("kind", "status"), [("html", 502), ("error_after", 500)])
+async def test_a_fault_may_be_answered_without_json(
+    wire: httpx2.AsyncClient, call: Call, clock: ManualClock, kind: str, status: int
+) -> None:
+    clock.hold()
+    await set_faults(wire, {"kind": kind})
+    answer = await call()
+
+    assert answer.status_code == status
+    assert not answer.headers["content-type"].startswith("application/json")
+
+
+@pytest.mark.parametrize("kind", ["cut_before_read", "cut_after_placed"])
+async def test_a_cut_fault_breaks_the_connection(
+    wire: httpx2.AsyncClient, call: Call, clock: ManualClock, kind: str
+) -> None:
+    clock.hold()
+    await set_faults(wire, {"kind": kind})
+
+    assert await raised_by(call) is httpx2.ReadError
+
+
+@pytest.mark.parametrize(
+    ("kind", "calls"),
+    [
+        ("cut_before_read", 0),
+        ("cut_after_placed", 1),
+        ("unavailable_before", 0),
+        ("unavailable_after", 1),
+        ("rate_limited", 0),
+        ("html", 0),
+        ("error_after", 1),
+    ],
+)
+async def test_after_a_fault_the_key_finds_the_call(
+    wire: httpx2.AsyncClient, call: Call, clock: ManualClock, kind: str, calls: int
 ) -> None:
     clock.hold()
     await set_faults(wire, {"kind": kind, "seconds": 1.2, "times": 2})
     for _ in range(2):
-        if not isinstance(outcome, int):
-            with pytest.raises(outcome):
-                await call()
-            continue
-        answer = await call()
-        assert answer.status_code == outcome
-        if code is None:
-            assert not answer.headers["content-type"].startswith("application/json")
-            continue
-        error = answer.json()["error"]
-        assert (error["code"], answer.headers["retry-after"]) == (code, "2")
-        assert error["details"].keys() == {"message", "reason"}
-    assert [only["status"] for only in await placed(wire)] == ["in_progress"] * calls
-    assert (await state(wire))["happened"] == {kind: 2}
+        with contextlib.suppress(httpx2.ReadError):
+            await call()
+    begun = [only["status"] for only in await placed(wire)]
+    happened = (await state(wire))["happened"]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(the_next_one_is_answered, wire, call)
         await clock.sleepers(1)
         clock.advance(hours=1)
 
+    assert begun == ["in_progress"] * calls
+    assert happened == {kind: 2}
 
-async def test_a_cut_in_mid_body_waits_for_the_call_and_sends_half_of_the_response(
-    wire: httpx2.AsyncClient, call: Call, clock: ManualClock, sign_in: SignIn, body: RequestBody
+
+class CutAnswer:
+    """An answer that breaks off in its body: its head, and what comes of the rest."""
+
+    def __init__(self, wire: httpx2.AsyncClient, headers: dict[str, str], body: Any) -> None:
+        self._wire, self._headers, self._asked = wire, headers, body
+        self.head: httpx2.Response | None = None
+        self.body = b""
+
+    @property
+    def length(self) -> int:
+        """How many bytes the whole body would have."""
+        assert self.head is not None
+        return int(self.head.headers["content-length"])
+
+    async def read(self) -> None:
+        """Read until it breaks off."""
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await self._read()
+
+    async def _read(self) -> None:
+        asked = self._wire.stream("POST", "/v1/calls", headers=self._headers, json=self._asked)
+        async with asked as self.head:
+            async for chunk in self.head.aiter_raw():
+                self.body += chunk
+
+
+@pytest.fixture
+async def cut(wire: httpx2.AsyncClient, sign_in: SignIn, body: RequestBody) -> CutAnswer:
+    await set_faults(wire, {"kind": "cut_mid_body"})
+    return CutAnswer(wire, sign_in("acct-business") | {"Idempotency-Key": KEY}, body())
+
+
+async def test_a_cut_in_mid_body_awaits_the_call(
+    wire: httpx2.AsyncClient, cut: CutAnswer, clock: ManualClock
 ) -> None:
     clock.hold()
-    await set_faults(wire, {"kind": "cut_mid_body"})
-    headers = sign_in("acct-business") | {"Idempotency-Key": KEY}
-    heads: list[httpx2.Response] = []
-    half = bytearray()
-
-    async def read() -> None:
-        async with wire.stream("POST", "/v1/calls", headers=headers, json=body()) as answer:
-            heads.append(answer)
-            async for chunk in answer.aiter_raw():
-                half.extend(chunk)
-
-    async def break_off() -> None:
-        with pytest.raises(httpx2.RemoteProtocolError):
-            await read()
-
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(break_off)
+        tasks.start_soon(cut.read)
         await clock.sleepers(1)
-        assert (await placed(wire))[0]["status"] == "in_progress"
-        assert heads == []
+        (begun,) = await placed(wire)
+        is_answered = cut.head is not None
         clock.advance(hours=1)
-    (head,) = heads
-    assert head.status_code == 201
-    assert len(half) == int(head.headers["content-length"]) // 2
+
+    assert (begun["status"], is_answered) == ("in_progress", False)
+
+
+async def test_a_cut_in_mid_body_sends_half(cut: CutAnswer) -> None:
+    await cut.read()
+
+    assert cut.head is not None
+    assert cut.head.status_code == 201
+    assert len(cut.body) == cut.length // 2
+
+
+async def test_after_a_cut_the_key_has_the_whole(
+    wire: httpx2.AsyncClient, cut: CutAnswer, call: Call
+) -> None:
+    await cut.read()
     whole = await call()
-    assert whole.content.startswith(half)
-    assert len(whole.content) == int(head.headers["content-length"])
+
+    assert whole.content.startswith(cut.body)
+    assert len(whole.content) == cut.length
     assert len(await placed(wire)) == 1
 
 
@@ -179,36 +247,54 @@ async def test_a_stall_sends_nothing_and_then_resets_the_connection(
             clock.advance(hours=1)
 
 
-async def test_faults_happen_in_the_order_of_the_list_and_as_often_as_set(
-    wire: httpx2.AsyncClient, call: Call
-) -> None:
-    faults = await set_faults(
-        wire,
-        {"kind": "rate_limited", "times": 2},
-        {"kind": "html", "path": "*"},
-        {"kind": "unavailable_before", "path": "/v1/elsewhere"},
-        {"kind": "rate_limited"},
-    )
+ORDERED = (
+    {"kind": "rate_limited", "times": 2},
+    {"kind": "html", "path": "*"},
+    {"kind": "unavailable_before", "path": "/v1/elsewhere"},
+    {"kind": "rate_limited"},
+)
+
+
+async def test_the_faults_that_are_set_are_listed(wire: httpx2.AsyncClient) -> None:
+    faults = await set_faults(wire, *ORDERED)
+
     assert faults["happened"] == {"unavailable_before": 0, "rate_limited": 0, "html": 0}
-    first = {
+    assert faults["faults"][0] == {
         "kind": "rate_limited",
         "times": 2,
         "method": "POST",
         "path": "/v1/calls",
         "seconds": 0.0,
     }
-    assert faults["faults"][0] == first
-    assert [(await call()).status_code for _ in range(2)] == [429, 429]
-    between = await state(wire)
-    assert [fault["kind"] for fault in between["faults"]] == [
-        "html",
-        "unavailable_before",
-        "rate_limited",
-    ]
-    assert [(await call()).status_code for _ in range(3)] == [502, 429, 201]
-    after = await state(wire)
-    assert [fault["path"] for fault in after["faults"]] == ["/v1/elsewhere"]
-    assert after["happened"] == {"unavailable_before": 0, "rate_limited": 3, "html": 1}
+
+
+async def test_faults_happen_in_the_order_of_their_list(
+    wire: httpx2.AsyncClient, call: Call
+) -> None:
+    await set_faults(wire, *ORDERED)
+
+    assert [(await call()).status_code for _ in range(5)] == [429, 429, 502, 429, 201]
+
+
+async def test_a_fault_that_has_happened_is_counted(wire: httpx2.AsyncClient, call: Call) -> None:
+    await set_faults(wire, *ORDERED)
+    left = []
+    for times in (2, 3):
+        for _ in range(times):
+            await call()
+        left.append([fault["kind"] for fault in (await state(wire))["faults"]])
+
+    assert left == [["html", "unavailable_before", "rate_limited"], ["unavailable_before"]]
+    assert (await state(wire))["happened"] == {
+        "unavailable_before": 0,
+        "rate_limited": 3,
+        "html": 1,
+    }
+
+
+async def test_new_faults_replace_the_old_ones(wire: httpx2.AsyncClient) -> None:
+    await set_faults(wire, *ORDERED)
+
     assert (await set_faults(wire, {"kind": "html"}))["happened"] == {"html": 0}
     assert (await wire.put("/_sandbox/faults", json={})).json() == UNTOUCHED
 

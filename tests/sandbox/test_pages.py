@@ -37,25 +37,54 @@ async def test_the_home_page_lists_the_test_numbers_the_accounts_and_the_other_p
     assert {"/docs", "/openapi.json", "/_sandbox/play"} <= set(page.links)
 
 
-async def test_the_billing_link_works_for_an_hour(
-    client: httpx2.AsyncClient, sign_in: SignIn, place_call: PlaceCall, clock: ManualClock
-) -> None:
+@pytest.fixture
+async def billing_url(client: httpx2.AsyncClient, sign_in: SignIn, place_call: PlaceCall) -> str:
+    """The billing link of an account that has placed one call."""
     await place_call(respondent_phone="+12025550103")
-    url = (await client.get("/v1/stripe/billing-portal", headers=sign_in())).json()["url"]
-    answer = await client.get(url)
+    answer = await client.get("/v1/stripe/billing-portal", headers=sign_in())
+    return str(answer.json()["url"])
+
+
+async def test_the_billing_page_shows_what_is_left(
+    client: httpx2.AsyncClient, billing_url: str
+) -> None:
+    answer = await client.get(billing_url)
     page = Page(answer.text)
+
     assert answer.headers["cache-control"] == "no-store"
     assert "personal@sandbox.test" in page.words
     assert "January 1, 2026 \u2013 January 31, 2026" in page.words
     assert "Minutes 45.1 of 210 · 164.9 left" in page.words
     assert page.progress == [("210", "45.1"), ("35", "9")]
-    page = Page(
-        (await client.get(url, headers={"Accept-Language": "es-ES,es;q=0.9,en;q=0.8"})).text
-    )
+
+
+async def test_the_billing_page_speaks_spanish(
+    client: httpx2.AsyncClient, billing_url: str
+) -> None:
+    accepted = {"Accept-Language": "es-ES,es;q=0.9,en;q=0.8"}
+    page = Page((await client.get(billing_url, headers=accepted)).text)
+
     assert "Minutos 45,1 de 210 · Disponibles: 164,9" in page.words
     assert "1 de enero de 2026 \u2013 31 de enero de 2026" in page.words
+
+
+async def test_no_other_token_opens_the_billing_page(
+    client: httpx2.AsyncClient, billing_url: str, sign_in: SignIn
+) -> None:
     access_token = sign_in()["Authorization"].removeprefix("Bearer ")
     for made_up in ("a.b.c", access_token):
-        assert (await client.get(f"{url.rpartition('/')[0]}/{made_up}")).status_code == 404
-    clock.advance(minutes=60)
-    assert (await client.get(url)).json()["error"]["code"] == "not_found"
+        answer = await client.get(f"{billing_url.rpartition('/')[0]}/{made_up}")
+
+        assert answer.status_code == 404
+
+
+async def test_the_billing_link_works_for_an_hour(
+    client: httpx2.AsyncClient, billing_url: str, clock: ManualClock
+) -> None:
+    clock.advance(minutes=59)
+    in_time = await client.get(billing_url)
+    clock.advance(minutes=1)
+    late = await client.get(billing_url)
+
+    assert in_time.status_code == 200
+    assert late.json()["error"]["code"] == "not_found"

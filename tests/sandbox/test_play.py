@@ -85,74 +85,128 @@ def incoming(app: SandboxApp, client: httpx2.AsyncClient, place_call: PlaceCall)
     return incoming
 
 
-async def test_a_program_takes_a_call_and_agrees(
+def part(call: dict[str, Any], **expected: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of a call beside what they should be."""
+    return {name: call[name] for name in expected}, expected
+
+
+async def test_a_program_sees_a_call_that_comes_in(incoming: Any) -> None:
+    async with incoming() as (player, _):
+        found, expected = part(
+            player.call,
+            state="incoming",
+            number=NUMBER,
+            business_name="Italian Bistro",
+            language="en",
+            said=[],
+            status=None,
+            highlights=None,
+        )
+
+    assert found == expected
+
+
+async def test_a_program_that_picks_up_hears_the_request(incoming: Any) -> None:
+    async with incoming() as (player, _):
+        call = await player.pick_up()
+
+    assert (call["state"], call["expects"]) == ("in_progress", "agrees")
+    greeting, request = call["said"]
+    assert [greeting["speaker"], request["speaker"]] == ["HUMAN", "AI"]
+    assert "Italian Bistro" in greeting["content"]
+    assert "table for 4" in request["content"]
+
+
+async def test_a_program_asks_and_is_answered(incoming: Any) -> None:
+    async with incoming() as (player, _):
+        await player.pick_up()
+        call = await player.say("asks", "What name?", about="name")
+
+    assert "Sample Guest" in call["said"][-1]["content"]
+
+
+async def test_agreeing_alone_does_not_end_the_call(
     incoming: Any, client: httpx2.AsyncClient, sign_in: SignIn
 ) -> None:
     async with incoming() as (player, answer):
-        call, path = player.call, f"/v1/calls/{player.call['call_id']}"
-        assert (call["state"], call["number"], call["business_name"]) == (
-            "incoming",
-            NUMBER,
-            "Italian Bistro",
-        )
-        assert (call["language"], call["said"], call["status"], call["highlights"]) == (
-            "en",
-            [],
-            None,
-            None,
-        )
-
-        call = await player.pick_up()
-        assert (call["state"], call["expects"]) == ("in_progress", "agrees")
-        assert [entry["speaker"] for entry in call["said"]] == ["HUMAN", "AI"]
-        assert "Italian Bistro" in call["said"][0]["content"]
-        assert "table for 4" in call["said"][1]["content"]
-        assert (
-            "Sample Guest"
-            in (await player.say("asks", "What name?", about="name"))["said"][-1]["content"]
-        )
+        path = f"/v1/calls/{player.call['call_id']}"
+        await player.pick_up()
         await player.say("agrees", "That is booked.")
-        assert (player.call["status"], player.call["highlights"], answer.done()) == (
-            None,
-            None,
-            False,
-        )
-        assert (await client.get(path, headers=sign_in())).json()["status"] == "in_progress"
-        assert (await client.get(f"{path}/transcript", headers=sign_in())).status_code == 404
+        is_answered = answer.done()
+        shown = (await client.get(path, headers=sign_in())).json()
+        transcript = await client.get(f"{path}/transcript", headers=sign_in())
 
+    assert not is_answered
+    assert (player.call["status"], player.call["highlights"]) == (None, None)
+    assert shown["status"] == "in_progress"
+    assert transcript.status_code == 404
+
+
+async def test_a_program_that_says_goodbye_ends_the_call(incoming: Any) -> None:
+    async with incoming() as (player, answer):
+        await player.pick_up()
+        await player.say("agrees", "That is booked.")
         call = await player.say("says_goodbye", "See you then!")
         outcome = (await answer).json()
-        assert (call["state"], call["status"], outcome["status"]) == ("ended", "success", "success")
-        assert "Reserved a table for 4" in outcome["highlights"]
-        assert call["highlights"] == outcome["highlights"]
-        assert (await client.get(path, headers=sign_in())).json() == outcome
-        assert (await client.get(f"{path}/transcript", headers=sign_in())).json()[
-            "entries"
-        ] == call["said"]
-        assert "DTSTART" in (await client.get(f"{path}/calendar.ics", headers=sign_in())).text
+
+    assert [call["state"], call["status"], outcome["status"]] == ["ended", "success", "success"]
+    assert "Reserved a table for 4" in outcome["highlights"]
+    assert call["highlights"] == outcome["highlights"]
 
 
-async def test_a_call_ends_that_nobody_picks_up_or_in_which_the_callee_goes_silent(
-    incoming: Any, clock: ManualClock
+async def test_a_played_call_is_shown_like_another(
+    incoming: Any, client: httpx2.AsyncClient, sign_in: SignIn
 ) -> None:
     async with incoming() as (player, answer):
-        await player.hang_up()
-        assert (player.call["state"], (await answer).json()["status"]) == ("ended", "busy")
-    async with incoming() as (player, answer):
-        clock.advance(seconds=29)
-        assert not answer.done()
-        clock.advance(seconds=1)
+        path = f"/v1/calls/{player.call['call_id']}"
+        await player.pick_up()
+        await player.say("agrees", "That is booked.")
+        call = await player.say("says_goodbye", "See you then!")
+        outcome = (await answer).json()
+    transcript = (await client.get(f"{path}/transcript", headers=sign_in())).json()
 
-        assert (await answer).json()["status"] == "no_answer"
+    assert (await client.get(path, headers=sign_in())).json() == outcome
+    assert transcript["entries"] == call["said"]
+    assert "DTSTART" in (await client.get(f"{path}/calendar.ics", headers=sign_in())).text
+
+
+async def test_hanging_up_before_answering_is_busy(incoming: Any) -> None:
+    async with incoming() as (player, answer):
+        await player.hang_up()
+        outcome = (await answer).json()
+
+    assert (player.call["state"], outcome["status"]) == ("ended", "busy")
+
+
+async def test_a_call_nobody_picks_up_ends(incoming: Any, clock: ManualClock) -> None:
+    async with incoming() as (_, answer):
+        clock.advance(seconds=29)
+        is_early = answer.done()
+        clock.advance(seconds=1)
+        outcome = (await answer).json()
+
+    assert not is_early
+    assert outcome["status"] == "no_answer"
+
+
+async def test_a_call_that_ended_cannot_be_answered(incoming: Any, clock: ManualClock) -> None:
+    async with incoming() as (player, answer):
+        clock.advance(seconds=30)
+        await answer
         late = await player.post("pick-up")
+
     assert (late.status_code, late.json()["error"]["code"]) == (409, "conflict")
     assert late.json()["error"]["details"]["reason"] == "It is ended, not incoming"
+
+
+async def test_a_callee_who_goes_silent_ends_the_call(incoming: Any, clock: ManualClock) -> None:
     async with incoming() as (player, answer):
         await player.pick_up()
         clock.advance(seconds=179)
         await player.say("agrees", "Yes.")
         clock.advance(seconds=180)
-        assert (await answer).json()["status"] == "success"  # the callee went silent
+
+        assert (await answer).json()["status"] == "success"
 
 
 async def test_a_step_that_does_not_fit_is_refused(
@@ -176,33 +230,52 @@ async def test_a_step_that_does_not_fit_is_refused(
     assert (await client.post(f"{CALLS}/nothing/pick-up")).status_code == 404
 
 
-async def test_a_line_is_played_among_lines_that_are_not(clock: ManualClock) -> None:
+@pytest.fixture
+def other_app(clock: ManualClock) -> Iterator[SandboxApp]:
+    """A sandbox in which nobody plays the callee, unless a line is set so."""
     clock.hold()
     with sandbox_app(clock=clock, speed=1e9) as app:
-        line = f"/_sandbox/line/{NUMBER}"
-        async with client_of(app) as client:
-            refused = await client.put(line, json={"does": "is_played", "turns": ["Hello"]})
-            assert "can have only `seconds`" in refused.json()["error"]["details"]["reason"]
-            short = await client.put("/_sandbox/line/202", json={"does": "is_busy"})
-            reason = short.json()["error"]["details"]["reason"]
-            assert reason == "number: must be a number in E.164, such as +12025550142"
-            assert (
-                await client.put(line, json={"does": "is_played", "seconds": 300})
-            ).status_code == 200
-            headers = {
-                "Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"
-            }
-            submission = {"task_category": "general", "task_description": "Ask when they open"}
-            asked = {"submission": submission | {"respondent_phone": NUMBER}, "timezone": "UTC"}
-            answer = asyncio.create_task(client.post("/v1/calls", headers=headers, json=asked))
-            await clock.sleepers(1)
-            clock.advance(seconds=299)
-            (call,) = (await client.get(CALLS)).json()["calls"]
-            assert call["state"] == "incoming"
-            await client.delete("/_sandbox/calls")
+        yield app
 
-            assert (await answer).json()["status"] == "no_answer"
-            assert (await client.get(CALLS)).json()["calls"] == []
+
+@pytest.mark.parametrize(
+    ("number", "line", "reason"),
+    [
+        (NUMBER, {"does": "is_played", "turns": ["Hello"]}, "can have only `seconds`"),
+        (
+            "202",
+            {"does": "is_busy"},
+            "number: must be a number in E.164, such as +12025550142",
+        ),
+    ],
+    ids=["turns of a played line", "no number"],
+)
+async def test_a_line_that_cannot_be_is_refused(
+    other_app: SandboxApp, number: str, line: dict[str, Any], reason: str
+) -> None:
+    async with client_of(other_app) as client:
+        refused = await client.put(f"/_sandbox/line/{number}", json=line)
+
+    assert reason in refused.json()["error"]["details"]["reason"]
+
+
+async def test_one_line_is_played_among_others(other_app: SandboxApp, clock: ManualClock) -> None:
+    token = other_app.state.sandbox.issue_tokens()["access_token"]
+    submission = {"task_category": "general", "task_description": "Ask when they open"}
+    asked = {"submission": submission | {"respondent_phone": NUMBER}, "timezone": "UTC"}
+    async with client_of(other_app, headers={"Authorization": f"Bearer {token}"}) as client:
+        played = {"does": "is_played", "seconds": 300}
+        await client.put(f"/_sandbox/line/{NUMBER}", json=played)
+        answer = asyncio.create_task(client.post("/v1/calls", json=asked))
+        await clock.sleepers(1)
+        clock.advance(seconds=299)
+        (call,) = (await client.get(CALLS)).json()["calls"]
+        await client.delete("/_sandbox/calls")
+        outcome = (await answer).json()
+        left = (await client.get(CALLS)).json()["calls"]
+
+    assert call["state"] == "incoming"
+    assert (outcome["status"], left) == ("no_answer", [])
 
 
 async def test_a_call_goes_on_after_a_restart(

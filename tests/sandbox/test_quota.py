@@ -27,20 +27,20 @@ async def test_statistics_follow_from_the_calls_that_were_made(
     )
 
 
-async def test_minutes_run_out_and_the_last_call_may_exceed_them(
+async def test_the_last_call_may_exceed_the_minutes(
     client: httpx2.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     calls = 0
     with anyio.fail_after(60):
         while (answer := await place_call(respondent_phone="+12025550111")).status_code == 201:
             calls += 1
+    statistics = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
+
     assert answer.status_code == 402
     assert clock.now() < datetime(2026, 2, 1, tzinfo=UTC)
-    statistics = (await client.get("/v1/users/me/statistics", headers=sign_in())).json()
     assert calls < 27, "the calls ran out first, so this shows nothing about minutes"
-    assert statistics["minutes_used"] >= 210
     assert statistics["minutes_remaining"] == 0
-    assert statistics["usage_percentage"] >= 100
+    assert min(statistics["minutes_used"] / 210, statistics["usage_percentage"] / 100) >= 1
 
 
 async def test_a_plan_renews_with_its_period_and_a_subscription_on_a_day_of_its_own(

@@ -33,27 +33,40 @@ async def refresh(client: httpx2.AsyncClient, refresh_token: str) -> httpx2.Resp
     return await client.post("/v1/auth/refresh", json={"refresh_token": refresh_token})
 
 
-async def test_an_access_token_has_account_scopes_and_times_and_expires_by_the_sandboxs_clock(
+def test_an_access_token_has_account_scopes_and_times(sandbox: Sandbox, clock: ManualClock) -> None:
+    now = int(clock.now().timestamp())
+    claims = claims_of(sandbox.issue_tokens("acct-trial")["access_token"])
+    known = {
+        "sub": "acct-trial",
+        "email": "trial@sandbox.test",
+        "scope": " ".join(SCOPES),
+        "iat": now,
+        "exp": now + 3600,
+    }
+
+    assert {name: claims[name] for name in known} == known
+
+
+async def test_a_sandbox_token_expires_by_its_clock(
     client: httpx2.AsyncClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
-    now = int(clock.now().timestamp())
-    tokens = sandbox.issue_tokens("acct-trial")
-    token = tokens["access_token"]
-    claims = claims_of(token)
-    assert (claims["sub"], claims["email"], claims["scope"]) == (
-        "acct-trial",
-        "trial@sandbox.test",
-        " ".join(SCOPES),
-    )
-    assert (claims["iat"], claims["exp"]) == (now, now + 3600)
+    token = sandbox.issue_tokens()["access_token"]
     clock.advance(seconds=3599)
-    response = await client.get("/v1/calls", headers={"authorization": f"bearer {token}"})
-    assert response.status_code == 200
+    in_time = await client.get("/v1/calls", headers={"authorization": f"bearer {token}"})
     clock.advance(seconds=1)
-    response = await guarded(client, token)
-    assert error_of(response, 401) == "token_expired"
-    assert 'error="invalid_token"' in response.headers["www-authenticate"]
-    clock.advance(days=90)
+    late = await guarded(client, token)
+
+    assert in_time.status_code == 200
+    assert error_of(late, 401) == "token_expired"
+    assert 'error="invalid_token"' in late.headers["www-authenticate"]
+
+
+async def test_a_refresh_token_expires_after_90_days(
+    client: httpx2.AsyncClient, sandbox: Sandbox, clock: ManualClock
+) -> None:
+    tokens = sandbox.issue_tokens()
+    clock.advance(days=90, hours=1)
+
     assert "expired" in reason_of(await refresh(client, tokens["refresh_token"]))
 
 
@@ -133,18 +146,30 @@ async def test_a_second_use_of_a_code_revokes_its_tokens(
     assert error_of(await renew(client, tokens["refresh_token"]), 400) == "invalid_grant"
 
 
-async def test_a_clients_refresh_token_rotates_and_a_second_use_revokes_the_family(
-    client: httpx2.AsyncClient,
-) -> None:
+async def test_a_clients_refresh_token_rotates(client: httpx2.AsyncClient) -> None:
     first = (await exchange(client, await new_code(client, scope="calls:read"))).json()
     second = (await renew(client, first["refresh_token"])).json()
+    used = [await guarded(client, tokens["access_token"]) for tokens in (first, second)]
+
     assert second["scope"] == "calls:read"
-    for tokens in (first, second):  # the first one until it expires
-        assert (await guarded(client, tokens["access_token"])).status_code == 200
-    # Revokes nothing.
-    assert error_of(await renew(client, first["refresh_token"], **PARTNER), 400) == "invalid_grant"
-    second = (await renew(client, second["refresh_token"])).json()
-    assert error_of(await renew(client, first["refresh_token"]), 400) == "invalid_grant"
+    assert second["refresh_token"] != first["refresh_token"]
+    assert [answer.status_code for answer in used] == [200, 200]  # the first one until it expires
+
+
+async def test_another_clients_use_of_a_token_revokes_nothing(client: httpx2.AsyncClient) -> None:
+    first = (await exchange(client, await new_code(client))).json()
+    stolen = await renew(client, first["refresh_token"], **PARTNER)
+
+    assert error_of(stolen, 400) == "invalid_grant"
+    assert (await renew(client, first["refresh_token"])).status_code == 200
+
+
+async def test_reusing_a_refresh_token_revokes_its_family(client: httpx2.AsyncClient) -> None:
+    first = (await exchange(client, await new_code(client))).json()
+    second = (await renew(client, first["refresh_token"])).json()
+    again = await renew(client, first["refresh_token"])
+
+    assert error_of(again, 400) == "invalid_grant"
     assert error_of(await renew(client, second["refresh_token"]), 400) == "invalid_grant"
     assert error_of(await guarded(client, second["access_token"]), 401) == "invalid_token"
 

@@ -17,7 +17,7 @@ from kallyai_mcp.sandbox.simulator.instructions import ONLY_ASKS
 from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.sandbox.simulator.phrasebook import phrases
 from kallyai_mcp.sandbox.simulator.scenario import Does, Line, Turn
-from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall, Slot, timestamp
+from kallyai_mcp.sandbox.simulator.simulated_call import Booking, SimulatedCall, Slot, timestamp
 from kallyai_mcp.sandbox.simulator.simulation import play, simulate
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 from tests.sandbox.simulator.calls import EARLIER, KEEPS_TIME, UNDATED, call, earlier, facts, said
@@ -149,24 +149,32 @@ def questions_answered(result: SimulatedCall) -> list[str]:
 
 
 @pytest.mark.parametrize("line", TEST_NUMBERS, ids=lambda line: line.number)
-def test_a_test_number_is_reserved_for_fiction_and_does_what_its_table_says(line: Line) -> None:
+def test_a_test_number_is_reserved_for_fiction(line: Line) -> None:
     parsed = phonenumbers.parse(line.number)
+
     assert phonenumbers.is_valid_number(parsed)
     assert phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) == line.number
     assert re.fullmatch(r"\+120255501\d\d|\+442079460\d{3}", line.number)
-    for language in ("en", "es"):
-        for fields in ({}, KINDS["question"]):
-            if line.refusal is not None:
-                continue
-            result = simulate(facts(**fields, language=language), line)
-            assert result.status == STATUS.get(line.does, "success")
-            assert (result.event is not None) == (line.does in BOOKS and not fields)
-            assert (result.entries == ()) == (
-                not line.has_transcript or result.status in ("busy", "no_answer", "cancelled")
-            )
-            words = {turn.words(language) for turn in line.turns}
-            assert not line.has_transcript or words <= {entry.content for entry in result.entries}
-            assert not any(each in result.highlights for each in words)
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("kind", ["booking", "question"])
+@pytest.mark.parametrize(
+    "line",
+    [line for line in TEST_NUMBERS if line.refusal is None],
+    ids=lambda line: line.number,
+)
+def test_a_test_number_does_what_is_listed(line: Line, kind: str, language: str) -> None:
+    result = simulate(facts(**KINDS[kind], language=language), line)
+    words = {turn.words(language) for turn in line.turns}
+
+    assert result.status == STATUS.get(line.does, "success")
+    assert (result.event is not None) == (line.does in BOOKS and kind == "booking")
+    assert (result.entries == ()) == (
+        not line.has_transcript or result.status in ("busy", "no_answer", "cancelled")
+    )
+    assert not line.has_transcript or words <= {entry.content for entry in result.entries}
+    assert not any(each in result.highlights for each in words)
 
 
 @pytest.mark.parametrize(
@@ -290,58 +298,88 @@ def test_a_call_that_may_only_ask_books_nothing() -> None:
         assert "Friday, November 27 at 7:00 PM" in said(result, "AI")
 
 
-def test_a_move_keeps_what_it_does_not_name_and_can_be_moved_and_canceled_by_either_id() -> None:
-    later = "3f0c1d2e-0000-4000-8000-000000000002"
-    first = call(
+LATER = "3f0c1d2e-0000-4000-8000-000000000002"
+
+
+def moved_to_a_quarter_past_nine() -> tuple[SimulatedCall, tuple[Booking, ...]]:
+    """The call that moved the earlier booking, and what the callee remembers of both calls."""
+    result = call(
         **(UNDATED | {"appointment_time": "21:15"}),
         bookings=earlier(),
         additional_instructions=[EARLIER],
     )
-    assert first.booking is not None
-    assert first.booking.slot == Slot(date(2026, 11, 28), time(21, 15))
-    assert first.event is not None
-    assert first.event.summary == "Table for 3 at Italian Bistro"
-    known = (*earlier(), replace(first.booking, call_id=later))
-    for id_ in (EARLIER, later):
-        canceled = call(
-            **UNDATED,
-            task_description="Cancel it",
-            bookings=known,
-            additional_instructions=[f"Call {id_.upper()}"],
-        )
-        assert "9:15 PM" in canceled.highlights
-        assert canceled.booking is not None
-        gone = call(
-            **UNDATED,
-            task_description="Cancel it",
-            bookings=(*known, canceled.booking),
-            additional_instructions=[id_],
-        )
-        assert "no such booking" in gone.highlights
+    assert result.booking is not None
+    return result, (*earlier(), replace(result.booking, call_id=LATER))
 
 
-def test_a_room_has_a_departure_which_a_move_keeps_as_many_nights_later() -> None:
-    hotel: dict[str, Any] = {"task_category": "hotel", "appointment_time": None}
-    for language, departure in (("en", "Departure: 2026-11-30."), ("es", "Salida: 2026-11-30.")):
-        booked = call(**hotel, language=language, additional_instructions=[departure])
-        assert booked.event is not None
-        assert booked.booking is not None
-        assert (booked.event.start, booked.event.end) == (date(2026, 11, 27), date(2026, 11, 30))
-        assert "30" in booked.highlights
-        assert "30" in said(booked, "AI")
-        assert "30" in said(booked, "HUMAN")
-        known = (replace(booked.booking, call_id=EARLIER, booking_id=EARLIER),)
-        moved = call(
-            **hotel | {"appointment_date": "2026-12-04"},
-            bookings=known,
-            additional_instructions=[EARLIER],
-        )
-        assert moved.event is not None
-        assert (moved.event.start, moved.event.end) == (date(2026, 12, 4), date(2026, 12, 7))
-    for wrong in ("2026-11-27", "2026-02-30"):  # not after the arrival, and no day
-        night = call(**hotel, additional_instructions=[f"Departure: {wrong}."]).event
-        assert night is not None
-        assert night.end == date(2026, 11, 28)
+def canceled(id_: str, bookings: tuple[Booking, ...]) -> SimulatedCall:
+    return call(
+        **UNDATED,
+        task_description="Cancel it",
+        bookings=bookings,
+        additional_instructions=[f"Call {id_.upper()}"],
+    )
+
+
+def test_a_move_keeps_what_it_does_not_name() -> None:
+    result, _ = moved_to_a_quarter_past_nine()
+
+    assert result.booking is not None
+    assert result.booking.slot == Slot(date(2026, 11, 28), time(21, 15))
+    assert result.event is not None
+    assert result.event.summary == "Table for 3 at Italian Bistro"
+
+
+@pytest.mark.parametrize("id_", [EARLIER, LATER])
+def test_a_moved_booking_is_canceled_by_either_id(id_: str) -> None:
+    _, known = moved_to_a_quarter_past_nine()
+    result = canceled(id_, known)
+
+    assert "9:15 PM" in result.highlights
+    assert result.booking is not None
+    assert "no such booking" in canceled(id_, (*known, result.booking)).highlights
+
+
+HOTEL: dict[str, Any] = {"task_category": "hotel", "appointment_time": None}
+
+
+def days_of(result: SimulatedCall) -> tuple[date, date]:
+    """The arrival and the departure of the room that was booked."""
+    assert result.event is not None
+    assert result.event.end is not None
+    return result.event.start, result.event.end
+
+
+@pytest.mark.parametrize(
+    ("language", "departure"), [("en", "Departure: 2026-11-30."), ("es", "Salida: 2026-11-30.")]
+)
+def test_a_room_has_a_departure(language: str, departure: str) -> None:
+    booked = call(**HOTEL, language=language, additional_instructions=[departure])
+
+    assert days_of(booked) == (date(2026, 11, 27), date(2026, 11, 30))
+    for text in (booked.highlights, said(booked, "AI"), said(booked, "HUMAN")):
+        assert "30" in text
+
+
+def test_a_moved_room_keeps_its_nights() -> None:
+    booked = call(**HOTEL, additional_instructions=["Departure: 2026-11-30."])
+    assert booked.booking is not None
+    moved = call(
+        **HOTEL | {"appointment_date": "2026-12-04"},
+        bookings=(replace(booked.booking, call_id=EARLIER, booking_id=EARLIER),),
+        additional_instructions=[EARLIER],
+    )
+
+    assert days_of(moved) == (date(2026, 12, 4), date(2026, 12, 7))
+
+
+@pytest.mark.parametrize(
+    "departure", ["2026-11-27", "2026-02-30"], ids=["not after the arrival", "no day"]
+)
+def test_without_departure_a_room_is_for_a_night(departure: str) -> None:
+    booked = call(**HOTEL, additional_instructions=[f"Departure: {departure}."])
+
+    assert days_of(booked) == (date(2026, 11, 27), date(2026, 11, 28))
 
 
 def test_other_times_that_are_allowed_are_agreed_to_and_no_others() -> None:
@@ -355,21 +393,36 @@ def test_other_times_that_are_allowed_are_agreed_to_and_no_others() -> None:
         assert (result.event is not None) is agrees
 
 
-def test_a_scenario_decides_the_time_the_summary_and_the_calendar() -> None:
+def test_a_scenario_decides_the_time() -> None:
     free = call({"at": "20:30", "on": "2026-11-29"}, **UNDATED)
+
     assert free.event is not None
     assert f"{free.event.start:%m-%d %H:%M}" == "11-29 20:30"
     assert "7:00 PM is taken" not in said(free)
-    assert call({"at": "20:30"}, **KINDS["question"]).event is None  # a question books nothing
+
+
+def test_a_scenarios_time_books_no_question() -> None:
+    assert call({"at": "20:30"}, **KINDS["question"]).event is None
+
+
+def test_a_scenarios_other_time_follows_the_instructions() -> None:
     kept = call({"at": "20:30"}, additional_instructions=[KEEPS_TIME["en"]])
+
     assert "They offered Friday, November 27 at 8:30 PM; that was not accepted." in kept.highlights
-    ignored = call(
-        {"at": "20:30", "ignores_instructions": True}, additional_instructions=[KEEPS_TIME["en"]]
-    )
+
+
+def test_a_scenario_may_ignore_the_instructions() -> None:
+    scenario = {"at": "20:30", "ignores_instructions": True}
+    ignored = call(scenario, additional_instructions=[KEEPS_TIME["en"]])
+
     assert ignored.event is not None
     assert "(7:00 PM) was taken" in ignored.highlights
+
+
+def test_a_scenario_decides_summary_and_calendar() -> None:
     texts = {"highlights": "All set.", "next_steps": {"en": "Go.", "es": "Ve."}, "has_event": False}
     own = call(texts, language="es")
+
     assert (own.highlights, own.next_steps, own.event) == ("All set.", "Ve.", None)
 
 
