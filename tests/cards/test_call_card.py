@@ -145,7 +145,7 @@ async def test_the_calendar_file_is_passed_to_the_host(agent: Agent, open_card: 
     await expect(chat.card.get_by_text("The calendar file was not saved.")).to_be_visible()
 
 
-async def test_a_call_in_progress_is_followed_until_it_has_ended(
+async def test_a_card_shows_a_call_in_progress(
     agent: Agent, open_card: Open, clock: ManualClock
 ) -> None:
     clock.hold()
@@ -160,17 +160,36 @@ async def test_a_call_in_progress_is_followed_until_it_has_ended(
     await expect(chat.card.get_by_text("minutes. You can leave; the call goes on.")).to_be_visible()
     assert await chat.hard_to_use() == []
     assert await chat.frame.evaluate("document.getAnimations().length") == 0
+
+
+async def test_a_card_counts_the_seconds_of_a_call(
+    agent: Agent, open_card: Open, clock: ManualClock
+) -> None:
+    clock.hold()
+    chat = await open_card()
+    await chat.give(await agent.use("make_call", BISTRO, wait_seconds=0), BISTRO)
     await clock.sleepers(1)
     clock.advance(seconds=20)
     await chat.pass_time(3)
+
     await expect(chat.card.get_by_role("timer")).to_contain_text(re.compile("2[2-9] s so far"))
     # Every 5 s, and the browser's clock runs meanwhile.
     assert 1 <= len(chat.tools("get_call")) <= 3
     await expect(chat.card.locator("#live")).to_be_empty()  # not each second
 
+
+async def test_a_card_follows_a_call_to_its_end(
+    agent: Agent, open_card: Open, clock: ManualClock
+) -> None:
+    clock.hold()
+    chat = await open_card()
+    made = await agent.use("make_call", BISTRO, wait_seconds=0)
+    await chat.give(made, BISTRO)
+    await clock.sleepers(1)
     clock.advance(minutes=5)
-    await agent.use("get_call", call_id=chat.tools("get_call")[0]["call_id"], wait_seconds=5)
+    await agent.use("get_call", call_id=made.data["tracking_id"], wait_seconds=5)
     await chat.pass_time(5)
+
     await expect(chat.card.locator("#status")).to_have_text("Booked")
     await expect(chat.card.locator("#live")).to_have_text(
         "The call to Italian Bistro has ended. Outcome: Booked."

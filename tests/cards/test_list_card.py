@@ -5,6 +5,7 @@ to do next.
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mcp.types import CallToolResult
 
 from kallyai_mcp.sandbox.app import SandboxApp
@@ -65,44 +66,56 @@ async def test_a_list_in_progress_says_who_is_called_now_and_is_followed_to_its_
     assert await agent.calls_made() == 1
 
 
-async def test_a_decision_says_what_to_do_and_the_user_lets_the_list_go_on(
-    agent: Agent, open_card: Open
-) -> None:
+@pytest.fixture
+async def undecided(agent: Agent, open_card: Open) -> Chat:
+    """A chat with a list that needs a decision after its second candidate."""
     chat = await open_card()
     await chat.give(await agent.use("call_around", THREE), THREE)
-
     await expect(chat.card.locator("#status")).to_have_text("Needs your decision")
-    await expect(chat.card.locator("#facts")).to_contain_text("Second")
-    await expect(chat.card.locator("#said")).to_have_text(
+    return chat
+
+
+async def test_a_decision_says_what_came_of_each_call(undecided: Chat) -> None:
+    await expect(undecided.card.locator("#facts")).to_contain_text("Second")
+    await expect(undecided.card.locator("#said")).to_have_text(
         "Somebody talked, and it is not certain what was agreed. Read what was said. If nothing "
         "was booked, the next "
         "one can be called."
     )
-    busy, full, free = await rows(chat)
+    busy, full, free = await rows(undecided)
     assert busy == "First +1 202-555-0103 Not reached. The line was busy."  # told once
     assert full.startswith(
         "Second +1 202-555-0102 Answered. The conversation took place, but nothing shows a booking."
     )
     assert free == "Third +1 202-555-0100 Not called"
-    assert await chat.hard_to_use() == []
-    await chat.button("Conversation").click()
-    await expect(chat.card.get_by_role("region", name="Conversation")).to_be_visible()
+    assert await undecided.hard_to_use() == []
 
-    buttons = chat.card.locator("#choices button:visible")
-    await expect(buttons).to_have_text(
+
+async def test_a_decision_offers_what_to_do(undecided: Chat) -> None:
+    await undecided.button("Conversation").click()
+    await expect(undecided.card.get_by_role("region", name="Conversation")).to_be_visible()
+
+    await expect(undecided.card.locator("#choices button:visible")).to_have_text(
         ["Nothing booked: call Third", "It is booked: stop", "Hide conversation"]
     )
-    await expect(chat.card.locator("button.primary:visible")).to_have_text(
+    await expect(undecided.card.locator("button.primary:visible")).to_have_text(
         "Nothing booked: call Third"
     )
-    await chat.button("Nothing booked: call Third").dblclick()
-    await chat.comes_to("Booked")
-    await expect(chat.card.locator("#facts")).to_contain_text("Third")
-    await expect(chat.card.get_by_role("region", name="Conversation")).to_be_hidden()
-    [more] = chat.tools("call_around")
+
+
+async def test_the_user_lets_a_list_go_on(agent: Agent, undecided: Chat) -> None:
+    await undecided.button("Conversation").click()
+    await undecided.button("Nothing booked: call Third").dblclick()
+    await undecided.comes_to("Booked")
+
+    await expect(undecided.card.locator("#facts")).to_contain_text("Third")
+    await expect(undecided.card.get_by_role("region", name="Conversation")).to_be_hidden()
+    [more] = undecided.tools("call_around")
     assert more == THREE | {"continue_after": more["continue_after"], "wait_seconds": 0}
     told = [
-        block["text"] for context in await chat.seen("contexts") for block in context["content"]
+        block["text"]
+        for context in await undecided.seen("contexts")
+        for block in context["content"]
     ]
     assert "list_booked" in told[-1]
     assert await agent.calls_made() == 3
