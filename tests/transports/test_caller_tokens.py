@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from starlette.requests import Request
 from kallyai_mcp.api.errors import UnauthorizedError
 from kallyai_mcp.auth import caller_tokens
 from kallyai_mcp.auth.caller_tokens import CACHE_SECONDS, CallerVerifier
-from tests.agent import settings_in
+from tests.agent import Agent, settings_in
 from tests.fake_service import fake_service
 from tests.transports.http_server import (
     CALL,
@@ -29,40 +31,71 @@ from tests.transports.http_server import (
 LATER: tuple[dict[str, Any], ...] = ({"not_before": "2027-01-01T09:00"}, {"retries": 1})
 
 
-async def test_callers_never_see_each_others_quota_and_calls(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Callers:
+    """Two users of one server, one at `/mcp` and one at `/sse`."""
+
+    sandbox: RunningSandbox
+    one: Agent
+    other: Agent
+
+    async def call(self) -> list[dict[str, Any]]:
+        """Let both ask for the same call; returns the ids and the end of both calls."""
+        before = len(await self.sandbox.calls())
+        agents = (self.one, self.other)
+        placed = [await agent.use("make_call", CALL, wait_seconds=0) for agent in agents]
+        await self.sandbox.wait_for_calls(before + 2)
+        self.sandbox.end_calls()
+        ids = [made.data["tracking_id"] for made in placed]
+        ended = [
+            await agent.use("get_call", call_id=id_, wait_seconds=LIMIT)
+            for agent, id_ in zip(agents, ids, strict=True)
+        ]
+        return [answer.data | {"tracking_id": id_} for answer, id_ in zip(ended, ids, strict=True)]
+
+
+@pytest.fixture
+async def callers(tmp_path: Path) -> AsyncIterator[Callers]:
     async with (
         running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings(), auth="caller") as url,
+        connected_agent(url, token=sandbox.token("acct-personal")) as one,
+        connected_agent(url, "sse", token=sandbox.token("acct-business")) as other,
     ):
-        with anyio.fail_after(LIMIT):
-            async with (
-                connected_agent(url, token=sandbox.token("acct-personal")) as one,
-                connected_agent(url, "sse", token=sandbox.token("acct-business")) as other,
-            ):
-                quotas = [await agent.use("check_quota") for agent in (one, other, one)]
-                scheduled = [await one.use("make_call", CALL, **later) for later in LATER]
-                placed = await one.use("make_call", CALL, wait_seconds=0)
-                same = await other.use("make_call", CALL, wait_seconds=0)
-                calls = await sandbox.wait_for_calls(2)
-                foreign = await other.use("get_call", call_id=placed.data["tracking_id"])
-                sandbox.end_calls()
-                mine = await one.use(
-                    "get_call", call_id=placed.data["tracking_id"], wait_seconds=LIMIT
-                )
-                foreign_after = await other.use("get_call", call_id=mine.data["call_id"])
-                theirs = await other.use(
-                    "get_call", call_id=same.data["tracking_id"], wait_seconds=LIMIT
-                )
-                listed = await other.use("list_calls")
+        yield Callers(sandbox, one, other)
+
+
+async def test_each_caller_has_its_own_quota(callers: Callers) -> None:
+    agents = (callers.one, callers.other, callers.one)
+    quotas = [await agent.use("check_quota") for agent in agents]
 
     assert [quota.data["minutes_remaining"] for quota in quotas] == [165, 6000, 165]
-    assert [answer.data["code"] for answer in scheduled] == ["cannot_schedule"] * 2
+
+
+@pytest.mark.parametrize("later", LATER, ids=["not_before", "retries"])
+async def test_a_caller_schedules_no_call(callers: Callers, later: dict[str, Any]) -> None:
+    answer = await callers.one.use("make_call", CALL, **later)
+
+    assert answer.data["code"] == "cannot_schedule"
+
+
+async def test_the_same_call_of_two_callers_is_two(callers: Callers) -> None:
+    mine, theirs = await callers.call()
+    calls = await callers.sandbox.calls()
+
     assert {call["account_id"] for call in calls} == {"acct-personal", "acct-business"}
-    assert same.data["tracking_id"] != placed.data["tracking_id"]
+    assert mine["status"] == theirs["status"] == "success"
+    assert mine["tracking_id"] != theirs["tracking_id"]
+
+
+@pytest.mark.parametrize("id_", ["tracking_id", "call_id"])
+async def test_a_caller_sees_no_others_call(callers: Callers, id_: str) -> None:
+    mine, theirs = await callers.call()
+    foreign = await callers.other.use("get_call", call_id=mine[id_])
+    listed = await callers.other.use("list_calls")
+
     assert foreign.is_error
-    assert foreign_after.is_error
-    assert mine.data["status"] == theirs.data["status"] == "success"
-    assert [call["call_id"] for call in listed.data["calls"]] == [theirs.data["call_id"]]
+    assert [call["call_id"] for call in listed.data["calls"]] == [theirs["call_id"]]
 
 
 async def test_another_callers_sse_session_is_not_found(sandbox: RunningSandbox) -> None:

@@ -126,9 +126,8 @@ async def test_concurrent_requests_to_ready_share_one_check() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-async def test_sigterm_ends_the_server_during_a_call_and_streams_and_logs_no_traceback(
-    tmp_path: Path,
-) -> None:
+async def test_sigterm_ends_a_server_during_a_call(tmp_path: Path) -> None:
+    """And during streams; no traceback is logged."""
     options = ["serve", "--transport", "http", "--port", "0", "--sandbox", "--speed", "0.01"]
     with started(tmp_path, *options) as process, anyio.fail_after(LIMIT):
         url = url_of(process)
@@ -138,17 +137,17 @@ async def test_sigterm_ends_the_server_during_a_call_and_streams_and_logs_no_tra
             httpx2.AsyncClient(timeout=LIMIT) as http,
             http.stream("GET", f"{url}/sse") as stream,
         ):
-            assert "endpoint" in await anext(stream.aiter_lines())
+            opened = await anext(stream.aiter_lines())
             placed = await Agent(client).use("make_call", CALL, wait_seconds=0)
             process.send_signal(signal.SIGTERM)
             code = await anyio.to_thread.run_sync(process.wait, LIMIT)
         assert process.stderr is not None
         log = process.stderr.read()
 
+    assert "endpoint" in opened
     assert placed.data["status"] == "in_progress"
     assert code == 0
-    assert "Exception" not in log
-    assert "CancelledError" not in log
+    assert [word for word in ("Exception", "CancelledError", "Traceback") if word in log] == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
