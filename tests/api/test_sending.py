@@ -31,14 +31,12 @@ EVERY_FIELD: dict[str, Any] = {
 }
 
 
-async def test_create_call_posts_every_field_of_the_reference_and_the_idempotency_key() -> None:
+async def test_create_call_posts_every_field() -> None:
     async with client_and_server(answer(reference("call_details"), 201)) as (client, server):
         submission = Submission.model_validate(EVERY_FIELD)
-        key = "8b9f6a0e-6f9e-4d0c-9b57-0a3f0e6f7a11"
-        await client.create_call(
-            submission, timezone="America/New_York", session_id="s-1", idempotency_key=key
-        )
+        await client.create_call(submission, timezone="America/New_York", session_id="s-1")
     (request,) = server.requests
+
     assert (request.method, request.target) == ("POST", "/v1/calls")
     assert request.json == {
         "submission": EVERY_FIELD,
@@ -46,10 +44,21 @@ async def test_create_call_posts_every_field_of_the_reference_and_the_idempotenc
         "session_id": "s-1",
     }
     assert list(request.json["submission"]) == list(EVERY_FIELD)
-    assert request.headers["content-type"] == "application/json"
-    assert request.headers["authorization"] == f"Bearer {TOKEN}"
-    assert request.headers["idempotency-key"] == key
-    assert request.headers["user-agent"] == USER_AGENT
+
+
+async def test_create_call_sends_its_key_and_token() -> None:
+    key = "8b9f6a0e-6f9e-4d0c-9b57-0a3f0e6f7a11"
+    async with client_and_server(answer(reference("call_details"), 201)) as (client, server):
+        await client.create_call(Submission.model_validate(EVERY_FIELD), idempotency_key=key)
+    (request,) = server.requests
+    expected = {
+        "content-type": "application/json",
+        "authorization": f"Bearer {TOKEN}",
+        "idempotency-key": key,
+        "user-agent": USER_AGENT,
+    }
+
+    assert {name: request.headers[name] for name in expected} == expected
 
 
 Request = Callable[[KallyAI], Awaitable[Any]]
@@ -86,20 +95,26 @@ async def test_get_requests_have_the_path_and_token_of_their_endpoint(
         assert "cookie" not in request.headers
 
 
-async def test_tokens_are_asked_for_in_the_forms_of_the_reference() -> None:
-    async with client_and_server(*[answer(reference("token"))] * 3) as (client, server):
+async def test_a_token_is_refreshed_with_json() -> None:
+    async with client_and_server(answer(reference("token"))) as (client, server):
+        await client.refresh("r-1")
+    (request,) = server.requests
+
+    assert (request.method, request.target) == ("POST", "/v1/auth/refresh")
+    assert request.json == {"refresh_token": "r-1"}
+    assert "authorization" not in request.headers
+
+
+async def test_a_client_gets_tokens_with_forms() -> None:
+    async with client_and_server(*[answer(reference("token"))] * 2) as (client, server):
         await client.exchange_code("the code", "https://x.example/cb?a=1", "my id", "s&cret")
         await client.refresh_code("r-1", "my id", "s&cret")
-        await client.refresh("r-1")
-    *forms, renewal = server.requests
-    assert (renewal.method, renewal.target) == ("POST", "/v1/auth/refresh")
-    assert renewal.json == {"refresh_token": "r-1"}
-    assert "authorization" not in renewal.headers
-    for request in forms:
+    client_fields = [("client_id", "my id"), ("client_secret", "s&cret")]
+
+    for request in server.requests:
         assert (request.method, request.target) == ("POST", "/v1/auth/gpt/token")
         assert request.headers["content-type"] == "application/x-www-form-urlencoded"
-    client_fields = [("client_id", "my id"), ("client_secret", "s&cret")]
-    assert [request.form for request in forms] == [
+    assert [request.form for request in server.requests] == [
         [
             ("grant_type", "authorization_code"),
             *client_fields,
