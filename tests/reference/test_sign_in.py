@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
+import pytest
 
 from kallyai_mcp.sandbox.accounts import Provider
 from tests.reference.cases import ACCOUNT, SCOPES
@@ -57,47 +58,65 @@ def test_authorize_is_a_page_and_requires_three_parameters(service: Service) -> 
             assert response.status_code == 400 or "error" in parse_qs(location.query)
 
 
-def test_a_code_is_exchanged_once_for_the_tokens_and_scopes_that_were_asked_for(
-    service: Service,
-) -> None:
-    def token_request(**form: str) -> httpx2.Response:
-        return service.http.post("/v1/auth/gpt/token", data=CREDENTIALS | form)
+REDIRECT_URI = f"{browser_client.NOBODY}/callback"
 
-    redirect_uri = f"{browser_client.NOBODY}/callback"
+
+def token_request(service: Service, **form: str) -> httpx2.Response:
+    return service.http.post("/v1/auth/gpt/token", data=CREDENTIALS | form)
+
+
+def answer_of(service: Service, scope: str) -> dict[str, str]:
+    """The answer of the code flow to a client that asks for these scopes."""
     query = {
         "response_type": "code",
         "client_id": "sandbox-client",
-        "redirect_uri": redirect_uri,
+        "redirect_uri": REDIRECT_URI,
         "state": STATE,
+        "scope": scope,
     }
-    for scope in ("calls:read calls:write", " ".join(SCOPES)):
-        url = httpx2.URL(f"{service.url}/v1/auth/authorize", params=query | {"scope": scope})
-        received = browser_client.answer_of(str(url), account=ACCOUNT)
-        form = {
-            "grant_type": "authorization_code",
-            "code": received["code"],
-            "redirect_uri": redirect_uri,
-        }
-        wrong_secret = token_request(**form, client_secret="wrong")
-        tokens: dict[str, Any] = token_request(**form).json()
-        renewed = token_request(
-            grant_type="refresh_token", refresh_token=tokens["refresh_token"]
-        ).json()
+    url = httpx2.URL(f"{service.url}/v1/auth/authorize", params=query)
+    return browser_client.answer_of(str(url), account=ACCOUNT)
 
-        assert received == {"code": received["code"], "state": STATE}
-        assert wrong_secret.status_code == 401
-        # As in RFC 6749.
-        assert tokens.keys() == {
-            "access_token",
-            "refresh_token",
-            "expires_in",
-            "scope",
-            "token_type",
-        }
-        assert (tokens["expires_in"], tokens["scope"]) == (3600, scope)
-        for access_token in (tokens["access_token"], renewed["access_token"]):
-            assert accepts(service, access_token)
-            assert accepts(service, access_token, "/v1/users/me/statistics") is (
-                "subscription:read" in scope
-            )
-        assert token_request(**form).status_code == 400
+
+def code_form(code: str) -> dict[str, str]:
+    return {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI}
+
+
+ASKED = ["calls:read calls:write", " ".join(SCOPES)]
+
+
+@pytest.mark.parametrize("scope", ASKED, ids=["two scopes", "all scopes"])
+def test_a_code_gives_the_requested_scopes(service: Service, scope: str) -> None:
+    received = answer_of(service, scope)
+    tokens = token_request(service, **code_form(received["code"])).json()
+
+    assert received == {"code": received["code"], "state": STATE}
+    # As in RFC 6749.
+    assert tokens.keys() == {"access_token", "refresh_token", "expires_in", "scope", "token_type"}
+    assert (tokens["expires_in"], tokens["scope"]) == (3600, scope)
+
+
+@pytest.mark.parametrize("scope", ASKED, ids=["two scopes", "all scopes"])
+def test_a_renewed_token_has_the_same_scopes(service: Service, scope: str) -> None:
+    code = answer_of(service, scope)["code"]
+    tokens: dict[str, Any] = token_request(service, **code_form(code)).json()
+    renewed = token_request(
+        service, grant_type="refresh_token", refresh_token=tokens["refresh_token"]
+    ).json()
+
+    for access_token in (tokens["access_token"], renewed["access_token"]):
+        assert accepts(service, access_token)
+        assert accepts(service, access_token, "/v1/users/me/statistics") is (
+            "subscription:read" in scope
+        )
+
+
+def test_a_code_is_exchanged_once_with_its_secret(service: Service) -> None:
+    form = code_form(answer_of(service, "calls:read")["code"])
+    statuses = [
+        token_request(service, **form, client_secret="wrong").status_code,
+        token_request(service, **form).status_code,
+        token_request(service, **form).status_code,
+    ]
+
+    assert statuses == [401, 200, 400]
