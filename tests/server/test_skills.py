@@ -46,35 +46,46 @@ async def text_of(client: Client) -> str:
     return content.text
 
 
-async def test_the_skill_is_declared_and_listed_with_front_matter_size_and_digest(
-    newest: Client,
-) -> None:
-    capabilities = newest.server_capabilities
-    text = await text_of(newest)
-    _, front_matter, body = text.split("---", 2)
-    # In YAML, a text of one line.
-    plain = re.findall(r"^([a-z]+): (\w[^:#\n]*)$", front_matter, re.MULTILINE)
+def front_matter_of(text: str) -> dict[str, str]:
+    """The front matter of the skill: in YAML, each of its lines is a text."""
+    lines = text.split("---", 2)[1].strip().splitlines()
+    plain = [re.fullmatch(r"([a-z]+): (\w[^:#\n]*)", line) for line in lines]
+    assert None not in plain
+    return dict(found.groups() for found in plain if found)
 
-    listed = await ask(newest, "skills/list")
-    one = await ask(newest, "skills/get", uri=URI)
+
+async def test_the_server_declares_the_extension(newest: Client) -> None:
+    capabilities = newest.server_capabilities
 
     assert capabilities is not None
     assert (capabilities.extensions or {})[SKILLS] == {}
+
+
+async def test_the_skill_is_listed_with_its_digest(newest: Client) -> None:
+    text = await text_of(newest)
     file = {
         "uri": URI,
         "digest": f"sha256:{hashlib.sha256(text.encode()).hexdigest()}",
         "size": len(text.encode()),
     }
-    assert (
-        listed["skills"]
-        == [one["skill"]]
-        == [{"uri": URI, "frontmatter": dict(plain), "resources": [file]}]
-    )
+    skill = {"uri": URI, "frontmatter": front_matter_of(text), "resources": [file]}
+
+    assert (await ask(newest, "skills/list"))["skills"] == [skill]
+    assert (await ask(newest, "skills/get", uri=URI))["skill"] == skill
+
+
+async def test_the_list_of_skills_may_be_cached(newest: Client) -> None:
+    listed = await ask(newest, "skills/list")
+
     assert (listed["resultType"], listed["ttlMs"], listed["cacheScope"]) == (
         "complete",
         300_000,
         "public",
     )
-    assert len(plain) == front_matter.strip().count("\n") + 1
-    assert 0 < len(dict(plain)["description"]) <= 1024
-    assert [tool for tool in TOOLS if f"`{tool}`" not in body] == []
+
+
+async def test_the_skill_names_each_tool(newest: Client) -> None:
+    text = await text_of(newest)
+
+    assert 0 < len(front_matter_of(text)["description"]) <= 1024
+    assert [tool for tool in TOOLS if f"`{tool}`" not in text.split("---", 2)[2]] == []
