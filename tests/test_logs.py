@@ -207,39 +207,67 @@ async def connected() -> AsyncIterator[Client]:
             yield client
 
 
-async def test_a_failed_tool_call_is_one_line_with_its_code_and_both_ids() -> None:
+FAILING = ("refuse", "reject", "protest", "+14155551234")
+
+
+async def fail(client: Client) -> None:
+    """Call each tool that fails."""
+    for tool in FAILING:
+        with suppress(MCPError):
+            await client.call_tool(tool, {})
+
+
+async def test_the_lines_of_a_request_share_its_id() -> None:
     async with connected() as client:
         stream = logging_to("json", "DEBUG")
         worked = [await client.call_tool("work", {}) for _ in range(2)]
-        for tool in ("refuse", "reject", "protest", "+14155551234"):
-            with suppress(MCPError):
-                await client.call_tool(tool, {})
-        text = logging_to("text")
-        await client.call_tool("refuse", {})
-
     ids = [answer.structured_content["result"] for answer in worked if answer.structured_content]
-    own = [
+
+    assert len(set(ids)) == 2
+    assert [
         (line["message"], line["correlation_id"])
         for line in entries(stream)
         if line["logger"] == logger.name
-    ]
-    lines = [line for line in entries(stream) if line["logger"] == "kallyai_mcp.logs"]
-    assert own == [(message, id_) for id_ in ids for message in ("working", "from a task")]
-    assert len({*ids, *(line["correlation_id"] for line in lines)}) == 6
+    ] == [(message, id_) for id_ in ids for message in ("working", "from a task")]
     assert correlation_id.get() is None
+
+
+async def test_a_failed_tool_call_is_one_line() -> None:
+    async with connected() as client:
+        stream = logging_to("json", "DEBUG")
+        await fail(client)
+    lines = [line for line in entries(stream) if line["logger"] == "kallyai_mcp.logs"]
+
     assert [line["message"] for line in lines] == [
         "refuse failed: quota_exceeded",
         "reject failed: tool_error",
         "protest failed: -32050",
         "tools/call failed: tool_error",
     ]
-    assert (lines[0]["level"], lines[0]["code"], lines[0]["tool"]) == (
-        "INFO",
-        "quota_exceeded",
-        "refuse",
-    )
-    assert lines[0]["api_correlation_id"] == API_ID
+    assert len({line["correlation_id"] for line in lines}) == len(FAILING)
     assert not re.search("Sample Guest|4155551234", written_to(stream))
+
+
+async def test_a_failed_tool_calls_line_has_its_code() -> None:
+    async with connected() as client:
+        stream = logging_to("json", "DEBUG")
+        await client.call_tool("refuse", {})
+    (line,) = [line for line in entries(stream) if line["logger"] == "kallyai_mcp.logs"]
+    expected = {
+        "level": "INFO",
+        "code": "quota_exceeded",
+        "tool": "refuse",
+        "api_correlation_id": API_ID,
+    }
+
+    assert {name: line[name] for name in expected} == expected
+
+
+async def test_a_failed_tool_calls_text_has_both_ids() -> None:
+    async with connected() as client:
+        text = logging_to("text")
+        await client.call_tool("refuse", {})
+
     shown = rf"\(correlation_id [0-9a-f]{{12}}, api_correlation_id {API_ID}\)"
     assert re.search(rf"^refuse failed: quota_exceeded {shown}$", written_to(text), re.MULTILINE)
 
