@@ -57,9 +57,7 @@ def tomorrow() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(time.time() + 3 * 86400))
 
 
-async def test_the_line_that_the_test_sets_is_the_one_that_the_agent_calls(
-    kallyai_sandbox: KallyAISandbox,
-) -> None:
+async def test_the_agent_calls_the_tests_lines(kallyai_sandbox: KallyAISandbox) -> None:
     kallyai_sandbox.line(NUMBER).declines()
     kallyai_sandbox.line("+12025550144").books(at="20:30", ignores_instructions=True)
     async with agent_with(kallyai_sandbox.env) as agent:
@@ -70,11 +68,24 @@ async def test_the_line_that_the_test_sets_is_the_one_that_the_agent_calls(
     assert "Nothing was booked" in answer.text
     assert "for another time" in other.text
     assert "T203000" in (kallyai_sandbox.calls[1].calendar or "")
+
+
+async def test_a_test_sees_what_was_called(kallyai_sandbox: KallyAISandbox) -> None:
+    kallyai_sandbox.line(NUMBER).declines()
+    async with agent_with(kallyai_sandbox.env) as agent:
+        await agent.use("make_call", TABLE)
     call = kallyai_sandbox.assert_called_once(NUMBER)
+
     assert call.submission["party_size"] == 4
-    assert call.status == "success"
-    assert call.calendar is None
-    assert ("HUMAN", call.transcript[0][1]) == call.transcript[0]
+    assert (call.status, call.calendar) == ("success", None)
+    assert call.transcript[0][0] == "HUMAN"
+
+
+async def test_an_unexpected_call_fails_the_test(kallyai_sandbox: KallyAISandbox) -> None:
+    async with agent_with(kallyai_sandbox.env) as agent:
+        for _ in range(2):
+            await agent.use("make_call", QUESTION, redial=True)
+
     with pytest.raises(
         AssertionError, match="1 call to \\+12025550143 was expected, but 0 were placed to it"
     ):
@@ -84,33 +95,38 @@ async def test_the_line_that_the_test_sets_is_the_one_that_the_agent_calls(
     kallyai_sandbox.assert_not_called("+12025550143")
 
 
-async def test_the_agent_reads_what_the_line_does_call_by_call(
-    kallyai_sandbox: KallyAISandbox,
-) -> None:
+async def test_a_line_does_something_else_each_call(kallyai_sandbox: KallyAISandbox) -> None:
     line = kallyai_sandbox.line(NUMBER)
     line.is_busy().then.does_not_answer().then.goes_to_voicemail().then.says(
         "We have moved."
     ).answers("At ten.")
-    kallyai_sandbox.line("+12025550143").refuses("suppression_violation")
     async with agent_with(kallyai_sandbox.env) as agent:
         for says in ("busy", "no answer", "voicemail", "At ten.", "At ten."):
             assert says in (await agent.use("make_call", QUESTION, redial=True)).text
-        refused = await agent.use("make_call", QUESTION, respondent_phone="+12025550143")
 
-    assert "do-not-call list" in refused.text
     ended = ["busy", "no_answer", "voicemail", "success", "success"]
     assert [call.status for call in kallyai_sandbox.calls] == ended
     said = [words for speaker, words in kallyai_sandbox.calls[3].transcript if speaker == "HUMAN"]
     assert said[said.index("We have moved.") + 1].endswith("At ten.")
+
+
+async def test_a_failed_check_lists_what_was_called(kallyai_sandbox: KallyAISandbox) -> None:
+    kallyai_sandbox.line(NUMBER).is_busy()
+    kallyai_sandbox.line("+12025550143").refuses("suppression_violation")
+    async with agent_with(kallyai_sandbox.env) as agent:
+        for _ in range(2):
+            await agent.use("make_call", QUESTION, redial=True)
+        refused = await agent.use("make_call", QUESTION, respondent_phone="+12025550143")
     with pytest.raises(AssertionError) as failed:
         kallyai_sandbox.assert_called_once(NUMBER)
-    lines = str(failed.value).splitlines()
-    assert lines[0] == f"1 call to {NUMBER} was expected, but 5 were placed to it."
+    first, *_, busy, last = str(failed.value).splitlines()
+
+    assert "do-not-call list" in refused.text
+    assert first == f"1 call to {NUMBER} was expected, but 2 were placed to it."
     assert (
-        lines[2]
-        == f"  {NUMBER}, “Ask when they close”: busy: The line was busy. Nobody was reached."
+        busy == f"  {NUMBER}, “Ask when they close”: busy: The line was busy. Nobody was reached."
     )
-    assert lines[-1].startswith("  +12025550143, “Ask when they close”: suppression_violation: ")
+    assert last.startswith("  +12025550143, “Ask when they close”: suppression_violation: ")
 
 
 async def test_an_answer_is_lost_and_a_call_takes_as_long_as_the_test_says(
@@ -159,43 +175,75 @@ def request(url: str, method: str = "GET", body: Any = None, token: str = "") ->
     return response.json() if response.content else None
 
 
-def test_a_program_in_another_language_does_the_same_over_http(
-    kallyai_sandbox: KallyAISandbox,
-) -> None:
-    control = f"{kallyai_sandbox.url}/_sandbox"
-    token = request(f"{control}/sign-in", "POST", {"account_id": "acct-business"})["access_token"]
-    script = {"does": "is_busy", "then": [{"does": "answers", "answer": "At ten."}]}
-    assert request(f"{control}/line/{NUMBER}", "PUT", script)["does"] == "is_busy"
-    assert request(f"{control}/line/{NUMBER}")["then"][0]["answer"] == {
-        "en": "At ten.",
-        "es": "At ten.",
-    }
+BUSY_THEN_TEN = {"does": "is_busy", "then": [{"does": "answers", "answer": "At ten."}]}
 
+
+@pytest.fixture
+def control(kallyai_sandbox: KallyAISandbox) -> str:
+    """The URL of the control endpoints, for a program in any language."""
+    return f"{kallyai_sandbox.url}/_sandbox"
+
+
+def call_with_http(url: str) -> dict[str, Any]:
+    """Place a call as the business account; returns it."""
+    signed_in = request(f"{url}/_sandbox/sign-in", "POST", {"account_id": "acct-business"})
     body = {"submission": QUESTION, "timezone": "Europe/Madrid"}
-    calls = [request(f"{kallyai_sandbox.url}/v1/calls", "POST", body, token) for _ in range(2)]
-    assert [call["status"] for call in calls] == ["busy", "success"]
-    request(f"{control}/line/{NUMBER}", "PUT", {"refusal": "blocked_number"})
-    for path, method, wrong, says in (
-        ("/v1/calls", "POST", body, "blocked_number"),
-        ("/_sandbox/sign-in", "POST", {"scopes": ["calls:dream"]}, "not calls:dream"),
-        (f"/_sandbox/line/{NUMBER}", "PUT", {"does": "sings"}, "does: Input should be 'agrees'"),
-    ):
-        with pytest.raises(httpx2.HTTPStatusError) as refused:
-            request(kallyai_sandbox.url + path, method, wrong, token)
-        assert says in refused.value.response.text
+    call: dict[str, Any] = request(f"{url}/v1/calls", "POST", body, signed_in["access_token"])
+    return call
 
-    seen = request(f"{control}/calls")
-    assert [call["submission"]["respondent_phone"] for call in seen["calls"]] == [NUMBER, NUMBER]
-    assert "At ten." in seen["calls"][1]["highlights"]
-    assert [entry["speaker"] for entry in seen["calls"][1]["transcript"]][:2] == ["HUMAN", "AI"]
-    reason = f"This is what the sandbox's scenario for {NUMBER} says"
-    assert [(each["code"], each["reason"]) for each in seen["refused"]] == [
-        ("blocked_number", reason)
-    ]
-    request(f"{control}/line/{NUMBER}", "DELETE")
-    assert request(f"{control}/line/{NUMBER}") == {}
+
+def test_other_languages_set_lines_over_http(kallyai_sandbox: KallyAISandbox, control: str) -> None:
+    line = f"{control}/line/{NUMBER}"
+    set_ = request(line, "PUT", BUSY_THEN_TEN)
+    shown = request(line)
+    calls = [call_with_http(kallyai_sandbox.url) for _ in range(2)]
+    request(line, "DELETE")
+
+    assert set_["does"] == "is_busy"
+    assert shown["then"][0]["answer"] == {"en": "At ten.", "es": "At ten."}
+    assert [call["status"] for call in calls] == ["busy", "success"]
+    assert request(line) == {}
+
+
+def test_other_languages_see_calls_over_http(kallyai_sandbox: KallyAISandbox, control: str) -> None:
+    request(f"{control}/line/{NUMBER}", "PUT", BUSY_THEN_TEN["then"][0])
+    call_with_http(kallyai_sandbox.url)
+    (call,) = request(f"{control}/calls")["calls"]
     request(f"{control}/calls", "DELETE")
+
+    assert call["submission"]["respondent_phone"] == NUMBER
+    assert "At ten." in call["highlights"]
+    assert [entry["speaker"] for entry in call["transcript"]][:2] == ["HUMAN", "AI"]
     assert request(f"{control}/calls") == {"calls": [], "refused": []}
+
+
+def test_other_languages_see_refusals_over_http(
+    kallyai_sandbox: KallyAISandbox, control: str
+) -> None:
+    request(f"{control}/line/{NUMBER}", "PUT", {"refusal": "blocked_number"})
+    with pytest.raises(httpx2.HTTPStatusError) as refused:
+        call_with_http(kallyai_sandbox.url)
+
+    assert "blocked_number" in refused.value.response.text
+    assert [(each["code"], each["reason"]) for each in request(f"{control}/calls")["refused"]] == [
+        ("blocked_number", f"This is what the sandbox's scenario for {NUMBER} says")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "wrong", "says"),
+    [
+        ("sign-in", "POST", {"scopes": ["calls:dream"]}, "not calls:dream"),
+        (f"line/{NUMBER}", "PUT", {"does": "sings"}, "does: Input should be 'agrees'"),
+    ],
+)
+def test_a_wrong_control_request_says_why(
+    control: str, path: str, method: str, wrong: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(httpx2.HTTPStatusError) as refused:
+        request(f"{control}/{path}", method, wrong)
+
+    assert says in refused.value.response.text
 
 
 def test_the_example_of_the_documentation_passes(
