@@ -51,7 +51,7 @@ def front_matter_of(text: str) -> dict[str, str]:
     lines = text.split("---", 2)[1].strip().splitlines()
     plain = [re.fullmatch(r"([a-z]+): (\w[^:#\n]*)", line) for line in lines]
     assert None not in plain
-    return dict(found.groups() for found in plain if found)
+    return {found[1]: found[2] for found in plain if found}
 
 
 async def test_the_server_declares_the_extension(newest: Client) -> None:
