@@ -1,48 +1,25 @@
-/** Asks the user before a call is placed, with the number and everything that KallyAI gets. */
-class CallConsent {
-  #onYes = null;
-  #onNo = null;
+/** What the card asks before a call is placed, with the number and everything that KallyAI gets. */
 
-  constructor() {
-    byId("consent-no").addEventListener("click", () => this.#answer(this.#onNo));
-    byId("consent-yes").addEventListener("click", () => this.#answer(this.#onYes));
-  }
+/** The question that the person is asked; null if there is none. `canAnswer`: the card may place calls. */
+function shownQuestion(card, canAnswer) {
+  if (!card.question) return null;
+  const { call } = card.question;
+  const left = call.not_called ?? [];
+  const input = left.length ? { ...card.input, candidates: left } : card.input;
+  return {
+    title: left.length ? locale.text("ask_list_on", { count: left.length }) : questionTitle(card),
+    text: locale.text(input.candidates ? "consent_list_text" : "consent_text"),
+    reason: reasons(call),
+    facts: consentFacts(call, input),
+    canAnswer,
+  };
+}
 
-  get isOpen() {
-    return !byId("consent").hidden;
-  }
-
-  /**
-   * Shows the question.
-   *
-   * @param call The structure of the result that asks for consent: the reasons, the time there, and the minutes left;
-   *   {} for a question of the card itself.
-   * @param input The arguments of make_call or call_around.
-   * @param title The question.
-   * @param answers {yes, no}: each is called once, when the user presses that button; null for a host without tools.
-   */
-  ask(call, input, title, answers) {
-    [this.#onYes, this.#onNo] = [answers?.yes, answers?.no];
-    byId("consent-title").textContent = title;
-    byId("consent-text").textContent = locale.text(input.candidates ? "consent_list_text" : "consent_text");
-    byId("consent-no").textContent = locale.text("dont_call");
-    byId("consent-yes").textContent = locale.text("call_now");
-    for (const id of ["consent-no", "consent-yes"]) byId(id).hidden = !answers;
-    setText("consent-chat", answers ? "" : locale.text("answer_in_chat"));
-    setText("consent-reason", reasons(call));
-    byId("consent-facts").replaceChildren(...factList(consentFacts(call, input)));
-    byId("consent").hidden = false;
-  }
-
-  close() {
-    byId("consent").hidden = true;
-    [this.#onYes, this.#onNo] = [null, null];
-  }
-
-  #answer(on) {
-    this.close();
-    on?.();
-  }
+/** The question before a call, or before the calls of a list. */
+function questionTitle(card) {
+  const count = candidateCount(null, card.input);
+  if (count) return locale.text("ask_list", { count });
+  return locale.text(card.input.redial ? "ask_redial" : "ask_call", { callee: calleeOf(card) });
 }
 
 function reasons(call) {

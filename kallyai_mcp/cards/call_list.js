@@ -48,9 +48,9 @@ function wasFoundUnreached(state, list) {
   return state === "list_unknown" && ["not_reached", "failed", "canceled"].includes(list.calls.at(-1)?.outcome);
 }
 
-/** The rows of an `ol`: first the candidates that were called, with their outcomes, then the others. `asked`: the submission. */
+/** A row for each candidate: first those that were called, with their outcomes, then the others. `asked`: the submission. */
 function candidateRows(list, state, asked) {
-  const waiting = LIST_LIVE[0] === state ? "list_waiting" : "list_not_called";
+  const waiting = state === "list_in_progress" ? "list_waiting" : "list_not_called";
   return [
     ...list.calls.map((call) => candidateRow(call, stateOfCall(call), asked)),
     ...list.not_called.map((one) => candidateRow(one, waiting, asked)),
@@ -58,23 +58,16 @@ function candidateRows(list, state, asked) {
 }
 
 function candidateRow(call, state, asked) {
-  const { icons, tone } = STATES[state];
   const number = phoneNumber(call.respondent_phone);
   const name = oneLine(call.business_name);
   const { summary, steps } = reportOf(call);
-  const reported = [summary, steps && `${locale.text("steps")}: ${steps}`].filter(Boolean);
-  return element(
-    "li",
-    { class: "candidate", "data-tone": tone },
-    element("span", { class: "dot" }, icon(...icons)),
-    element(
-      "div",
-      {},
-      element("p", {}, element("bdi", { class: "candidate-name" }, name || number), " ", name && element("bdi", { class: "soft", dir: "ltr" }, number)),
-      element("p", { class: "candidate-state" }, [locale.text(state), rowSentence(call, state, asked)].filter(Boolean).join(". ")),
-      ...reported.map((said) => element("p", { class: "words", dir: "auto" }, said)),
-    ),
-  );
+  return {
+    ...STATES[state],
+    name: name || number,
+    number: name ? number : "",
+    said: [locale.text(state), rowSentence(call, state, asked)].filter(Boolean).join(". "),
+    reported: [summary, steps && `${locale.text("steps")}: ${steps}`].filter(Boolean),
+  };
 }
 
 function rowSentence(call, state, asked) {

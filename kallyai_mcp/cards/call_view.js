@@ -138,3 +138,7 @@ function technicalFacts(call, error, number) {
     ["arguments", Array.isArray(error?.arguments) ? error.arguments.map((one) => one?.argument).join(", ") : ""],
   ].map(([key, value]) => [key, oneLine(value)]).filter(([, value]) => value);
 }
+
+function quoted(text) {
+  return typeof text === "string" && text.trim() ? locale.text("quotation", { text: plain(text, LIMIT.page) }) : "";
+}

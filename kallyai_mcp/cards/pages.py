@@ -11,13 +11,24 @@ import json
 import re
 from functools import cache, partial
 from importlib.resources import files
-from typing import Literal
+from typing import Final, Literal
 
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.style import MARK, TOKENS, csp_hash
 from kallyai_mcp.cards.texts import LANGUAGES, error_sentences, texts
 
 _SHARED = ("text.js", "host.js", "page.js", "errors.js")
+OF_CALL: Final = (
+    "call_state.js",
+    "call_view.js",
+    "call_list.js",
+    "call_consent.js",
+    "call_shown.js",
+    "call_watch.js",
+    "conversation.js",
+    "call_page.js",
+)
+"""The scripts of the call card in their order; `call.js` runs them."""
 
 
 @cache
@@ -25,14 +36,7 @@ def call_card(*, read_only: bool = False) -> str:
     """The HTML document of the call card; with `read_only`, it has no buttons that place or cancel
     calls.
     """
-    scripts = (
-        "call_view.js",
-        "call_list.js",
-        "call_watch.js",
-        "call_consent.js",
-        "conversation.js",
-    )
-    return _document("call", *scripts, READ_ONLY=read_only)
+    return _document("call", *OF_CALL, READ_ONLY=read_only)
 
 
 @cache
@@ -43,12 +47,7 @@ def quota_card() -> str:
 
 def _document(name: Literal["call", "quota"], *scripts: str, **constants: object) -> str:
     style = f"\n{TOKENS}{_without_comments(_read('style.css') + _read(f'{name}.css'))}"
-    values = {"VERSION": __version__, "TEXTS": _pairs(name), **constants}
-    dump = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
-    body = "".join(f"const {key} = {dump(value)};\n" for key, value in values.items())
-    body += "".join(
-        _without_comments(_read(script)) for script in (*_SHARED, *scripts, f"{name}.js")
-    )
+    body = functions(name, *scripts, **constants) + _without_comments(_read(f"{name}.js"))
     script = f'\n"use strict";\n(() => {{\n{body}}})();\n'
     policy = (
         f"default-src 'none'; script-src {csp_hash(script)}; style-src {csp_hash(style)}; "
@@ -64,6 +63,14 @@ def _document(name: Literal["call", "quota"], *scripts: str, **constants: object
     for place, part in parts.items():
         document = document.replace(f"<!-- {place} -->", part)
     return document
+
+
+def functions(name: Literal["call", "quota"], *scripts: str, **constants: object) -> str:
+    """The constants, classes, and functions of a card's script, without what runs them."""
+    values = {"VERSION": __version__, "TEXTS": _pairs(name), **constants}
+    dump = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+    body = "".join(f"const {key} = {dump(value)};\n" for key, value in values.items())
+    return body + "".join(_without_comments(_read(script)) for script in (*_SHARED, *scripts))
 
 
 def _pairs(name: Literal["call", "quota"]) -> dict[str, tuple[str, str]]:
