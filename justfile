@@ -45,9 +45,9 @@ frameworks:
     uv run python -m tests.frameworks
     uv run python -m tests.frameworks.sign_in
 
-# Check the graders of the evaluations; with --model MODEL, measure a model
+# Check the tasks and scores of the evaluations
 evals *ARGS="--check":
-    uv run python -m tests.evals {{ARGS}}
+    uv run --group evals python -m kallyai_mcp.evals {{ARGS}}
 
 # Measure; the machine should be idle
 bench:

@@ -28,6 +28,16 @@ ALLOWED = {
     "setting_values": set(),
     "sandbox": set(),
     "testing": {"calls", "cli", "sandbox", "settings"},
+    "evals": {
+        "cli.app_context",
+        "cli.connection",
+        "logs",
+        "sandbox",
+        "server",
+        "settings",
+        "testing",
+        "transports.stdio",
+    },
     "__main__": {"cli"},
 }
 """What each package may import of the others.
@@ -114,6 +124,16 @@ def test_httpx2_is_imported_only_in_api_and_for_the_documents_of_clients() -> No
     }
 
     assert users == {"api", "auth"}
+
+
+def test_only_evaluations_know_inspect() -> None:
+    users = {
+        package_of(path)
+        for path in modules()
+        if any(module.startswith("inspect_ai") for module, _ in imports(path))
+    }
+
+    assert users == {"evals"}
 
 
 def test_models_and_errors_of_the_api_import_nothing_of_the_package() -> None:

@@ -21,7 +21,7 @@ from kallyai_mcp.sandbox.simulator.scenario import E164, LineScript, RefusalCode
 
 __tracebackhide__ = True  # pytest shows an error at the line of the test that calls a method here
 
-_AT_ONCE = 1e9
+AT_ONCE = 1e9
 """The speed at which a call of several minutes lasts less than a microsecond."""
 
 _MOST_CALLS = 10_000
@@ -267,16 +267,20 @@ def _agreed_keys(env: Mapping[str, str]) -> set[str | None]:
 
 
 @contextmanager
-def running_sandbox(home: Path) -> Iterator[KallyAISandbox]:
+def running_sandbox(
+    home: Path, *, app: SandboxApp | None = None, account_id: str = "acct-personal"
+) -> Iterator[KallyAISandbox]:
     """Serve a sandbox of its own, in a thread, while the block runs; `home` is for the data of a
     kallyai-mcp server.
+
+    `app` is of `create_app`, and is closed at the end; for None, it is one whose calls end at once.
     """
-    app = create_app(speed=_AT_ONCE)
+    served = create_app(speed=AT_ONCE) if app is None else app
     try:
         with (
             start_blocking_portal("asyncio") as portal,
-            portal.wrap_async_context_manager(running(app)) as url,
+            portal.wrap_async_context_manager(running(served)) as url,
         ):
-            yield KallyAISandbox(app, url, home)
+            yield KallyAISandbox(served, url, home, account_id=account_id)
     finally:
-        app.state.sandbox.close()
+        served.state.sandbox.close()

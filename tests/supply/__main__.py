@@ -120,7 +120,8 @@ def licenses() -> str:
     """Check that each installed distribution has an accepted license."""
     accepted = [*DEPENDENCIES["permissive"], *DEPENDENCIES["copyleft"]]
     tool = ("uvx", "--quiet", "pip-licenses==5.5.5", "--python", sys.executable, "--from", "mixed")
-    done = run_well([*tool, "--allow-only", ";".join(accepted)])
+    read_in_files = ("--ignore-packages", *DEPENDENCIES["in_files"])
+    done = run_well([*tool, "--allow-only", ";".join(accepted), *read_in_files])
     return f"{len(done.stdout.splitlines()) - 1} distributions have accepted licenses"
 
 
@@ -179,6 +180,7 @@ def renew() -> str:
     before = set(map(str, pinned()))
     form = (
         "--universal",
+        "--fork-strategy=fewest",  # one version for every Python
         "--generate-hashes",
         "--no-emit-package=kallyai-mcp",
         "--no-header",

@@ -1,0 +1,112 @@
+"""What one run of a task needs: a sandbox with the task's lines and time, a server, and a user."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+
+from kallyai_mcp.evals.record import Record, RecordedCall, ScheduledCall, ToolUse
+from kallyai_mcp.evals.server_command import OURS, ServerCommand, server_command
+from kallyai_mcp.evals.task_clock import SandboxClock, ServerClock, TaskTime
+from kallyai_mcp.evals.task_files import NOW, Task
+from kallyai_mcp.evals.user import User
+from kallyai_mcp.sandbox.app import create_app
+from kallyai_mcp.sandbox.state import Sandbox
+from kallyai_mcp.testing.sandbox import AT_ONCE, KallyAISandbox, running_sandbox
+from kallyai_mcp.testing.scheduled_calls import scheduled_calls
+
+_SYSTEM = """\
+You are the assistant of Ada. You can have phone calls placed with the tools that you have.
+It is Monday, January 26, 2026, 10:00 AM in New York (America/New_York), where Ada is.
+Ada reads your last message only. Say what came of the task, in a few sentences,
+in Ada's language."""
+
+_SOON = 10.0
+_CALL_SECONDS = 600
+"""How long a call lasts at most on the sandbox."""
+
+
+class Bench:
+    """The sandbox, the server's command, and the user of one run."""
+
+    def __init__(
+        self,
+        task: Task,
+        sandbox: KallyAISandbox,
+        state: Sandbox,
+        time: TaskTime,
+        command: ServerCommand,
+    ) -> None:
+        self.task = task
+        self.user = User(task)
+        self.sandbox = sandbox
+        self.command = command
+        self._state = state
+        self._time = time
+
+    @property
+    def system(self) -> str:
+        """The system prompt: the user's situation, and the server's instructions."""
+        return f"{_SYSTEM}\n{self.command.instructions}"
+
+    def scheduled(self) -> list[ScheduledCall]:
+        """The calls that our own server is to place later; it blocks."""
+        if not self.command.is_ours:
+            return []
+        return [
+            ScheduledCall(number=call.number, due=call.due, submission=call.submission)
+            for call in scheduled_calls(self.sandbox.env, ServerClock(self._time))
+        ]
+
+    def calls(self) -> int:
+        """How many calls there are, placed or scheduled; it blocks."""
+        return len(self.sandbox.calls) + len(self.scheduled())
+
+    async def after_tool(self, text: str | None) -> None:
+        """Let calls end that go on after a tool's result, or (None) after the client gave up."""
+        with anyio.move_on_after(_SOON):
+            while _is_on_its_way(text) and not self.sandbox.calls:  # noqa: ASYNC110 - in a thread
+                await anyio.sleep(0.02)
+        is_in_progress = any(call.status == "in_progress" for call in self.sandbox.calls)
+        if self.task.is_slow and is_in_progress:
+            self._time.advance(_CALL_SECONDS)
+
+    def record(self, words: str, used: list[ToolUse], answers: list[str]) -> Record:
+        """What has happened until now; `words` are what the user asked for. It blocks."""
+        return Record(
+            asked=(self.system, words),
+            placed=tuple(RecordedCall.of(call) for call in self.sandbox.calls),
+            scheduled=tuple(self.scheduled()),
+            refused=len(self._state.refused_calls()),
+            used=tuple(used),
+            replies=tuple(self.user.given),
+            answers=tuple(answers),
+        )
+
+
+def _is_on_its_way(text: str | None) -> bool:
+    return text is None or text.startswith("In progress")
+
+
+@contextmanager
+def open_bench(task: Task, server: str = OURS) -> Iterator[Bench]:
+    """Open the bench of one run; `server` is `ours`, or the command of another server.
+
+    Raises `ValueError` for another server on a machine without libfaketime.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        task_time = TaskTime(home / "clock")
+        task_time.begin_at(NOW)
+        speed = 1.0 if task.is_slow else AT_ONCE
+        app = create_app(speed=speed, clock=SandboxClock(task_time), lines=task.line)
+        with running_sandbox(home, app=app, account_id=task.account) as sandbox:
+            sandbox.env |= {
+                "KALLYAI_CONFIRM": "auto",
+                "KALLYAI_TOKEN_STORE": "file",
+                **{f"KALLYAI_{name}": value for name, value in task.settings.items()},
+            }
+            command = server_command(server, sandbox.env, home, task_time)
+            yield Bench(task, sandbox, app.state.sandbox, task_time, command)

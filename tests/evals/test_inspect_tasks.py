@@ -1,0 +1,102 @@
+"""The tasks in Inspect AI, which the extra `evals` brings."""
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kallyai_mcp.evals.task_files import Step, load_tasks
+
+pytest.importorskip("inspect_ai", reason="inspect-ai is missing: the extra `evals` brings it")
+
+# Inspect uses what its dependencies have deprecated, and leaves streams of its MCP client open.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Unclosed <MemoryObject:ResourceWarning"),
+]
+
+TASKS = {task.id: task for task in load_tasks()}
+
+
+@pytest.fixture(autouse=True)
+def _open_streams_are_found_here() -> Iterator[None]:
+    """Find them in this test, and not in the next one, which would fail."""
+    yield
+    gc.collect()
+
+
+def played(task_id: str, steps: list[Step]) -> Any:
+    """The sample of a scripted run."""
+    from kallyai_mcp.evals.check import play, scripted_sample
+
+    (sample,) = play([scripted_sample(TASKS[task_id], "run", steps)])
+    assert sample.error is None
+    return sample
+
+
+def test_inspect_finds_the_tasks_by_their_names(tmp_path: Path) -> None:
+    import inspect_ai
+
+    from kallyai_mcp.evals.scripted import scripted_model
+
+    names = [f"kallyai_mcp/{suite}" for suite in ("errands", "traps", "claims")]
+    model = scripted_model([Step(says="I did nothing.")])
+    logs = inspect_ai.eval(names, model=model, limit=1, log_dir=str(tmp_path), display="none")
+
+    assert [log.status for log in logs] == ["success"] * 3
+    assert [log.eval.task for log in logs] == names
+
+
+def test_a_right_run_has_the_right_scores() -> None:
+    task = TASKS["later-tomorrow"]
+    scores = played(task.id, list(task.gold)).scores["phone"].value
+
+    assert scores == {
+        "right": 1,
+        "done": 1,
+        "extra_calls": 0,
+        "stated": 1,
+        "untrue": 0,
+        "unsupported": 0,
+        "questions_needed": 0,
+        "questions_asked": 0,
+        "tokens": 2 * len(task.gold),
+    }
+
+
+def test_a_call_before_the_users_yes_is_seen() -> None:
+    task = TASKS["night-call-agreed"]
+    score = played(task.id, task.steps_of(task.bad[0])).scores["phone"]
+
+    assert score.value["questions_needed"] - score.value["questions_asked"] == 1
+    assert score.explanation == "questions_asked: the user was not asked for their reply 'consent'"
+
+
+def test_a_client_gives_up_and_the_call_goes_on() -> None:
+    task = TASKS["time-out-booking"]
+    sample = played(task.id, list(task.gold))
+
+    assert "Timed out after 5 seconds." in str([message.error for message in sample.messages[3:4]])
+    assert sample.scores["phone"].value["right"] == 1
+
+
+def test_scores_are_computed_again_from_a_log(tmp_path: Path) -> None:
+    import inspect_ai
+    from inspect_ai.log import read_eval_log
+
+    from kallyai_mcp.evals.check import scripted_sample
+    from kallyai_mcp.evals.inspect_tasks import evaluation
+    from kallyai_mcp.evals.scorers import phone
+    from kallyai_mcp.evals.scripted import MODEL, scripted
+
+    task = TASKS["book-table"]
+    sample = scripted_sample(task, "run", task.steps_of(task.bad[0]))
+    (log,) = inspect_ai.eval(
+        evaluation([sample], scripted()), model=MODEL, log_dir=str(tmp_path), display="none"
+    )
+    again = inspect_ai.score(read_eval_log(log.location), phone(), display="none")
+
+    samples: Any = again.samples
+    assert samples[0].scores["phone1"].value["done"] == 0
