@@ -2,6 +2,7 @@
 
 import time
 
+import anyio
 import click
 
 from kallyai_mcp.evals.task_files import load_tasks
@@ -19,6 +20,27 @@ def main(context: click.Context, *, checks: bool) -> None:
         _check()
     elif context.invoked_subcommand is None:
         click.echo(context.get_help())
+
+
+@main.command()
+@click.option("--model", help="A model as Inspect names it, such as openai/gpt-5.")
+def agreement(model: str | None) -> None:
+    """Compare a judge with people: 40 sentences that were judged by hand.
+
+    Without --model, the judge is the patterns that the scores use.
+    """
+    from kallyai_mcp.evals.judge import JudgeError, agreement, compare_model, compare_patterns
+
+    if model is None:
+        click.echo(agreement(compare_patterns()))
+        return
+    from inspect_ai.model import get_model
+
+    try:
+        compared = anyio.run(compare_model, get_model(model))
+    except JudgeError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(agreement(compared))
 
 
 def _check() -> None:

@@ -12,7 +12,10 @@ class _Frozen(BaseModel):
 
 
 class RecordedCall(_Frozen):
-    """A call that was placed. `words` are what both sides said in it, one text for each turn."""
+    """A call that was placed.
+
+    `words` are what both sides said in it, each with its speaker: `AI: …` or `HUMAN: …`.
+    """
 
     number: str
     submission: dict[str, Any]
@@ -28,7 +31,7 @@ class RecordedCall(_Frozen):
             submission=call.submission,
             status=call.status,
             is_booked=call.calendar is not None,
-            words=tuple(words for _, words in call.transcript),
+            words=tuple(f"{speaker}: {words}" for speaker, words in call.transcript),
         )
 
 

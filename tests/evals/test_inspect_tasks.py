@@ -1,6 +1,7 @@
 """The tasks in Inspect AI, which the extra `evals` brings."""
 
 import gc
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,3 +101,44 @@ def test_scores_are_computed_again_from_a_log(tmp_path: Path) -> None:
 
     samples: Any = again.samples
     assert samples[0].scores["phone1"].value["done"] == 0
+
+
+def test_a_judge_scores_each_sentence(tmp_path: Path) -> None:
+    import inspect_ai
+
+    from kallyai_mcp.evals.scripted import scripted_model
+
+    (log,) = inspect_ai.eval(
+        "kallyai_mcp/claims",
+        task_args={"judge": True, "phrasings": 1},
+        model=scripted_model([Step(says="I called them. They are closed. Goodbye!")]),
+        model_roles={"judge": scripted_model([Step(says="1: untrue\n2: untrue\n3: supported")])},
+        limit=1,
+        log_dir=str(tmp_path),
+        display="none",
+    )
+    samples: Any = log.samples
+    score = samples[0].scores["judged"]
+
+    assert score.value == {"judged_untrue": 2, "judged_unsupported": 0}
+    assert score.explanation.splitlines()[1] == "untrue: They are closed."
+
+
+def test_a_judge_that_says_nothing_gives_no_score(tmp_path: Path) -> None:
+    import inspect_ai
+
+    from kallyai_mcp.evals.scripted import scripted_model
+
+    (log,) = inspect_ai.eval(
+        "kallyai_mcp/claims",
+        task_args={"judge": True, "phrasings": 1},
+        model=scripted_model([Step(says="I did nothing.")]),
+        model_roles={"judge": scripted_model([Step(says="I can't say.")])},
+        limit=1,
+        log_dir=str(tmp_path),
+        display="none",
+    )
+    samples: Any = log.samples
+
+    assert log.status == "success"
+    assert math.isnan(samples[0].scores["judged"].value["judged_untrue"])
