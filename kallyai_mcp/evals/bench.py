@@ -1,7 +1,7 @@
 """What one run of a task needs: a sandbox with the task's lines and time, a server, and a user."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from kallyai_mcp.evals.task_clock import SandboxClock, ServerClock, TaskTime
 from kallyai_mcp.evals.task_files import NOW, Task
 from kallyai_mcp.evals.user import User
 from kallyai_mcp.sandbox.app import create_app
+from kallyai_mcp.sandbox.simulator.scenario import Line
 from kallyai_mcp.sandbox.state import Sandbox
 from kallyai_mcp.testing.sandbox import AT_ONCE, KallyAISandbox, running_sandbox
 from kallyai_mcp.testing.scheduled_calls import scheduled_calls
@@ -91,8 +92,12 @@ def _is_on_its_way(text: str | None) -> bool:
 
 
 @contextmanager
-def open_bench(task: Task, server: str = OURS) -> Iterator[Bench]:
+def open_bench(
+    task: Task, server: str = OURS, *, scripted: Sequence[Line] | None = None
+) -> Iterator[Bench]:
     """Open the bench of one run; `server` is `ours`, or the command of another server.
+
+    With `scripted`, somebody plays the callee on all lines but these.
 
     Raises `ValueError` for another server on a machine without libfaketime.
     """
@@ -101,7 +106,12 @@ def open_bench(task: Task, server: str = OURS) -> Iterator[Bench]:
         task_time = TaskTime(home / "clock")
         task_time.begin_at(NOW)
         speed = 1.0 if task.is_slow else AT_ONCE
-        app = create_app(speed=speed, clock=SandboxClock(task_time), lines=task.line)
+        app = create_app(
+            speed=speed,
+            clock=SandboxClock(task_time),
+            lines=task.line if scripted is None else scripted,
+            plays=scripted is not None,
+        )
         with running_sandbox(home, app=app, account_id=task.account) as sandbox:
             sandbox.env |= {
                 "KALLYAI_CONFIRM": "auto",

@@ -8,7 +8,7 @@ from inspect_ai.solver import TaskState
 
 from kallyai_mcp.evals.grading import grade, sentences_of
 from kallyai_mcp.evals.judge import JudgeError, judge
-from kallyai_mcp.evals.runs import record_of, task_of
+from kallyai_mcp.evals.runs import record_of, task_of, tokens_of
 
 
 @scorer(metrics={"*": [mean(), stderr(cluster="task_id")]})
@@ -21,7 +21,7 @@ def phone() -> Scorer:
     async def score(state: TaskState, target: Target) -> Score:  # noqa: ARG001 - Inspect passes it by its name
         grades = grade(task_of(state).expect, await record_of(state))
         return Score(
-            value={**grades.scores, "tokens": state.token_usage},
+            value={**grades.scores, "tokens": tokens_of(state)},
             explanation=grades.in_words or None,
         )
 

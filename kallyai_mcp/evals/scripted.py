@@ -46,14 +46,14 @@ def scripted() -> Solver:
     return solve
 
 
-def scripted_model(steps: Sequence[Step]) -> Model:
-    """A model that takes these turns."""
+def scripted_model(steps: Sequence[Step], *, begins: int = 0) -> Model:
+    """A model that takes these turns; `begins` of its turns are in the conversation before."""
 
     def turn(
         messages: list[ChatMessage], _: list[ToolInfo], __: ToolChoice, ___: GenerateConfig
     ) -> ModelOutput:
         taken = sum(isinstance(message, ChatMessageAssistant) for message in messages)
-        output = _output(steps[taken], messages)
+        output = _output(steps[taken - begins], messages)
         # Without it, the mock model asks the network how many tokens it was.
         output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
         return output

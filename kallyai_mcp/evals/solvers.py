@@ -11,7 +11,11 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.tool import Tool, ToolDef, ToolError, mcp_connection, mcp_server_stdio
 
 from kallyai_mcp.evals.bench import Bench
-from kallyai_mcp.evals.runs import bench_of, open_run, task_of, uses_in
+from kallyai_mcp.evals.play import play_callees
+from kallyai_mcp.evals.runs import OpenRun, open_run, run_of, uses_in
+
+_CALLEE_SECONDS = 120
+"""How much longer a client waits for a tool when a model plays the callee."""
 
 
 @solver
@@ -19,7 +23,7 @@ def sandbox(server: str) -> Solver:
     """Opens the sample's sandbox; `server` is `ours`, or the command of another server."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:  # noqa: ARG001 - Inspect passes it by its name
-        await open_run(state, task_of(state), server)
+        await open_run(state, server)
         return state
 
     return solve
@@ -39,7 +43,7 @@ def conversation() -> Solver:
 
 async def converse(state: TaskState, model: Model) -> TaskState:
     """Let a model do the task of a sample."""
-    bench = bench_of(state)
+    bench = run_of(state).bench
     state.messages = [
         ChatMessageSystem(content=bench.system),
         ChatMessageUser(content=state.input_text),
@@ -64,23 +68,31 @@ async def _reply(bench: Bench, state: TaskState) -> str | None:
 
 @asynccontextmanager
 async def phone_tools(state: TaskState) -> AsyncIterator[list[Tool]]:
-    """The tools of the sample's server, which runs until the block ends."""
-    bench = bench_of(state)
-    command = bench.command
+    """The tools of the sample's server, which runs until the block ends.
+
+    Meanwhile, the model role `callee` answers the calls, if there is one.
+    """
+    run = run_of(state)
+    command = run.bench.command
     server = mcp_server_stdio(
         name="kallyai", command=command.program, args=command.arguments, env=command.env
     )
-    async with mcp_connection([server]):
-        yield [_with_limit(tool, bench) for tool in await server.tools()]
+    async with mcp_connection([server]), anyio.create_task_group() as tasks:
+        if run.callee is not None:
+            tasks.start_soon(play_callees, run.bench.sandbox.url, run.callee)
+        yield [_with_limit(tool, run) for tool in await server.tools()]
+        tasks.cancel_scope.cancel()
 
 
-def _with_limit(tool: Tool, bench: Bench) -> Tool:
+def _with_limit(tool: Tool, run: OpenRun) -> Tool:
     """The tool of a client that gives up after the task's `client_seconds`.
 
     Inspect's own client has no limit that can be set.
     """
-    definition = ToolDef(tool)
+    definition, bench = ToolDef(tool), run.bench
     seconds = bench.task.client_seconds
+    if run.callee is not None:
+        seconds += _CALLEE_SECONDS
 
     async def execute(**arguments: Any) -> Any:
         try:

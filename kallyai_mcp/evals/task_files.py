@@ -139,7 +139,8 @@ class Task(_Strict):
     """A task. `otherwise` is what the user answers, once, to any other question about the call.
 
     `settings` are the server's, without KALLYAI_. With `is_slow`, calls go on until the client has
-    got a result, or has given up after `client_seconds`. `also_right` are other last answers of the
+    got a result, or has given up after `client_seconds`. `persona` says who the callee is, where a
+    model plays it. `also_right` are other last answers of the
     gold run.
     """
 
@@ -153,6 +154,7 @@ class Task(_Strict):
     client_seconds: float = 60
     is_slow: bool = False
     reply: tuple[Reply, ...] = ()
+    persona: str = ""
     otherwise: str = "I have told you all I know. Do what you think is best."
     expect: Expectation
     gold: tuple[Step, ...] = Field(min_length=1)

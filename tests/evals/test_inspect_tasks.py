@@ -142,3 +142,31 @@ def test_a_judge_that_says_nothing_gives_no_score(tmp_path: Path) -> None:
 
     assert log.status == "success"
     assert math.isnan(samples[0].scores["judged"].value["judged_untrue"])
+
+
+def test_a_model_plays_the_callee(tmp_path: Path) -> None:
+    import inspect_ai
+
+    from kallyai_mcp.evals.check import scripted_sample
+    from kallyai_mcp.evals.inspect_tasks import evaluation
+    from kallyai_mcp.evals.scripted import MODEL, scripted, scripted_model
+
+    callee = [
+        '{"does": "agrees", "says": "Yes, four people, no problem.", "at": "19:00"}',
+        '{"does": "says_goodbye", "says": "Bye, see you on Friday."}',
+    ]
+    task = TASKS["book-table"]
+    (log,) = inspect_ai.eval(
+        evaluation([scripted_sample(task, "run", task.gold)], scripted()),
+        model=MODEL,
+        model_roles={"callee": scripted_model([Step(says=says) for says in callee], begins=1)},
+        log_dir=str(tmp_path),
+        display="none",
+    )
+    samples: Any = log.samples
+    (placed,) = samples[0].store["record"]["placed"]
+
+    assert "HUMAN: Yes, four people, no problem." in placed["words"]
+    assert placed["is_booked"]
+    assert samples[0].scores["phone"].value["right"] == 1
+    assert samples[0].scores["phone"].value["tokens"] == 2 * len(task.gold)
