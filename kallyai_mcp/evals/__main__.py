@@ -1,6 +1,7 @@
 """Commands beside Inspect's own, which runs the tasks: `inspect eval kallyai_mcp/errands`."""
 
 import time
+from pathlib import Path
 
 import anyio
 import click
@@ -41,6 +42,28 @@ def agreement(model: str | None) -> None:
     except JudgeError as error:
         raise click.ClickException(str(error)) from None
     click.echo(agreement(compared))
+
+
+@main.command("export")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--wheel",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The package that the containers install, in place of the published one.",
+)
+def write_harbor_tasks(folder: Path, wheel: Path | None) -> None:
+    """Write the tasks into FOLDER in the format of Harbor."""
+    from kallyai_mcp.evals.harbor.export import export
+
+    tasks = load_tasks()
+    try:
+        written = export(tasks, folder, wheel)
+    except FileExistsError as error:
+        raise click.ClickException(f"{error.filename} exists; choose another folder") from None
+    click.echo(
+        f"{len(written)} of {len(tasks)} tasks are in {folder}. In the others, the user is asked "
+        "something, or a call takes time."
+    )
 
 
 def _check() -> None:

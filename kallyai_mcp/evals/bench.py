@@ -18,7 +18,7 @@ from kallyai_mcp.sandbox.state import Sandbox
 from kallyai_mcp.testing.sandbox import AT_ONCE, KallyAISandbox, running_sandbox
 from kallyai_mcp.testing.scheduled_calls import scheduled_calls
 
-_SYSTEM = """\
+SITUATION = """\
 You are the assistant of Ada. You can have phone calls placed with the tools that you have.
 It is Monday, January 26, 2026, 10:00 AM in New York (America/New_York), where Ada is.
 Ada reads your last message only. Say what came of the task, in a few sentences,
@@ -50,7 +50,7 @@ class Bench:
     @property
     def system(self) -> str:
         """The system prompt: the user's situation, and the server's instructions."""
-        return f"{_SYSTEM}\n{self.command.instructions}"
+        return f"{SITUATION}\n{self.command.instructions}"
 
     def scheduled(self) -> list[ScheduledCall]:
         """The calls that our own server is to place later; it blocks."""
@@ -95,28 +95,47 @@ def _is_on_its_way(text: str | None) -> bool:
 def open_bench(
     task: Task, server: str = OURS, *, scripted: Sequence[Line] | None = None
 ) -> Iterator[Bench]:
+    """Open the bench of one run in a folder of its own; see `bench_in`."""
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        bench_in(Path(folder), task, server, scripted=scripted) as bench,
+    ):
+        yield bench
+
+
+@contextmanager
+def bench_in(
+    home: Path,
+    task: Task,
+    server: str = OURS,
+    *,
+    scripted: Sequence[Line] | None = None,
+    data: Path | None = None,
+    port: int = 0,
+) -> Iterator[Bench]:
     """Open the bench of one run; `server` is `ours`, or the command of another server.
 
-    With `scripted`, somebody plays the callee on all lines but these.
+    With `scripted`, somebody plays the callee on all lines but these. `data` is the file in which
+    the sandbox keeps its state, None if it keeps none. What is in `home` and `data` goes on,
+    if the sandbox has the same port.
 
     Raises `ValueError` for another server on a machine without libfaketime.
     """
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        task_time = TaskTime(home / "clock")
+    task_time = TaskTime(home / "clock")
+    if not task_time.file.exists():
         task_time.begin_at(NOW)
-        speed = 1.0 if task.is_slow else AT_ONCE
-        app = create_app(
-            speed=speed,
-            clock=SandboxClock(task_time),
-            lines=task.line if scripted is None else scripted,
-            plays=scripted is not None,
-        )
-        with running_sandbox(home, app=app, account_id=task.account) as sandbox:
-            sandbox.env |= {
-                "KALLYAI_CONFIRM": "auto",
-                "KALLYAI_TOKEN_STORE": "file",
-                **{f"KALLYAI_{name}": value for name, value in task.settings.items()},
-            }
-            command = server_command(server, sandbox.env, home, task_time)
-            yield Bench(task, sandbox, app.state.sandbox, task_time, command)
+    app = create_app(
+        data=data,
+        speed=1.0 if task.is_slow else AT_ONCE,
+        clock=SandboxClock(task_time),
+        lines=task.line if scripted is None else scripted,
+        plays=scripted is not None,
+    )
+    with running_sandbox(home, app=app, account_id=task.account, port=port) as sandbox:
+        sandbox.env |= {
+            "KALLYAI_CONFIRM": "auto",
+            "KALLYAI_TOKEN_STORE": "file",
+            **{f"KALLYAI_{name}": value for name, value in task.settings.items()},
+        }
+        command = server_command(server, sandbox.env, home, task_time)
+        yield Bench(task, sandbox, app.state.sandbox, task_time, command)

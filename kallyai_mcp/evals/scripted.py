@@ -1,8 +1,6 @@
 """A scripted model: it takes the turns of a run in a task's file, without asking anybody."""
 
-import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from inspect_ai.model import (
     ChatMessage,
@@ -19,20 +17,10 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 
 from kallyai_mcp.evals.runs import text_of
 from kallyai_mcp.evals.solvers import converse
+from kallyai_mcp.evals.steps import filled
 from kallyai_mcp.evals.task_files import Step
 
 MODEL = "mockllm/model"
-
-_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_IDS = {
-    "confirmation": re.compile(r'confirmation "([^"]+)"'),
-    "tracking_id": re.compile(r"\b(t-[0-9a-f-]{8,})"),
-    "id": re.compile(rf"\b((?:t-)?{_UUID})\b"),
-    "call_id": re.compile(rf"\b({_UUID})\b"),
-}
-"""Where a result has what stands in place of these names in the arguments of a step."""
-
-_NAMES = re.compile(r"\{(confirmation|tracking_id|call_id|id)\}")
 
 
 @solver
@@ -65,29 +53,4 @@ def _output(step: Step, messages: Sequence[ChatMessage]) -> ModelOutput:
     if step.tool is None:
         return ModelOutput.from_content(MODEL, step.says or "")
     results = [text_of(message) for message in messages if isinstance(message, ChatMessageTool)]
-    return ModelOutput.for_tool_call(MODEL, step.tool, _filled(step.args, _newest_in(results)))
-
-
-def _newest_in(results: Sequence[str]) -> Callable[[re.Match[str]], str]:
-    """What stands in place of a name: the last one of the newest result that has one."""
-
-    def newest(name: re.Match[str]) -> str:
-        for result in reversed(results):
-            found = _IDS[name[1]].findall(result)
-            if found:
-                return str(found[-1])
-        raise LookupError(f"no result has a {name[1]}: {list(results)}")
-
-    return newest
-
-
-def _filled(value: Any, newest: Callable[[re.Match[str]], str]) -> Any:
-    match value:
-        case str():
-            return _NAMES.sub(newest, value)
-        case dict():
-            return {key: _filled(inner, newest) for key, inner in value.items()}
-        case list() | tuple():
-            return [_filled(inner, newest) for inner in value]
-        case _:
-            return value
+    return ModelOutput.for_tool_call(MODEL, step.tool, filled(step.args, results))

@@ -268,18 +268,23 @@ def _agreed_keys(env: Mapping[str, str]) -> set[str | None]:
 
 @contextmanager
 def running_sandbox(
-    home: Path, *, app: SandboxApp | None = None, account_id: str = "acct-personal"
+    home: Path,
+    *,
+    app: SandboxApp | None = None,
+    account_id: str = "acct-personal",
+    port: int = 0,
 ) -> Iterator[KallyAISandbox]:
     """Serve a sandbox of its own, in a thread, while the block runs; `home` is for the data of a
     kallyai-mcp server.
 
     `app` is of `create_app`, and is closed at the end; for None, it is one whose calls end at once.
+    Port 0 is any free one.
     """
     served = create_app(speed=AT_ONCE) if app is None else app
     try:
         with (
             start_blocking_portal("asyncio") as portal,
-            portal.wrap_async_context_manager(running(served)) as url,
+            portal.wrap_async_context_manager(running(served, port=port)) as url,
         ):
             yield KallyAISandbox(served, url, home, account_id=account_id)
     finally:
