@@ -40,12 +40,16 @@ from tests.processes import free_port
 from tests.programs import ROOT, run_well
 from tests.reference.cases import STATED
 from tests.sandbox.auth.browser_client import sign_in
+from tests.update.directories import AGENT_PLUGIN_SERVERS, CURSOR, DOCKER, STDIO
 
 MCPB = ("npx", "--yes", "@anthropic-ai/mcpb@2.1.2")
 """Packs bundles."""
 
 LINTER = "skillsaw==0.22.0"
 """Knows the registry's schemas and Claude Code's rules for plug-ins."""
+
+PRETTIER = "prettier@3"
+"""Docker's catalog takes a file only if this changes nothing."""
 
 SECONDS = 300
 """How long a server may take; at first, uv installs the dependencies."""
@@ -234,7 +238,7 @@ def the_image_serves_with_two_workers_as_compose_yaml_says(folder: Path) -> None
         for line in commands(DOCS / "hosting.md")
         if line.startswith("docker compose run ")
     )
-    serve = json.loads(said["CMD"].replace("0.0.0.0", "127.0.0.1").replace("8000", port))  # noqa: S104 - the image's
+    command = json.loads(said["CMD"].replace("0.0.0.0", "127.0.0.1").replace("8000", port))  # noqa: S104 - the image's
     check = json.loads(said["HEALTHCHECK"].partition(" CMD ")[2].replace("8000", port))
     with PostgresServer() as server, running_sandbox(folder / "sandbox of the image") as sandbox:
         ready = [
@@ -272,9 +276,10 @@ def the_image_serves_with_two_workers_as_compose_yaml_says(folder: Path) -> None
                     signing_in.communicate()
                 assert signing_in.returncode == 0
                 bearer = run_well(show, variables=variables).stdout.strip()
-            with serving([*start, *serve], int(port), variables):
+            with serving([*start, *command], int(port), variables):
                 ask_for_a_call(f"http://127.0.0.1:{port}/mcp", "+12025550142", bearer)
                 run(*start, *check)
+    serve([*start, *STDIO], folder, {})  # as Docker's catalog says
 
 
 def built_image(root: Path, context: Path) -> tuple[list[str], dict[str, str]]:
@@ -357,25 +362,40 @@ def the_pages_have_no_command_that_fails(folder: Path) -> None:
     ), changed
 
 
-def the_files_for_the_registry_and_claude_code_are_valid(folder: Path) -> None:
+LINTED = {
+    "registry": ("kallyai_mcp/registry/server.json",),
+    "claude code": (".claude-plugin", "README.md", "kallyai_mcp/skills"),
+    "cursor": (".cursor-plugin", "README.md", "kallyai_mcp/skills", "kallyai_mcp/bundle"),
+    "agent plugins": ("plugin.json", "mcp.json", "README.md"),
+}
+"""The files of each place where this server can be found."""
+
+
+def the_files_for_registries_and_plug_ins_are_valid(folder: Path) -> None:
     """Lint each in a folder of its own."""
     copy = clean_copy(folder / "linted")
-    (folder / "registry").mkdir()
-    (copy / "kallyai_mcp" / "registry" / "server.json").rename(folder / "registry" / "server.json")
-    (folder / "plugin" / "kallyai_mcp").mkdir(parents=True)
-    for name in (".claude-plugin", "README.md", "kallyai_mcp/skills"):
-        (copy / name).rename(folder / "plugin" / name)
-    for target in ("registry", "plugin"):
-        run(
-            "uvx",
-            "--quiet",
-            LINTER,
-            "lint",
-            "--strict",
-            "--no-custom-rules",
-            "--no-plugins",
-            folder / target,
-        )
+    for place, names in LINTED.items():
+        target = folder / "places" / place
+        for name in names:
+            # The linter looks for the registry's entry in the folder itself.
+            to = target / (Path(name).name if place == "registry" else name)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            copied = shutil.copytree if (copy / name).is_dir() else shutil.copy
+            copied(copy / name, to)
+        options = ("--strict", "--no-custom-rules", "--no-plugins")
+        run("uvx", "--quiet", LINTER, "lint", *options, target)
+    run("npx", "--yes", PRETTIER, "--check", copy / DOCKER / "server.yaml")
+
+
+def the_plug_ins_start_the_server_from_their_folder(folder: Path) -> None:
+    """As Cursor does, which names the folder, and as other hosts do, which begin in it."""
+    copy = clean_copy(folder / "plug in")
+    cursor = json.loads((copy / CURSOR).read_text("utf-8"))["mcpServers"]["kallyai"]
+    words = [word.replace("${CURSOR_PLUGIN_ROOT}", str(copy)) for word in cursor["args"]]
+    serve([cursor["command"], *words], folder, {})
+    servers = json.loads((copy / AGENT_PLUGIN_SERVERS).read_text("utf-8"))["mcpServers"]
+    portable = servers["kallyai"]
+    serve([portable["command"], *portable["args"]], folder, {}, copy / portable["cwd"])
 
 
 def at_home(folder: Path) -> dict[str, str]:
@@ -442,15 +462,19 @@ def wheel_in(folder: Path) -> Path:
     return next((folder / "wheel").glob("*.whl"))
 
 
-def serve(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> None:
-    """Start `command` as a client does, with `KALLYAI_HOME` in `folder`; on the sandbox, place a
-    call.
+def serve(
+    command: Sequence[str], folder: Path, env: Mapping[str, str], where: Path | None = None
+) -> None:
+    """Start `command` as a client does, with `KALLYAI_HOME` in `folder`, and in the folder `where`;
+    on the sandbox, place a call.
     """
     variables = {**ENVIRONMENT, **env, "KALLYAI_HOME": str(folder / "home")}
     soon = (date.today() + timedelta(days=3)).isoformat()  # noqa: DTZ011 - the sandbox keeps real time
 
     async def use() -> None:
-        parameters = StdioServerParameters(command=command[0], args=[*command[1:]], env=variables)
+        parameters = StdioServerParameters(
+            command=command[0], args=[*command[1:]], env=variables, cwd=where
+        )
         with anyio.fail_after(SECONDS):
             async with Client(parameters) as client:
                 assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
@@ -472,7 +496,8 @@ def main() -> None:
             the_recipe_serves_with_two_workers_and_exports_what_they_count,
             the_image_serves_with_two_workers_as_compose_yaml_says,
             the_pages_have_no_command_that_fails,
-            the_files_for_the_registry_and_claude_code_are_valid,
+            the_files_for_registries_and_plug_ins_are_valid,
+            the_plug_ins_start_the_server_from_their_folder,
         ):
             print(step.__name__.replace("_", " "), flush=True)
             step(Path(folder))

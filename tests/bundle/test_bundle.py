@@ -1,13 +1,17 @@
-"""`manifest.json`, `server.json`, and `.claude-plugin/` agree with the program;
-`tests.bundle.check` tries them.
+"""What directories of servers and plug-ins ask for; `tests.bundle.check` tries the files.
+
+`tests.update` makes them, so that they agree with the program.
 """
 
 import json
+import re
 import tomllib
 from typing import Any
 
 from kallyai_mcp.server.skills import FOLDER
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.catalog import tools
+from tests.docs.pages import text_of
 from tests.programs import ROOT
 
 Json = dict[str, Any]
@@ -15,6 +19,11 @@ Json = dict[str, Any]
 
 def read(name: str) -> Json:
     parsed: Json = json.loads((ROOT / name).read_text(encoding="utf-8"))
+    return parsed
+
+
+def read_list(name: str) -> list[Json]:
+    parsed: list[Json] = json.loads((ROOT / name).read_text(encoding="utf-8"))
     return parsed
 
 
@@ -52,3 +61,34 @@ def test_the_plug_in_starts_the_server_from_its_own_folder_and_ships_its_skill()
     assert MARKETPLACE["plugins"][0]["source"] == "./"
     assert ROOT / PLUGIN["skills"] == FOLDER
     assert [path.name for path in FOLDER.iterdir()] == ["phone-call"]
+
+
+def test_claudes_directory_gets_what_it_asks_for() -> None:
+    assert all(url.startswith("https://") for url in MANIFEST["privacy_policies"])
+    assert MANIFEST["privacy_policies"][0] in text_of("README.md").partition("\n## Privacy\n")[2]
+    assert MANIFEST["author"]["url"].startswith("https://")
+    for tool in tools():
+        assert tool.annotations is not None, tool.name
+        assert tool.annotations.title, tool.name
+        assert tool.annotations.read_only_hint is not None, tool.name
+        assert tool.annotations.destructive_hint is not None, tool.name
+
+
+def test_the_plug_ins_of_other_hosts_are_the_one_of_claude_code() -> None:
+    cursor, portable = read(".cursor-plugin/plugin.json"), read("plugin.json")
+
+    for name in ("name", "version", "description", "author", "license", "keywords"):
+        assert cursor[name] == portable[name] == PLUGIN[name]
+    assert cursor["skills"] == PLUGIN["skills"]
+
+
+def test_dockers_catalog_takes_the_entry() -> None:
+    entry = text_of("kallyai_mcp/registry/docker/server.yaml")
+    title = re.findall(r"^  title: (.+)$", entry, re.MULTILINE)[0]
+    described = read_list("kallyai_mcp/registry/docker/tools.json")
+
+    assert title == title.title().replace("Kallyai", "KallyAI")
+    assert not re.search("MCP|Server", title)
+    assert set(re.findall(r'value: "\{\{([^.]+)\.', entry)) == {"kallyai-mcp"}
+    assert [tool["name"] for tool in described] == [tool.name for tool in tools()]
+    assert not [each for tool in described for each in tool["arguments"] if not each["desc"]]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tests.docs.pages import DOCS, PAGES
 from tests.programs import ROOT
 from tests.update.blocks import blocks, filled
+from tests.update.directories import directories
 from tests.update.first_answers import first_answers
 from tests.update.manifests import manifests
 from tests.update.snapshots import snapshots
@@ -31,6 +32,7 @@ async def derived() -> dict[str, str]:
     for tool, text in (await snapshots()).items():
         files[f"{SNAPSHOTS}/{tool}.json"] = text
     files |= manifests()
+    files |= directories(files)
     made = await blocks()
     for page in (*PAGES, DOCS / "llms.txt"):
         name = page.relative_to(ROOT).as_posix()

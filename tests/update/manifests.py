@@ -1,4 +1,4 @@
-"""The files by which clients, the registry, and Claude Code find this server.
+"""The files by which desktop apps, the registry, and Claude Code find this server.
 
 Their facts come from the package, `pyproject.toml`, and the server. By hand is what only they say:
 the texts of the bundle's page, the command of each, and the first sentence of a prompt.
@@ -36,7 +36,8 @@ def manifests() -> dict[str, str]:
     author = {"name": holder[1] if holder is not None else ""}
     (package,), (listed,) = registry["packages"], marketplace["plugins"]
 
-    bundle |= {"name": project["name"], "license": project["license"], "author": author}
+    address = {"url": project["urls"]["KallyAI"]}  # Claude's directory asks for one
+    bundle |= {"name": project["name"], "license": project["license"], "author": author | address}
     bundle["compatibility"]["runtimes"]["python"] = project["requires-python"]
     bundle["tools"] = [
         {"name": tool.name, "description": (tool.description or "").splitlines()[0]}
