@@ -92,3 +92,15 @@ def test_dockers_catalog_takes_the_entry() -> None:
     assert set(re.findall(r'value: "\{\{([^.]+)\.', entry)) == {"kallyai-mcp"}
     assert [tool["name"] for tool in described] == [tool.name for tool in tools()]
     assert not [each for tool in described for each in tool["arguments"] if not each["desc"]]
+
+
+def test_a_release_is_published_only_by_hand() -> None:
+    workflow = text_of(".github/workflows/release.yml")
+    jobs = re.split(r"^  (?=\w+:$)", workflow.partition("\njobs:\n")[2], flags=re.MULTILINE)
+    by_hand = "if: github.event_name == 'workflow_dispatch' && inputs.publish"
+    publishing = [job for job in jobs if job.startswith("publish_")]
+
+    assert len(publishing) == 3
+    assert all(by_hand in job for job in publishing)
+    assert not re.search(r"docker push|gh release|pypi-publish", "".join(set(jobs) - {*publishing}))
+    assert not re.search(r"^  release:", workflow, re.MULTILINE)
