@@ -63,10 +63,15 @@ def test_the_plug_in_starts_the_server_from_its_own_folder_and_ships_its_skill()
     assert [path.name for path in FOLDER.iterdir()] == ["phone-call"]
 
 
-def test_claudes_directory_gets_what_it_asks_for() -> None:
-    assert all(url.startswith("https://") for url in MANIFEST["privacy_policies"])
-    assert MANIFEST["privacy_policies"][0] in text_of("README.md").partition("\n## Privacy\n")[2]
-    assert MANIFEST["author"]["url"].startswith("https://")
+def test_claudes_directory_gets_its_web_addresses() -> None:
+    policy, *_ = MANIFEST["privacy_policies"]
+
+    assert policy in text_of("README.md").partition("\n## Privacy\n")[2]
+    for url in (*MANIFEST["privacy_policies"], MANIFEST["author"]["url"]):
+        assert url.startswith("https://")
+
+
+def test_claudes_directory_gets_annotations_of_each_tool() -> None:
     for tool in tools():
         assert tool.annotations is not None, tool.name
         assert tool.annotations.title, tool.name

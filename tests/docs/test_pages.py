@@ -9,7 +9,7 @@ import re
 import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 from urllib.parse import parse_qsl, urlsplit
 
 import click
@@ -154,48 +154,76 @@ def test_commands_mean_the_same_in_every_shell() -> None:
     ] == []
 
 
-def test_the_readme_begins_with_the_workflow_commands() -> None:
-    paragraphs, workflow = README.split("\n\n"), text_of(".github/workflows/ci.yml")
+TWO = ["pip install uv && uv run kallyai-mcp demo", "pip install uv && uv run pytest"]
+"""The commands that the README begins with."""
 
+
+def test_the_readme_begins_with_two_commands() -> None:
+    title, summary, clone, commands, *_ = README.split("\n\n")
+
+    assert title == "# kallyai-mcp"
+    assert summary.endswith("brings back what was agreed.")
+    assert clone.startswith("`git clone`")
+    assert [line.strip() for line in commands.splitlines()] == TWO
     assert len(README.split()) <= 1200
-    assert paragraphs[0] == "# kallyai-mcp"
-    assert paragraphs[1].endswith("brings back what was agreed.")
-    assert paragraphs[2].startswith("`git clone`")
-    two = ["pip install uv && uv run kallyai-mcp demo", "pip install uv && uv run pytest"]
-    assert [line.strip() for line in paragraphs[3].splitlines()] == two
-    for command in (
-        *two[0].split(" && "),
-        *two[1].split(" && "),
-        ".ci/run",
-        "docker compose up --detach",
-    ):
+
+
+def test_the_workflow_runs_the_readmes_commands() -> None:
+    workflow = text_of(".github/workflows/ci.yml")
+    commands = [command for line in TWO for command in line.split(" && ")]
+
+    for command in (*commands, ".ci/run", "docker compose up --detach"):
         assert f"- run: {command}\n" in workflow
-    section = README.split("## Install\n", 1)[1].split("\n## ", 1)[0]
-    assert [each.title for each in CLIENTS.values() if each.title not in section] == [
-        "VS Code Insiders"
-    ]
-    for used in re.findall(r"uses: (.+)", workflow):
+
+
+def test_the_workflow_pins_what_it_uses() -> None:
+    for used in re.findall(r"uses: (.+)", text_of(".github/workflows/ci.yml")):
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
 
 
-def test_the_entry_is_the_same_on_the_pages_in_the_links_and_from_install(
+def test_the_readme_names_the_clients() -> None:
+    section = README.split("## Install\n", 1)[1].split("\n## ", 1)[0]
+
+    assert [each.title for each in CLIENTS.values() if each.title not in section] == [
+        "VS Code Insiders"
+    ]
+
+
+def entry_on(page: str) -> dict[str, Any]:
+    """The entry of a client's file that a page shows."""
+    (shown,) = fenced(page, "json")
+    entry: dict[str, Any] = json.loads(shown)["mcpServers"]["kallyai"]
+    return entry
+
+
+def test_both_pages_show_what_install_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     move_home(monkeypatch, tmp_path / "home")
-    ((shown,), (again,)) = (fenced(page, "json") for page in ("README.md", "docs/install.md"))
-    entry = json.loads(shown)["mcpServers"]["kallyai"]
     printed = json.loads(run_ok("install", "cursor", "--print"))["mcpServers"]["kallyai"]
-    links = dict(re.findall(r"\[Add to ([\w ]+)\]\([^)]+\)\]\((https://[^)]+)\)", README))
-    queries = {
-        name: dict(parse_qsl(urlsplit(link).query, strict_parsing=True))
-        for name, link in links.items()
-    }
+    entry = entry_on("README.md")
 
-    assert json.loads(again) == json.loads(shown)
+    assert [json.loads(block) for block in fenced("docs/install.md", "json")] == [
+        {"mcpServers": {"kallyai": entry}}
+    ]
     assert Path(printed.pop("command")).stem == entry["command"]
     assert printed == {"args": entry["args"]}
-    assert links["Cursor"].startswith("https://cursor.com/en/install-mcp?")
-    assert links["VS Code"].startswith("https://insiders.vscode.dev/redirect/mcp/install?")
-    assert {query["name"] for query in queries.values()} == {"kallyai"}
-    assert json.loads(base64.b64decode(queries["Cursor"]["config"], validate=True)) == entry
-    assert json.loads(queries["VS Code"]["config"]) == entry
+
+
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [
+        ("Cursor", "https://cursor.com/en/install-mcp?"),
+        ("VS Code", "https://insiders.vscode.dev/redirect/mcp/install?"),
+    ],
+)
+def test_the_readmes_links_install_the_entry(client: str, address: str) -> None:
+    links = dict(re.findall(r"\[Add to ([\w ]+)\]\([^)]+\)\]\((https://[^)]+)\)", README))
+    query = dict(parse_qsl(urlsplit(links[client]).query, strict_parsing=True))
+    config = query["config"]
+    if client == "Cursor":
+        config = base64.b64decode(config, validate=True).decode()
+
+    assert links[client].startswith(address)
+    assert query["name"] == "kallyai"
+    assert json.loads(config) == entry_on("README.md")
