@@ -118,7 +118,7 @@ function requestFor(card) {
   return { tool: input.candidates ? "call_around" : "make_call", args: { ...agreed, wait_seconds: 0 } };
 }
 
-/** The id by which get_call finds what is shown: that of the list, else of the call. */
+/** The id with which get_call finds what is shown: that of the list, else of the call. */
 function idOf({ list, call }) {
   return (list ?? call)?.tracking_id ?? call?.call_id;
 }
