@@ -205,6 +205,20 @@ class CallList:
         ended = [one for one in self.records if one.state in (CallState.ENDED, CallState.UNKNOWN)]
         return all(one.delivered_at is not None and one.delivered_at < before for one in ended)
 
+    @property
+    def as_it_is_now(self) -> "CallList":
+        """The list, stopped for the reason that its last call gives by now.
+
+        A call that has expired stops it, even if nothing has written that yet. After an unknown
+        outcome, more may be known.
+        """
+        has_expired = bool(self.records) and self.records[-1].state is CallState.EXPIRED
+        if self.stop_reason is None and has_expired:
+            return replace(self, stop_reason=self.next_stop_reason())
+        if self.stop_reason is StopReason.UNKNOWN:
+            return replace(self, stop_reason=self.next_stop_reason() or StopReason.UNKNOWN)
+        return self
+
     def next_stop_reason(self) -> StopReason | None:
         """Why no further candidate may be called after its last call, which has ended; None when
         the next one may.

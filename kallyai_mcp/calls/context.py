@@ -3,7 +3,6 @@ the times.
 """
 
 import logging
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
@@ -29,7 +28,8 @@ exact.
 _JUMP = 120.0
 """Calls expire by the ledger's clock only if it was set by at most so many seconds meanwhile."""
 
-_NEVER = -math.inf
+_NEVER = 0.0
+"""A time before that of any call, so that none is late."""
 
 _OLDEST = 120.0
 """The most seconds from a request to its response for the `Date` to count: the machine may have

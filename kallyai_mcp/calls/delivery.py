@@ -16,9 +16,10 @@ import anyio.lowlevel
 
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.ledger.expiry import expire
 from kallyai_mcp.calls.ledger.progress import mark_delivered
 from kallyai_mcp.calls.ledger.reservation import LastDelivered
-from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.clock import Stopwatch
 
 _REMEMBERED = 1000
@@ -117,10 +118,19 @@ class Delivery:
         # The outcome is delivered once more, which does no harm.
         with suppress(LedgerUnavailableError):
             since = Stopwatch(self._context.clock)
+            if delivered:
+                await self._write_expired(records)
             await self._context.ledger.write(None, mark_delivered, records, delivered=delivered)
             for record in records if delivered else ():
                 call = record.account, record.fingerprint
                 _remember(self._last_delivered, call, LastDelivered(record.tracking_id, since))
+
+    async def _write_expired(self, records: list[CallRecord]) -> None:
+        """Write down which of the calls have expired, as far as nothing has done that yet."""
+        for record in records:
+            if record.state is CallState.EXPIRED:
+                ledger, account = self._context.ledger, record.account
+                await ledger.write(account, expire, account, [record.tracking_id])
 
 
 def _remember(known: OrderedDict[Any, Any], key: object, value: object) -> None:

@@ -337,6 +337,21 @@ def _facts(record: CallRecord, call: Call) -> tuple[bool, ...]:
     )
 
 
+EXPIRED = KallyAIError("No program placed the call while it was due.", code="expired")
+"""Why a call has expired."""
+
+
+def is_late(record: CallRecord, now: datetime) -> bool:
+    """Whether a call is scheduled and may no longer be placed: its time has ended before `now`."""
+    place_by = record.schedule.place_by
+    return record.state is CallState.SCHEDULED and place_by is not None and place_by < now
+
+
+def expired(record: CallRecord, now: datetime) -> CallRecord:
+    """A late call (`is_late`) after it has ended."""
+    return replace(record, state=CallState.EXPIRED, ended_at=now, error=EXPIRED)
+
+
 def new_tracking_id() -> str:
     """An id for a record; `is_tracking_id` tells it from the service's ids."""
     return f"{_TRACKING}{uuid.uuid4()}"

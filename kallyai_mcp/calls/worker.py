@@ -16,7 +16,8 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.ledger import follow_up, lists, progress, rows, upkeep
+from kallyai_mcp.calls.late_calls import end_late_calls
+from kallyai_mcp.calls.ledger import follow_up, lists, progress, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.run import Run
@@ -312,7 +313,7 @@ class Worker:
             await self._take_over(account)
         may_be_due = work.is_due or work.is_abandoned  # what is taken over may be due
         if may_be_due and not self._is_read_only:
-            await self._expire()
+            await end_late_calls(self.context)
             await self._place_due(account)
 
     async def _purge(self) -> None:
@@ -328,11 +329,6 @@ class Worker:
                     None, upkeep.purge, seconds
                 ):
                     await self.clock.sleep(self.timing.purge_pause)
-
-    async def _expire(self) -> None:
-        """End the scheduled calls of all accounts that are too late to be placed."""
-        while await self.context.ledger.write(None, rows.expire):
-            await self.clock.sleep(self.timing.purge_pause)
 
     async def _take_over_own(self) -> bool:
         """`_take_over` for the account signed in now."""
@@ -357,7 +353,7 @@ class Worker:
 
     async def _place_own(self) -> bool:
         """`_place_due` for the account signed in now; ends the late calls of all accounts first."""
-        await self._expire()
+        await end_late_calls(self.context)
         return await self._place_due(await self.context.account())
 
     async def _place_due(self, account: AccountKey) -> bool:

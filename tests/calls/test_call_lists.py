@@ -10,7 +10,7 @@ import pytest
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
 from kallyai_mcp.calls.errors import ConsentOutdatedError
-from kallyai_mcp.calls.ledger import follow_up, lists, progress, rows
+from kallyai_mcp.calls.ledger import expiry, follow_up, lists, progress, rows
 from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord, CallState, new_tracking_id
@@ -531,7 +531,7 @@ async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list
 
     def list_after(tx: Tx) -> CallList | None:
         if state == "expired":
-            rows.expire(tx)
+            expiry.expire(tx, ACCOUNT, [id_])
         elif (own_call := rows.end(tx, id_, "TRUE", CallState.REFUSED)) is not None:
             follow_up.follow_up(tx, own_call)
         return lists.find_list(tx, ACCOUNT, left.list_id)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from kallyai_mcp.calls.ledger import follow_up, lists, reservation, rows, upkeep
+from kallyai_mcp.calls.ledger import expiry, follow_up, lists, reservation, rows, upkeep
 from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.shared_values import put
@@ -161,12 +161,13 @@ USES: dict[str, Use] = {
     ),
     "find_work": lambda ledger: ledger.read(upkeep.find_work, None),
     "take_due": take,
-    "expire": lambda ledger: ledger.write(None, rows.expire),
+    "late_calls": lambda ledger: ledger.read(expiry.late_calls),
+    "expire": lambda ledger: ledger.write(ACCOUNT, expiry.expire, ACCOUNT, ["t-due-7"]),
     "purge": lambda ledger: ledger.write(None, upkeep.purge, DAY),
 }
 
 
-WHEN_MANY_ARE_DUE = ("find_work", "take_due", "expire")
+WHEN_MANY_ARE_DUE = ("find_work", "take_due", "late_calls", "expire")
 
 
 async def test_a_use_of_the_ledger_reads_no_more_when_the_ledger_has_grown(
@@ -219,11 +220,13 @@ async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
     )
     clock.advance(3600)
     shown = await kept(ledger, "t-due-350")
-    is_more = [await ledger.write(None, rows.expire) for _ in range(3)]
+    late = await ledger.read(expiry.late_calls)
+    for account, ids in late:
+        await ledger.write(account, expiry.expire, account, ids)
 
     assert [*taken, len(taken_over)] == [100, 100, 100]
     assert shown.state is CallState.EXPIRED
-    assert is_more == [True, True, False]
+    assert [len(ids) for _, ids in late] == [100, 100, 50]
     assert (await ledger.read(upkeep.find_work, None)).due_in == math.inf
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.conditions import IS_SCHEDULED, list_ids, state_in
+from kallyai_mcp.calls.ledger.expiry import end_late
 from kallyai_mcp.calls.ledger.lists import (
     cancel_next,
     insert_next,
@@ -24,14 +25,14 @@ from kallyai_mcp.calls.ledger.lists import (
 from kallyai_mcp.calls.ledger.record_rows import to_row
 from kallyai_mcp.calls.ledger.reservation import SameCalls, check_policy
 from kallyai_mcp.calls.ledger.rows import (
-    EXPIRED,
     change,
     end,
     insert,
+    readable,
     select,
     write_audit,
 )
-from kallyai_mcp.calls.records import OPEN, WAITING, AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.records import OPEN, WAITING, AccountKey, CallRecord, CallState, is_late
 from kallyai_mcp.calls.schedule import Attempt, Schedule, bounded, next_schedule
 from kallyai_mcp.clock import moment
 
@@ -185,7 +186,7 @@ def _take(tx: Tx, record: CallRecord, worker: str, now: datetime) -> CallRecord 
         end(tx, record.tracking_id, IS_SCHEDULED, CallState.CANCELED)
         return None
     record = replace(record, schedule=_bounded_when_due(tx, record))
-    if _is_too_late(record, now):
+    if is_late(record, now):
         _give_up(tx, record)
         return None
     if (refusal := check_policy(tx, record)) is not None:
@@ -220,22 +221,15 @@ def _bounded_when_due(tx: Tx, record: CallRecord) -> Schedule:
     return bounded(record.schedule, record.submission, record.timezone, agreed_for=agreed_for)
 
 
-def _is_too_late(record: CallRecord, now: datetime) -> bool:
-    """Whether the window of a scheduled call is over."""
-    return record.schedule.place_by is not None and record.schedule.place_by < now
-
-
 def _give_up(tx: Tx, record: CallRecord) -> None:
     """Let a scheduled call expire for which it is too late; a list calls another candidate."""
     call_list = open_list_of(tx, record) if record.is_of_list else None  # with its call, it stops
-    expired = end(tx, record.tracking_id, IS_SCHEDULED, CallState.EXPIRED, EXPIRED)
-    if expired is None:
-        return
-    if call_list is None:
-        follow_up(tx, expired)
-        return
-    change(tx, expired.tracking_id, "TRUE", {"delivered_at": tx.now})  # the list tells it
-    insert_next(tx, without_last(tx, call_list))
+    for expired in readable(tx, end_late(tx, record.account, [record.tracking_id])):
+        if call_list is None:
+            follow_up(tx, expired)
+        else:
+            change(tx, expired.tracking_id, "TRUE", {"delivered_at": tx.now})  # the list tells it
+            insert_next(tx, without_last(tx, call_list))
 
 
 def _has_stopped_without(tx: Tx, record: CallRecord) -> bool:

@@ -4,7 +4,6 @@ older version.
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from kallyai_mcp.api.models import Submission
@@ -13,7 +12,7 @@ from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.conditions import MINE
 from kallyai_mcp.calls.ledger.rows import readable
 from kallyai_mcp.calls.policy import Consent, RiskFlag
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
 
 _CALLS_OF_LIST = f"SELECT * FROM calls WHERE {MINE} AND plan_id = :list_id"
@@ -101,7 +100,7 @@ def from_row(
     submissions = tuple(Submission.model_validate(fields) for fields in request["submissions"])
     by_number = {record.submission.respondent_phone: record for record in records}
     called = [by_number.get(submission.respondent_phone) for submission in submissions]
-    found = CallList(
+    return CallList(
         consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
         list_id=row["list_id"],
         account=AccountKey(row["api"], row["account"]),
@@ -117,10 +116,4 @@ def from_row(
         ended_at=moment_or_none(row["ended_at"]),
         records=tuple(filter(None, called)),
         unreadable=frozenset(unreadable),
-    )
-    last = found.records[-1] if found.records else None
-    is_expired = found.stop_reason is None and last is not None and last.state is CallState.EXPIRED
-    # No worker has written it yet, or the outcome is known.
-    if is_expired or found.stop_reason is StopReason.UNKNOWN:
-        return replace(found, stop_reason=found.next_stop_reason() or found.stop_reason)
-    return found
+    ).as_it_is_now

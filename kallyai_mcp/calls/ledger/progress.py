@@ -1,9 +1,10 @@
 """The transactions of one record from its reservation to its end.
 
 Each that writes has locked the record's account (`Ledger.write`), so it may read and decide first.
-Without that run `mark_delivered`, `rows.expire` (of scheduled records), and `upkeep.purge` (of old
-ones that no living worker runs): so where a record may be scheduled, a change of its state names it
-in the condition, `delivered_at` is written only with the end of a call, and a record may be gone.
+Without that run `mark_delivered`, and `upkeep.purge` (of old records that no living worker runs):
+so `delivered_at` is written only with the end of a call, and a record may be gone. An older version
+expires scheduled records without it: so where a record may be scheduled, a change of its state
+names it in the condition.
 """
 
 from collections.abc import Callable, Collection
@@ -19,7 +20,6 @@ from kallyai_mcp.calls.ledger.reservation import offset_at
 from kallyai_mcp.calls.ledger.rows import (
     change,
     end,
-    expire,
     find,
     readable,
     select,
@@ -271,11 +271,10 @@ def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) 
     """Note that the outcomes of these calls were delivered, or that they were not `delivered` after
     all.
 
-    A record is not changed if its state in the ledger differs from the one that was delivered.
+    A record is not changed if its state in the ledger differs from the one that was delivered. This
+    locks no account.
     """
     for record in records:
-        if record.state is CallState.EXPIRED:
-            expire(tx, record.tracking_id)
         if not record.is_open:
             delivery = (
                 "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state"

@@ -14,8 +14,9 @@ from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.ledger import shared_values
 from kallyai_mcp.calls.ledger.base import ConstraintError, LookFirstError, ServiceTime, Tx
 from kallyai_mcp.calls.ledger.conditions import MINE, state_not_in
+from kallyai_mcp.calls.ledger.expiry import expire
 from kallyai_mcp.calls.ledger.record_rows import from_row, to_row
-from kallyai_mcp.calls.ledger.rows import expire, insert, readable, write_audit
+from kallyai_mcp.calls.ledger.rows import insert, readable, write_audit
 from kallyai_mcp.calls.policy import Consent, Limit
 from kallyai_mcp.calls.records import (
     NEVER_PLACED,
@@ -197,7 +198,7 @@ class SameCalls:
         for row in others:
             # Too late, else it would be the answer; only one record may be open.
             if row["state"] == "scheduled":
-                expire(self._tx, row["tracking_id"])
+                expire(self._tx, self._requested.account, [row["tracking_id"]])
         of_day = [row for row in others if row["day"] == self._requested.day]
         last = max(of_day, key=lambda row: row["generation"], default=None)
         new = replace(self._requested, generation=last["generation"] + 1 if last is not None else 0)

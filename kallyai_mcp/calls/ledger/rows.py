@@ -7,28 +7,24 @@ from functools import lru_cache
 from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError, sanitize
-from kallyai_mcp.calls.ledger.base import BATCH, Row, Tx
-from kallyai_mcp.calls.ledger.conditions import IS_SCHEDULED, MINE, list_ids, state_in
+from kallyai_mcp.calls.ledger.base import Row, Tx
+from kallyai_mcp.calls.ledger.conditions import MINE, list_ids, state_in
 from kallyai_mcp.calls.ledger.record_rows import from_row
 from kallyai_mcp.calls.ledger.stored_errors import error_to_json
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import (
     ACTIVE,
     NEVER_PLACED,
-    OPEN,
     AccountKey,
     CallRecord,
     CallState,
+    expired,
+    is_late,
     is_tracking_id,
 )
 from kallyai_mcp.clock import moment
 
 _log = logging.getLogger(__name__)
-
-EXPIRED = KallyAIError("No program placed the call while it was due.", code="expired")
-"""Why a call has expired."""
-
-_EXPIRED = error_to_json(EXPIRED)
 
 
 def select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallRecord]:
@@ -84,28 +80,22 @@ def insert(tx: Tx, table: str, row: Row) -> None:
 def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
     """The records in `rows`. Those that this version can't read are logged and left out.
 
-    A scheduled one that is too late to be placed has expired, even if no worker has written that
-    yet.
+    A scheduled one that is too late to be placed has expired, even if nothing has written that yet.
     """
     records = []
     for row in rows:
         try:
-            records.append(from_row(_expired(row) if _is_late(tx, row) else row))
+            records.append(_as_it_is_now(tx, from_row(row)))
         except (ValueError, KeyError, TypeError) as error:
             _note_unreadable(row["tracking_id"], type(error).__name__)
     return records
 
 
-def _is_late(tx: Tx, row: Row) -> bool:
-    """Whether the row is of a scheduled call that is too late to be placed."""
-    if row["state"] != "scheduled" or row["place_by"] is None:
-        return False
-    return bool(row["place_by"] < tx.expires_before)
-
-
-def _expired(row: Row) -> Row:
-    """The row of a late call as `expire` will write it."""
-    return row | {"state": "expired", "ended_at": row["place_by"], "error": _EXPIRED}
+def _as_it_is_now(tx: Tx, record: CallRecord) -> CallRecord:
+    """A record as it is after `expiry.end_late`, if it is late."""
+    if is_late(record, moment(tx.expires_before)):
+        return expired(record, moment(tx.now))
+    return record
 
 
 @lru_cache(maxsize=1000)  # so that each is logged once
@@ -160,32 +150,6 @@ def list_related(tx: Tx, account: AccountKey, number: str) -> list[CallRecord]:
         "ORDER BY placed_at DESC"
     )
     return readable(tx, tx.rows(related, number=number, **account.columns))
-
-
-def expire(tx: Tx, only: str | None = None) -> bool:
-    """End up to `BATCH` scheduled calls that are too late to be placed, of all accounts; whether
-    there may be more.
-
-    With a tracking id, `only` that one. A list of candidates stops with its last call.
-    """
-    is_late = f"{IS_SCHEDULED} AND place_by < :before" + (
-        " AND tracking_id = :only" if only is not None else ""
-    )
-    late = f"SELECT tracking_id FROM calls WHERE {is_late} ORDER BY place_by LIMIT :most"
-    ended = "state = 'expired', ended_at = :now, error = :error"
-    changed = (
-        f"UPDATE calls SET {ended} WHERE tracking_id IN ({late}) AND {is_late} RETURNING plan_id"
-    )
-    before = tx.expires_before
-    expired = tx.rows(changed, now=tx.now, before=before, most=BATCH, error=_EXPIRED, only=only)
-    for row in expired:
-        stopped = (
-            "UPDATE call_lists SET why = 'refused', ended_at = :now "
-            "WHERE list_id = :plan_id AND why IS NULL"
-        )
-        of_list = f"plan_id = :plan_id AND {state_in(*OPEN)}"
-        tx.run(f"{stopped} AND NOT EXISTS (SELECT 1 FROM calls WHERE {of_list})", now=tx.now, **row)
-    return len(expired) == BATCH
 
 
 def write_audit(

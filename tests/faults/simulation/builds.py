@@ -599,7 +599,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call does not expire",
-        Patch("calls.ledger.rows", "AND place_by < :before", "AND place_by < :now - 86400"),
+        Patch("calls.ledger.expiry", "AND place_by < :before", "AND place_by < :before - 86400"),
         *_SENT_AT_ANY_TIME,
         tasks=(question(not_before=_due(600)),),
         events=_NOBODY_RUNS,
