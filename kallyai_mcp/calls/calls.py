@@ -195,7 +195,7 @@ class Calls:
                         )
                 found = news or found
         run = self._worker.run_of(found)
-        if run is not None:  # the wait ended before the call did
+        if run is not None and found.is_open:  # the wait ended before the call did
             found = run.record
         return replace(found, is_new=record.is_new, last_call=record.last_call)
 

@@ -12,10 +12,10 @@ from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.ledger import rows
+from kallyai_mcp.calls.ledger import progress, rows
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
-from tests.calls.ledgers import ACCOUNT, NOW
+from tests.calls.ledgers import ACCOUNT, NOW, ended_as, outcome
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import (
     LOST,
@@ -307,6 +307,22 @@ async def test_a_call_may_be_placed_again_after_an_hour_or_after_a_minute_if_it_
 
     assert not before.is_new
     assert later.is_new
+
+
+async def test_an_end_that_another_process_wrote_is_the_answer(here: World) -> None:
+    """This process, too, runs the call, and has not heard of its end yet."""
+    going_on = shown(status="in_progress")
+    here.answering([(201, going_on)], details=going_on)
+    placed = await here.place()
+    await here.run(here.clock.sleep(1))
+    sent = await here.find(placed.tracking_id)
+    over = ended_as(sent, outcome())
+    await here.run(here.ledger.write(sent.account, progress.finish, over))
+    found = await here.find(placed.tracking_id)
+    waited = await here.run(here.calls.wait(found, 1))
+
+    assert sent.state is CallState.SENT
+    assert found.state is waited.state is CallState.ENDED
 
 
 async def test_a_redial_joins_a_call_in_progress_and_an_outcome_that_was_not_delivered(
