@@ -11,14 +11,15 @@ from kallyai_mcp.evals.task_files import load_tasks
 
 @click.group(invoke_without_command=True)
 @click.option("--check", "checks", is_flag=True, help="Play scripted runs of all tasks.")
+@click.option("--task", "names", multiple=True, metavar="NAME", help="Check only this task.")
 @click.pass_context
-def main(context: click.Context, *, checks: bool) -> None:
+def main(context: click.Context, *, checks: bool, names: tuple[str, ...]) -> None:
     """Evaluations of agents that have a phone.
 
     A model does the tasks with: inspect eval kallyai_mcp/errands --model MODEL
     """
     if checks:
-        _check()
+        _check(names)
     elif context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -66,12 +67,16 @@ def write_harbor_tasks(folder: Path, wheel: Path | None) -> None:
     )
 
 
-def _check() -> None:
-    """Check the tasks and their scores; exits with 1 if one is wrong."""
+def _check(names: tuple[str, ...]) -> None:
+    """Check these tasks and their scores, all of them without any; exits with 1 if one is wrong."""
     from kallyai_mcp.evals.check import check
 
     began = time.monotonic()
-    checked = check(load_tasks())
+    known = {task.id: task for task in load_tasks()}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise click.ClickException(f"no task is called {', '.join(unknown)}")
+    checked = check([known[name] for name in names or known])
     for fault in checked.faults:
         click.echo(fault)
     if not checked.faults:

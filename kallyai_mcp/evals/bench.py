@@ -24,7 +24,7 @@ It is Monday, January 26, 2026, 10:00 AM in New York (America/New_York), where A
 Ada reads your last message only. Say what came of the task, in a few sentences,
 in Ada's language."""
 
-_SOON = 10.0
+_SOON = 60.0
 _CALL_SECONDS = 600
 """How long a call lasts at most on the sandbox."""
 

@@ -58,7 +58,9 @@ def _other_command(server: str, env: Mapping[str, str], home: Path) -> ServerCom
     program, *arguments = [
         part.replace("{url}", url).replace("{token}", token) for part in shlex.split(server)
     ]
-    return ServerCommand(program, arguments, {**env, "HOME": str(home), **_faked_time()}, "")
+    return ServerCommand(
+        program, arguments, {**env, "HOME": str(home), **faked_time(_libfaketime())}, ""
+    )
 
 
 def _sign_in(file: Path, token: str) -> None:
@@ -72,9 +74,16 @@ def _sign_in(file: Path, token: str) -> None:
     file.write_text(json.dumps(content), encoding="utf-8")
 
 
-def _faked_time() -> dict[str, str]:
-    """The variables with which a program has the time of the task, by libfaketime."""
-    library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
+def _libfaketime() -> Path | None:
+    """The library, where Debian has it."""
+    return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
+
+
+def faked_time(library: Path | None) -> dict[str, str]:
+    """The variables with which a program has the time of the tasks, by libfaketime.
+
+    Raises `ValueError` if there is none.
+    """
     if library is None:
         raise ValueError(
             "the tasks take place in January 2026; to give another server this time, "

@@ -12,7 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from kallyai_mcp.evals.__main__ import main
+from kallyai_mcp.evals.harbor.__main__ import main as in_container
 from kallyai_mcp.evals.harbor.export import can_be_exported, export
+from kallyai_mcp.evals.harbor.phone import uses_in
+from kallyai_mcp.evals.record import ToolUse
 from kallyai_mcp.evals.task_files import Expectation, Task, load_tasks
 from tests.programs import own_environment, run_well
 
@@ -75,6 +78,33 @@ def test_a_container_in_which_nothing_was_done_has_no_reward(tmp_path: Path) -> 
     rewards = container_of("more-move", tmp_path).rewards()
 
     assert (rewards["reward"], rewards["done"], rewards["stated"]) == (0, 0, 0)
+
+
+def test_the_messages_show_which_tools_were_used(tmp_path: Path) -> None:
+    messages = [
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
+        {"jsonrpc": "2.0", "id": 1, "result": {"tools": []}},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "get_call"}},
+        {"jsonrpc": "2.0", "id": 2, "result": {"content": [{"type": "text", "text": "Booked"}]}},
+        {"jsonrpc": "2.0", "method": "notifications/progress", "params": {}},
+    ]
+    file = tmp_path / "messages.jsonl"
+    file.write_text("\n".join(map(json.dumps, messages)), encoding="utf-8")
+
+    assert uses_in(file) == [ToolUse(tool="get_call", text="Booked")]
+    assert uses_in(tmp_path / "none") == []
+
+
+def test_the_grading_prints_all_scores(tmp_path: Path) -> None:
+    (task,) = export([TASKS["what-was-called"]], tmp_path / "tasks")
+    answer, phone = tmp_path / "answer.txt", tmp_path / "phone"
+    answer.write_text("Yes, I called Italian Bistro.", encoding="utf-8")
+    phone.mkdir()
+    file = task / "tests" / "task.json"
+    shown = CliRunner().invoke(in_container, ["grade", str(file), str(phone), str(answer)])
+    rewards = json.loads(shown.output)
+
+    assert (rewards["reward"], rewards["done"], rewards["untrue"]) == (0, 1, 1)
 
 
 def test_the_container_does_not_know_what_is_expected(tmp_path: Path) -> None:

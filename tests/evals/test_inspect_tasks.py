@@ -2,13 +2,17 @@
 
 import gc
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from kallyai_mcp.evals.__main__ import main
 from kallyai_mcp.evals.task_files import Step, load_tasks
+from tests.clocks.shifted_clock import LIBRARY
 
 pytest.importorskip("inspect_ai", reason="inspect-ai is missing: the extra `evals` brings it")
 
@@ -170,3 +174,50 @@ def test_a_model_plays_the_callee(tmp_path: Path) -> None:
     assert placed["is_booked"]
     assert samples[0].scores["phone"].value["right"] == 1
     assert samples[0].scores["phone"].value["tokens"] == 2 * len(task.gold)
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is missing: apt-get install libfaketime")
+def test_another_server_can_be_measured(tmp_path: Path) -> None:
+    import inspect_ai
+
+    from kallyai_mcp.evals.check import scripted_sample
+    from kallyai_mcp.evals.inspect_tasks import evaluation
+    from kallyai_mcp.evals.scripted import MODEL, scripted
+
+    task = TASKS["book-table"]
+    server = f"{sys.executable} -m kallyai_mcp serve"
+    (log,) = inspect_ai.eval(
+        evaluation([scripted_sample(task, "run", task.gold)], scripted(), server),
+        model=MODEL,
+        log_dir=str(tmp_path),
+        display="none",
+    )
+    samples: Any = log.samples
+
+    assert samples[0].error is None
+    assert samples[0].scores["phone"].value["right"] == 1
+
+
+def test_the_check_of_a_task_finds_nothing_wrong() -> None:
+    shown = CliRunner().invoke(main, ["--check", "--task", "busy"])
+
+    assert shown.output.startswith("Every right run is right, and every mistake is seen.\n2 runs")
+    assert shown.exit_code == 0
+
+
+def test_the_check_finds_a_mistake_that_its_score_does_not_show() -> None:
+    from kallyai_mcp.evals.check import check
+
+    task = TASKS["voicemail"]
+    wrong = task.bad[0].model_copy(update={"fails": ("done",)})
+    checked = check([task.model_copy(update={"bad": (wrong,)})])
+
+    assert len(checked.faults) == 3
+    assert checked.faults[0].startswith("voicemail: A message on an answering machine is no book")
+    assert "the scores say: ['untrue'] untrue: booked did not happen" in checked.faults[0]
+
+
+def test_the_check_of_an_unknown_task_says_so() -> None:
+    shown = CliRunner().invoke(main, ["--check", "--task", "nothing"])
+
+    assert (shown.exit_code, shown.output) == (1, "Error: no task is called nothing\n")
