@@ -19,8 +19,8 @@ The rules of placing a call, which other modules name by their numbers:
    for a minute after any outcome was delivered, and for an hour after an outcome that reached
    somebody. Another time after nobody was reached is no duplicate; more retries alone are. Before
    a call is placed again after nobody was reached, KallyAI is asked once more (`duplicates`).
-7. Old records are deleted, told or not, but none that is scheduled, none that a living worker
-   runs, and none that a client was told of within a day. A record is old when nothing was heard of
+7. Old records are deleted, delivered or not, but none that is scheduled, none that a living worker
+   runs, and none that was delivered within a day. A record is old when nothing was heard of
    its call for so long.
 8. Once `Calls.place` has returned, no error text says "not called".
 

@@ -200,8 +200,8 @@ class CallList:
             timezones=_moved_last(self.timezones, place),
         )
 
-    def was_told(self, before: datetime) -> bool:
-        """Whether a client was told before this time how its calls ended."""
+    def was_delivered(self, before: datetime) -> bool:
+        """Whether the outcomes of its calls were delivered before this time."""
         ended = [one for one in self.records if one.state in (CallState.ENDED, CallState.UNKNOWN)]
         return all(one.delivered_at is not None and one.delivered_at < before for one in ended)
 

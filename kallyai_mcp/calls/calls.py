@@ -137,7 +137,7 @@ class Calls:
             reserve = partial(self._reservation(new, request), consent=consent)
             while True:
                 try:
-                    record = await self._started(
+                    record = await self._reserve_and_start(
                         new, since, partial(reserve, looked_at=earlier.looked_at)
                     )
                     break
@@ -149,7 +149,7 @@ class Calls:
             record = await self._looked_again(record)
         return record
 
-    async def _started(
+    async def _reserve_and_start(
         self, new: CallRecord, since: Stopwatch, reserve: "partial[CallRecord]"
     ) -> CallRecord:
         """Reserve `new`, and start it if it is due now; its time runs `since` the request."""
@@ -161,9 +161,11 @@ class Calls:
         return record
 
     def _reservation(self, new: CallRecord, request: CallRequest) -> "partial[CallRecord]":
-        delivered = self.delivery.last_delivered(new)
         return partial(
-            reservation.reserve, redial=request.redial, arrived=request.arrived, delivered=delivered
+            reservation.reserve,
+            redial=request.redial,
+            arrived=request.arrived,
+            last_delivered=self.delivery.last_delivered(new),
         )
 
     async def find(self, id_: str) -> CallRecord | None:
@@ -199,7 +201,7 @@ class Calls:
             found = run.record
         return replace(found, is_new=record.is_new, last_call=record.last_call)
 
-    def scheduled(self, not_before: datetime | None, retries: int) -> Schedule:
+    def schedule_for(self, not_before: datetime | None, retries: int) -> Schedule:
         """The schedule of a call that is due at `not_before` (aware; None for at once)."""
         if not_before is None:
             return Schedule(attempts=1 + retries)

@@ -83,7 +83,7 @@ class CallContext:
     def ledger(self) -> Ledger:
         """The ledger, which is opened when it is first needed."""
         ledger = self._ledger()
-        ledger.trusted = self._latest_time
+        ledger.certain_time = self._certain_time
         return ledger
 
     def time(self) -> datetime | None:
@@ -97,7 +97,7 @@ class CallContext:
         date, since = self._date
         return None if abs(since.drift()) > _TOLERANCE else date + timedelta(seconds=since.passed())
 
-    def _latest_time(self, now: float) -> float:
+    def _certain_time(self, now: float) -> float:
         """The latest time that it certainly is, in seconds since the epoch; `now` is by the
         ledger's clock.
 

@@ -23,7 +23,7 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.clock import Stopwatch
 
 _REMEMBERED = 1000
-"""How many answered requests are remembered, and how many calls that were told, for
+"""How many answered requests are remembered, and how many delivered calls, for
 `Delivery.last_delivered`.
 """
 
@@ -36,13 +36,13 @@ request.
 class Delivery:
     """Notes what this process delivers.
 
-    With `awaits_reading`, an answer delivers when it was `read`, not before.
+    With `delivers_when_read`, an answer delivers when the client has read it, not before.
     """
 
     def __init__(self, context: CallContext) -> None:
         self._context = context
-        self.awaits_reading = False
-        self._unread: dict[tuple[object, object], list[CallRecord]] = {}
+        self.delivers_when_read = False
+        self._undelivered: dict[tuple[object, object], list[CallRecord]] = {}
         """The calls that the answer to a request delivers once it is read, by connection and
         request id.
         """
@@ -55,7 +55,7 @@ class Delivery:
 
     @asynccontextmanager
     async def request(self, connection: object, request_id: object) -> AsyncIterator[None]:
-        """A context for one request, whose result reports what `note` is told in it.
+        """A context for one request, whose result delivers what `deliver` is called with.
 
         If the request fails or is canceled, its result delivers nothing. `connection` is the same
         object for all requests of a connection.
@@ -66,20 +66,20 @@ class Delivery:
             yield
         finally:
             _delivers.reset(token)
-        if delivered and self.awaits_reading:
-            self._unread[connection, request_id] = delivered
+        if delivered and self.delivers_when_read:
+            self._undelivered[connection, request_id] = delivered
         elif delivered:
             try:
-                await self._marked(delivered, delivered=True)
+                await self._mark(delivered, delivered=True)
                 await anyio.lowlevel.checkpoint_if_cancelled()
             except anyio.get_cancelled_exc_class():
                 with anyio.CancelScope(shield=True):
-                    await self._marked(delivered, delivered=False)
+                    await self._mark(delivered, delivered=False)
                 raise
             _remember(self._delivered, (connection, request_id), delivered)
 
-    async def note(self, record: CallRecord, *, certain: bool = True) -> None:
-        """Note that the result of the current request reports `record`.
+    async def deliver(self, record: CallRecord, *, certain: bool = True) -> None:
+        """Let the result of the current request deliver the outcome of `record`.
 
         Unless it is `certain` that the client waits for the result, nothing counts as delivered.
         """
@@ -87,34 +87,34 @@ class Delivery:
             return
         delivers = _delivers.get()
         if delivers is None:
-            await self._marked([record], delivered=True)
+            await self._mark([record], delivered=True)
         else:
             delivers.append(record)
 
-    async def canceled(self, connection: object, request_id: object) -> None:
+    async def answer_canceled(self, connection: object, request_id: object) -> None:
         """The client has canceled a request that was answered: the answer delivered nothing."""
-        self._unread.pop((connection, request_id), None)
+        self._undelivered.pop((connection, request_id), None)
         if delivered := self._delivered.pop((connection, request_id), None):
-            await self._marked(delivered, delivered=False)
+            await self._mark(delivered, delivered=False)
 
     @property
-    def has_unread(self) -> bool:
-        """Whether there is an answer that delivers an outcome once it is `read`."""
-        return bool(self._unread)
+    def has_undelivered(self) -> bool:
+        """Whether there is an answer that delivers an outcome once the client has read it."""
+        return bool(self._undelivered)
 
-    async def read(self, request_id: object) -> None:
+    async def answer_read(self, request_id: object) -> None:
         """The only client has read the answer to a request."""
-        for key in [key for key in self._unread if key[1] == request_id]:
-            delivered = self._unread.pop(key)
+        for key in [key for key in self._undelivered if key[1] == request_id]:
+            delivered = self._undelivered.pop(key)
             with anyio.CancelScope(shield=True):
-                await self._marked(delivered, delivered=True)
+                await self._mark(delivered, delivered=True)
             _remember(self._delivered, key, delivered)
 
     def last_delivered(self, requested: CallRecord) -> LastDelivered | None:
-        """The last of the same calls that this process told."""
+        """The last of the same calls that this process delivered."""
         return self._last_delivered.get((requested.account, requested.fingerprint))
 
-    async def _marked(self, records: list[CallRecord], *, delivered: bool) -> None:
+    async def _mark(self, records: list[CallRecord], *, delivered: bool) -> None:
         # The outcome is delivered once more, which does no harm.
         with suppress(LedgerUnavailableError):
             since = Stopwatch(self._context.clock)

@@ -13,8 +13,8 @@ from kallyai_mcp.calls.timing import Timing
 
 
 @dataclass(frozen=True)
-class ToldHere:
-    """The call whose outcome this process told last, and how long before a request.
+class DeliveredHere:
+    """The call whose outcome this process delivered last, and how long before a request.
 
     The time is by a clock that nobody sets.
     """
@@ -34,14 +34,14 @@ class Asked:
         arrived: When the request arrived, or earlier.
         not_before: When the call is due; None for at once.
         redial: Whether the call is to be placed although the same one was just made.
-        told_here: What this process told last of the same call; None if it told nothing.
+        delivered_here: The last of the same calls that this process delivered; None without one.
     """
 
     now: datetime
     arrived: datetime
     not_before: datetime | None = None
     redial: bool = False
-    told_here: ToldHere | None = None
+    delivered_here: DeliveredHere | None = None
 
 
 def find_answer(records: Iterable[CallRecord], asked: Asked, timing: Timing) -> CallRecord | None:
@@ -57,33 +57,33 @@ def answers(record: CallRecord, asked: Asked, timing: Timing) -> bool:
     """Whether a record of the same call is the answer to a request, so that no call is placed."""
     if record.state in NEVER_PLACED:
         return False
-    if record.is_open or not was_told(record, asked):
+    if record.is_open or not was_delivered(record, asked):
         return True
     if asked.redial:
         return False
     if record.state is CallState.UNKNOWN:
         return True
-    if was_just_told(record, asked, timing):
+    if was_just_delivered(record, asked, timing):
         return not is_another_try(record, asked)
     return has_just_reached_somebody(record, asked, timing)
 
 
-def was_told(record: CallRecord, asked: Asked) -> bool:
-    """Whether a client had been told how a call ended when the request was sent.
+def was_delivered(record: CallRecord, asked: Asked) -> bool:
+    """Whether the outcome of a call had been delivered when the request was sent.
 
-    What was told while the request was on its way does not count: who sent it did not know. A time
-    that is still to come does count: the clock was set back since.
+    What was delivered while the request was on its way does not count: who sent it did not know. A
+    time that is still to come does count: the clock was set back since.
     """
     if record.delivered_at is None:
         return False
-    was_told_meanwhile = _arrived_after(record, asked) < record.delivered_at <= asked.now
-    return not was_told_meanwhile
+    was_delivered_meanwhile = _arrived_after(record, asked) < record.delivered_at <= asked.now
+    return not was_delivered_meanwhile
 
 
-def was_just_told(record: CallRecord, asked: Asked, timing: Timing) -> bool:
+def was_just_delivered(record: CallRecord, asked: Asked, timing: Timing) -> bool:
     """Whether the request may be the one that was just answered, sent once more."""
-    told_at = record.delivered_at or record.asked_at
-    return _passed(told_at, record, asked) < timing.repeat_after_delivery
+    delivered_at = record.delivered_at or record.asked_at
+    return _passed(delivered_at, record, asked) < timing.repeat_after_delivery
 
 
 def is_another_try(record: CallRecord, asked: Asked) -> bool:
@@ -132,10 +132,10 @@ def _passed(moment: datetime, record: CallRecord, asked: Asked) -> float:
 def _arrived_after(record: CallRecord, asked: Asked) -> datetime:
     """When the request arrived, to be compared with the times of `record`.
 
-    What this process told last is as old as its own clock says, also if the ledger's clock was set
-    forward since.
+    What this process delivered last is as old as its own clock says, also if the ledger's clock was
+    set forward since.
     """
-    told_here, told_at = asked.told_here, record.delivered_at
-    if told_here is None or told_at is None or told_here.tracking_id != record.tracking_id:
+    last, delivered_at = asked.delivered_here, record.delivered_at
+    if last is None or last.tracking_id != record.tracking_id or delivered_at is None:
         return asked.arrived
-    return min(asked.arrived, told_at + told_here.before)
+    return min(asked.arrived, delivered_at + last.before)

@@ -151,7 +151,7 @@ class Run:
                 continue
             with suppress(LedgerUnavailableError):  # users learn only later why it waits
                 self.record = await self._ledger.write(
-                    self.record.account, progress.note_delay, self.record, error
+                    self.record.account, progress.mark_delayed, self.record, error
                 )
             await self._clock.sleep(pause)
 

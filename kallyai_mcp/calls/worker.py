@@ -293,10 +293,10 @@ class Worker:
         """
         while True:
             await signal.wait()
-            while not await self._is_done(task, work):
+            while not await self._do_part(task, work):
                 await self.clock.sleep(self.timing.watch_active)
 
-    async def _is_done(self, task: str, work: Callable[[], Awaitable[bool]]) -> bool:
+    async def _do_part(self, task: str, work: Callable[[], Awaitable[bool]]) -> bool:
         """Do a part of `work`; returns whether it was the last one. After an error, it was not."""
         with logged(task):
             try:

@@ -48,7 +48,7 @@ class Cancellations:
             key = client, (ctx.params or {}).get("requestId")
             if (scope := self._open.get(key)) is not None:
                 scope.cancel()
-            await delivery.canceled(*key)
+            await delivery.answer_canceled(*key)
             return await call_next(ctx)
         key = client, ctx.request_id
         with anyio.CancelScope() as scope:

@@ -108,11 +108,11 @@ def _schedule(
     if not app_context.calls.places_due:
         raise KallyAIError("This server can't place calls later.", code="cannot_schedule")
     if not_before is None:
-        return app_context.calls.scheduled(None, retries)
+        return app_context.calls.schedule_for(None, retries)
     now = app_context.now()
     has_expired = False
     if not_before < now:
-        window = app_context.calls.scheduled(not_before, 0)
+        window = app_context.calls.schedule_for(not_before, 0)
         has_expired = _has_expired(window, submission, timezone, now)
     wrong = _why_never_due(not_before, now, has_expired=has_expired)
     if wrong is None and is_past_appointment(submission, not_before, timezone):
@@ -122,7 +122,7 @@ def _schedule(
             [Problem("not_before", f'"{not_before:%Y-%m-%d %H:%M}" {wrong}')]
         )
     is_to_come = not_before > now
-    return app_context.calls.scheduled(not_before if is_to_come else None, retries)
+    return app_context.calls.schedule_for(not_before if is_to_come else None, retries)
 
 
 def _why_never_due(due: datetime, now: datetime, *, has_expired: bool) -> str | None:

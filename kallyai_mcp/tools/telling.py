@@ -102,7 +102,7 @@ async def _record_result(
         few_left = little_left(await app_context.usage(), reader.now)
     # Last, after everything that takes time: a client that has given up by then does not get
     # the outcome.
-    await app_context.calls.delivery.note(record, certain=client_is_there)
+    await app_context.calls.delivery.deliver(record, certain=client_is_there)
     if view.refusal is not None:
         if not view.is_retry:
             raise view.refusal
@@ -152,7 +152,7 @@ async def _list_result(
     usage = await app_context.usage() if is_refused else None
     views, reader = await views_of_list(app_context, found), app_context.reader()
     for record in found.records:
-        await app_context.calls.delivery.note(record, certain=client_is_there)
+        await app_context.calls.delivery.deliver(record, certain=client_is_there)
     text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
     structure = list_answer(found)
     structure.calls = [call_answer(view, reader.now, limit=_SAID) for view in views]

@@ -82,7 +82,7 @@ class _Client:
     def __init__(self, first: FirstAnswers, state: AppContext) -> None:
         self._state = state
         self._delivery = state.calls.delivery
-        self._delivery.awaits_reading = True
+        self._delivery.delivers_when_read = True
         self._lines = read_lines(first.stdin, b"".join(first.handshake) + first.received)
         self._output = _Output(first.stdout)
         self._answered_id = first.answered_id
@@ -167,7 +167,7 @@ class _Client:
                 await self._write(message.model_dump_json(by_alias=True, exclude_unset=True))
                 if id_ is not None:
                     self._has_answer.set()
-                    if self._delivery.has_unread:
+                    if self._delivery.has_undelivered:
                         self._unread.append((self._output.sent, id_))
                         self._has_unread.set()
 
@@ -182,7 +182,7 @@ class _Client:
         """
         async with self._noting:
             while self._unread and self._unread[0][0] <= self._output.read(is_followed=is_followed):
-                await self._delivery.read(self._unread.popleft()[1])
+                await self._delivery.answer_read(self._unread.popleft()[1])
 
     async def watch(self) -> None:
         """Report what a client has read that sends no further message.

@@ -112,7 +112,7 @@ async def test_a_list_stops_at_a_scheduled_call_of_its_user_and_books_once(
     )
     service.calendars |= {"c-1": EVENT, "c-2": EVENT}
     due = here.clock.now() + timedelta(hours=1)
-    own = replace(here.request(THREE[0]), schedule=here.calls.scheduled(due, 0))
+    own = replace(here.request(THREE[0]), schedule=here.calls.schedule_for(due, 0))
     await here.run(here.calls.place(own))
     stopped = await ended(here, (await start(here))[0])
     here.session.name = "account-1" if is_placed else None
@@ -523,7 +523,7 @@ async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list
 ) -> None:
     own = replace(
         here.request(THREE[0]),
-        schedule=here.calls.scheduled(here.clock.now() + timedelta(hours=1), 0),
+        schedule=here.calls.schedule_for(here.clock.now() + timedelta(hours=1), 0),
     )
     id_ = (await here.run(here.calls.place(own))).tracking_id
     left = await left_after_one_call(here, await ended(here, (await start(here))[0]))
@@ -549,7 +549,7 @@ async def test_a_list_stops_when_the_retry_of_a_call_that_was_asked_for_alone_ex
 ) -> None:
     here.answering([after(lambda: here.clock.sleep(60), reply("busy", "c-1"))])
     await here.run(
-        here.calls.place(replace(here.request(THREE[0]), schedule=here.calls.scheduled(None, 1)))
+        here.calls.place(replace(here.request(THREE[0]), schedule=here.calls.schedule_for(None, 1)))
     )
     found, _ = await start(here)
     await here.run(here.clock.sleep(120))

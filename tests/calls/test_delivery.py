@@ -42,7 +42,7 @@ async def test_a_request_that_arrived_before_another_process_told_the_outcome_jo
     """
     here.answering([BUSY, PLACED])
     ended = await here.call()
-    asked = replace(here.request(redial=redial), schedule=here.calls.scheduled(None, retries))
+    asked = replace(here.request(redial=redial), schedule=here.calls.schedule_for(None, retries))
     here.clock.advance(1)
     await here.tell(ended)
     here.clock.suspend(90)
@@ -61,14 +61,14 @@ async def test_a_client_that_has_read_the_answer_to_a_request_that_it_did_not_ca
 ) -> None:
     here.answering([BUSY, PLACED])
     delivery = here.calls.delivery
-    delivery.awaits_reading = True
+    delivery.delivers_when_read = True
     ended = await here.call()
     async with delivery.request("connection", 1):
         await here.tell(ended)
     before = await here.place(redial=True)
     if canceled_first:
-        await here.run(delivery.canceled("connection", 1))
-    await here.run(delivery.read(1))
+        await here.run(delivery.answer_canceled("connection", 1))
+    await here.run(delivery.answer_read(1))
     after = await here.place(redial=True)
 
     assert not before.is_new
@@ -78,7 +78,7 @@ async def test_a_client_that_has_read_the_answer_to_a_request_that_it_did_not_ca
 async def test_an_outcome_whose_client_may_be_gone_is_told_again(here: World) -> None:
     here.answering([BUSY])
     ended = await here.call()
-    await here.run(here.calls.delivery.note(ended, certain=False))
+    await here.run(here.calls.delivery.deliver(ended, certain=False))
     here.clock.advance(7200)
     again = await here.place()
     redialed = await here.place(redial=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kallyai_mcp.calls.duplicates import Asked, ToldHere, answers, find_answer, to_look_at
+from kallyai_mcp.calls.duplicates import Asked, DeliveredHere, answers, find_answer, to_look_at
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
@@ -78,9 +78,11 @@ def test_a_record_answers_by_its_state(state: CallState) -> None:
 def test_an_outcome_answers_for_a_minute_or_an_hour(
     told: float | None, reached: bool | None, ended: float, request_: Asked, is_answer: bool
 ) -> None:
-    told_at = ago(seconds=told) if told is not None else None
+    delivered_at = ago(seconds=told) if told is not None else None
 
-    assert answers(over(told_at, reached=reached, ended=ended), request_, Timing()) is is_answer
+    assert (
+        answers(over(delivered_at, reached=reached, ended=ended), request_, Timing()) is is_answer
+    )
 
 
 def test_what_was_told_after_the_request_arrived_was_not_told() -> None:
@@ -102,9 +104,9 @@ def test_a_time_that_is_still_to_come_was_told() -> None:
 def test_what_this_process_told_is_as_old_as_its_clock_says() -> None:
     """The ledger's clock was set forward by two hours since."""
     record = over(ago(hours=2, seconds=30), reached=True, ended=7500)
-    told_here = ToldHere(record.tracking_id, timedelta(seconds=30))
+    delivered_here = DeliveredHere(record.tracking_id, timedelta(seconds=30))
 
-    assert answers(record, Asked(NOW, NOW, told_here=told_here), Timing())
+    assert answers(record, Asked(NOW, NOW, delivered_here=delivered_here), Timing())
     assert not answers(record, REQUEST, Timing())
 
 

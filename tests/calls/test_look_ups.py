@@ -38,7 +38,7 @@ def to_number(last: int) -> Submission:
 
 async def ask(here: World, last: int, *, retries: int = 0, at_again: bool = False) -> CallRecord:
     """Ask for a call to the number that ends so, now or at `AGAIN`."""
-    schedule = here.calls.scheduled(AGAIN if at_again else None, retries)
+    schedule = here.calls.schedule_for(AGAIN if at_again else None, retries)
     request = CallRequest(to_number(last), "UTC", Stopwatch(here.clock), schedule)
     return await here.run(here.calls.place(request))
 
@@ -94,7 +94,7 @@ async def test_a_call_that_becomes_due_meanwhile_is_placed(
         hang(service, range(1, 2))
         await until_again(here, 1)
         plain = await ask(here, 100)
-        due = here.calls.scheduled(here.clock.now() + timedelta(seconds=2), 0)
+        due = here.calls.schedule_for(here.clock.now() + timedelta(seconds=2), 0)
         request = CallRequest(to_number(101), "UTC", Stopwatch(here.clock), due)
         later = await here.run(here.calls.place(request))
         await here.run(here.clock.sleep(3))

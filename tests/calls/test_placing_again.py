@@ -24,7 +24,7 @@ async def ask(
     here: World, *, due: datetime | None = None, retries: int = 0, redial: bool = False
 ) -> CallRecord:
     """Ask for the table, and don't wait for the end of the call."""
-    schedule = here.calls.scheduled(due, retries)
+    schedule = here.calls.schedule_for(due, retries)
     request = CallRequest(TABLE, "UTC", Stopwatch(here.clock), schedule, redial)
     return await here.run(here.calls.place(request))
 

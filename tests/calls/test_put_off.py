@@ -17,7 +17,7 @@ UNAUTHORIZED: Reply = (401, {"error": {"code": "token_expired"}})
 
 async def scheduled(here: World) -> CallRecord:
     """A call that is due at `DUE`, until half an hour later."""
-    when = here.calls.scheduled(DUE, 0)
+    when = here.calls.schedule_for(DUE, 0)
     return await here.run(here.calls.place(CallRequest(TABLE, "UTC", Stopwatch(here.clock), when)))
 
 

@@ -35,7 +35,7 @@ async def schedule(
     retries: int = 0,
     asked: Submission = IN_WASHINGTON,
 ) -> CallRecord:
-    when, arrived = here.calls.scheduled(due, retries), Stopwatch(here.clock)
+    when, arrived = here.calls.schedule_for(due, retries), Stopwatch(here.clock)
     return await here.run(here.calls.place(CallRequest(asked, "America/New_York", arrived, when)))
 
 

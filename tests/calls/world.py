@@ -258,7 +258,7 @@ class World:
 
     async def tell(self, record: CallRecord) -> None:
         """Deliver an outcome to a client."""
-        await self.run(self.calls.delivery.note(record))
+        await self.run(self.calls.delivery.deliver(record))
 
 
 @asynccontextmanager

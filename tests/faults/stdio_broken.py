@@ -23,8 +23,8 @@ BUILDS = (
         "an outcome that waits for a full pipe counts as told",
         Patch(
             "transports.stdio",
-            "self._delivery.awaits_reading = True",
-            "self._delivery.awaits_reading = False",
+            "self._delivery.delivers_when_read = True",
+            "self._delivery.delivers_when_read = False",
         ),
         True,
     ),

@@ -20,7 +20,7 @@ from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
 
-_NEWEST = 8
+_SCHEMA_VERSION = 8
 """The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1
 to version N.
 """
@@ -186,15 +186,15 @@ class Ledger:
     raise `LedgerUnavailableError` when the `database` can't be used.
 
     Attributes:
-        trusted: Returns the latest time that it certainly is (`Tx.expires_before`), for the time by
-            the ledger's clock.
+        certain_time: Returns the latest time that it certainly is (`Tx.expires_before`), for the
+            time by the ledger's clock.
     """
 
     def __init__(self, database: Database, *, policy: CallPolicy, timing: Timing) -> None:
         self.database = database
         self._policy = policy
         self._timing = timing
-        self.trusted: Callable[[float], float] = lambda now: now
+        self.certain_time: Callable[[float], float] = lambda now: now
         self._turns = WeakValueDictionary[AccountKey | None, _Turn]()
 
     async def read(
@@ -247,7 +247,7 @@ class Ledger:
                 raise
 
     def _configured(self, tx: Tx) -> Tx:
-        tx.expires_before = self.trusted(tx.now)
+        tx.expires_before = self.certain_time(tx.now)
         tx.policy, tx.timing = self._policy, self._timing
         return tx
 
@@ -262,12 +262,12 @@ def migrate(tx: Tx) -> None:
     version = tx.rows("SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")[0][
         "version"
     ]
-    if version > _NEWEST:
+    if version > _SCHEMA_VERSION:
         _log.warning(
             "The ledger was written by a newer version of kallyai-mcp; calls that only it knows "
             "are skipped"
         )
-    for number in range(version + 1, _NEWEST + 1):
+    for number in range(version + 1, _SCHEMA_VERSION + 1):
         if number == 3:  # this version has no more tables of webhooks
             live = "SELECT id FROM webhook_subscriptions WHERE ended IS NULL AND expires_at > :now"
             if ended := len(tx.rows(live, now=tx.now)):
@@ -285,6 +285,6 @@ def migrate(tx: Tx) -> None:
             from kallyai_mcp.calls.ledger import bookings
 
             bookings.fill(tx)
-    if version < _NEWEST:
+    if version < _SCHEMA_VERSION:
         tx.run("DELETE FROM schema_version")
-        tx.run("INSERT INTO schema_version (version) VALUES (:version)", version=_NEWEST)
+        tx.run("INSERT INTO schema_version (version) VALUES (:version)", version=_SCHEMA_VERSION)

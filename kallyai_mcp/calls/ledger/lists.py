@@ -164,9 +164,10 @@ def find_same_list(tx: Tx, requested: CallList) -> CallList | None:
         is_over = (
             call_list.ended_at is not None and call_list.ended_at.timestamp() <= tx.now - seconds
         )
-        told_before = moment(tx.now - timing.repeat_after_delivery)
+        delivered_before = moment(tx.now - timing.repeat_after_delivery)
         if not is_over or not (
-            call_list.stop_reason is StopReason.CANCELED or call_list.was_told(told_before)
+            call_list.stop_reason is StopReason.CANCELED
+            or call_list.was_delivered(delivered_before)
         ):
             return call_list
     return None

@@ -71,7 +71,7 @@ def mark_sent(tx: Tx, record: CallRecord, *, service_time: ServiceTime) -> CallR
     return sent
 
 
-def note_delay(tx: Tx, record: CallRecord, error: KallyAIError) -> CallRecord:
+def mark_delayed(tx: Tx, record: CallRecord, error: KallyAIError) -> CallRecord:
     """Note why the request of a call has not left, or must leave once more; returns the record as
     it is now.
     """
@@ -202,7 +202,7 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord) -> CallRecord:
     columns = {
         "state": ended.state.value,
         "ended_at": own["ended_at"] if was_over else tx.now,
-        "delivered_at": own["delivered_at"] if _is_told_already(known, ended) else None,
+        "delivered_at": own["delivered_at"] if _is_delivered_already(known, ended) else None,
         "call_id": ended.call_id or own["call_id"],
         "clock_offset": ended.clock_offset if own["clock_offset"] is None else own["clock_offset"],
         **end_columns(ended),
@@ -222,8 +222,8 @@ def _end(tx: Tx, own: Row | None, ended: CallRecord) -> CallRecord:
     return record
 
 
-def _is_told_already(known: CallRecord | None, ended: CallRecord) -> bool:
-    """Whether who was told the end `known` need not be told the news: nobody was reached, as
+def _is_delivered_already(known: CallRecord | None, ended: CallRecord) -> bool:
+    """Whether the news need not be delivered after the end `known` was: nobody was reached, as
     before.
 
     Else a request to place the call again would be answered with an end that its client knows.

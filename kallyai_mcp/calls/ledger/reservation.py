@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.calls.duplicates import Asked, ToldHere, find_answer, to_look_at
+from kallyai_mcp.calls.duplicates import Asked, DeliveredHere, find_answer, to_look_at
 from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.ledger import shared_values
 from kallyai_mcp.calls.ledger.base import ConstraintError, LookFirstError, ServiceTime, Tx
@@ -45,7 +45,7 @@ call to its number.
 
 
 class LastDelivered(NamedTuple):
-    """The call whose outcome this process told last, and the time since then, by a clock that
+    """The call whose outcome this process delivered last, and the time since then, by a clock that
     nobody sets.
     """
 
@@ -59,7 +59,7 @@ def reserve(
     *,
     redial: bool,
     arrived: Stopwatch | None = None,
-    delivered: LastDelivered | None = None,
+    last_delivered: LastDelivered | None = None,
     consent: Consent | None = None,
     looked_at: str | None = None,
     only_checks: bool = False,
@@ -69,7 +69,7 @@ def reserve(
 
     Returns the new record, or the duplicate that answers the request. With `redial`, a duplicate is
     placed too, unless it is active or its outcome was not delivered. The request `arrived` so long
-    ago (None: just now), and this process `delivered` the outcome of the same call last. Without
+    ago (None: just now); of the same call, this process has `last_delivered` an outcome. Without
     `consent`, none is checked. `looked_at` is the tracking id of the record that KallyAI was asked
     about before. If it `only_checks`, nothing is written.
 
@@ -81,7 +81,7 @@ def reserve(
         LookFirstError: The newest call of this request that reached nobody is another record than
             `looked_at`.
     """
-    asked = _asked(tx, requested, arrived, delivered, redial=redial)
+    asked = _asked(tx, requested, arrived, last_delivered, redial=redial)
     earlier = SameCalls(tx, requested, asked)
     if (duplicate := earlier.duplicate()) is not None:
         return duplicate
@@ -114,7 +114,7 @@ def _asked(
     tx: Tx,
     requested: CallRecord,
     arrived: Stopwatch | None,
-    delivered: LastDelivered | None,
+    last_delivered: LastDelivered | None,
     *,
     redial: bool,
 ) -> Asked:
@@ -123,12 +123,12 @@ def _asked(
     not_before = requested.schedule.not_before
     if arrived is None:
         return Asked(now, now, not_before, redial)
-    told_here = None
-    if delivered is not None:
-        before = timedelta(seconds=delivered.since.passed() - arrived.passed())
-        told_here = ToldHere(delivered.tracking_id, before)
+    delivered_here = None
+    if last_delivered is not None:
+        before = timedelta(seconds=last_delivered.since.passed() - arrived.passed())
+        delivered_here = DeliveredHere(last_delivered.tracking_id, before)
     at = now - timedelta(seconds=arrived.longest())
-    return Asked(now, at, not_before, redial, told_here)
+    return Asked(now, at, not_before, redial, delivered_here)
 
 
 class SameCalls:
@@ -144,7 +144,7 @@ class SameCalls:
         now = moment(tx.now)
         self._requested = replace(requested, asked_at=now, day=now.date().isoformat())
         self._asked = asked or Asked(now, now, requested.schedule.not_before)
-        told_here = self._asked.told_here
+        delivered_here = self._asked.delivered_here
         timing = tx.timing
         looks_back = max(timing.repeat_after, timing.repeat_after_delivery, timing.look_back)
         rows = tx.rows(
@@ -152,7 +152,7 @@ class SameCalls:
             fingerprint=requested.fingerprint,
             day=self._requested.day,
             since=self._asked.arrived.timestamp() - looks_back,
-            delivered=told_here.tracking_id if told_here is not None else "",
+            delivered=delivered_here.tracking_id if delivered_here is not None else "",
             number=requested.submission.respondent_phone,
             most=1,
             **requested.account.columns,

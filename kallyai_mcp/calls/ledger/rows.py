@@ -59,7 +59,7 @@ def end(
     /,
     **known: Any,
 ) -> CallRecord | None:
-    """End a call that is not placed, as by `change`. Nobody has to be told of a canceled one."""
+    """End a call that is not placed, as by `change`. A canceled one counts as delivered."""
     delivered_at = tx.now if state is CallState.CANCELED else None
     columns = {
         "state": state.value,
@@ -87,7 +87,7 @@ def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
         try:
             records.append(_as_it_is_now(tx, from_row(row)))
         except (ValueError, KeyError, TypeError) as error:
-            _note_unreadable(row["tracking_id"], type(error).__name__)
+            _log_unreadable(row["tracking_id"], type(error).__name__)
     return records
 
 
@@ -99,7 +99,7 @@ def _as_it_is_now(tx: Tx, record: CallRecord) -> CallRecord:
 
 
 @lru_cache(maxsize=1000)  # so that each is logged once
-def _note_unreadable(tracking_id: str, why: str) -> None:
+def _log_unreadable(tracking_id: str, why: str) -> None:
     _log.warning("The record %s of the ledger can't be read and is skipped: %s", tracking_id, why)
 
 
@@ -120,7 +120,7 @@ def list_unsettled(tx: Tx, account: AccountKey) -> list[CallRecord]:
     """The account's open records, those whose outcome is unknown, and scheduled calls that were not
     placed.
 
-    The last ones are in it until a client was told; after that, the newest 20 of a day.
+    The last ones are in it until they are delivered; after that, the newest 20 of a day.
     """
     # SQLite uses its indexes only for these words, in this order.
     open_or_unknown = state_in(*ACTIVE, CallState.UNKNOWN, CallState.SCHEDULED)

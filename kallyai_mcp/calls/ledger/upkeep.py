@@ -14,8 +14,8 @@ from kallyai_mcp.calls.records import OVER, AccountKey, CallRecord, CallState
 
 _DAY = 86_400.0
 
-_JUST_TOLD = "delivered_at IS NOT NULL AND delivered_at >= :day_ago"
-"""The condition for calls that answer the same request because a client was told of them."""
+_JUST_DELIVERED = "delivered_at IS NOT NULL AND delivered_at >= :day_ago"
+"""The condition for calls that answer the same request because they were just delivered."""
 
 _NO_NEWS = (
     "placed_at < :before AND COALESCE(sent_at, placed_at) < :before "
@@ -127,8 +127,10 @@ def _purge_lists(tx: Tx, condition: str, **values: Any) -> int:
 
     Their calls go after it.
     """
-    was_told = f"EXISTS (SELECT 1 FROM calls WHERE plan_id = call_lists.list_id AND {_JUST_TOLD})"
-    may_go = f"{condition} AND NOT {was_told}"
+    was_delivered = (
+        f"EXISTS (SELECT 1 FROM calls WHERE plan_id = call_lists.list_id AND {_JUST_DELIVERED})"
+    )
+    may_go = f"{condition} AND NOT {was_delivered}"
     values |= {"day_ago": tx.now - _DAY}
     oldest = f"SELECT list_id FROM call_lists WHERE {may_go} ORDER BY ended_at LIMIT :most"
     found = tx.rows(oldest, most=BATCH, **values)
@@ -142,7 +144,7 @@ def _purge_lists(tx: Tx, condition: str, **values: Any) -> int:
 def _purge_calls(tx: Tx, is_old: str, **values: Any) -> int:
     """Delete up to `BATCH` old calls, but none of a list that is kept; returns how many."""
     has_list = "EXISTS (SELECT 1 FROM call_lists WHERE list_id = calls.plan_id)"
-    may_go = f"{is_old} AND NOT ({_JUST_TOLD}) AND NOT {has_list}"
+    may_go = f"{is_old} AND NOT ({_JUST_DELIVERED}) AND NOT {has_list}"
     oldest = f"SELECT tracking_id FROM calls WHERE {may_go} ORDER BY placed_at LIMIT :most"
     deleted = tx.rows(
         f"DELETE FROM calls WHERE tracking_id IN ({oldest}) AND {may_go} RETURNING tracking_id",

@@ -280,14 +280,16 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a clock that is set makes the same request a new call",
         Patch(
-            "calls.duplicates", "return min(asked.arrived, told", "return max(asked.arrived, told"
+            "calls.duplicates",
+            "return min(asked.arrived, delivered",
+            "return max(asked.arrived, delivered",
         ),
         asks=(Ask(0), Ask(400)),
         events=(Event(350, "has its clock set", seconds=7200),),
     ),
     broken(
         "an outcome in a pipe that nobody reads counts as told",
-        Patch("calls.delivery", "if delivered and self.awaits_reading:", "if False:"),
+        Patch("calls.delivery", "if delivered and self.delivers_when_read:", "if False:"),
         asks=(Ask(0, reads=False), Ask(200, redial=True, process=1)),
         events=(Event(150, "is killed"),),
         starts=(Start(), Start()),
@@ -416,8 +418,8 @@ BROKEN: tuple[Broken, ...] = (
         "an outcome that nobody read counts as told",
         Patch(
             "calls.duplicates",
-            "    if record.is_open or not was_told(record, asked):\n",
-            "    if not record.is_open and not was_told(record, asked):\n"
+            "    if record.is_open or not was_delivered(record, asked):\n",
+            "    if not record.is_open and not was_delivered(record, asked):\n"
             "        return bool(record.reached)\n    if record.is_open:\n",
         ),
         Patch(

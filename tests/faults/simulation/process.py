@@ -140,8 +140,8 @@ class Process:
 
     async def read(self) -> None:
         """The client reads the pipe to its end."""
-        while self._delivery is not None and self._delivery.has_unread:
-            await self._delivery.read(next(iter(self._delivery._unread))[1])  # noqa: SLF001 - the SDK hides the ids
+        while self._delivery is not None and self._delivery.has_undelivered:
+            await self._delivery.answer_read(next(iter(self._delivery._undelivered))[1])  # noqa: SLF001 - the SDK hides the ids
 
     async def kill(self) -> None:
         """End it without a further step of its own."""
@@ -207,7 +207,7 @@ class Process:
         )
         async with aclosing(ledger.database), Calls(context) as calls:
             self._delivery = calls.delivery
-            self._delivery.awaits_reading = self._is_over_pipes
+            self._delivery.delivers_when_read = self._is_over_pipes
             yield AppContext(
                 api=lambda: api,
                 calls=calls,
