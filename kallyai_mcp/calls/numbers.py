@@ -128,6 +128,11 @@ def zone_of_number(number: str) -> str | None:
     return zones[0] if len(zones) == 1 else None
 
 
+def zone_of_callee(number: str | None, *, otherwise: str) -> str:
+    """The IANA name of the one time zone of `number` (E.164), `otherwise` that name."""
+    return zone_of_number(number or "") or otherwise
+
+
 @lru_cache(1024)  # one call asks several times
 def zones_of_number(number: str) -> tuple[str, ...]:
     """The IANA names of the time zones in which `number` (E.164) may be, sorted; empty when none is

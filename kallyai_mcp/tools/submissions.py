@@ -11,7 +11,7 @@ from datetime import date, datetime, time
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
 from kallyai_mcp.calls import about_booking, kept_booking
-from kallyai_mcp.calls.numbers import zone_of_number
+from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import (
@@ -72,7 +72,7 @@ def callee_zone(given: str | None, number: str, app_context: AppContext) -> str:
     If the number has several zones, or none, it is the user's: the `given` one, or that of the
     context.
     """
-    return zone_of_number(number) or given or app_context.timezone
+    return zone_of_callee(number, otherwise=given or app_context.timezone)
 
 
 def request_of(

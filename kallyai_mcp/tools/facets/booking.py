@@ -35,6 +35,11 @@ class Booking:
     is_at_allowed_time: bool = False
     reported_time: str | None = None
 
+    @property
+    def event(self) -> Appointment:
+        """The appointment; without one, an empty one."""
+        return self.appointment or Appointment()
+
 
 NOT_READ = Booking()
 """What is known of a call whose calendar file was not asked for."""
@@ -80,12 +85,12 @@ def _departs_on(made: Appointment, asked: Asked) -> date | None:
 
 
 def _unconfirmed(made: Appointment, asked: Asked) -> tuple[str, ...]:
-    is_missing = {
-        "appointment_time": asked.appointment_time is not None and not _has_time(made),
-        "party_size": asked.party_size is not None and not _names_number(made, asked.party_size),
-        "departure_date": departure_in(asked) != _departs_on(made, asked),
+    is_shown = {
+        "appointment_time": asked.appointment_time is None or _has_time(made),
+        "party_size": asked.party_size is None or _names_number(made, asked.party_size),
+        "departure_date": departure_in(asked) == _departs_on(made, asked),
     }
-    return tuple(name for name, missing in is_missing.items() if missing)
+    return tuple(name for name, shown in is_shown.items() if not shown)
 
 
 def _has_time(made: Appointment) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.numbers import zone_of_number
+from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, CallState
 from kallyai_mcp.tools.facets.booking import NOT_READ, Asked, Booking, booking_of, day_asked
@@ -46,11 +46,17 @@ class CallView:
     @classmethod
     def of_record(cls, record: CallRecord) -> "CallView":
         """The view of a call in the ledger."""
-        asked, zone, outcome = record.submission, record.timezone, record.outcome
+        view = cls(
+            record.submission,
+            record.timezone,
+            record.outcome,
+            reached=record.reached,
+            record=record,
+        )
         if record.state is not CallState.ENDED:  # it may have the call while its calendar is read
-            return cls(asked, zone, outcome, None, record.reached, record)
-        booking = booking_of(asked, record.call, record.calendar, zone)
-        return cls(asked, zone, outcome, record.call, record.reached, record, booking)
+            return view
+        booking = booking_of(view.submission, record.call, record.calendar, view.zone_name)
+        return replace(view, call=record.call, booking=booking)
 
     @classmethod
     def of_call(
@@ -65,7 +71,7 @@ class CallView:
         `timezone` is the user's. It is used if the called number does not have exactly one zone.
         """
         asked = call.submission
-        zone = zone_of_number(asked.respondent_phone or "") or timezone
+        zone = zone_of_callee(asked.respondent_phone, otherwise=timezone)
         calendar, reached = findings
         outcome = outcome_of(call, calendar, reached=bool(reached), asked=asked, zone_name=zone)
         booking = booking_of(asked, call, calendar, zone)
@@ -97,6 +103,21 @@ class CallView:
     def tracking_id(self) -> str | None:
         """The id of its record, if it has one."""
         return self.record.tracking_id if self.record is not None else None
+
+    @property
+    def id(self) -> str:
+        """The id by which an agent finds it: KallyAI's, or else that of its record."""
+        return self.call_id or self.tracking_id or ""
+
+    @property
+    def state(self) -> CallState | None:
+        """The state of its record, if it has one."""
+        return self.record.state if self.record is not None else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its record says that it has not ended."""
+        return self.record is not None and self.record.is_open
 
     @property
     def earlier_ids(self) -> tuple[str, ...]:
@@ -146,8 +167,9 @@ class CallView:
         """Whether its request has left, or is about to leave."""
         if self.is_not_placed_yet(now):
             return False
-        has_news = self.call is not None or self.outcome is not None
-        return has_news or self.record is None or self.record.is_active
+        if self.record is None or self.call is not None:
+            return True
+        return self.record.is_active or self.outcome is not None
 
     def is_not_placed_yet(self, now: datetime) -> bool:
         """Whether its request has not left, and its try failed or has lasted longer than usual."""
@@ -157,12 +179,20 @@ class CallView:
         return record.error is not None or record.elapsed(now) >= _LEAVES_WITHIN
 
     @property
+    def searched_since(self) -> datetime | None:
+        """Since when KallyAI's list is searched for the call, which may have been placed.
+
+        None if it is not searched for.
+        """
+        record = self.record
+        if record is None or not record.is_active or record.call_id is not None:
+            return None
+        return record.response_lost_at
+
+    @property
     def is_being_checked(self) -> bool:
         """Whether the call may have been placed, and KallyAI's list is searched for it."""
-        record = self.record
-        if record is None or not record.is_active:
-            return False
-        return record.response_lost_at is not None and record.call_id is None
+        return self.searched_since is not None
 
     @property
     def may_have_been_called(self) -> bool:
@@ -189,7 +219,9 @@ class CallView:
     @property
     def report(self) -> str:
         """What KallyAI reports of the call; "" without a report."""
-        return (self.call.highlights if self.call is not None else None) or ""
+        if self.call is None:
+            return ""
+        return self.call.highlights or ""
 
     @property
     def suggestion(self) -> str | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from kallyai_mcp.api.errors import QuotaExceededError
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
 from kallyai_mcp.tools.context import SignInLink
-from kallyai_mcp.tools.text.plain import day, number, one_line, word
+from kallyai_mcp.tools.text.plain import day, number, one_line, part, word
 
 _SHORT_SHARE = 0.1
 """If less than this share of an allowance is left, a text says that it is little."""
@@ -44,12 +44,15 @@ class Allowance:
 
         Without `allocated`, it is 1 if anything is left, else 0.
         """
-        return self.remaining / self.allocated if self.allocated else float(self.remaining > 0)
+        if not self.allocated:
+            return float(self.remaining > 0)
+        return self.remaining / self.allocated
 
     def __str__(self) -> str:
         """For example "2 of 35 calls"."""
-        of = f" of {number(self.allocated)}" if self.allocated is not None else ""
-        return f"{number(self.remaining)}{of} {self.unit}"
+        if self.allocated is None:
+            return f"{number(self.remaining)} {self.unit}"
+        return f"{number(self.remaining)} of {number(self.allocated)} {self.unit}"
 
 
 def allowances(statistics: Statistics) -> list[Allowance]:
@@ -129,13 +132,10 @@ def quota(
     With `has_tools`, the reader is an agent, and the text names the tool for the next step.
     """
     left = allowances(statistics)
-    back = comes_back(statistics, subscription, now)
-    plan = ", ".join(_plan(statistics, subscription, now))
-    sentences = [f"{_left(left)}{f'; {plan}' if plan else ''}."]
-    if left and back:
-        sentences.append(f"They all come back {back}.")
-    if any(allowance.remaining <= 0 for allowance in left):
-        sentences.append("Calls are refused until then." if back else "Calls are refused now.")
+    plan = ", ".join(_plan(statistics, subscription or Subscription(), now))
+    sentences = [f"{_left(left)}{part('; {}', plan)}."]
+    if left:
+        sentences += _when_back(comes_back(statistics, subscription, now), left)
     if has_tools and _is_little(left):
         sentences.append(MORE)
     return " ".join(sentences)
@@ -145,7 +145,18 @@ def _left(left: Sequence[Allowance]) -> str:
     if not left:
         return "KallyAI gives no figures"
     others = " and ".join(map(str, left[1:]))
-    return f"{left[0]} left (and {others})" if others else f"{left[0]} left"
+    return f"{left[0]} left{part(' (and {})', others)}"
+
+
+def _when_back(back: str | None, left: Sequence[Allowance]) -> list[str]:
+    """On which day what is left comes `back`, if that is known, and whether calls are refused."""
+    is_used_up = any(allowance.remaining <= 0 for allowance in left)
+    if back is None:
+        return ["Calls are refused now."] if is_used_up else []
+    sentences = [f"They all come back {back}."]
+    if is_used_up:
+        sentences.append("Calls are refused until then.")
+    return sentences
 
 
 def little_left(statistics: Statistics | None, now: datetime) -> str:
@@ -168,28 +179,34 @@ def comes_back(
 
     None if the plan has ended by then.
     """
-    known, ends = subscription or Subscription(), statistics.period_end
-    expires, is_over = (
-        known.expires_at,
-        known.has_active_subscription is False or not known.auto_renew,
-    )
-    if ends is None or ends <= now or (is_over and expires is not None and expires <= ends):
+    ends = statistics.period_end
+    if ends is None or ends <= now or _is_over_by(ends, subscription or Subscription()):
         return None
     return day(ends, now)
 
 
-def _plan(statistics: Statistics, subscription: Subscription | None, now: datetime) -> list[str]:
+def _is_over_by(moment: datetime, subscription: Subscription) -> bool:
+    """Whether the plan has ended by then, and does not renew itself."""
+    expires = subscription.expires_at
+    if expires is None or expires > moment:
+        return False
+    return subscription.has_active_subscription is False or not subscription.auto_renew
+
+
+def _plan(statistics: Statistics, subscription: Subscription, now: datetime) -> list[str]:
     """The plan's name, and what is unusual about it.
 
     The subscription counts more than the statistics.
     """
-    known = subscription or Subscription()
-    kind = (known.plan or Plan()).type or statistics.plan_type
-    state = known.status or statistics.subscription_status or "active"
-    facts = [f"{word(kind)} plan"] if kind else []
+    plan = subscription.plan or Plan()
+    kind = plan.type or statistics.plan_type
+    state = subscription.status or statistics.subscription_status or "active"
+    facts = []
+    if kind:
+        facts.append(f"{word(kind)} plan")
     if state != "active":
         facts.append(word(state))
-    return facts + _plan_ends(known, now)
+    return facts + _plan_ends(subscription, now)
 
 
 def _plan_ends(subscription: Subscription, now: datetime) -> list[str]:
@@ -197,7 +214,9 @@ def _plan_ends(subscription: Subscription, now: datetime) -> list[str]:
     ends = subscription.expires_at
     if ends is None or subscription.auto_renew:
         return []
-    return [f"{'ends' if ends > now else 'ended'} {day(ends, now)}"]
+    if ends > now:
+        return [f"ends {day(ends, now)}"]
+    return [f"ended {day(ends, now)}"]
 
 
 def sign_in_needed(page: SignInLink, then: str, *, places_calls: bool = False) -> str:
@@ -205,7 +224,9 @@ def sign_in_needed(page: SignInLink, then: str, *, places_calls: bool = False) -
 
     With `places_calls`, the text says that nobody was called.
     """
-    first = "Not called: not signed in to KallyAI." if places_calls else "Not signed in to KallyAI."
+    first = "Not signed in to KallyAI."
+    if places_calls:
+        first = "Not called: not signed in to KallyAI."
     given = f"Give the user this link (valid for {page.minutes} minutes): {page.url}"
     return f"{first} {given}\nWhen they have signed in, {then}."
 

@@ -8,18 +8,18 @@ from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.submissions import other_times_text
 from kallyai_mcp.tools.text.calendar import asked_time, booked_time, thing
-from kallyai_mcp.tools.text.plain import Reader, one_line, party_of, word
+from kallyai_mcp.tools.text.plain import Reader, one_line, part, party_of, word
 from kallyai_mcp.tools.text.report import report_of
 
 SAY = {
     # What was booked
-    "booked": "Booked: {what} at {party}, {when}{allowed}.",
+    "booked": "Booked: {what} at {party}, {when}.",
+    "booked_allowed": ("Booked: {what} at {party}, {when}, one of the other times that you gave."),
     "booked_other_time": "Booked for another time: {when}; you asked for {asked}. {party}.",
     "report_differs": (
         "Booked for another time: the calendar says {when}; KallyAI's report says "
         "{reported}. {party}."
     ),
-    "allowed": ", one of the other times that you gave",
     # What is not certain
     "tell_now": "Tell the user now and ask if that works.",
     "check_it": "Check it before you tell the user.",
@@ -55,17 +55,17 @@ _NOTHING_SHOWN = (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN)
 
 def booked(view: CallView, reader: Reader) -> str:
     """That something was booked: as asked, at a time that was allowed, or at another one."""
-    party, when = party_of(view.submission), booked_time(view, reader)
-    booking, allowed = view.booking, ""
-    if view.outcome is Outcome.BOOKED_OTHER_TIME:
-        if booking.reported_time is not None:
-            reported = booking.reported_time
-            return SAY["report_differs"].format(when=when, reported=reported, party=party)
-        if not booking.is_at_allowed_time:
-            asked = asked_time(view, reader)
-            return SAY["booked_other_time"].format(when=when, asked=asked, party=party)
-        allowed = SAY["allowed"]
-    return SAY["booked"].format(what=thing(view), party=party, when=when, allowed=allowed)
+    party = party_of(view.submission)
+    when = booked_time(view, reader)
+    if view.outcome is not Outcome.BOOKED_OTHER_TIME:
+        return SAY["booked"].format(what=thing(view), party=party, when=when)
+    if view.booking.reported_time is not None:
+        reported = view.booking.reported_time
+        return SAY["report_differs"].format(when=when, reported=reported, party=party)
+    if view.booking.is_at_allowed_time:
+        return SAY["booked_allowed"].format(what=thing(view), party=party, when=when)
+    asked = asked_time(view, reader)
+    return SAY["booked_other_time"].format(when=when, asked=asked, party=party)
 
 
 def doubt(view: CallView) -> str:
@@ -74,14 +74,21 @@ def doubt(view: CallView) -> str:
     "" if there is nothing.
     """
     if view.outcome in _NOTHING_SHOWN:
-        is_nothing_agreed = view.reached is False and view.booking.appointment is None
-        return SAY["nothing_agreed" if is_nothing_agreed else "may_be_agreed"]
+        return SAY["nothing_agreed"] if _has_agreed_nothing(view) else SAY["may_be_agreed"]
     if view.outcome is Outcome.BOOKED_OTHER_TIME:
         return _doubt_of_time(view)
     if view.is_calendar_unread:
         return SAY["calendar_not_known"]
-    is_expected = view.outcome is Outcome.ANSWERED and view.is_without_event
-    return SAY["no_event"] if is_expected else ""
+    return SAY["no_event"] if _lacks_booking(view) else ""
+
+
+def _has_agreed_nothing(view: CallView) -> bool:
+    return view.reached is False and view.booking.appointment is None
+
+
+def _lacks_booking(view: CallView) -> bool:
+    """Whether a booking was asked for, the callee answered, and none is in the calendar."""
+    return view.outcome is Outcome.ANSWERED and view.is_without_event
 
 
 def _doubt_of_time(view: CallView) -> str:
@@ -90,7 +97,9 @@ def _doubt_of_time(view: CallView) -> str:
         return ""
     if view.booking.reported_time is not None:
         return SAY["check_it"]
-    return "" if view.booking.is_at_allowed_time else SAY["tell_now"]
+    if view.booking.is_at_allowed_time:
+        return ""
+    return SAY["tell_now"]
 
 
 def offer_not_accepted(view: CallView) -> str:
@@ -98,15 +107,15 @@ def offer_not_accepted(view: CallView) -> str:
 
     Else "".
     """
-    if view.outcome is not Outcome.ANSWERED or not view.is_without_event:
+    if not _lacks_booking(view):
         return ""
-    times = other_times_text(view.submission)
-    if not times and not forbids_other_time(view.submission):
+    times = one_line(other_times_text(view.submission), 80)
+    may_be_any = not times and not forbids_other_time(view.submission)
+    if may_be_any:
         return ""
     booking = about_call_id(view.submission)
     change = f' and changes_call_id "{word(booking)}"' if booking else ""
-    but = f" than {one_line(times, 80)}" if times else ""
-    return SAY["other_times"].format(but=but, change=change)
+    return SAY["other_times"].format(but=part(" than {}", times), change=change)
 
 
 def before(view: CallView, reader: Reader) -> str:
@@ -114,10 +123,12 @@ def before(view: CallView, reader: Reader) -> str:
     earlier = view.related.before
     if earlier is None:
         return ""
-    key = "about_only" if keeps_booking(view.submission) else "about"
+    booking = _booking(earlier, reader)
     if view.outcome in BOOKED:
-        key = "replaces"
-    return SAY[key].format(booking=_booking(earlier, reader))
+        return SAY["replaces"].format(booking=booking)
+    if keeps_booking(view.submission):
+        return SAY["about_only"].format(booking=booking)
+    return SAY["about"].format(booking=booking)
 
 
 def moved(view: CallView, reader: Reader) -> str:
@@ -125,7 +136,7 @@ def moved(view: CallView, reader: Reader) -> str:
     later = view.related.later
     if later is None:
         return ""
-    id_ = word(later.call_id or "")
+    id_ = word(later.id)
     if view.related.is_moved:
         return SAY["moved"].format(id=id_, to=booked_time(later, reader))
     return SAY["asked_about"].format(id=id_, report=report_of(later))
@@ -136,12 +147,11 @@ def ahead(view: CallView, reader: Reader) -> str:
     earlier = view.related.ahead
     if earlier is None:
         return ""
-    later = moved(earlier, reader)
     booking = _booking(earlier, reader)
-    return SAY["ahead"].format(booking=booking, later=f" {later}" if later else "")
+    return SAY["ahead"].format(booking=booking, later=part(" {}", moved(earlier, reader)))
 
 
 def _booking(view: CallView, reader: Reader) -> str:
-    id_ = f"call_id {word(view.call_id or '')}"
+    id_ = f"call_id {word(view.id)}"
     when = booked_time(view, reader)
     return f"{when} ({id_})" if when else id_

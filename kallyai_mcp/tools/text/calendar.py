@@ -14,11 +14,16 @@ from kallyai_mcp.tools.text.plain import (
     hour,
     named,
     one_line,
+    part,
     quoted,
+    time_on,
     visible,
     with_place,
     zone_of,
 )
+
+_THINGS = {"restaurant": "table", "hotel": "room"}
+"""What is booked for a number of people, by the reference's `task_category`."""
 
 
 def rebuilt(view: CallView) -> str:
@@ -30,7 +35,8 @@ def rebuilt(view: CallView) -> str:
     from icalendar import Calendar
     from icalendar import Event as Component
 
-    event, component = view.booking.appointment or Appointment(), Component()
+    event = view.booking.event
+    component = Component()
     component.add("uid", f"{view.call_id}@kallyai-mcp")
     component.add(
         "dtstamp",
@@ -55,23 +61,25 @@ def event_words(view: CallView, reader: Reader, *, uri: str) -> str:
     For example '"Table": Sat Dec 5, 9:00 PM there (4:00 PM in New York), until 11:00 PM, at Italian
     Bistro.'
     """
-    event = view.booking.appointment or Appointment()
-    parts = [
-        booked_time(view, replace(reader, zone_is_named=reader.zone_is_known)) or "no time given",
-    ]
-    start, end = begins(view), _at_callee(event.end, view)
+    event = view.booking.event
+    start = begins(view)
+    end = _at_callee(event.end, view)
+    for_both = replace(reader, zone_is_named=reader.zone_is_known)
+    facts = [booked_time(view, for_both) or "no time given"]
     if isinstance(start, datetime) and isinstance(end, datetime):
-        parts.append(
-            f"until {hour(end) if end.date() == start.date() else day_and_hour(end, reader.now)}",
-        )
-    parts += [f"at {named(event.location)}"] if event.location else []
-    what = quoted(event.summary, 120) if event.summary else "Appointment"
-    return f"{what}: {', '.join(parts)}.\nThe .ics file: {uri}"
+        facts.append(f"until {time_on(end, start, reader.now)}")
+    if event.location:
+        facts.append(f"at {named(event.location)}")
+    return f"{_title(event)}: {', '.join(facts)}.\nThe .ics file: {uri}"
+
+
+def _title(event: Appointment) -> str:
+    return quoted(event.summary, 120) if event.summary else "Appointment"
 
 
 def booking_facts(view: CallView) -> str:
     """What KallyAI has to know of the booking of an earlier call, beginning with its `call_id`."""
-    event = view.booking.appointment or Appointment()
+    event = view.booking.event
     facts = [visible(event.summary or "a booking", 120)]
     if isinstance(event.start, datetime):
         facts.append(f"{event.start:%Y-%m-%d %H:%M}")
@@ -82,12 +90,12 @@ def booking_facts(view: CallView) -> str:
 
 def thing(view: CallView) -> str:
     """What the call booked: "table for 4", or "table" if the event does not name that number."""
-    size = None if "party_size" in view.booking.unconfirmed else view.submission.party_size
-    kind = {"restaurant": "table", "hotel": "room"}.get(
-        view.submission.task_category or "",
-        "appointment",
-    )
-    return kind if kind == "appointment" or size is None else f"{kind} for {size}"
+    kind = _THINGS.get(view.submission.task_category or "")
+    if kind is None:
+        return "appointment"
+    if "party_size" in view.booking.unconfirmed:
+        return kind
+    return f"{kind}{part(' for {}', view.submission.party_size)}"
 
 
 def unconfirmed(view: CallView) -> str:
@@ -114,14 +122,15 @@ def booked_time(view: CallView, reader: Reader, *, in_row: bool = False) -> str:
     If the user's clock shows another time, it ends with "there"; or with the name of the request's
     zone, if the number does not show the callee's clock. `in_row`, no day has its weekday.
     """
-    start, last = begins(view), view.booking.departs_on
+    start = begins(view)
+    departs = view.booking.departs_on
     if start is None:
         return ""
     text = day_and_hour(start, reader.now, in_row=in_row)
     text = with_place(text, start, view.submission.respondent_phone, view.zone_name, reader)
-    if last is None:
+    if departs is None:
         return text
-    return f"{text} to {day_and_hour(last, reader.now, in_row=in_row)}"
+    return f"{text} to {day_and_hour(departs, reader.now, in_row=in_row)}"
 
 
 def asked_time(view: CallView, reader: Reader) -> str:
@@ -129,30 +138,25 @@ def asked_time(view: CallView, reader: Reader) -> str:
 
     Only the time, if the appointment is that day.
     """
-    start, at, zone = (
-        begins(view) or reader.now,
-        view.submission.appointment_time,
-        zone_of(view.zone_name),
-    )
-    number = view.submission.respondent_phone
+    start = begins(view) or reader.now
+    at = view.submission.appointment_time
     try:
         day = date.fromisoformat(view.day) if view.day else start
         if at is None:
             return day_and_hour(day, reader.now)
-        asked = at_callee(
-            datetime.combine(day, time_of_day(at) or time.fromisoformat(at), zone),
-            number,
-        )
+        asked = datetime.combine(day, _read_time(at), zone_of(view.zone_name))
+        return time_on(at_callee(asked, view.submission.respondent_phone), start, reader.now)
     except (ValueError, OverflowError):  # OverflowError: a time near the year 1 or 9999
         return quoted(" ".join(filter(None, (view.day, at))))
-    is_that_day = asked.isoformat()[:10] == start.isoformat()[:10]
-    return hour(asked) if is_that_day else day_and_hour(asked, reader.now)
+
+
+def _read_time(text: str) -> time:
+    return time_of_day(text) or time.fromisoformat(text)
 
 
 def begins(view: CallView) -> date | datetime | None:
     """When the appointment begins, by the callee's clock, else in the zone of the request."""
-    event = view.booking.appointment or Appointment()
-    return _at_callee(event.start, view)
+    return _at_callee(view.booking.event.start, view)
 
 
 def _at_callee(moment: date | datetime | None, view: CallView) -> date | datetime | None:

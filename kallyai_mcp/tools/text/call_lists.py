@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kallyai_mcp.api.errors import QuotaExceededError
+from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.call_lists import FOR_USER, CallList, StopReason
 from kallyai_mcp.calls.outcome import Outcome
@@ -13,16 +13,13 @@ from kallyai_mcp.tools.submissions import questions_in
 from kallyai_mcp.tools.text.bookings import SAY as SAY_OF_BOOKINGS
 from kallyai_mcp.tools.text.bookings import doubt, offer_not_accepted
 from kallyai_mcp.tools.text.calendar import booked_time
-from kallyai_mcp.tools.text.calls import ASKED_BEFORE, NOT_LOOKED_UP, reason, state_in_words
+from kallyai_mcp.tools.text.calls import NOT_LOOKED_UP, asked_before, reason, state_in_words
 from kallyai_mcp.tools.text.errors import quota_facts, what_happened, what_to_do
-from kallyai_mcp.tools.text.plain import Reader, duration, party_of, quoted, when, word
+from kallyai_mcp.tools.text.plain import Reader, duration, part, party_of, quoted, when, word
 from kallyai_mcp.tools.text.report import said_in
 
 _SAID = 300
 """Characters of each of KallyAI's texts in a row; a list may have ten."""
-
-_NOT_PLACED = (StopReason.NEEDS_SIGN_IN, StopReason.REFUSED)
-"""After these, the next call was not placed."""
 
 _SAY = {
     "in_progress": (
@@ -35,7 +32,7 @@ _SAY = {
         "read "
         "here: list_calls."
     ),
-    "unreadable": "What became of the call can't be read here: {parties}.",
+    "unreadable": "What became of the call can't be read here: {}.",
     "stopped_unreadable": "Stopped: how a call ended can't be read here: list_calls.",
     "found": "{state}: {party}. {doubt}Nobody else is called.",
     "decide": "Decide first: {party}, {state}. {doubt}",
@@ -76,7 +73,7 @@ def call_list(
     """
     last = views[-1] if views else None
     lines = [
-        f"{ASKED_BEFORE if is_duplicate else ''}{_state(found, last, usage, reader)}",
+        asked_before(_state(found, last, usage, reader), is_duplicate=is_duplicate),
         _questions(found),
         *(f"{number}. {_row(view, reader)}" for number, view in enumerate(views, 1)),
         NOT_LOOKED_UP if any(view.is_calendar_unread for view in views) else "",
@@ -90,7 +87,7 @@ def call_list(
 
 def _how_to_go_on(found: CallList, last: CallView, reader: Reader) -> str:
     """How a list goes on that has stopped after its `last` call."""
-    id_ = last.call_id or found.records[-1].tracking_id
+    id_ = last.id
     if found.next_is_too_late:
         return _SAY["go_on_later"].format(at="by day, or now if the user agrees", id=id_)
     if found.was_refused:
@@ -102,7 +99,7 @@ def _how_to_go_on(found: CallList, last: CallView, reader: Reader) -> str:
 
 def listed(found: CallList, reader: Reader) -> str:
     """A list above a listing of calls, which has its calls."""
-    state = found.stop_reason.replace("_", " ") if found.stop_reason is not None else "in progress"
+    state = (found.stop_reason or "in_progress").replace("_", " ")
     position = f"{max(1, len(found.records))} of {len(found.submissions)}"
     row = f"{when(found.asked_at, reader)}  call_around: {state}, {position}  {word(found.list_id)}"
     return "\n  ".join(filter(None, (row, _not_called(found))))
@@ -122,7 +119,8 @@ def _questions(found: CallList) -> str:
 
 def _offer_not_accepted(found: CallList, views: Sequence[CallView]) -> str:
     """Which other times could have been accepted, once a list has stopped without a booking."""
-    if found.stop_reason is None or any(view.outcome in BOOKED for view in views):
+    has_booked = any(view.outcome in BOOKED for view in views)
+    if found.stop_reason is None or has_booked:
         return ""
     return next(filter(None, map(offer_not_accepted, views)), "")
 
@@ -142,17 +140,24 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
         case None:
             return _in_progress(found)
         case StopReason.DONE:
-            if found.unread:
-                return _SAY["unread"].format(count=len(found.submissions), unread=found.unread)
-            called = sum(record.call is not None for record in found.records)
-            return _SAY["done"].format(called=called)
+            return _done(found)
         case StopReason.CANCELED:
             return _SAY["canceled"]
-    if last is None or found.was_refused or found.stop_reason in _NOT_PLACED:
-        return f"Stopped: {_why(found, usage, reader)}"
+        case StopReason.NEEDS_SIGN_IN:
+            return f"Stopped: {_SAY['no_sign_in']}"
+    if last is None or found.was_refused or found.stop_reason is StopReason.REFUSED:
+        return f"Stopped: {_why_not_placed(found, usage, reader)}"
     if found.unreadable and found.stop_reason is StopReason.UNKNOWN:
         return _SAY["stopped_unreadable"]
     return _stopped_after(last, found.stop_reason)
+
+
+def _done(found: CallList) -> str:
+    """That all were called, as far as it can be read what became of the calls."""
+    if found.unread:
+        return _SAY["unread"].format(count=len(found.submissions), unread=found.unread)
+    called = sum(record.call is not None for record in found.records)
+    return _SAY["done"].format(called=called)
 
 
 def _in_progress(found: CallList) -> str:
@@ -163,70 +168,79 @@ def _in_progress(found: CallList) -> str:
 
 def _stopped_after(last: CallView, why: StopReason) -> str:
     """That a list has stopped because of how its last call ended."""
-    party, state = party_of(last.submission), state_in_words(last).rstrip("*")
+    party = party_of(last.submission)
+    state = state_in_words(last).rstrip("*")
     if why is StopReason.UNKNOWN and last.outcome is Outcome.UNKNOWN:
         return _SAY["unknown"].format(party=party)
-    uncertain = doubt(last)
     if why in FOR_USER:
-        if not uncertain and last.outcome is Outcome.ANSWERED:
-            uncertain = SAY_OF_BOOKINGS["no_event"]
-        return _SAY["decide"].format(party=party, state=state, doubt=uncertain).rstrip()
-    before_next = f"{uncertain} " if uncertain else ""
-    return _SAY["found"].format(state=state.capitalize(), party=party, doubt=before_next)
+        return (
+            _SAY["decide"].format(party=party, state=state, doubt=_doubt_to_decide(last)).rstrip()
+        )
+    uncertain = part("{} ", doubt(last))
+    return _SAY["found"].format(state=state.capitalize(), party=party, doubt=uncertain)
 
 
-def _why(found: CallList, usage: Statistics | None, reader: Reader) -> str:
+def _doubt_to_decide(last: CallView) -> str:
+    """What is not certain about the call after which the user decides."""
+    if last.outcome is Outcome.ANSWERED:
+        return doubt(last) or SAY_OF_BOOKINGS["no_event"]
+    return doubt(last)
+
+
+def _why_not_placed(found: CallList, usage: Statistics | None, reader: Reader) -> str:
     """Why the next call of a list was not placed, and what to do unless it may be placed later."""
-    if found.stop_reason is StopReason.NEEDS_SIGN_IN:
-        return _SAY["no_sign_in"]
-    error = found.records[-1].error if found.was_refused else None
     if found.next_is_too_late:
         return _SAY["too_late"]
-    if error is None:
-        return "the next call was not placed."
-    if isinstance(error, QuotaExceededError):
-        return quota_facts(error, usage, now=reader.now)
-    todo = f" {what_to_do(error)}." if error.retry_after is None else ""
-    return f"{what_happened(error)}.{todo}"
+    match _refusal(found):
+        case None:
+            return "the next call was not placed."
+        case QuotaExceededError() as error:
+            return quota_facts(error, usage, now=reader.now)
+        case KallyAIError(retry_after=None) as error:
+            return f"{what_happened(error)}. {what_to_do(error)}."
+        case error:
+            return f"{what_happened(error)}."
+
+
+def _refusal(found: CallList) -> KallyAIError | None:
+    """Why the last call of a list was refused; None if it was not."""
+    return found.records[-1].error if found.was_refused else None
 
 
 def _retry_at(found: CallList, reader: Reader) -> str:
     """When the call that was refused may be tried again: "in 50 min"; "later" if not known."""
     last = found.records[-1]
-    retry_after = last.error.retry_after if last.error is not None else None
-    if retry_after is None or last.ended_at is None:
+    if last.error is None or last.error.retry_after is None or last.ended_at is None:
         return "later"
-    left = retry_after - (reader.now - last.ended_at).total_seconds()
-    return f"in {duration(max(60.0, left))}" if left > 0 else "later"
+    left = last.error.retry_after - (reader.now - last.ended_at).total_seconds()
+    if left <= 0:
+        return "later"
+    return f"in {duration(max(60.0, left))}"
 
 
 def _unreadable(found: CallList) -> str:
     """The callees whose calls this version can't read; "" if there are none."""
     theirs = [one for one in found.submissions if one.respondent_phone in found.unreadable]
-    if not theirs:
-        return ""
-    return _SAY["unreadable"].format(parties="; ".join(map(party_of, theirs)))
+    return part(_SAY["unreadable"], "; ".join(map(party_of, theirs)))
 
 
 def _not_called(found: CallList) -> str:
     """Who was not called; "" for nobody."""
-    parties = [party_of(submission) for submission in found.not_called]
-    yet = " yet" if found.stop_reason is None else ""
-    return f"Not called{yet}: {'; '.join(parties)}." if parties else ""
+    parties = "; ".join(map(party_of, found.not_called))
+    if found.stop_reason is None:
+        return part("Not called yet: {}.", parties)
+    return part("Not called: {}.", parties)
 
 
 def _row(view: CallView, reader: Reader) -> str:
     facts = (state_in_words(view), reason(view), booked_time(view, reader))
     first = f"{party_of(view.submission)}: {', '.join(filter(None, facts))}."
     row = [first, *said_in(view, _SAID, with_questions=False)]
-    id_ = view.call_id or _tracking_id_to_follow(view)
-    return " ".join([*row, word(id_)] if id_ else row)
+    if not _is_nothing_to_follow(view):
+        row.append(word(view.id))
+    return " ".join(row)
 
 
-def _tracking_id_to_follow(view: CallView) -> str | None:
-    """The id of a call that KallyAI has not named.
-
-    None if it was refused, because there is nothing to follow.
-    """
-    is_refused = view.record is not None and view.record.state is CallState.REFUSED
-    return None if is_refused else view.tracking_id
+def _is_nothing_to_follow(view: CallView) -> bool:
+    """Whether a call was refused, so that its tracking id leads to nothing."""
+    return view.call_id is None and view.state is CallState.REFUSED

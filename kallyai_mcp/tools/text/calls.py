@@ -7,6 +7,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.numbers import local_time
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.schedule import Attempt
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import NextStep, Retry, next_step
@@ -21,7 +22,9 @@ from kallyai_mcp.tools.text.plain import (
     day_and_hour,
     duration,
     hour,
+    lasted,
     one_line,
+    part,
     party_of,
     quoted,
     with_place,
@@ -32,7 +35,7 @@ from kallyai_mcp.tools.text.report import said_in
 
 SAY = {
     # Outcomes
-    "unconfirmed": "The calendar event does not confirm this: {what}.",
+    "unconfirmed": "The calendar event does not confirm this: {}.",
     "status": "Unknown: it is not clear how the call to {party} ended; its status is {status}.",
     "unknown": (
         "Unknown: no usable answer came after the request was sent, so {party} may have been "
@@ -77,8 +80,6 @@ SAY = {
     "not_canceled": "Not canceled: {why}. This program will not place it again.",
 }
 
-ASKED_BEFORE = "Asked for before; no new call was placed. "
-
 NOT_LOOKED_UP = "answered*: whether it booked something is not known here; get_call looks it up."
 """Explains the asterisk of `state_in_words`."""
 
@@ -104,7 +105,12 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False) -> 
         return _refusal(view, view.refusal, reader)
     if view.call is not None and view.outcome is not None:
         return _outcome(view, view.call, reader, is_duplicate=is_duplicate)
-    return f"{ASKED_BEFORE if is_duplicate else ''}{_without_outcome(view, reader)}"
+    return asked_before(_without_outcome(view, reader), is_duplicate=is_duplicate)
+
+
+def asked_before(text: str, *, is_duplicate: bool) -> str:
+    """The `text` about a call or a list; `is_duplicate`: it was asked for before."""
+    return f"Asked for before; no new call was placed. {text}" if is_duplicate else text
 
 
 def refused_again(text: str, record: CallRecord, reader: Reader) -> str:
@@ -151,10 +157,11 @@ def reason(view: CallView) -> str:
 
     "" if there is nothing.
     """
-    record = view.record
-    if record is not None and record.state is CallState.REFUSED and record.error is not None:
-        return what_happened(record.error)
-    return _REASONS.get(view.call.plain_status, "") if view.call is not None else ""
+    if view.state is CallState.REFUSED and view.refusal is not None:
+        return what_happened(view.refusal)
+    if view.call is None:
+        return ""
+    return _REASONS.get(view.call.plain_status, "")
 
 
 def _refusal(view: CallView, refusal: KallyAIError, reader: Reader) -> str:
@@ -166,21 +173,21 @@ def _refusal(view: CallView, refusal: KallyAIError, reader: Reader) -> str:
 
 def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) -> str:
     """A call that has ended, as far as KallyAI says how."""
-    record, open_points = view.record, unconfirmed(view)
     step = next_step(view, call, reader.now, schedules=reader.schedules)
-    first = (_headline(view, call, reader), doubt(view), before(view, reader))
     lines = [
-        _already(record, reader) if is_duplicate and record is not None else "",
         moved(view, reader),
-        " ".join(filter(None, first)),
-        SAY["unconfirmed"].format(what=open_points) if open_points else "",
+        " ".join(filter(None, (_headline(view, call, reader), doubt(view), before(view, reader)))),
+        part(SAY["unconfirmed"], unconfirmed(view)),
         *said_in(view),
         offer_not_accepted(view),
-        _try_again(step.retry, reader) if step.retry is not None else "",
+        _try_again(step.retry, reader),
         ahead(view, reader),
         f"call_id {word(call.call_id)}{_more(step)}.",
-        attempts(record, reader) if record is not None else "",
     ]
+    if view.record is not None:
+        lines.append(attempts(view.record, reader))
+        if is_duplicate:
+            lines.insert(0, _already(view.record, reader))
     return "\n".join(filter(None, lines))
 
 
@@ -195,35 +202,40 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
     if view.outcome in BOOKED:
         return booked(view, reader)
     state = state_in_words(view).rstrip("*").capitalize()
-    text = f"{state}: {_talked_with(view, call)}."
-    time_there = _time_there(view, reader) if view.outcome is Outcome.NOT_REACHED else ""
-    return f"{text} {time_there}" if time_there else text
+    return f"{state}: {_talked_with(view, call)}.{part(' {}', _time_there(view, reader))}"
 
 
 def _talked_with(view: CallView, call: Call) -> str:
     """Who was called, for how long, and why nobody talked: "busy at Joe's Garage after 3 s"."""
-    party, why = party_of(view.submission), reason(view)
-    facts = f"{why} at {party}" if why else party
-    if call.duration_seconds is None:
-        return facts
-    return f"{facts}{' after' if why else ','} {duration(call.duration_seconds)}"
+    party = party_of(view.submission)
+    why = reason(view)
+    if not why:
+        return f"{party}{part(', {}', lasted(call))}"
+    return f"{why} at {party}{part(' after {}', lasted(call))}"
 
 
 def _time_there(view: CallView, reader: Reader) -> str:
-    phone = view.submission.respondent_phone
-    local = local_time(phone, reader.now) if phone else None
-    return SAY["time_there"].format(time=hour(local)) if local is not None else ""
+    """What time it is where nobody was reached; "" if that is not known, or somebody was."""
+    if view.outcome is not Outcome.NOT_REACHED:
+        return ""
+    local = local_time(view.submission.respondent_phone or "", reader.now)
+    if local is None:
+        return ""
+    return SAY["time_there"].format(time=hour(local))
 
 
 def _more(step: NextStep) -> str:
     """The tools that tell more about a call, and how its booking is changed."""
-    tools = f"; {', '.join(step.tools)}" if step.tools else ""
-    change = "; to change or cancel it: changes_call_id" if step.may_change_booking else ""
-    return f"{tools}{change}"
+    facts = [", ".join(step.tools)]
+    if step.may_change_booking:
+        facts.append("to change or cancel it: changes_call_id")
+    return "".join(part("; {}", fact) for fact in facts)
 
 
-def _try_again(retry: Retry, reader: Reader) -> str:
+def _try_again(retry: Retry | None, reader: Reader) -> str:
     """How to call again after nobody was reached, and when."""
+    if retry is None:
+        return ""
     if retry.planned is not None:
         return call_text(retry.planned, reader)
     later = ""
@@ -234,13 +246,12 @@ def _try_again(retry: Retry, reader: Reader) -> str:
 
 def _without_outcome(view: CallView, reader: Reader) -> str:
     """A call that KallyAI has told no outcome for: lost, due later, or in progress."""
-    record = view.record
-    if record is not None and record.state is CallState.UNKNOWN:
-        party = party_of(record.submission)
-        return SAY["unknown"].format(party=party, id=record.tracking_id)
-    if record is not None and record.state is CallState.SCHEDULED:
-        return _scheduled(record, reader)
-    id_ = view.tracking_id or one_line(view.call_id or "")
+    match view.record:
+        case CallRecord(state=CallState.UNKNOWN):
+            return SAY["unknown"].format(party=party_of(view.submission), id=view.tracking_id)
+        case CallRecord(state=CallState.SCHEDULED):
+            return _scheduled(view.record, reader)
+    id_ = view.tracking_id or one_line(view.id)
     return f"{_progress(view, reader)}\n{SAY['next'].format(id=id_, wait=reader.wait_seconds)}"
 
 
@@ -249,9 +260,9 @@ def _progress(view: CallView, reader: Reader) -> str:
     record = view.record
     if record is not None and view.is_not_placed_yet(reader.now):
         return SAY["not_placed_yet"].format(until=_end(_gives_up_at(record), reader))
-    if record is None or record.response_lost_at is None or not view.is_being_checked:
+    if view.searched_since is None:
         return _progress_by_status(view, reader)
-    until = _end(record.response_lost_at + timedelta(seconds=reader.search_seconds), reader)
+    until = _end(view.searched_since + timedelta(seconds=reader.search_seconds), reader)
     return SAY["being_checked"].format(party=party_of(view.submission), until=until)
 
 
@@ -263,15 +274,16 @@ def _gives_up_at(record: CallRecord) -> datetime:
 
 def _progress_by_status(view: CallView, reader: Reader) -> str:
     """How far a call is. The text says no more than the status that KallyAI gives, if it does."""
-    party, began = party_of(view.submission), view.placed_at
-    if view.call is not None and (view.call.plain_status != "in_progress" or began is None):
-        return SAY["status_only"].format(party=party, status=quoted(view.call.status, 24))
-    elapsed = _elapsed(began, reader) if began is not None else ""
-    return SAY["in_progress"].format(party=party, elapsed=elapsed)
+    party = party_of(view.submission)
+    is_known_to_go_on = view.call is None or view.call.plain_status == "in_progress"
+    if is_known_to_go_on and view.placed_at is not None:
+        elapsed = duration(max(0.0, (reader.now - view.placed_at).total_seconds()))
+        return SAY["in_progress"].format(party=party, elapsed=elapsed)
+    return SAY["status_only"].format(party=party, status=quoted(_kallyai_status(view), 24))
 
 
-def _elapsed(began: datetime, reader: Reader) -> str:
-    return duration(max(0.0, (reader.now - began).total_seconds()))
+def _kallyai_status(view: CallView) -> str:
+    return view.call.status if view.call is not None else view.status
 
 
 def _end(moment: datetime, reader: Reader) -> str:
@@ -282,16 +294,19 @@ def _end(moment: datetime, reader: Reader) -> str:
 
 def _scheduled(record: CallRecord, reader: Reader) -> str:
     """A call that is due later, for the first time or again."""
-    schedule, asked = record.schedule, record.submission
-    count = attempts(record, reader)
-    if not count and schedule.attempts > 1:
-        count = f"Up to {schedule.attempts} attempts."
+    number = record.submission.respondent_phone
+    count = attempts(record, reader) or _attempts_to_come(record)
     return SAY["scheduled"].format(
-        party=party_of(asked),
-        when=Words().due(schedule, asked.respondent_phone, record.timezone, reader),
-        attempts=f" {count}" if count else "",
+        party=party_of(record.submission),
+        when=Words().due(record.schedule, number, record.timezone, reader),
+        attempts=part(" {}", count),
         id=record.tracking_id,
     )
+
+
+def _attempts_to_come(record: CallRecord) -> str:
+    count = record.schedule.attempts
+    return f"Up to {count} attempts." if count > 1 else ""
 
 
 def attempts(record: CallRecord, reader: Reader) -> str:
@@ -299,12 +314,17 @@ def attempts(record: CallRecord, reader: Reader) -> str:
 
     "" if there were none.
     """
-    schedule, number, earlier = record.schedule, record.submission.respondent_phone, list[str]()
-    for one in schedule.earlier:
-        at = at_callee(one.at.astimezone(zone_of(record.timezone)), number)
-        said = f"{_REASONS[one.status]} {day_and_hour(at, reader.now)}"
-        earlier.append(with_place(said, at, number, record.timezone, reader))
-    if not earlier:
+    schedule = record.schedule
+    if not schedule.earlier:
         return ""
+    earlier = [_earlier_attempt(one, record, reader) for one in schedule.earlier]
     count = max(schedule.attempt, schedule.attempts)
     return SAY["attempt"].format(number=schedule.attempt, count=count, earlier="; ".join(earlier))
+
+
+def _earlier_attempt(one: Attempt, record: CallRecord, reader: Reader) -> str:
+    """How an attempt before a call ended, and when: "busy Fri Nov 27, 7:00 PM there"."""
+    number = record.submission.respondent_phone
+    at = at_callee(one.at.astimezone(zone_of(record.timezone)), number)
+    said = f"{_REASONS[one.status]} {day_and_hour(at, reader.now)}"
+    return with_place(said, at, number, record.timezone, reader)

@@ -2,7 +2,7 @@
 when it is due.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 
 from kallyai_mcp.api.models import Statistics, Submission
@@ -18,15 +18,20 @@ from kallyai_mcp.tools.text.account import allowances
 from kallyai_mcp.tools.text.plain import (
     Reader,
     city,
+    hour_of_12,
+    hour_of_24,
     is_own_clock,
     number,
     one_line,
+    part,
     party_of,
     zone_of,
 )
 
 _MAX_LENGTH = 600
 """Characters of one text in a preview, which may be read on a small screen."""
+
+_WRONG = "That confirmation is for another call, or too old; no call was placed. "
 
 
 class Words:
@@ -50,7 +55,7 @@ class Words:
 
     def row(self, key: str, text: object) -> str:
         """A line of a preview: the label with this key and the text; "" without a text."""
-        return f"{self._texts[key]}: {text}" if text else ""
+        return part(f"{self._texts[key]}: {{}}", text)
 
     def number(self, value: float, phone: str) -> str:
         """A number in a text about a call to `phone` (E.164): "12.5" or "12,5"."""
@@ -61,8 +66,8 @@ class Words:
         "19:00".
         """
         if not self._is_american(phone):
-            return f"{at.hour}:{at.minute:02}"
-        return f"{at.hour % 12 or 12}:{at.minute:02} {self._texts['pm' if at.hour >= 12 else 'am']}"
+            return hour_of_24(at)
+        return hour_of_12(at, am=self._texts["am"], pm=self._texts["pm"])
 
     def day(self, moment: date, now: datetime) -> str:
         """A day: "Fri Nov 27" or "viernes 27 de noviembre"; with the year unless it is the year of
@@ -83,17 +88,25 @@ class Words:
         if schedule.not_before is None:
             return ""
         there = local_time(phone, schedule.not_before)
-        zone = zone_of_number(phone) or (timezone if there is None else None)
-        there = there or schedule.not_before.astimezone(zone_of(timezone))
+        if there is None:
+            there = schedule.not_before.astimezone(zone_of(timezone))
+            where = self._in_zone(timezone)
+        else:
+            where = self._in_zone(zone_of_number(phone))
+        due = self._moment(there, reader.now, phone)
+        if not reader.zone_is_known or is_own_clock(there, reader):
+            return self.say("due", due=due, where=where)
         own = reader.local(there)
-        where = self.say("of_zone", place=city(zone)) if zone else self._texts["there"]
-        yours = (
-            self.hour(own, phone)
-            if own.date() == there.date()
-            else self._moment(own, reader.now, phone)
-        )
-        key = "due_for_both" if reader.zone_is_known and not is_own_clock(there, reader) else "due"
-        return self.say(key, due=self._moment(there, reader.now, phone), where=where, yours=yours)
+        yours = self._moment(own, reader.now, phone)
+        if own.date() == there.date():
+            yours = self.hour(own, phone)
+        return self.say("due_for_both", due=due, where=where, yours=yours)
+
+    def _in_zone(self, name: str | None) -> str:
+        """Where a time is: in the zone with this IANA name, or "there" if its name is not known."""
+        if name is None:
+            return self._texts["there"]
+        return self.say("of_zone", place=city(name))
 
     def _moment(self, at: datetime, now: datetime, phone: str) -> str:
         moment = self.say("day_and_hour", day=self.day(at, now), hour=self.hour(at, phone))
@@ -124,23 +137,39 @@ def preview(
     are known.
     """
     phone = submission.respondent_phone
-    callee = ", ".join(filter(None, (one_line(submission.business_name or ""), for_people(phone))))
-    place, when = (
-        place_of(phone, words.language),
-        words.due(schedule, phone, reader.timezone, reader),
-    )
-    spoken = submission.call_language or submission.language
-    count = schedule.attempts
     rows = [
-        words.say("ask_call", callee=f"{callee}{f' ({place})' if place else ''}"),
+        words.say("ask_call", callee=_callee(submission, words)),
         words.row("asked_because", reasons(risk_flags, words)),
-        words.row("when", when),
-        words.row("attempts", words.say("attempts_text", count=count) if count > 1 else ""),
-        words.row("time_there", "" if when else _clocks(phone, reader, words)),
-        words.row("spoken", words.say(f"language_{spoken}") if spoken else ""),
+        *_when(phone, schedule, reader, words),
+        words.row("spoken", _spoken(submission, words)),
         *_what_for(submission, usage, reader, words),
     ]
-    return "\n".join(row for row in rows if row)
+    return "\n".join(filter(None, rows))
+
+
+def _callee(submission: Submission, words: Words) -> str:
+    """Who is called: "Italian Bistro, +1 415-555-1234 (United States)"."""
+    phone = submission.respondent_phone
+    parties = (one_line(submission.business_name or ""), for_people(phone))
+    country = part(" ({})", place_of(phone, words.language))
+    return f"{', '.join(filter(None, parties))}{country}"
+
+
+def _when(phone: str, schedule: Schedule, reader: Reader, words: Words) -> list[str]:
+    """The rows that say when and how often a number is called: later, or at which time there."""
+    due = words.due(schedule, phone, reader.timezone, reader)
+    rows = [words.row("when", due)]
+    if schedule.attempts > 1:
+        rows.append(words.row("attempts", words.say("attempts_text", count=schedule.attempts)))
+    if not due:
+        rows.append(words.row("time_there", _clocks(phone, reader, words)))
+    return rows
+
+
+def _spoken(submission: Submission, words: Words) -> str:
+    """The language that is spoken in the call; "" if KallyAI chooses it."""
+    language = submission.call_language or submission.language
+    return words.say(f"language_{language}") if language else ""
 
 
 def _clocks(phone: str, reader: Reader, words: Words) -> str:
@@ -166,13 +195,23 @@ def list_preview(
     """
     heading = words.say("ask_list_on" if goes_on else "ask_list", count=len(submissions))
     rows = [f"{heading} {words.say(f'until_{until}_text')}"]
-    for submission, risks in zip(submissions, flags, strict=True):
-        why, phone = reasons(risks, words), submission.respondent_phone
-        there = words.say("due", due=_clocks(phone, reader, words), where=words.say("there"))
-        party = party_of(submission) + (f", {there}" if RiskFlag.LOCAL_HOUR in risks else "")
-        rows.append(f"- {party}{f': {why}' if why else ''}")
+    rows += [
+        _candidate(submission, risks, reader, words)
+        for submission, risks in zip(submissions, flags, strict=True)
+    ]
     rows += _what_for(submissions[0], usage, reader, words)
     return "\n".join(filter(None, rows))
+
+
+def _candidate(
+    submission: Submission, risks: Sequence[RiskFlag], reader: Reader, words: Words
+) -> str:
+    """The row of a candidate: who it is, at night the time there, and the reasons to ask."""
+    who = party_of(submission)
+    if RiskFlag.LOCAL_HOUR in risks:
+        clocks = _clocks(submission.respondent_phone, reader, words)
+        who = f"{who}, {words.say('due', due=clocks, where=words.say('there'))}"
+    return f"- {who}{part(': {}', reasons(risks, words))}"
 
 
 def _what_for(
@@ -181,31 +220,49 @@ def _what_for(
     """The lines that say what KallyAI is asked to do, and what is left of the plan, the scarcest
     first.
     """
-    day, size, phone = submission.appointment_date, submission.party_size, submission.user_phone
-    callee, at = submission.respondent_phone, time_of_day(submission.appointment_time)
-    parts = (
-        submission.user_name,
-        for_people(phone) if phone else None,
-        words.day(day, reader.now) if day else None,
-        words.hour(at, callee) if at is not None else None,
-        submission.time_preference_text,
-        words.say("person" if size == 1 else "persons", count=size) if size else None,
-    )
-    details = ", ".join(filter(None, parts))
+    details = ", ".join(_details(submission, reader, words))
     also = "; ".join(_instructions(submission, words))
-    left = allowances(usage) if usage is not None else []
     return [
         words.row("what_for", one_line(submission.task_description, _MAX_LENGTH)),
         words.row("details", one_line(details, _MAX_LENGTH)),
         words.row("also", one_line(also, _MAX_LENGTH)),
-        *(words.row(f"{one.unit}_left", words.number(one.remaining, callee)) for one in left),
+        *_what_is_left(usage, submission.respondent_phone, words),
+    ]
+
+
+def _details(submission: Submission, reader: Reader, words: Words) -> Iterator[str]:
+    """For whom, when, and for how many people something is to be booked, as far as it is given."""
+    at = time_of_day(submission.appointment_time)
+    if submission.user_name:
+        yield submission.user_name
+    if submission.user_phone:
+        yield for_people(submission.user_phone)
+    if submission.appointment_date is not None:
+        yield words.day(submission.appointment_date, reader.now)
+    if at is not None:
+        yield words.hour(at, submission.respondent_phone)
+    if submission.time_preference_text:
+        yield submission.time_preference_text
+    if submission.party_size == 1:
+        yield words.say("person", count=1)
+    elif submission.party_size is not None:
+        yield words.say("persons", count=submission.party_size)
+
+
+def _what_is_left(usage: Statistics | None, phone: str, words: Words) -> list[str]:
+    """The rows for what is left of the plan, with the numbers of a text about this callee."""
+    if usage is None:
+        return []
+    return [
+        words.row(f"{left.unit}_left", words.number(left.remaining, phone))
+        for left in allowances(usage)
     ]
 
 
 def _instructions(submission: Submission, words: Words) -> list[str]:
     """The additional instructions, with those of this program in the user's language."""
-    given, kept = instructions_in(words.language, submission), kept_booking.INSTRUCTION
-    return [kept[words.language] if text in kept.values() else text for text in given]
+    own = dict.fromkeys(kept_booking.INSTRUCTION.values(), kept_booking.INSTRUCTION[words.language])
+    return [own.get(text, text) for text in instructions_in(words.language, submission)]
 
 
 def to_be_confirmed(
@@ -217,10 +274,10 @@ def to_be_confirmed(
     `shown` is the preview; with `wrong`, the agent sent a confirmation that is not valid. At night,
     the user may want the call `later`, in the morning.
     """
-    first = (
-        "That confirmation is for another call, or too old; no call was placed. " if wrong else ""
-    )
-    otherwise = f" If they want it in the morning: {call_at(later)}." if later is not None else ""
+    first = _WRONG if wrong else ""
+    otherwise = ""
+    if later is not None:
+        otherwise = f" If they want it in the morning: {call_at(later)}."
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"
         f'If they agree: {tool} with the same arguments and confirmation "{confirmation}", '

@@ -4,14 +4,14 @@ import secrets
 from itertools import accumulate
 
 from kallyai_mcp.api.models import Call, Transcript, TranscriptEntry
-from kallyai_mcp.calls.numbers import zone_of_number
+from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.tools.text.plain import (
     LIMIT,
     Reader,
     city,
     clock,
     day_and_hour,
-    duration,
+    lasted,
     one_line,
     party_of,
     zone_of,
@@ -52,20 +52,18 @@ def conversation(call: Call | None, transcript: Transcript, reader: Reader) -> s
 
 def _about(call: Call, reader: Reader) -> str:
     """The callee, when it was by the callee's clock, and how long it lasted."""
-    number = call.submission.respondent_phone
     facts = [f"Conversation with {party_of(call.submission)}"]
     if call.created_at is not None:
-        place = zone_of_number(number or "") or reader.timezone
+        place = zone_of_callee(call.submission.respondent_phone, otherwise=reader.timezone)
         at = call.created_at.astimezone(zone_of(place))
         facts.append(f"{day_and_hour(at, reader.now)} in {city(place)}")
-    if call.duration_seconds is not None:
-        facts.append(duration(call.duration_seconds))
-    return ", ".join(facts)
+    return ", ".join(filter(None, [*facts, lasted(call)]))
 
 
 def _spoken(transcript: Transcript) -> str:
     """A line for each entry that is shown, and how many are not."""
-    count, shown = len(transcript.entries), entries_shown(transcript)
+    count = len(transcript.entries)
+    shown = entries_shown(transcript)
     lines = [_turn(entry) for entry in transcript.entries[:shown]]
     if shown < count:
         lines.append(f"[cut: {count - shown} more of {count} entries]")

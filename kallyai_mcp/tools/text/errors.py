@@ -13,7 +13,7 @@ from kallyai_mcp.cards.texts import explained
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, wrong_arguments
 from kallyai_mcp.tools.text.account import MORE, allowances, comes_back, counted_by, quota, used_up
-from kallyai_mcp.tools.text.plain import duration, number, one_line, quoted, word
+from kallyai_mcp.tools.text.plain import duration, number, one_line, part, quoted, word
 
 _CODES_SHOWN = (
     errors.ServiceError,
@@ -38,15 +38,17 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
         text = error.message  # says what to do
     else:
         text = f"{what_happened(error)}. {what_to_do(error)}."
-    return with_service_words(
-        f"Not called: {text}" if places_calls else text[0].upper() + text[1:], error
-    )
+    if places_calls:
+        return with_service_words(f"Not called: {text}", error)
+    return with_service_words(text[0].upper() + text[1:], error)
 
 
 def what_happened(error: errors.KallyAIError) -> str:
     """What an error means, without a period; and its code, if it is KallyAI's."""
-    code = f" ({word(error.code)})" if isinstance(error, _CODES_SHOWN) else ""
-    return f"{_explain(error)[0]}{code}"
+    happened, _ = _explain(error)
+    if isinstance(error, _CODES_SHOWN):
+        return f"{happened} ({word(error.code)})"
+    return happened
 
 
 def what_to_do(error: errors.KallyAIError) -> str:
@@ -60,26 +62,25 @@ def quota_facts(
     """What is used up, by the refusal's own figures or else by `usage`; when it comes back; and how
     to get more.
     """
-    more = f"To get more now: {one_line(error.upgrade_url)}." if error.upgrade_url else MORE
+    url = one_line(error.upgrade_url or "")
+    more = part("To get more now: {}.", url) or MORE
     return f"{_used_up(error, usage or Statistics(), now)} {more}"
 
 
 def _used_up(error: errors.QuotaExceededError, usage: Statistics, now: datetime) -> str:
     plan = error.plan_type or usage.plan_type
     of_plan = f"of the {word(plan)} plan" if plan else "of the plan"
-    counted = next(iter(counted_by(error)), None)
-    if counted is not None and counted.is_used_up:
-        back = comes_back(usage, None, now)
-        renewal = f" They come back {back}." if back else ""
-        return (
-            f"all {number(counted.allocated)} {counted.unit} {of_plan} are used "
-            f"({word(error.code)}).{renewal}"
-        )
+    counted = counted_by(error)
+    for one in counted:
+        if one.is_used_up:
+            renewal = part(" They come back {}.", comes_back(usage, None, now))
+            used = f"all {number(one.allocated)} {one.unit} {of_plan} are used"
+            return f"{used} ({word(error.code)}).{renewal}"
     happened = f"{what_happened(error)}."
     if used_up(error, usage) is not None:
         return f"{happened} {quota(usage, None, now=now, has_tools=False)}"
-    if counted is not None:
-        return f"{happened} KallyAI counts {counted} {of_plan} as used."
+    if counted:
+        return f"{happened} KallyAI counts {counted[0]} {of_plan} as used."
     if allowances(usage):
         return f"{happened} KallyAI's statistics do not show it yet."
     return f"{happened} KallyAI gives no figures."
@@ -104,12 +105,19 @@ def with_service_words(text: str, error: errors.KallyAIError) -> str:
     """`text` about an error; if the error is from a response of KallyAI, its own words and
     correlation id below it.
     """
-    is_sign_in = isinstance(error, errors.NotSignedInError)
-    if error.status is None or not isinstance(error, errors.ServiceError | errors.NotSignedInError):
+    if error.status is None:
         return text
-    code = f" ({error.code})" if is_sign_in else ""
+    match error:
+        case errors.NotSignedInError():
+            code = f" ({error.code})"
+        case errors.ServiceError():
+            code = ""
+        case _:
+            return text
     said = errors.own_words(error)
-    parts = [f"KallyAI: {quoted(said)}{code}."] if said else []
+    facts = []
+    if said:
+        facts.append(f"KallyAI: {quoted(said)}{code}.")
     if error.correlation_id:
-        parts.append(f"correlation_id {word(error.correlation_id)}")
-    return f"{text}\n{' '.join(parts)}" if parts else text
+        facts.append(f"correlation_id {word(error.correlation_id)}")
+    return "\n".join(filter(None, (text, " ".join(facts))))

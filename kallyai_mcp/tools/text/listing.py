@@ -14,7 +14,8 @@ from kallyai_mcp.tools.text.plain import (
     day,
     duration,
     hour,
-    party_of,
+    part,
+    party_in_row,
     quoted,
     when,
     word,
@@ -72,11 +73,15 @@ def _unsettled(views: Sequence[CallView], reader: Reader) -> list[str]:
     lines = []
     for view in views:
         is_planned = view.status == CallState.SCHEDULED  # then the row says when it is due
-        asked_at = "" if is_planned or view.placed_at is None else when(view.placed_at, reader)
+        asked_at = "" if is_planned else _asked_at(view, reader)
         lines.append(_row(view, asked_at, reader))
-    if any(view.record is not None and view.record.is_open for view in views):
+    if any(view.is_open for view in views):
         lines.append(_SAY["unsettled"])
     return lines
+
+
+def _asked_at(view: CallView, reader: Reader) -> str:
+    return when(view.placed_at, reader) if view.placed_at is not None else ""
 
 
 def _count(page: CallPageAnswer, offset: int, count: int, reader: Reader) -> str:
@@ -86,15 +91,22 @@ def _count(page: CallPageAnswer, offset: int, count: int, reader: Reader) -> str
     if count and not is_first_and_last:
         last = page.next_offset or offset + count
         shown = f" ({offset + 1}–{last})"  # noqa: RUF001 - between numbers
-    calls = "Calls" if page.total is None else f"{page.total} calls"
-    if page.total == 1:
-        calls = "1 call"
-    return _SAY["count"].format(calls=calls, page=shown, place=city(reader.timezone))
+    return _SAY["count"].format(calls=_total(page.total), page=shown, place=city(reader.timezone))
+
+
+def _total(count: int | None) -> str:
+    match count:
+        case None:
+            return "Calls"
+        case 1:
+            return "1 call"
+    return f"{count} calls"
 
 
 def _by_day(views: Sequence[CallView], reader: Reader) -> list[str]:
     """A line for each call, below its day."""
-    lines, last_day = list[str](), ""
+    lines: list[str] = []
+    last_day = ""
     for view in views:
         if view.placed_at is None:
             lines.append(_row(view, "?", reader))
@@ -108,9 +120,8 @@ def _by_day(views: Sequence[CallView], reader: Reader) -> list[str]:
 
 
 def _row(view: CallView, at: str, reader: Reader) -> str:
-    id_ = view.call_id or view.tracking_id or ""
-    party = party_of(view.submission, in_row=True)
-    row = (at, state_in_words(view), party, _detail(view, reader), word(id_))
+    party = party_in_row(view.submission)
+    row = (at, state_in_words(view), party, _detail(view, reader), word(view.id))
     return "  ".join(filter(None, row))
 
 
@@ -120,8 +131,7 @@ def _detail(view: CallView, reader: Reader) -> str:
     if view.booking.appointment is not None:
         return _booked(view, reader)
     if view.call is not None:
-        report = quoted(answer_of(view), ROOM) if view.report else ""
-        return reason(view) or report
+        return reason(view) or _answer(view)
     if view.may_have_been_called:
         return "may have been called"
     if record is None:
@@ -131,14 +141,19 @@ def _detail(view: CallView, reader: Reader) -> str:
     return f"{duration(record.elapsed(reader.now))} so far"
 
 
+def _answer(view: CallView) -> str:
+    return quoted(answer_of(view), ROOM) if view.report else ""
+
+
 def _booked(view: CallView, reader: Reader) -> str:
     """What was booked and when, and what a later call has done with it."""
     later = view.related.later
     text = ", ".join(filter(None, (thing(view), booked_time(view, reader, in_row=True))))
     if later is None:
         return text
-    change = "now" if view.related.is_moved else f"a later call was about it{report_of(later)}"
-    return f"{text}; {change} {word(later.call_id or '')}"
+    if view.related.is_moved:
+        return f"{text}; now {word(later.id)}"
+    return f"{text}; a later call was about it{report_of(later)} {word(later.id)}"
 
 
 def _due(view: CallView, record: CallRecord, reader: Reader) -> str:
@@ -147,5 +162,4 @@ def _due(view: CallView, record: CallRecord, reader: Reader) -> str:
     due = Words().due(record.schedule, number, record.timezone, reader)
     if record.state is CallState.SCHEDULED:
         return f"due {due}"
-    why = reason(view)
-    return f"{why}; was due {due}" if why else f"was due {due}"
+    return f"{part('{}; ', reason(view))}was due {due}"

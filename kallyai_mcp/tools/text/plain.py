@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import is_usable
-from kallyai_mcp.api.models import Submission, SubmissionEcho
+from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.numbers import for_people, local_time
 from kallyai_mcp.settings import Settings
 
@@ -53,6 +53,20 @@ DAY_FIRST: ContextVar[bool] = ContextVar("DAY_FIRST", default=False)
 """What a terminal sets by the user's locale."""
 
 
+_DAYS = {
+    (False, False): "{0:%b} {0.day}, {0.year}",
+    (False, True): "{0:%b} {0.day}",
+    (True, False): "{0.day} {0:%b} {0.year}",
+    (True, True): "{0.day} {0:%b}",
+}
+"""The form of a day: whether its number comes first, and whether it is in the present year."""
+
+
+def part(form: str, text: object) -> str:
+    """The part of a sentence that has a text, in a form such as " ({})"; "" without a text."""
+    return form.format(text) if text else ""
+
+
 def visible(text: str, limit: int = LIMIT) -> str:
     """`text` without control and invisible characters; it keeps its line breaks.
 
@@ -74,11 +88,14 @@ def one_line(text: str, limit: int = LIMIT) -> str:
 
 def visible_throughout(data: Any) -> Any:
     """JSON-like `data` with `visible` applied to each text in it; keys stay as they are."""
-    if isinstance(data, dict):
-        return {key: visible_throughout(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [visible_throughout(value) for value in data]
-    return visible(data) if isinstance(data, str) else data
+    match data:
+        case dict():
+            return {key: visible_throughout(value) for key, value in data.items()}
+        case list():
+            return [visible_throughout(value) for value in data]
+        case str():
+            return visible(data)
+    return data
 
 
 def quoted(text: str, limit: int = LIMIT) -> str:
@@ -95,9 +112,16 @@ def named(name: str) -> str:
     In quotation marks if it may be more than a name.
     """
     line = one_line(name, 80)
-    is_short = len(line.split()) <= _MOST_WORDS
-    is_plain = _PLAIN_NAME.fullmatch(line) is not None and _SENTENCE_END.search(line) is None
-    return line if is_short and is_plain else quoted(line)
+    return line if _is_surely_name(line) else quoted(line)
+
+
+def _is_surely_name(line: str) -> bool:
+    """Whether a text is short, has no sentence, and has only characters that names have."""
+    if len(line.split()) > _MOST_WORDS:
+        return False
+    if _SENTENCE_END.search(line) is not None:
+        return False
+    return _PLAIN_NAME.fullmatch(line) is not None
 
 
 def word(text: str) -> str:
@@ -115,16 +139,27 @@ def sentence(text: str) -> str:
     """
     line = one_line(text, LIMIT - 1)
     before_closing_marks = line.rstrip("\"')\u201d\u2019\u00bb")
-    has_ended = before_closing_marks.endswith(_ENDS)
-    return line if not line or has_ended else f"{line}."
+    if before_closing_marks.endswith(_ENDS):
+        return line
+    return part("{}.", line)
 
 
 def duration(seconds: float) -> str:
     """`seconds` as "32 s", "3 min 5 s", "2 h 5 min"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    parts = ((hours, "h"), (minutes, "min"), (0 if hours else rest, "s"))
-    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"
+    if hours:
+        return f"{hours} h{part(' {} min', minutes)}"
+    if minutes:
+        return f"{minutes} min{part(' {} s', rest)}"
+    return f"{rest} s"
+
+
+def lasted(call: Call) -> str:
+    """How long a call lasted; "" if that is not known."""
+    if call.duration_seconds is None:
+        return ""
+    return duration(call.duration_seconds)
 
 
 def number(value: float) -> str:
@@ -151,18 +186,21 @@ def clock(timestamp: str | None) -> str:
     return re.sub(r"^(00:(?=..:))?0?(?=\d)", "", time)
 
 
-def party_of(submission: Submission | SubmissionEcho, *, in_row: bool = False) -> str:
-    """The callee of a submission, as far as it is known: "Italian Bistro (+1 415-555-1234)".
+def party_of(submission: Submission | SubmissionEcho) -> str:
+    """The callee of a submission, as far as it is known: "Italian Bistro (+1 415-555-1234)"."""
+    name = _name_of(submission)
+    number = _number_for_people(submission.respondent_phone or "")
+    if name:
+        return f"{name}{part(' ({})', number)}"
+    return number or "the number"
 
-    It is shorter `in_row`: "Italian Bistro +14155551234".
-    """
-    phone, name = submission.respondent_phone or "", _name_of(submission)
-    if in_row and _NUMBER.fullmatch(phone):
-        return f"{name} {phone}".lstrip()
-    number = _number_for_people(phone)
-    if name and number:
-        return f"{name} ({number})"
-    return name or number or "the number"
+
+def party_in_row(submission: Submission | SubmissionEcho) -> str:
+    """The callee in few characters: "Italian Bistro +14155551234"."""
+    phone = submission.respondent_phone or ""
+    if not _NUMBER.fullmatch(phone):
+        return party_of(submission)
+    return f"{_name_of(submission)} {phone}".lstrip()
 
 
 def _name_of(submission: Submission | SubmissionEcho) -> str:
@@ -172,9 +210,11 @@ def _name_of(submission: Submission | SubmissionEcho) -> str:
 
 def _number_for_people(phone: str) -> str:
     """A number from outside; quoted if it may be more than a number."""
+    if not phone:
+        return ""
     if _NUMBER.fullmatch(phone):
         return for_people(phone)
-    return quoted(phone, 24) if phone else ""
+    return quoted(phone, 24)
 
 
 @dataclass(frozen=True)
@@ -203,16 +243,25 @@ class Reader:
 def hour(at: datetime | time) -> str:
     """A time of day: "7:00 PM"."""
     if HAS_24_HOURS.get():
-        return f"{at.hour}:{at.minute:02}"
-    return f"{at.hour % 12 or 12}:{at.minute:02} {'PM' if at.hour >= 12 else 'AM'}"
+        return hour_of_24(at)
+    return hour_of_12(at, am="AM", pm="PM")
+
+
+def hour_of_24(at: datetime | time) -> str:
+    """A time of day as "19:00"."""
+    return f"{at.hour}:{at.minute:02}"
+
+
+def hour_of_12(at: datetime | time, *, am: str, pm: str) -> str:
+    """A time of day as "7:00 PM", with these names of the halves of the day."""
+    half = pm if at.hour >= 12 else am
+    return f"{at.hour % 12 or 12}:{at.minute:02} {half}"
 
 
 def day(moment: date, now: datetime) -> str:
     """The day of `moment`: "Feb 1"."""
-    year = str(moment.year) if moment.year != now.year else ""
-    if DAY_FIRST.get():
-        return f"{moment.day} {moment:%b} {year}".rstrip()
-    return f"{moment:%b} {moment.day}{f', {year}' if year else ''}"
+    is_this_year = moment.year == now.year
+    return _DAYS[DAY_FIRST.get(), is_this_year].format(moment)
 
 
 def when(moment: datetime, reader: Reader) -> str:
@@ -222,9 +271,17 @@ def when(moment: datetime, reader: Reader) -> str:
 
 def day_and_hour(start: date | datetime, now: datetime, *, in_row: bool = False) -> str:
     """A day with its time, if it has one: "Fri Nov 27, 7:00 PM", or `in_row` "Nov 27 7:00 PM"."""
-    parts = [day(start, now) if in_row else f"{start:%a} {day(start, now)}"]
-    parts += [hour(start)] if isinstance(start, datetime) else []
-    return (" " if in_row else ", ").join(parts)
+    at = hour(start) if isinstance(start, datetime) else ""
+    if in_row:
+        return f"{day(start, now)} {at}".rstrip()
+    return f"{start:%a} {day(start, now)}{part(', {}', at)}"
+
+
+def time_on(moment: datetime, shown: date, now: datetime) -> str:
+    """The time of `moment` in a text that shows a day; with its own day if it is another one."""
+    if f"{moment:%Y-%m-%d}" == f"{shown:%Y-%m-%d}":
+        return hour(moment)
+    return day_and_hour(moment, now)
 
 
 def city(zone_name: str) -> str:
@@ -237,14 +294,13 @@ def at_callee(moment: datetime, number: str | None) -> datetime:
 
     Unchanged if the number does not show it.
     """
-    return (local_time(number, moment) if number is not None else None) or moment
+    return local_time(number or "", moment) or moment
 
 
 def is_own_clock(moment: datetime, reader: Reader) -> bool:
     """Whether the reader's clock is known, and shows the same time."""
-    return reader.zone_is_known and moment.replace(tzinfo=None) == reader.local(moment).replace(
-        tzinfo=None,
-    )
+    own = reader.local(moment)
+    return reader.zone_is_known and moment.replace(tzinfo=None) == own.replace(tzinfo=None)
 
 
 def with_place(
@@ -261,10 +317,15 @@ def with_place(
     """
     if not isinstance(moment, datetime) or is_own_clock(moment, reader):
         return text
-    is_there = number is not None and local_time(number, moment) is not None
-    text = f"{text} {'there' if is_there else f'{city(zone_name)} time'}"
+    text = f"{text} {_place_of_clock(number or '', moment, zone_name)}"
     if not reader.zone_is_named:
         return text
-    own = reader.local(moment)
-    yours = hour(own) if own.date() == moment.date() else day_and_hour(own, reader.now)
+    yours = time_on(reader.local(moment), moment, reader.now)
     return f"{text} ({yours} in {city(reader.timezone)})"
+
+
+def _place_of_clock(number: str, moment: datetime, zone_name: str) -> str:
+    """Where it is `moment`: at the callee, if the number (E.164) shows its clock, or in a zone."""
+    if local_time(number, moment) is not None:
+        return "there"
+    return f"{city(zone_name)} time"

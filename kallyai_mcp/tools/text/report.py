@@ -7,7 +7,7 @@ from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.speech import Quote, Speech
 from kallyai_mcp.tools.submissions import questions_in
-from kallyai_mcp.tools.text.plain import CUT_MARK, LIMIT, duration, quoted, sentence
+from kallyai_mcp.tools.text.plain import CUT_MARK, LIMIT, lasted, part, quoted, sentence
 
 ROOM = 120
 """Characters of what KallyAI reports of a call in a row."""
@@ -30,15 +30,14 @@ def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) 
 
     An answer has its question or its number.
     """
-    evidence = view.speech.evidence
-    lines = [
-        _reported(view, limit),
-        _they_said(evidence) if evidence is not None else "",
-        _why_unanswered(view.speech),
-        *_answers(view.speech, with_questions=with_questions),
-        _SAY["whole"] if with_questions and _has_whole_replies(view) else "",
-        _suggested(view, limit),
-    ]
+    lines = [_reported(view, limit)]
+    if view.speech.evidence is not None:
+        lines.append(_they_said(view.speech.evidence))
+    lines.append(_why_unanswered(view.speech))
+    lines += _answers(view.speech, with_questions=with_questions)
+    if with_questions and _has_whole_replies(view):
+        lines.append(_SAY["whole"])
+    lines.append(_suggested(view, limit))
     return list(filter(None, lines))
 
 
@@ -74,24 +73,24 @@ def _reported(view: CallView, limit: int) -> str:
     if not view.report:
         return ""
     text = f"KallyAI: {quoted(sentence(view.report), limit)}"
-    lasted = view.call.duration_seconds if view.call is not None else None
-    if view.booking.appointment is None or lasted is None:
+    if view.booking.appointment is None or view.call is None:
         return text
-    return f"{text} {duration(lasted)}."
+    return f"{text}{part(' {}.', lasted(view.call))}"
 
 
 def _they_said(quote: Quote) -> str:
     """The callee's own words: 'They said (0:31): "We have nothing at seven."'."""
     if quote.quote is None:
         return _SAY["not_answered"]
-    at = f" ({quote.at})" if quote.at else ""
-    return f"They said{at}: {quoted(quote.quote)}"
+    return f"They said{part(' ({})', quote.at)}: {quoted(quote.quote)}"
 
 
 def _why_unanswered(speech: Speech) -> str:
     if not speech.is_unanswered:
         return ""
-    return _SAY["unanswered" if speech.has_transcript else "no_transcript"]
+    if speech.has_transcript:
+        return _SAY["unanswered"]
+    return _SAY["no_transcript"]
 
 
 def _answers(speech: Speech, *, with_questions: bool) -> list[str]:
@@ -106,9 +105,11 @@ def _answers(speech: Speech, *, with_questions: bool) -> list[str]:
 
 def _has_whole_replies(view: CallView) -> bool:
     """Whether there are answers, and none was cut or interrupted."""
+    if view.outcome is Outcome.FAILED:
+        return False
     found = [one.quote for one in view.speech.answers if one.quote is not None]
     is_cut = any(quote.endswith(CUT_MARK) for quote in found)
-    return bool(found) and not is_cut and view.outcome is not Outcome.FAILED
+    return bool(found) and not is_cut
 
 
 def _suggested(view: CallView, limit: int) -> str:
