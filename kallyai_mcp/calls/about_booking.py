@@ -15,7 +15,7 @@ BEGINNINGS = {
 
 def about_call_id(submission: Submission | SubmissionEcho) -> str | None:
     """The `call_id` of the call whose booking a call is about; None if it is about none."""
-    for instruction in submission.additional_instructions or ():
+    for instruction in submission.instructions:
         for beginning in BEGINNINGS.values():
             if instruction.startswith(beginning):
                 return instruction.removeprefix(beginning).partition(":")[0]

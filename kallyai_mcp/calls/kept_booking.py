@@ -20,7 +20,7 @@ INSTRUCTION: Mapping[str, str] = {
 
 def keeps_booking(submission: Submission | SubmissionEcho) -> bool:
     """Whether KallyAI was told to change nothing else about the booking."""
-    given = submission.additional_instructions or ()
+    given = submission.instructions
     return any(text in given for text in INSTRUCTION.values())
 
 

@@ -17,6 +17,9 @@ _INSTRUCTIONS = {
     ("es", False): "No aceptes un día ni una hora distintos de los pedidos.",
     ("es", True): "Si ese día y esa hora no están libres, acepta los más cercanos.",
 }
+"""The instructions by their language, and by whether another day or time may be agreed to."""
+
+_FORBIDDING = frozenset({_INSTRUCTIONS["en", False], _INSTRUCTIONS["es", False]})
 
 
 def spoken_language(submission: Submission) -> str:
@@ -30,28 +33,22 @@ def with_other_time(submission: Submission, *, accept: bool) -> Submission:
     """
     if submission.appointment_date is None and submission.appointment_time is None:
         return submission
-    instructions = (
-        *(submission.additional_instructions or ()),
-        _INSTRUCTIONS[spoken_language(submission), accept],
-    )
-    return submission.model_copy(update={"additional_instructions": instructions})
+    return submission.with_instruction(_INSTRUCTIONS[spoken_language(submission), accept])
 
 
 def forbids_other_time(submission: Submission | SubmissionEcho) -> bool:
     """Whether KallyAI was told to agree to no other day or time."""
-    given = submission.additional_instructions or ()
-    return any(text in given for (_, accept), text in _INSTRUCTIONS.items() if not accept)
+    return not _FORBIDDING.isdisjoint(submission.instructions)
 
 
 def without_other_time(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a submission without the instruction of `with_other_time`."""
-    others = {name: value for name, value in fields.items() if name != "additional_instructions"}
-    own = [
-        text
-        for text in fields.get("additional_instructions", ())
-        if text not in _INSTRUCTIONS.values()
-    ]
-    return others | {"additional_instructions": own} if own else others
+    others = dict(fields)
+    given = others.pop("additional_instructions", ())
+    own = [text for text in given if text not in _INSTRUCTIONS.values()]
+    if own:
+        others["additional_instructions"] = own
+    return others
 
 
 def instructions_in(language: str, submission: Submission) -> tuple[str, ...]:
@@ -59,4 +56,4 @@ def instructions_in(language: str, submission: Submission) -> tuple[str, ...]:
     call's.
     """
     own = {text: _INSTRUCTIONS[language, accept] for (_, accept), text in _INSTRUCTIONS.items()}
-    return tuple(own.get(text, text) for text in submission.additional_instructions or ())
+    return tuple(own.get(text, text) for text in submission.instructions)

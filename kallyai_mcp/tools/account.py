@@ -14,7 +14,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation
 from kallyai_mcp.tools.structure.models import QuotaAnswer, SignInAnswer, ToolResult
 from kallyai_mcp.tools.text import account as words
-from kallyai_mcp.tools.text.plain import named
+from kallyai_mcp.tools.text.plain import named, part
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -30,10 +30,12 @@ async def check_quota(
     api = app_context.api()
     statistics, subscription = await asyncio.gather(api.get_statistics(), _subscription(api))
     text = words.quota(statistics, subscription, now=app_context.now(), has_tools=not billing_link)
-    url = (await api.get_billing_portal()).url if billing_link else None
-    if url is not None:
+    shown = None
+    if billing_link:
+        url = (await api.get_billing_portal()).url
         text += f"\n{words.billing_link(url, embedded=app_context.settings.sandbox)}"
-    shown = None if app_context.settings.sandbox else url
+        if not app_context.settings.sandbox:
+            shown = url
     structure = QuotaAnswer.model_construct(
         **dict(statistics), subscription=subscription, billing_url=shown
     )
@@ -55,7 +57,7 @@ async def sign_in(*, ctx: Context[AppContext, Any]) -> Annotated[CallToolResult,
     if who is None and await request_sign_in(Elicitation(ctx), app_context):
         who = await app_context.sign_in.signed_in()
     if who is not None:
-        text = f"Signed in to KallyAI{f' as {named(who)}' if who else ''}."
+        text = f"Signed in to KallyAI{part(' as {}', named(who))}."
         return ToolResult(text, SignInAnswer(signed_in=True, who=who or None)).for_client()
     page = await app_context.sign_in.link()
     if page is None:

@@ -28,6 +28,7 @@ from kallyai_mcp.calls.numbers import NumberProblem, local_times, normalize, pla
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import MOST_RETRIES
 from kallyai_mcp.settings import WAIT_LIMIT
+from kallyai_mcp.tools.text.plain import part
 
 NOT_AVAILABLE = frozenset({"", "n/a", "n.a.", "null", "<unknown>", "not specified", "not provided"})
 """Texts that can't be a value; many agents send them for what they don't know."""
@@ -86,12 +87,13 @@ def _wrong_number(problem: NumberProblem) -> str:
     wrong = _NUMBERS[problem.kind]
     if problem.meant:
         return f"{wrong}; it may be {' or '.join(map(_with_place, problem.meant))}"
-    return f"{wrong}; E.164 looks like +14155551234" if problem.kind == "no_country" else wrong
+    if problem.kind == "no_country":
+        return f"{wrong}; E.164 looks like +14155551234"
+    return wrong
 
 
 def _with_place(number: str) -> str:
-    place = place_of(number)
-    return f"{number} ({place})" if place else number
+    return f"{number}{part(' ({})', place_of(number))}"
 
 
 def _once_called(number: str) -> str:
@@ -120,13 +122,17 @@ def _not_past(day: date, info: ValidationInfo) -> date:
     must be past everywhere.
     """
     now: datetime = (info.context or {})["now"]
-    number = info.data.get("respondent_phone")
-    days = [moment.date() for moment in local_times(number, now)] if isinstance(number, str) else []
-    if days and day < (there := min(days)):
+    there = _earliest_day(info.data.get("respondent_phone", ""), now)
+    if there is not None and day < there:
         raise ValueError(f"is past; it is {there:%A}, {there} there")
     if day < now.astimezone(_LAST_TIME_ZONE).date():
         raise ValueError(f"is past; today is {now:%A}, {now.date()}")
     return day
+
+
+def _earliest_day(number: str, now: datetime) -> date | None:
+    """The day at a callee, the earliest one of several; None if the number does not show it."""
+    return min((moment.date() for moment in local_times(number, now)), default=None)
 
 
 def _no_bool(value: Any) -> Any:
@@ -144,8 +150,12 @@ def json_list(value: Any) -> Any:
         value = _list_in(value)
     if not isinstance(value, list):
         return value
-    items = [item.strip() if isinstance(item, str) else item for item in value]
-    return [item for item in items if not _is_absent(item)]
+    return [item for item in map(stripped, value) if not _is_absent(item)]
+
+
+def stripped(value: Any) -> Any:
+    """A text without white space around it; anything else as it is."""
+    return value.strip() if isinstance(value, str) else value
 
 
 def _list_in(text: str) -> list[Any]:
@@ -229,7 +239,9 @@ def _written_moment(value: Any) -> datetime:
 
 
 def _without_seconds(value: Any) -> Any:
-    return value[:5] if isinstance(value, str) and re.fullmatch(r"\d\d:\d\d:00", value) else value
+    if isinstance(value, str) and re.fullmatch(r"\d\d:\d\d:00", value):
+        return value[:5]
+    return value
 
 
 Time = Annotated[TimeOfDay, BeforeValidator(_without_seconds)]

@@ -14,8 +14,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from pydantic_core import ErrorDetails, core_schema
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.tools.argument_types import ABSENT, NOT_AVAILABLE
-from kallyai_mcp.tools.text.plain import one_line
+from kallyai_mcp.tools.argument_types import ABSENT, NOT_AVAILABLE, stripped
+from kallyai_mcp.tools.text.plain import one_line, part
 
 MAX_NAMED = 20
 """How many wrong arguments an error names at most."""
@@ -54,15 +54,8 @@ def without_blanks(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """`arguments` without white space around texts, and without those that are null, blank, "null",
     or "N/A".
     """
-    trimmed = {
-        name: value.strip() if isinstance(value, str) else value
-        for name, value in arguments.items()
-    }
-    return {
-        name: value
-        for name, value in trimmed.items()
-        if value is not None and not _is_one_of(value, NOT_AVAILABLE)
-    }
+    trimmed = {name: stripped(value) for name, value in arguments.items()}
+    return {name: value for name, value in trimmed.items() if not _is_blank(value)}
 
 
 def read(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +67,8 @@ def read(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, A
     model would be answered before the call has ended, and might never ask for the outcome. A number
     of people is never dropped: the call would be placed for the wrong number.
     """
-    properties, given = schema["properties"], without_blanks(arguments)
+    properties = schema["properties"]
+    given = without_blanks(arguments)
     fills_in_all = len(properties) > _FEW and arguments.keys() >= properties.keys()
     if not fills_in_all:
         return given
@@ -83,6 +77,10 @@ def read(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, A
     if not _is_zero(given.get("appointment_date", 0)):
         kept.add("appointment_time")
     return {name: value for name, value in given.items() if name in kept or not _is_no_value(value)}
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or _is_one_of(value, NOT_AVAILABLE)
 
 
 def _is_no_value(value: Any) -> bool:
@@ -142,7 +140,7 @@ def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> I
 def _path(within: Sequence[int | str]) -> str:
     """Where in an argument a wrong value is: "[1].respondent_phone"."""
     return "".join(
-        f"[{part}]" if isinstance(part, int) else f".{one_line(part, 40)}" for part in within
+        f"[{key}]" if isinstance(key, int) else f".{one_line(key, 40)}" for key in within
     )
 
 
@@ -164,7 +162,7 @@ def _what_is_wrong(entry: ErrorDetails, schema: Mapping[str, Any]) -> str:
         case "string_unicode":
             return f"{given} has half of a surrogate pair, which is no character"
         case _:
-            return f"expected {expected}; got {given}{f': {why}' if why else ''}"
+            return f"expected {expected}; got {given}{part(': {}', why)}"
 
 
 def _expected(schema: Mapping[str, Any]) -> str:
@@ -193,10 +191,10 @@ class _Terse(GenerateJsonSchema):
         self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation"
     ) -> JsonSchemaValue:
         made = super().generate(schema, mode)
-        for part in (made, *made.get("$defs", {}).values()):
-            part.pop("title", None)
+        for schema_ in (made, *made.get("$defs", {}).values()):
+            schema_.pop("title", None)
             # The docstring of a class here, which tells a client nothing.
-            part.pop("description", None)
+            schema_.pop("description", None)
         return made
 
     def field_title_should_be_set(self, schema: Any) -> bool:

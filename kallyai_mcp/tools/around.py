@@ -166,11 +166,7 @@ def _ask_only(submission: Submission) -> Submission:
     """`submission` with the instruction to ask, and not to agree to anything, for a list `until`
     all were asked.
     """
-    instructions = (
-        *(submission.additional_instructions or ()),
-        _ASK_ONLY[spoken_language(submission)],
-    )
-    return submission.model_copy(update={"additional_instructions": instructions})
+    return submission.with_instruction(_ASK_ONLY[spoken_language(submission)])
 
 
 async def _consent(

@@ -1,10 +1,10 @@
 """A page of calls for list_calls and the terminal, which uses it without the MCP SDK."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from kallyai_mcp.api.models import Call
+from kallyai_mcp.api.models import Call, CallPage
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.records import DATED_EARLIER, CallRecord, CallState
@@ -17,7 +17,8 @@ from kallyai_mcp.tools.text.call_lists import listed
 from kallyai_mcp.tools.text.listing import listing
 from kallyai_mcp.tools.text.plain import Reader
 
-_PAGE, _SEARCHED = 200, 1000
+_PAGE = 200
+_SEARCHED = 1000
 """How many calls are read at once, and at most, to find those that a filter shows."""
 
 _NEWEST = 200
@@ -43,24 +44,33 @@ class Filter:
 
     def shows(self, view: CallView) -> bool:
         """Whether this call is shown."""
-        is_number = self.number is None or view.submission.respondent_phone == self.number
-        return is_number and self._names(view) and self._is_since(view) and self._has_status(view)
+        is_new_enough = not _is_before(view.placed_at, self.since)
+        answers = (self._has_number(view), self._names(view), is_new_enough, self._has_status(view))
+        return all(answers)
+
+    def _has_number(self, view: CallView) -> bool:
+        return self.number in (None, view.submission.respondent_phone)
 
     def _names(self, view: CallView) -> bool:
+        if self.business is None:
+            return True
         name = view.submission.business_name or ""
-        return self.business is None or self.business.casefold() in name.casefold()
-
-    def _is_since(self, view: CallView) -> bool:
-        """A call without a time may be as new as any."""
-        at = view.placed_at
-        return self.since is None or at is None or at >= self.since
+        return self.business.casefold() in name.casefold()
 
     def _has_status(self, view: CallView) -> bool:
         """The beginning of a status is enough: "booked" is also "booked_other_time"."""
         if self.status is None:
             return True
-        states = (view.status, view.outcome or "", "moved" if view.related.is_moved else "")
-        return any(state.startswith(self.status) for state in states)
+        return any(state.startswith(self.status) for state in _states_of(view))
+
+
+def _states_of(view: CallView) -> Iterator[str]:
+    """All words for the state of a call: KallyAI's, and those that results have."""
+    yield view.status
+    if view.outcome is not None:
+        yield view.outcome
+    if view.related.is_moved:
+        yield "moved"
 
 
 _ALL = Filter()
@@ -117,10 +127,18 @@ async def _page_of_all(app_context: AppContext, limit: int, offset: int) -> _Pag
     is_first = offset == 0
     known = await _read_ledger(app_context, found.calls, is_first=is_first, has_lists=is_first)
     above, below = _views(known, found.calls, _ALL, app_context.timezone)
+    return _Page(known, above, below, found.total, _next_offset(found, limit, offset))
+
+
+def _next_offset(found: CallPage, limit: int, offset: int) -> int | None:
+    """Where the next page of KallyAI's list begins; None after the last one."""
     seen = offset + len(found.calls)
-    is_full = len(found.calls) == limit if found.total is None else seen < found.total
-    more = bool(found.calls) and is_full
-    return _Page(known, above, below, found.total, seen if more else None)
+    is_last = len(found.calls) != limit
+    if found.total is not None:
+        is_last = seen >= found.total
+    if is_last or not found.calls:
+        return None
+    return seen
 
 
 async def _page_of_wanted(
@@ -141,11 +159,15 @@ async def _read_ledger(
     app_context: AppContext, found: Sequence[Call], *, is_first: bool, has_lists: bool
 ) -> _FromLedger:
     """What the ledger has for a page of KallyAI's calls, which can be shown without it."""
+    unsettled: Sequence[CallRecord] = ()
+    lists: Sequence[CallList] = ()
     try:
         calls = app_context.calls
         history = await calls.history(_NEWEST, [call.call_id for call in found])
-        unsettled = await calls.unsettled_calls() if is_first else []
-        lists = await calls.unfinished_lists() if has_lists else []
+        if is_first:
+            unsettled = await calls.unsettled_calls()
+        if has_lists:
+            lists = await calls.unfinished_lists()
     except LedgerUnavailableError:
         return _FromLedger(is_read=False)
     return _FromLedger(history.newest, history.ended, sorted(unsettled, key=_planned_first), lists)
@@ -165,7 +187,7 @@ def _views(
         views = []
         for call in calls:
             view = CallView.of(call, timezone=timezone).named(names)
-            view = replace(view, related=Relations(later=changes.get(view.call_id or "")))
+            view = replace(view, related=Relations(later=changes.get(view.id)))
             if wanted.shows(view):
                 views.append(view)
         return views
@@ -185,7 +207,8 @@ def _below(known: _FromLedger, found: Sequence[Call]) -> Iterable[CallRecord | C
 
 def _answer(page: _Page, reader: Reader, offset: int) -> ListedCalls:
     """The structure and the text of a page; `offset` calls come before it."""
-    lists, views = page.known.lists, (*page.above, *page.below)
+    lists = page.known.lists
+    views = (*page.above, *page.below)
     structure = CallPageAnswer(
         lists=[list_answer(one) for one in lists] or None,
         calls=[row_answer(view, reader.now) for view in views],
@@ -210,14 +233,16 @@ async def _newest_calls(app_context: AppContext, since: datetime | None) -> Sequ
     while len(found) < _SEARCHED:
         page = await app_context.api().list_calls(limit=_PAGE, offset=len(found))
         found += page.calls
-        if len(page.calls) < _PAGE or _is_before(page.calls[-1], since):
+        if len(page.calls) < _PAGE or _is_before(page.calls[-1].created_at, since):
             break
     return found
 
 
-def _is_before(call: Call, since: datetime | None) -> bool:
-    """Whether a call is known to be older than this."""
-    return since is not None and call.created_at is not None and call.created_at < since
+def _is_before(placed_at: datetime | None, since: datetime | None) -> bool:
+    """Whether a call is known to be older than this; one without a time may be as new as any."""
+    if since is None or placed_at is None:
+        return False
+    return placed_at < since
 
 
 def _names(records: Sequence[CallRecord]) -> dict[str, str]:
@@ -250,5 +275,7 @@ def _may_be_of(record: CallRecord, call: Call) -> bool:
     """Whether a call may be that of a record: it goes on, or is not older than the request."""
     if call.submission.respondent_phone != record.submission.respondent_phone:
         return False
+    if not call.is_final:
+        return True
     earliest = record.asked_at - DATED_EARLIER
-    return not call.is_final or (call.created_at is not None and call.created_at >= earliest)
+    return call.created_at is not None and call.created_at >= earliest

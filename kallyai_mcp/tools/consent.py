@@ -11,7 +11,7 @@ from mcp.types import CallToolResult
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics, Submission
-from kallyai_mcp.calls.numbers import local_time, local_times
+from kallyai_mcp.calls.numbers import local_times
 from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule, next_attempt
@@ -21,7 +21,7 @@ from kallyai_mcp.tools.elicitation import Elicitation, Reply, form
 from kallyai_mcp.tools.structure.models import CallAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.consent import Words
-from kallyai_mcp.tools.text.plain import Reader, one_line, zone_of
+from kallyai_mcp.tools.text.plain import Reader, at_callee, one_line, zone_of
 
 Flags = Sequence[RiskFlag]
 
@@ -156,7 +156,8 @@ def decide(
     A no counts also if its reason has passed meanwhile. While there is a reason, the reply is read
     where the user is asked.
     """
-    if not flags and confirm == "auto":
+    has_reason = bool(flags) or confirm == "always"
+    if not has_reason:
         return Decision.REFUSED if said_no else Decision.NOT_NEEDED
     return Decision.CONFIRMED if is_confirmed else Decision.ASK
 
@@ -305,7 +306,7 @@ def _fields(question: Question, later: datetime | None, words: Words) -> dict[st
     phone = question.submissions[0].respondent_phone
     fields: dict[str, dict[str, Any]] = {"call_now": {"type": "boolean"} | words.field(key)}
     if later is not None:
-        hour = words.hour(local_time(phone, later) or later, phone)
+        hour = words.hour(at_callee(later, phone), phone)
         fields["call_later"] = {"type": "boolean", "default": False} | words.field(
             "call_later", hour=hour
         )

@@ -67,8 +67,10 @@ class Reply(BaseModel, defer_build=True):
 
     def with_result(self, result: ElicitResult) -> "Reply":
         """The same question with the user's reply."""
-        content = result.content if result.action == "accept" else None
-        return self.model_copy(update={"action": result.action, "content": content or {}})
+        replied = self.model_copy(update={"action": result.action, "content": {}})
+        if result.action == "accept":
+            replied.content = result.content or {}
+        return replied
 
     def answers(self, about: str) -> bool:
         """Whether the user has replied to a question that was `about` the same."""
@@ -222,9 +224,7 @@ def lacking_details(given: Mapping[str, Any]) -> list[Problem]:
 
     Without a day and a time, a call only asks.
     """
-    names_time = bool(given.keys() & {"appointment_date", "appointment_time"})
-    asks_only = not names_time or given.get("until") == "all"
-    if asks_only or "changes_call_id" in given:
+    if not _is_for_new_booking(given):
         return []
     needed = _NEEDED.get(str(given.get("task_category")), {})
     return [
@@ -232,6 +232,12 @@ def lacking_details(given: Mapping[str, Any]) -> list[Problem]:
         for name, ask in needed.items()
         if name not in given
     ]
+
+
+def _is_for_new_booking(given: Mapping[str, Any]) -> bool:
+    if "changes_call_id" in given or given.get("until") == "all":
+        return False
+    return bool(given.keys() & {"appointment_date", "appointment_time"})
 
 
 async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Mapping[str, Any]:
@@ -255,8 +261,9 @@ async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Map
 
 def _missing_in(given: Mapping[str, Any]) -> list[str]:
     """The arguments that the user can be asked for: the number, and what a booking needs."""
-    is_list = bool(given.keys() & {"candidates", "until"})
-    wanted = [] if is_list else [_NUMBER]
+    wanted = []
+    if given.keys().isdisjoint({"candidates", "until"}):
+        wanted.append(_NUMBER)
     if details := lacking_details(given):
         wanted += ["user_name", *(one.argument for one in details)]
     return [name for name in wanted if name not in given]
@@ -269,4 +276,4 @@ def _form_for(missing: Sequence[str], callee: object, words: Words) -> ElicitReq
     else:
         message = words.say("details_needed")
     fields = {name: words.field(name) | _FIELDS[name] for name in missing}
-    return form(message, fields, required=[name for name in missing if name == _NUMBER])
+    return form(message, fields, required=sorted({_NUMBER} & set(missing)))

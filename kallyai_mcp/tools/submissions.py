@@ -43,10 +43,7 @@ def submission_of(arguments: CallArguments, *, changes: str = "") -> Submission:
     `changes` are the facts of the booking that the call is about, which begin with a `call_id`.
     """
     _check_days_of_stay(arguments)
-    if arguments.other_times and not are_times(arguments.other_times):
-        raise InvalidArgumentsError(
-            [Problem("other_times", 'expected times such as "10:00-12:00, 15:00"')]
-        )
+    _check_other_times(arguments.other_times)
     # Empty and false values are left out: with and without them, it must be the same call (the same
     # fingerprint).
     fields = {name: getattr(arguments, name) or None for name in Submission.model_fields}
@@ -64,6 +61,12 @@ def _check_days_of_stay(arguments: CallArguments) -> None:
         raise InvalidArgumentsError(
             [Problem("departure_date", f'"{departure}" is not after the day of arrival')]
         )
+
+
+def _check_other_times(text: str | None) -> None:
+    if text and not are_times(text):
+        problem = Problem("other_times", 'expected times such as "10:00-12:00, 15:00"')
+        raise InvalidArgumentsError([problem])
 
 
 def callee_zone(given: str | None, number: str, app_context: AppContext) -> str:
@@ -105,41 +108,40 @@ def _schedule(
     """
     if not_before is None and not retries:
         return AT_ONCE
-    if not app_context.calls.places_due:
+    calls = app_context.calls
+    if not calls.places_due:
         raise KallyAIError("This server can't place calls later.", code="cannot_schedule")
     if not_before is None:
-        return app_context.calls.schedule_for(None, retries)
-    now = app_context.now()
-    has_expired = False
-    if not_before < now:
-        window = app_context.calls.schedule_for(not_before, 0)
-        has_expired = _has_expired(window, submission, timezone, now)
-    wrong = _why_never_due(not_before, now, has_expired=has_expired)
-    if wrong is None and is_past_appointment(submission, not_before, timezone):
-        wrong = "is after the appointment that the call asks for"
+        return calls.schedule_for(None, retries)
+    wrong = _why_never_due(not_before, submission, timezone, app_context)
     if wrong is not None:
-        raise InvalidArgumentsError(
-            [Problem("not_before", f'"{not_before:%Y-%m-%d %H:%M}" {wrong}')]
-        )
-    is_to_come = not_before > now
-    return app_context.calls.schedule_for(not_before if is_to_come else None, retries)
+        problem = Problem("not_before", f'"{not_before:%Y-%m-%d %H:%M}" {wrong}')
+        raise InvalidArgumentsError([problem])
+    if not_before <= app_context.now():
+        return calls.schedule_for(None, retries)
+    return calls.schedule_for(not_before, retries)
 
 
-def _why_never_due(due: datetime, now: datetime, *, has_expired: bool) -> str | None:
+def _why_never_due(
+    due: datetime, submission: Submission, timezone: str, app_context: AppContext
+) -> str | None:
     """What is wrong with the time of a call; None if it can be placed then."""
+    now = app_context.now()
     if due - now > MOST_AHEAD:
         return f"is more than {MOST_AHEAD.days} days away; call or schedule later"
-    if has_expired:
+    if due < now and _has_expired(due, submission, timezone, app_context):
         return f"is past; it is {now.astimezone(due.tzinfo):%Y-%m-%d %H:%M} in {due.tzinfo}"
+    if is_past_appointment(submission, due, timezone):
+        return "is after the appointment that the call asks for"
     return None
 
 
-def _has_expired(window: Schedule, submission: Submission, timezone: str, now: datetime) -> bool:
-    """Whether a call that was due at the begin of `window` may no longer be placed."""
-    if window.not_before is None:
-        return False
-    place_by = bounded(window, submission, timezone, agreed_for=window.not_before).place_by
-    return place_by is not None and now > place_by
+def _has_expired(
+    due: datetime, submission: Submission, timezone: str, app_context: AppContext
+) -> bool:
+    """Whether a call that was `due` then may no longer be placed."""
+    window = bounded(app_context.calls.schedule_for(due, 0), submission, timezone, agreed_for=due)
+    return window.place_by is not None and app_context.now() > window.place_by
 
 
 def _instructions_of(arguments: CallArguments, changes: str) -> list[str]:
@@ -171,7 +173,7 @@ def _names_new_time(arguments: CallArguments) -> bool:
 
 def questions_in(submission: Submission | SubmissionEcho) -> tuple[str, ...]:
     """The questions among the instructions, each once."""
-    texts = dict.fromkeys(submission.additional_instructions or ())
+    texts = dict.fromkeys(submission.instructions)
     return tuple(text for text in texts if text.rstrip().endswith("?"))
 
 
@@ -206,11 +208,9 @@ def spans_in(text: str) -> list[tuple[time, time]]:
 
 def _texts_after(
     beginnings: Mapping[str, str], submission: Submission | SubmissionEcho
-) -> list[str]:
-    texts = submission.additional_instructions or ()
-    return [
-        text.removeprefix(begin)
-        for text in texts
-        for begin in beginnings.values()
-        if text.startswith(begin)
-    ]
+) -> Iterator[str]:
+    """What follows one of these beginnings in each instruction that has one."""
+    for text in submission.instructions:
+        for begin in beginnings.values():
+            if text.startswith(begin):
+                yield text.removeprefix(begin)

@@ -120,24 +120,30 @@ def task_of(
     """The task of a call or list: a new one, for a request that may be a duplicate, or with its
     `result`.
     """
-    now, status, reader = app_context.now(), status_of(found), app_context.reader()
+    reader = app_context.reader()
     if isinstance(found, CallList):
-        id_, created_at = found.list_id, found.asked_at
         text = call_list(found, reader, (), is_duplicate=is_duplicate)
     else:
-        id_, created_at = found.tracking_id, found.asked_at
         text = call_text(CallView.of_record(found), reader, is_duplicate=is_duplicate)
-    return Task(
-        result_type="task" if is_new else "complete",
-        task_id=id_,
-        status=status,
-        # What follows is for the agent.
-        status_message=text.partition("\n")[0] if result is None else None,
-        created_at=created_at,
-        last_updated_at=now if status == "working" else found.ended_at or now,
+    task = Task(
+        task_id=_id_of(found),
+        status=status_of(found),
+        created_at=found.asked_at,
+        last_updated_at=app_context.now(),
         ttl_ms=timedelta(days=app_context.calls.timing.keep_days) // timedelta(milliseconds=1),
         result=result,
     )
+    if is_new:
+        task.result_type = "task"
+    if result is None:
+        task.status_message = text.partition("\n")[0]  # what follows is for the agent
+    if task.status != "working" and found.ended_at is not None:
+        task.last_updated_at = found.ended_at
+    return task
+
+
+def _id_of(found: CallRecord | CallList) -> str:
+    return found.list_id if isinstance(found, CallList) else found.tracking_id
 
 
 async def _get(app_context: AppContext, found: CallRecord | CallList) -> Task:
@@ -155,9 +161,7 @@ async def _update(_: AppContext, __: CallRecord | CallList) -> EmptyResult:
 
 async def _cancel(app_context: AppContext, found: CallRecord | CallList) -> EmptyResult:
     if status_of(found) == "working":
-        await cancel(
-            app_context, found.list_id if isinstance(found, CallList) else found.tracking_id
-        )
+        await cancel(app_context, _id_of(found))
     return EmptyResult()
 
 
@@ -203,11 +207,17 @@ def status_of(found: CallRecord | CallList) -> Status:
     goes_on_again = isinstance(found, CallList) and found.passed > 0
     if found.is_open and not goes_on_again:
         return "working"
+    return "cancelled" if _reached_nobody_before_cancel(found) else "completed"
+
+
+def _reached_nobody_before_cancel(found: CallRecord | CallList) -> bool:
+    """Whether it was canceled, and none of its calls can have reached somebody."""
     if isinstance(found, CallRecord):
-        is_canceled = found.state is CallState.CANCELED
-    else:
-        may_have_reached = any(
-            one.is_active or one.state is CallState.UNKNOWN or one.reached for one in found.records
-        )
-        is_canceled = found.stop_reason is StopReason.CANCELED and not may_have_reached
-    return "cancelled" if is_canceled else "completed"
+        return found.state is CallState.CANCELED
+    if found.stop_reason is not StopReason.CANCELED:
+        return False
+    return not any(map(_may_have_reached, found.records))
+
+
+def _may_have_reached(record: CallRecord) -> bool:
+    return record.is_active or record.state is CallState.UNKNOWN or bool(record.reached)

@@ -97,7 +97,8 @@ async def _record_result(
     if placed_now and record.is_earlier_call:
         placed_now = False
     view = await view_of(app_context, record, is_new=placed_now is True)
-    reader, few_left = app_context.reader(), ""
+    reader = app_context.reader()
+    few_left = ""
     if placed_now and record.state is CallState.SCHEDULED:
         few_left = little_left(await app_context.usage(), reader.now)
     # Last, after everything that takes time: a client that has given up by then does not get
@@ -109,8 +110,7 @@ async def _record_result(
         structure = call_answer(view, reader.now, is_request=placed_now is not None)
         return await _refused_again(app_context, record, view.refusal, structure)
     result = _call_result(view, reader, placed_now)
-    text = f"{result.text}\n{few_left}" if few_left else result.text
-    return ToolResult(text, result.structure)
+    return ToolResult("\n".join(filter(None, (result.text, few_left))), result.structure)
 
 
 def _call_result(view: CallView, reader: Reader, placed_now: bool | None) -> ToolResult[CallAnswer]:
@@ -148,9 +148,11 @@ async def _refused_again(
 async def _list_result(
     app_context: AppContext, found: CallList, *, placed_now: bool | None, client_is_there: bool
 ) -> ToolResult[CallAnswer]:
-    is_refused = found.stop_reason is StopReason.REFUSED
-    usage = await app_context.usage() if is_refused else None
-    views, reader = await views_of_list(app_context, found), app_context.reader()
+    usage = None
+    if found.stop_reason is StopReason.REFUSED:
+        usage = await app_context.usage()
+    views = await views_of_list(app_context, found)
+    reader = app_context.reader()
     for record in found.records:
         await app_context.calls.delivery.deliver(record, certain=client_is_there)
     text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
@@ -230,10 +232,12 @@ async def _cancel_call(app_context: AppContext, record: CallRecord) -> CallView:
 
 
 def _cancel_answer(view: CallView) -> CancelAnswer:
-    tracking_id = view.tracking_id if view.call_id is None else None
-    structure = CancelAnswer(status="in_progress", call_id=view.call_id, tracking_id=tracking_id)
+    structure = CancelAnswer(status="in_progress", call_id=view.call_id)
+    if view.call_id is None:
+        structure.tracking_id = view.tracking_id
     if view.status == CallState.CANCELED:
-        structure.status, structure.placed = "canceled", "no"
+        structure.status = "canceled"
+        structure.placed = "no"
     elif view.outcome is not None or view.refusal is not None:
         structure.status = "over"
     return structure

@@ -77,13 +77,11 @@ def relations_of(
     It was about the booking of the one `before`.
     """
     changes = changed_by(others)
-    is_about_booking = about_call_id(view.submission) is not None
-    return Relations(
-        before=before,
-        later=changes.get(view.call_id or "") if view.outcome in BOOKED else None,
-        ahead=_ahead(view, others, changes, now) if is_new and not is_about_booking else None,
-        planned=_planned(view, others),
-    )
+    later = changes.get(view.id) if view.outcome in BOOKED else None
+    ahead = None
+    if is_new and about_call_id(view.submission) is None:
+        ahead = _ahead(view, others, changes, now)
+    return Relations(before, later, ahead, _planned(view, others))
 
 
 def changed_by(views: Sequence["CallView"]) -> dict[str, "CallView"]:
@@ -102,7 +100,7 @@ def changed_by(views: Sequence["CallView"]) -> dict[str, "CallView"]:
 def _planned(view: "CallView", others: Iterable["CallView"]) -> "CallView | None":
     """The call among `others` that is open and has `view` as an earlier attempt."""
     for one in others:
-        if one.record is not None and one.record.is_open and view.call_id in one.earlier_ids:
+        if one.is_open and view.call_id in one.earlier_ids:
             return one
     return None
 
@@ -113,15 +111,17 @@ def _ahead(
     """The newest other booking at the number of `view` that lies ahead and was not moved."""
     moved = {about_call_id(one.submission) for one in others if one.outcome in BOOKED}
     for one in others:
-        is_moved = one.call_id in moved
-        if _is_booked_at_number_of(view, one) and not is_moved and _lies_ahead(one, now):
+        if one.call_id in moved or not _is_booked_at_number_of(view, one):
+            continue
+        if _lies_ahead(one, now):
             return replace(one, related=Relations(later=_last_about(one, changes)))
     return None
 
 
 def _is_booked_at_number_of(view: "CallView", other: "CallView") -> bool:
-    is_here = other.submission.respondent_phone == view.submission.respondent_phone
-    return is_here and other.outcome in BOOKED and other.call_id != view.call_id
+    if other.call_id == view.call_id or other.outcome not in BOOKED:
+        return False
+    return other.submission.respondent_phone == view.submission.respondent_phone
 
 
 def _lies_ahead(view: "CallView", now: datetime) -> bool:
@@ -131,7 +131,7 @@ def _lies_ahead(view: "CallView", now: datetime) -> bool:
 
 def _last_about(view: "CallView", changes: Mapping[str, "CallView"]) -> "CallView | None":
     """The last other call about the booking of `view`, or about the one that it has replaced."""
-    about_this = changes.get(view.call_id or "")
+    about_this = changes.get(view.id)
     about_replaced = changes.get(about_call_id(view.submission) or "")
     last = about_this or about_replaced
     return None if last is view else last

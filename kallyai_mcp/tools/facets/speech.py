@@ -71,6 +71,9 @@ class _Fit(NamedTuple):
     is_question: bool
 
 
+_NO_FIT = _Fit(0.0, is_question=False)
+
+
 def is_speech_needed(asked: Asked, outcome: Outcome | None) -> bool:
     """Whether the result of a call quotes the callee, so that its transcript must be read."""
     return outcome in (_WITH_ANSWERS if questions_in(asked) else _WITH_EVIDENCE)
@@ -101,22 +104,31 @@ def _evidence(entries: Sequence[TranscriptEntry], report: str) -> Quote | None:
     """
     reported = _words(report)
     after = list(dropwhile(lambda entry: not entry.is_kallyai, entries)) or entries
-    turns = [entry for entry in after if entry.content and not entry.is_kallyai]
+    turns = list(filter(_is_of_callee, after))
+    if not turns:
+        return None
 
     def fits(entry: TranscriptEntry) -> tuple[int, float, int]:
         words = _words(entry.content)
         common = len(reported & words)
         return common, common / max(1, len(words)), len(entry.content)
 
-    best = max(turns, key=fits, default=None)
-    return _quote(None, [best]) if best is not None else None
+    return _quote(None, [max(turns, key=fits)])
+
+
+def _is_of_callee(entry: TranscriptEntry) -> bool:
+    """Whether the callee says something in this turn."""
+    return bool(entry.content) and not entry.is_kallyai
 
 
 def _answers(question: str, entries: Sequence[TranscriptEntry]) -> Sequence[Quote]:
     """The callee's words after the turns that ask a question best; of the same words, the last."""
-    replies = [_reply(entries, place) for place in _turns_that_ask(question, entries)]
-    quotes = [_quote(question, turns) for turns in replies if any(turn.content for turn in turns)]
-    by_words = {one.quote: one for one in quotes}
+    by_words: dict[str | None, Quote] = {}
+    for place in _turns_that_ask(question, entries):
+        reply = _reply(entries, place)
+        if any(turn.content for turn in reply):
+            said = _quote(question, reply)
+            by_words[said.quote] = said
     return list(by_words.values()) or [Quote(question, None, None)]
 
 
@@ -125,15 +137,18 @@ def _turns_that_ask(question: str, entries: Sequence[TranscriptEntry]) -> list[i
     asked = _words(question)
     if not asked:
         return []
-    fits = {
-        place: _Fit(len(asked & _words(entry.content)) / len(asked), "?" in entry.content)
-        for place, entry in enumerate(entries)
-        if entry.is_kallyai
-    }
-    best = max(fits.values(), default=_Fit(0.0, is_question=False))
+    fits = [_fit(asked, entry) for entry in entries]
+    best = max(fits, default=_NO_FIT)
     if best.share < _SIMILAR:
         return []
-    return [place for place, fit in fits.items() if fit == best]
+    return [place for place, fit in enumerate(fits) if fit == best]
+
+
+def _fit(asked: frozenset[str], entry: TranscriptEntry) -> _Fit:
+    """How well a turn asks a question that has these words."""
+    if not entry.is_kallyai:
+        return _NO_FIT
+    return _Fit(len(asked & _words(entry.content)) / len(asked), "?" in entry.content)
 
 
 def _reply(entries: Sequence[TranscriptEntry], place: int) -> list[TranscriptEntry]:
@@ -142,7 +157,7 @@ def _reply(entries: Sequence[TranscriptEntry], place: int) -> list[TranscriptEnt
 
 
 def _quote(question: str | None, turns: Sequence[TranscriptEntry]) -> Quote:
-    words = one_line(" ".join(turn.content for turn in turns if turn.content), _LONGEST)
+    words = one_line(" ".join(turn.content for turn in turns), _LONGEST)
     return Quote(question, words, clock(turns[0].timestamp) or None)
 
 

@@ -56,51 +56,58 @@ def call_answer(
 
 
 def _ids(view: CallView) -> Facts:
-    is_open = view.record is not None and view.record.is_open
-    needs_tracking = view.call_id is None or is_open
-    tracking_id = view.tracking_id if needs_tracking else None
-    return {"call_id": view.call_id, "tracking_id": tracking_id}
+    ids: Facts = {"call_id": view.call_id}
+    if view.call_id is None or view.is_open:
+        ids["tracking_id"] = view.tracking_id
+    return ids
 
 
 def _state(view: CallView) -> Facts:
-    maybe = view.may_have_been_called
-    has_ended = view.outcome is not None and not maybe
-    return {
-        "status": view.status,
-        "outcome": view.outcome,
-        "code": view.refusal.code if view.refusal is not None else None,
-        "placed": "maybe" if maybe else None,
-        "retryable": may_be_retried(view) if has_ended else None,
-    }
+    facts: Facts = {"status": view.status, "outcome": view.outcome}
+    if view.refusal is not None:
+        facts["code"] = view.refusal.code
+    if view.may_have_been_called:
+        facts["placed"] = "maybe"
+    elif view.outcome is not None:
+        facts["retryable"] = may_be_retried(view)
+    return facts
 
 
 def _times(view: CallView, now: datetime) -> Facts:
-    created_at = view.placed_at if view.is_placed(now) else None
-    facts: Facts = {"created_at": created_at, "scheduled_for": _scheduled_for(view)}
+    """When a call was placed, or is due, and for how long it has gone on."""
+    facts = _scheduled_for(view) | _created_at(view, now)
+    created_at = facts.get("created_at")
     if created_at is not None and view.outcome is None:
         facts["elapsed_seconds"] = round(max(0.0, (now - created_at).total_seconds()), 1)
     return facts
 
 
-def _scheduled_for(view: CallView) -> str | None:
+def _created_at(view: CallView, now: datetime) -> Facts:
+    return {"created_at": view.placed_at} if view.is_placed(now) else {}
+
+
+def _scheduled_for(view: CallView) -> Facts:
     if view.record is None or view.record.state is CallState.ENDED:
-        return None
-    return iso(view.record.schedule.not_before, view.record.timezone)
+        return {}
+    return {"scheduled_for": iso(view.record.schedule.not_before, view.record.timezone)}
 
 
 def _booking(view: CallView) -> Facts:
-    booking, zone = view.booking, view.zone_name
-    facts: Facts = {"calendar_checked": False if view.is_calendar_unread else None}
-    if booking.appointment is not None:
-        facts["timezone"] = zone
+    facts = _calendar_checked(view)
+    if view.booking.appointment is not None:
+        facts["timezone"] = view.zone_name
         facts["appointment"] = AppointmentAnswer(
-            **event_facts(booking.appointment, zone),
-            unconfirmed=list(booking.unconfirmed) or None,
-            reported=booking.reported_time,
+            **event_facts(view.booking.appointment, view.zone_name),
+            unconfirmed=list(view.booking.unconfirmed) or None,
+            reported=view.booking.reported_time,
         )
-    if view.status == CallState.SCHEDULED and view.record is not None:
-        facts["timezone"] = zone
+    if view.state is CallState.SCHEDULED:
+        facts["timezone"] = view.zone_name
     return facts
+
+
+def _calendar_checked(view: CallView) -> Facts:
+    return {"calendar_checked": False} if view.is_calendar_unread else {}
 
 
 def _report(view: CallView, limit: int) -> Facts:
@@ -144,19 +151,30 @@ def _request(view: CallView) -> Facts:
 
 def row_answer(view: CallView, now: datetime) -> CallRow:
     """The row for a call in list_calls."""
-    state, name = _state(view), view.submission.business_name
-    is_only_status = view.outcome in _ONLY_STATUS
-    facts: Facts = {
-        "status": view.status if is_only_status else view.outcome,
-        "placed": state["placed"],
-        "code": state["code"] if state["code"] != view.status else None,
-        "calendar_checked": False if view.is_calendar_unread else None,
-        "scheduled_for": _scheduled_for(view),
-        "created_at": view.placed_at if view.is_placed(now) else None,
-        "business_name": visible(name, 40) if name else None,
-        "respondent_phone": None if _was_asked_by_name(view) else view.submission.respondent_phone,
-    }
-    return CallRow(**facts, **_ids(view), **relation_facts(view.related), **_row_result(view))
+    facts = _row_state(view) | _calendar_checked(view) | _scheduled_for(view)
+    facts |= _created_at(view, now) | _row_callee(view) | _ids(view)
+    return CallRow(**facts, **relation_facts(view.related), **_row_result(view))
+
+
+def _row_state(view: CallView) -> Facts:
+    """How a call ended, or how far it is, in one word; the code only if it says more."""
+    state = _state(view)
+    facts: Facts = {"status": view.outcome, "placed": state.get("placed")}
+    if view.outcome in _ONLY_STATUS:
+        facts["status"] = view.status
+    if state.get("code") != view.status:
+        facts["code"] = state.get("code")
+    return facts
+
+
+def _row_callee(view: CallView) -> Facts:
+    asked = view.submission
+    facts: Facts = {}
+    if asked.business_name:
+        facts["business_name"] = visible(asked.business_name, 40)
+    if not _was_asked_by_name(view):
+        facts["respondent_phone"] = asked.respondent_phone
+    return facts
 
 
 def _was_asked_by_name(view: CallView) -> bool:
@@ -180,7 +198,7 @@ def _row_result(view: CallView) -> Facts:
 def list_answer(found: CallList) -> CallAnswer:
     """The structure for a list, without its calls."""
     return CallAnswer(
-        status="in_progress" if found.stop_reason is None else found.stop_reason.value,
+        status=str(found.stop_reason or "in_progress"),
         tracking_id=found.list_id,
         until=found.until,
         not_called=candidates_of(found.not_called),
@@ -198,9 +216,9 @@ def _candidate(asked: Submission) -> CallAnswer:
 
 def event_answer(view: CallView) -> EventAnswer:
     """The structure of the event that a call made."""
-    event = view.booking.appointment or Appointment()
+    event = view.booking.event
     facts = event_facts(event, view.zone_name) | relation_facts(view.related)
-    uri = CALENDAR.replace("{call_id}", quote(view.call_id or "", safe=""))
+    uri = CALENDAR.replace("{call_id}", quote(view.id, safe=""))
     return EventAnswer(call_id=view.call_id, calendar_uri=uri, location=event.location, **facts)
 
 
@@ -215,7 +233,10 @@ def event_facts(event: Appointment, zone_name: str) -> Facts:
 
 def iso(moment: date | datetime | None, zone_name: str) -> str | None:
     """`moment` in ISO 8601, with the offset of the zone, to the second."""
-    local = with_zone(moment, zone_of(zone_name))
-    if isinstance(local, datetime):
-        return local.isoformat(timespec="seconds")
-    return local.isoformat() if local is not None else None
+    match with_zone(moment, zone_of(zone_name)):
+        case None:
+            return None
+        case datetime() as local:
+            return local.isoformat(timespec="seconds")
+        case day:
+            return day.isoformat()

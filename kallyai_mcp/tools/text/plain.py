@@ -107,12 +107,14 @@ def quoted(text: str, limit: int = LIMIT) -> str:
 
 
 def named(name: str) -> str:
-    """A name from outside, for a sentence of ours.
+    """A name from outside, for a sentence of ours; "" for a blank one.
 
     In quotation marks if it may be more than a name.
     """
     line = one_line(name, 80)
-    return line if _is_surely_name(line) else quoted(line)
+    if not line or _is_surely_name(line):
+        return line
+    return quoted(line)
 
 
 def _is_surely_name(line: str) -> bool:
@@ -204,8 +206,7 @@ def party_in_row(submission: Submission | SubmissionEcho) -> str:
 
 
 def _name_of(submission: Submission | SubmissionEcho) -> str:
-    name = one_line(submission.business_name or "")
-    return named(name) if name else ""
+    return named(submission.business_name or "")
 
 
 def _number_for_people(phone: str) -> str:
