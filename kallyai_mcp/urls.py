@@ -3,7 +3,7 @@ a URL.
 """
 
 import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -80,12 +80,21 @@ def https_host(url: str) -> str | None:
     """
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        host = parts.hostname
+        port = parts.port
     except ValueError:
         return None
-    is_plain = url.isascii() and url.isprintable() and not set(url) & set(' #\\"<>')
-    is_https = parts.scheme == "https" and port in (None, 443) and "@" not in parts.netloc
-    return host if host and is_plain and is_https else None
+    is_on_443 = parts.scheme == "https" and port in (None, 443)
+    if not is_on_443 or "@" in parts.netloc:
+        return None
+    if not _has_valid_characters(url):
+        return None
+    return host or None
+
+
+def _has_valid_characters(url: str) -> bool:
+    is_printable_ascii = url.isascii() and url.isprintable()
+    return is_printable_ascii and set(url).isdisjoint(' #\\"<>')
 
 
 def check_base_url(
@@ -98,7 +107,7 @@ def check_base_url(
     `plain_http`, on a loopback address. The message is one line with the `example`. It does not
     quote the URL, which may contain a password.
     """
-    if any(not char.isprintable() or char in " \\" for char in url):
+    if not url.isprintable() or not set(url).isdisjoint(" \\"):
         raise ValueError("white space, control characters and backslashes have no place in it")
     try:
         parts = urlsplit(url)
@@ -107,12 +116,20 @@ def check_base_url(
         raise ValueError(f"not a URL; it should look like {example}") from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError(f"not a web address; it should look like {example}")
-    if "@" in parts.netloc or "?" in url or "#" in url:
+    has_user_name = "@" in parts.netloc
+    if has_user_name or not set(url).isdisjoint("?#"):
         raise ValueError(
             f"a user name, a query or a fragment has no place in it; it should look like {example}"
         )
-    if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname):
+    if not plain_http and not _keeps_secrets(parts):
         raise ValueError(
             "http would send the sign-in in the clear; use https (http only for this machine)"
         )
     return f"{origin}{parts.path}".rstrip("/")
+
+
+def _keeps_secrets(parts: SplitResult) -> bool:
+    """Whether nobody can read what is sent to this URL: it is https, or does not leave this
+    machine.
+    """
+    return parts.scheme == "https" or is_loopback(parts.hostname)

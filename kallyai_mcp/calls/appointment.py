@@ -92,16 +92,13 @@ def is_as_asked(appointment: Appointment, asked: Submission | SubmissionEcho, zo
     start = with_zone(appointment.start, zone)
     if start is None:
         return True
-    is_that_day = (
-        asked.appointment_date is None or f"{start:%Y-%m-%d}" == str(asked.appointment_date)[:10]
-    )
+    is_any_day = asked.appointment_date is None
+    if not is_any_day and f"{start:%Y-%m-%d}" != str(asked.appointment_date)[:10]:
+        return False
     asked_time = time_of_day(asked.appointment_time)
-    is_that_time = (
-        asked_time is None
-        or not isinstance(start, datetime)
-        or f"{asked_time:%H:%M}" == f"{start:%H:%M}"
-    )
-    return is_that_day and is_that_time
+    if asked_time is None or not isinstance(start, datetime):
+        return True
+    return f"{asked_time:%H:%M}" == f"{start:%H:%M}"
 
 
 def lies_before(appointment: Appointment, moment: datetime | None, zone_name: str) -> bool:
@@ -127,9 +124,12 @@ def time_of_day(text: str | None) -> time | None:
     found = _TIME.fullmatch((text or "").strip())
     if found is None:
         return None
-    hour, half = int(found[1]), (found[3] or "").lower()
-    if half:
-        hour = hour % 12 + (12 if half == "p" else 0)
+    hour = int(found[1])
+    match (found[3] or "").lower():
+        case "a":
+            hour = hour % 12
+        case "p":
+            hour = hour % 12 + 12
     return time(hour, int(found[2]))
 
 
@@ -143,7 +143,8 @@ def _is_agreed(file: Any, event: Any) -> bool:
 
 
 def _appointment(event: Any) -> Appointment:
-    start, end = _when(event.DTSTART), None
+    start = _when(event.DTSTART)
+    end = None
     # There is none, it can't be read, or it is of another type than the start.
     with suppress(TypeError, ValueError):
         read = _when(event.DTEND)

@@ -7,7 +7,7 @@ another record placed would be a false report.
 
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +21,7 @@ from kallyai_mcp.api.errors import (
     UnreadableResponseError,
     UnusableCallIdError,
 )
-from kallyai_mcp.api.models import Call, Transcript
+from kallyai_mcp.api.models import Call, CallPage, Transcript
 from kallyai_mcp.calls.appointment import (
     Appointment,
     Calendar,
@@ -100,16 +100,18 @@ class Wanted:
         A `clock_offset` was measured by who sent the request, and is still right when our clock was
         set since. Without it and without `ahead`, the call may be a day older or newer.
         """
-        left, early = record.sent_at or record.response_lost_at or record.asked_at, DATED_EARLIER
-        # A call that was put off is sent again up to its whole window after `sent_at`.
-        left_last = max(left, record.asked_at) if record.sent_at is not None else left
+        left = record.sent_at or record.response_lost_at or record.asked_at
+        left_last = left
+        if record.sent_at is not None:
+            # A call that was put off is sent again up to its whole window after `sent_at`.
+            left_last = max(left, record.asked_at)
         if record.clock_offset is not None:
-            ahead, early = timedelta(seconds=record.clock_offset), _DATED_EARLIER_KNOWN_CLOCK
-        if ahead is None:
-            return cls(record, left - timedelta(days=1), left_last + timedelta(days=1))
-        left += ahead
-        left_last += ahead
-        return cls(record, left - early, left_last + _DATED_LATER)
+            there = timedelta(seconds=record.clock_offset)
+            earliest = left + there - _DATED_EARLIER_KNOWN_CLOCK
+            return cls(record, earliest, left_last + there + _DATED_LATER)
+        if ahead is not None:
+            return cls(record, left + ahead - DATED_EARLIER, left_last + ahead + _DATED_LATER)
+        return cls(record, left - timedelta(days=1), left_last + timedelta(days=1))
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""
@@ -117,11 +119,14 @@ class Wanted:
 
     def may_be(self, listed: Call) -> bool:
         """Whether an entry of the list may be the call. An entry may have no date and no number."""
-        number, asked = listed.submission.respondent_phone, self.record.submission.respondent_phone
-        same_number = number is None or _meaning("respondent_phone", number) == _meaning(
-            "respondent_phone", asked
-        )
-        return same_number and (listed.created_at is None or self.allows(listed.created_at))
+        number = listed.submission.respondent_phone
+        if number is not None and not self._is_number(number):
+            return False
+        return listed.created_at is None or self.allows(listed.created_at)
+
+    def _is_number(self, number: str) -> bool:
+        asked = self.record.submission.respondent_phone
+        return _meaning("respondent_phone", number) == _meaning("respondent_phone", asked)
 
     def fits(self, call: Call) -> bool:
         """Whether the date of `call`, and all that it repeats of a submission, fit; it must repeat
@@ -129,15 +134,21 @@ class Wanted:
 
         Values are compared by meaning: `19:00` is `19:00:00`, case and spacing don't count.
         """
-        echo, sent = call.submission.as_json(), self.record.submission.as_json()
+        echo = call.submission.as_json()
+        sent = self.record.submission.as_json()
         if "respondent_phone" not in echo or not self.allows(call.created_at):
             return False
-        return all(
-            _meaning(name, sent[name]) == _meaning(name, value)
-            if name in sent
-            else not (value and name in _NOT_ADDED)
-            for name, value in echo.items()
-        )
+        return all(_may_repeat(sent, name, value) for name, value in echo.items())
+
+
+def _may_repeat(sent: Mapping[str, Any], name: str, value: Any) -> bool:
+    """Whether a call that repeats this `value` may be the one of what was `sent`.
+
+    A field that was not sent may be one that the service has added.
+    """
+    if name in sent:
+        return bool(_meaning(name, sent[name]) == _meaning(name, value))
+    return not value or name not in _NOT_ADDED
 
 
 async def find(record: CallRecord, context: CallContext) -> Call | None:
@@ -161,9 +172,10 @@ async def find(record: CallRecord, context: CallContext) -> Call | None:
     others = [Wanted.of(other, None) for other in unbound]
     async with context.api_of(record.account) as api:
         call = await _only_call(api, wanted, others, call_ids)
-    if call is not None and not await ledger.write(
-        record.account, progress.bind_call, record, call, proven=False
-    ):
+    if call is None:
+        return None
+    is_bound = await ledger.write(record.account, progress.bind_call, record, call, proven=False)
+    if not is_bound:
         raise UncertainError("The call belongs to another record.")
     return call
 
@@ -176,24 +188,28 @@ async def _only_call(
     `others` are the account's records whose call is not known either; `bound` are the ids of other
     records' calls.
     """
-    fitting: list[Call] = []
-    is_vague = False
     others_ids = {id_.casefold() for id_ in bound}
-    for listed in await _listed(api, wanted.earliest):
-        if listed.call_id.casefold() in others_ids or not wanted.may_be(listed):
-            continue
-        try:
-            call = await api.get_call(listed.call_id)
-        except NotFoundError:
-            raise UncertainError("A listed call has no details yet.") from None
-        is_vague = is_vague or call.created_at is None or call.submission.respondent_phone is None
-        if wanted.fits(call):
-            fitting.append(call)
-    if not fitting and not is_vague:
-        return None
-    if len(fitting) != 1 or any(other.fits(fitting[0]) for other in others):
-        raise UncertainError("Listed calls can't be told apart.")
-    return fitting[0]
+    listed = await _listed(api, wanted.earliest)
+    unbound = [one for one in listed if one.call_id.casefold() not in others_ids]
+    possible = [await _in_detail(api, one) for one in filter(wanted.may_be, unbound)]
+    match list(filter(wanted.fits, possible)):
+        case [] if not any(map(_is_vague, possible)):
+            return None
+        case [call] if not any(other.fits(call) for other in others):
+            return call
+    raise UncertainError("Listed calls can't be told apart.")
+
+
+async def _in_detail(api: "KallyAI", listed: Call) -> Call:
+    try:
+        return await api.get_call(listed.call_id)
+    except NotFoundError:
+        raise UncertainError("A listed call has no details yet.") from None
+
+
+def _is_vague(call: Call) -> bool:
+    """Whether a call does not say when it was placed, or to which number."""
+    return call.created_at is None or call.submission.respondent_phone is None
 
 
 async def _listed(api: "KallyAI", earliest: datetime) -> list[Call]:
@@ -208,21 +224,45 @@ async def _listed(api: "KallyAI", earliest: datetime) -> list[Call]:
     for _ in range(_MOST_PAGES):
         page = await api.list_calls(limit=_PAGE, offset=len(listed))
         totals.add(page.total)
-        if len(totals) > 1 or {call.call_id for call in page.calls} & {
-            call.call_id for call in listed
-        }:
+        if len(totals) > 1 or _has_moved(page, listed):
             break
         listed += page.calls
-        dates = [call.created_at for call in listed if call.created_at is not None]
-        is_last = page.total is not None and len(listed) >= page.total and len(page.calls) < _PAGE
-        is_newest_first = (
-            dates == sorted(dates, reverse=True)
-            and len(dates) == len(listed)
-            and dates[:1] > dates[-1:]
-        )
-        if not page.calls or is_last or (is_newest_first and dates[-1] < earliest):
+        if _is_at_end(page, len(listed)) or _is_older_from_here(listed, earliest):
             return list({call.call_id: call for call in listed}.values())
     raise UncertainError("The list can't be read as a whole.")
+
+
+def _has_moved(page: CallPage, listed: Iterable[Call]) -> bool:
+    """Whether an entry of a page is on an earlier page, too."""
+    return not _ids_of(page.calls).isdisjoint(_ids_of(listed))
+
+
+def _ids_of(calls: Iterable[Call]) -> set[str]:
+    return {call.call_id for call in calls}
+
+
+def _is_at_end(page: CallPage, read: int) -> bool:
+    """Whether the list ends with this page, with which so many entries were read.
+
+    A full page may be followed by others, whatever the total says.
+    """
+    if not page.calls:
+        return True
+    if page.total is None or len(page.calls) >= _PAGE:
+        return False
+    return read >= page.total
+
+
+def _is_older_from_here(listed: Sequence[Call], earliest: datetime) -> bool:
+    """Whether all that follows in the list is older than this date.
+
+    It is if every entry so far has a date, they are sorted, newest first, and the last one is
+    older. Entries of the same date show no order.
+    """
+    dates = [call.created_at for call in listed if call.created_at is not None]
+    if len(dates) < len(listed) or dates != sorted(dates, reverse=True):
+        return False
+    return dates[0] > dates[-1] and dates[-1] < earliest
 
 
 def _meaning(name: str, value: Any) -> Any:
@@ -261,9 +301,9 @@ async def look(record: CallRecord, context: CallContext) -> Look:
     If KallyAI can't be asked, the record stays unchanged. Raises `LedgerUnavailableError` if news
     can't be written.
     """
-    call, seconds = None, math.inf if record.state is CallState.UNKNOWN else context.timing.calendar
+    call = None
     try:
-        with context.clock.move_on_after(seconds):
+        with context.clock.move_on_after(_seconds_to_find(record, context)):
             call = await find(record, context)
     except KallyAIError as error:
         return Look(_says_all(error), error.retry_after)
@@ -273,6 +313,11 @@ async def look(record: CallRecord, context: CallContext) -> Look:
     findings = await reader.findings(call, record)
     await context.ledger.write(record.account, progress.finish, record.ended_with(call, findings))
     return Look(findings.reached is not None, reader.retry_after)
+
+
+def _seconds_to_find(record: CallRecord, context: CallContext) -> float:
+    """How long a call is looked for: one that may be lost, until the whole list was read."""
+    return math.inf if record.state is CallState.UNKNOWN else context.timing.calendar
 
 
 async def read_findings(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kallyai_mcp.api.models import Submission, SubmissionEcho
+from kallyai_mcp.calls.other_time import without_instructions
 
 INSTRUCTION: Mapping[str, str] = {
     "en": "Only do what the task says about that booking. Change nothing else.",
@@ -20,13 +21,9 @@ INSTRUCTION: Mapping[str, str] = {
 
 def keeps_booking(submission: Submission | SubmissionEcho) -> bool:
     """Whether KallyAI was told to change nothing else about the booking."""
-    given = submission.instructions
-    return any(text in given for text in INSTRUCTION.values())
+    return any(text in submission.instructions for text in INSTRUCTION.values())
 
 
 def without_kept_booking(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a submission without the instruction."""
-    others = {name: value for name, value in fields.items() if name != "additional_instructions"}
-    given = fields.get("additional_instructions", ())
-    rest = [text for text in given if text not in INSTRUCTION.values()]
-    return others | {"additional_instructions": rest} if rest else others
+    return without_instructions(fields, INSTRUCTION.values())

@@ -7,6 +7,7 @@ need it.
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -85,9 +86,9 @@ def normalize(number: str) -> str | NumberProblem:
     if kind == phonenumbers.PhoneNumberType.UNKNOWN:
         return NumberProblem("invalid")
     e164: str = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    return (
-        NumberProblem("letters", meant=(e164,)) if any(char.isalpha() for char in meant) else e164
-    )
+    if any(map(str.isalpha, meant)):
+        return NumberProblem("letters", meant=(e164,))
+    return e164
 
 
 def for_people(number: str) -> str:
@@ -97,11 +98,9 @@ def for_people(number: str) -> str:
     import phonenumbers
 
     parsed = _parsed(number)
-    return (
-        phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-        if parsed
-        else number
-    )
+    if parsed is None:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 def local_time(number: str, now: datetime) -> datetime | None:
@@ -141,18 +140,17 @@ def zones_of_number(number: str) -> tuple[str, ...]:
     from phonenumbers import PhoneNumberType
     from phonenumbers.phonenumberutil import is_number_type_geographical
 
-    if (parsed := _parsed(number)) is None or (kind := _kind_of(number)) == PhoneNumberType.UNKNOWN:
+    parsed = _parsed(number)
+    kind = _kind_of(number)
+    if parsed is None or kind == PhoneNumberType.UNKNOWN:
         return ()
-    country = str(parsed.country_code)
-    digits = (
-        number.removeprefix("+")
-        if is_number_type_geographical(kind, parsed.country_code or 0)
-        else country
-    )
-    prefixes = (digits[:length] for length in range(len(digits), 0, -1))
-    return next(
-        (_zones_by_prefix()[prefix] for prefix in prefixes if prefix in _zones_by_prefix()), ()
-    )
+    digits = str(parsed.country_code)
+    if is_number_type_geographical(kind, parsed.country_code or 0):
+        digits = number.removeprefix("+")
+    for length in range(len(digits), 0, -1):
+        if (zones := _zones_by_prefix().get(digits[:length])) is not None:
+            return zones
+    return ()
 
 
 @cache
@@ -196,8 +194,10 @@ def place_of(number: str, language: str = "en") -> str | None:
     names: dict[str, list[str]] = json.loads(
         (files("kallyai_mcp.calls") / "countries.json").read_text("utf-8")
     )
-    found = names.get(possible[0]) if len(possible) == 1 else None
-    return found[language == "es"] if found else None
+    if len(possible) != 1 or possible[0] not in names:
+        return None
+    in_english, in_spanish = names[possible[0]]
+    return in_spanish if language == "es" else in_english
 
 
 @lru_cache(1024)
@@ -218,12 +218,9 @@ def _kind_of(number: str) -> int:
     import phonenumbers
 
     parsed = _parsed(number)
-    kind: int = (
-        phonenumbers.number_type(parsed)
-        if parsed is not None
-        else phonenumbers.PhoneNumberType.UNKNOWN
-    )
-    return kind
+    if parsed is None:
+        return phonenumbers.PhoneNumberType.UNKNOWN
+    return phonenumbers.number_type(parsed)
 
 
 def _emergency_number_in(number: str) -> str | None:
@@ -235,17 +232,29 @@ def _emergency_number_in(number: str) -> str | None:
 
     digits = phonenumbers.normalize_digits_only(_EXTENSION.split(number, maxsplit=1)[0])
     for dialed in (digits, _PREFIX.sub("", digits)):
-        for length in range(4):  # of the country code
-            code, rest = dialed[:length] or "0", dialed[length:]
-            of_code = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code), ())
-            regions = of_code if length else phonenumbers.SUPPORTED_SHORT_REGIONS
-            if len(rest) <= _LONGEST_EMERGENCY_NUMBER and any(
-                rest in _MORE_EMERGENCY_NUMBERS.get(region, ())
-                or phonenumbers.is_emergency_number(rest, region)
-                for region in regions
-            ):
+        if _is_emergency_number(dialed, phonenumbers.SUPPORTED_SHORT_REGIONS):
+            return dialed
+        for length in (1, 2, 3):
+            code = dialed[:length] or "0"
+            rest = dialed[length:]
+            regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code), ())
+            if _is_emergency_number(rest, regions):
                 return rest
     return None
+
+
+def _is_emergency_number(digits: str, regions: Iterable[str]) -> bool:
+    """Whether these digits are an emergency number in any of the countries (ISO 3166-1)."""
+    import phonenumbers
+
+    if len(digits) > _LONGEST_EMERGENCY_NUMBER:
+        return False
+    for region in regions:
+        if digits in _MORE_EMERGENCY_NUMBERS.get(region, ()):
+            return True
+        if phonenumbers.is_emergency_number(digits, region):
+            return True
+    return False
 
 
 def _without_country(number: str) -> NumberProblem:
@@ -254,7 +263,8 @@ def _without_country(number: str) -> NumberProblem:
     """
     import phonenumbers
 
-    parsed = [found for region in _GUESS_REGIONS if (found := _parsed(number, region)) is not None]
+    guesses = [_parsed(number, region) for region in _GUESS_REGIONS]
+    parsed = [found for found in guesses if found is not None]
     if not parsed:
         return NumberProblem("not_a_number")
     valid = filter(phonenumbers.is_valid_number, parsed)

@@ -6,7 +6,7 @@ that differ only in this instruction request the same call: the second is a dupl
 `redial` places it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from kallyai_mcp.api.models import Submission, SubmissionEcho
@@ -43,11 +43,16 @@ def forbids_other_time(submission: Submission | SubmissionEcho) -> bool:
 
 def without_other_time(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a submission without the instruction of `with_other_time`."""
+    return without_instructions(fields, _INSTRUCTIONS.values())
+
+
+def without_instructions(fields: Mapping[str, Any], left_out: Collection[str]) -> dict[str, Any]:
+    """The fields of a submission without the instructions that are `left_out`."""
     others = dict(fields)
     given = others.pop("additional_instructions", ())
-    own = [text for text in given if text not in _INSTRUCTIONS.values()]
-    if own:
-        others["additional_instructions"] = own
+    rest = [text for text in given if text not in left_out]
+    if rest:
+        others["additional_instructions"] = rest
     return others
 
 

@@ -82,15 +82,20 @@ def outcome_of(
     if not call.is_final:
         return None
     if call.plain_status != "success":
-        found = _WITHOUT_SUCCESS.get(call.plain_status, Outcome.UNKNOWN)
-        return Outcome.UNKNOWN if found is Outcome.NOT_REACHED and reached else found
+        return _outcome_without_success(call, reached=reached)
     if calendar is None or calendar.appointment is None:
         return Outcome.ANSWERED
-    is_certain = (
-        is_as_asked(calendar.appointment, asked, ZoneInfo(zone_name))
-        and reported_other_time(call, calendar, asked=asked, zone_name=zone_name) is None
-    )
-    return Outcome.BOOKED if is_certain else Outcome.BOOKED_OTHER_TIME
+    if not is_as_asked(calendar.appointment, asked, ZoneInfo(zone_name)):
+        return Outcome.BOOKED_OTHER_TIME
+    if reported_other_time(call, calendar, asked=asked, zone_name=zone_name) is not None:
+        return Outcome.BOOKED_OTHER_TIME
+    return Outcome.BOOKED
+
+
+def _outcome_without_success(call: Call, *, reached: bool) -> Outcome:
+    found = _WITHOUT_SUCCESS.get(call.plain_status, Outcome.UNKNOWN)
+    contradicts_itself = found is Outcome.NOT_REACHED and reached
+    return Outcome.UNKNOWN if contradicts_itself else found
 
 
 def reported_other_time(
@@ -122,11 +127,9 @@ def reached_somebody(call: Call, *, callee_spoke: bool | None = None) -> bool:
         return False
     if callee_spoke is not None or _WITHOUT_SUCCESS[call.plain_status] is Outcome.NOT_REACHED:
         return bool(callee_spoke)
-    return (
-        call.highlights is not None
-        if call.duration_seconds is None
-        else call.duration_seconds >= _CONVERSATION
-    )
+    if call.duration_seconds is None:
+        return call.highlights is not None
+    return call.duration_seconds >= _CONVERSATION
 
 
 def proves_no_call(error: KallyAIError) -> bool:

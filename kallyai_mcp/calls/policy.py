@@ -20,7 +20,8 @@ ConsentKind = Literal["not_needed", "never_asks", "form", "confirmation"]
 of the client; by a confirmation token that the agent sent back.
 """
 
-EARLIEST, LATEST = time(8), time(21)
+EARLIEST = time(8)
+LATEST = time(21)
 """The ordinary hours for a call, by the callee's clock: from the first one until before the second
 one.
 """
@@ -51,21 +52,27 @@ class Limit:
         """
         if len(newest) < self.count:
             return 0.0
-        return (newest[-1] + self.window - now).total_seconds() if newest else inf
+        if not newest:
+            return inf
+        return (newest[-1] + self.window - now).total_seconds()
 
     def error(self, wait: float) -> PolicyError:
         """The error that refuses one more call for so many seconds."""
-        calls = "1 call" if self.count == 1 else f"{self.count or 'no'} calls"
-        span = "an hour" if self.window == timedelta(hours=1) else "a day"
-        rule = (
-            f"this server allows {calls} {span}{' to one number' if self.per_number else ''} "
-            f"({self.setting})"
-        )
+        rule = f"this server allows {self._calls()} ({self.setting})"
         if wait == inf:
             return PolicyError(rule, setting=self.setting)
         return PolicyError(
             f"{rule}, and that many were placed", setting=self.setting, retry_after=wait
         )
+
+    def _calls(self) -> str:
+        """What is allowed: "2 calls a day to one number"."""
+        calls = _COUNTS.get(self.count, f"{self.count} calls")
+        span = "an hour" if self.window == timedelta(hours=1) else "a day"
+        return f"{calls} {span} to one number" if self.per_number else f"{calls} {span}"
+
+
+_COUNTS = {0: "no calls", 1: "1 call"}
 
 
 _LIMITS = (
@@ -100,12 +107,15 @@ class CallPolicy:
         `newest` is as for `Limit.wait`. The limit that lasts longest is named, so that an agent
         does not retry early.
         """
+        banned = self.ban(number)
+        if banned is not None:
+            return banned
         waits = {limit: limit.wait(placed, now) for limit, placed in newest.items()}
         longest = max(waits, key=lambda limit: waits[limit], default=None)
-        is_reached = longest is not None and waits[longest] > max(0.0, (due - now).total_seconds())
-        return self.ban(number) or (
-            longest.error(waits[longest]) if longest is not None and is_reached else None
-        )
+        until_due = max(0.0, (due - now).total_seconds())
+        if longest is None or waits[longest] <= until_due:
+            return None
+        return longest.error(waits[longest])
 
     def ban(self, number: str) -> PolicyError | None:
         """The error when `number` (E.164) may not be called at all; None when it may."""

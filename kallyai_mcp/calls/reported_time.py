@@ -7,7 +7,9 @@ agrees if one of them does.
 """
 
 import re
+from collections.abc import Iterator
 from datetime import date, datetime, time
+from typing import NamedTuple
 
 from kallyai_mcp.calls.numbers import local_times
 
@@ -63,27 +65,37 @@ def other_time_in(
     """
     if not report or not isinstance(start, datetime):
         return None
-    clocks = local_times(number, start) if number is not None else ()
-    shown = {moment.time().replace(second=0, microsecond=0) for moment in clocks or (start,)}
-    named = _times_of_booking(report)
-    if any(shown & readings for _, readings in named):
+    clocks = local_times(number or "", start) or (start,)
+    shown = {moment.time().replace(second=0, microsecond=0) for moment in clocks}
+    named = list(_times_of_booking(report))
+    if not named or any(shown & one.readings for one in named):
         return None
-    return named[0][0] if named else None
+    return named[0].text
 
 
-def _times_of_booking(report: str) -> list[tuple[str, frozenset[time]]]:
-    """The times for which a report says that something was booked, as written and as each can be
-    read.
-    """
+class _NamedTime(NamedTuple):
+    """A time in a report: as it is written, and all times of day that this may mean."""
+
+    text: str
+    readings: frozenset[time]
+
+
+def _times_of_booking(report: str) -> Iterator[_NamedTime]:
+    """The times for which a report says that something was booked."""
     plain = _QUOTED.sub(" ", _HALF.sub(r"\1\2", report))
-    found = []
     for sentence in _SENTENCE_END.split(plain):
         if _BOOKED.search(sentence) is None:
             continue
         for part in _PART_END.split(sentence):
             if _OF_OTHER_TIMES.search(part) is None:
-                found += [(one[0], _readings(one)) for one in _TIME.finditer(part)]
-    return [(text, readings) for text, readings in found if readings]
+                yield from _times_in(part)
+
+
+def _times_in(part: str) -> Iterator[_NamedTime]:
+    for found in _TIME.finditer(part):
+        readings = _readings(found)
+        if readings:
+            yield _NamedTime(found[0], readings)
 
 
 def _readings(found: re.Match[str]) -> frozenset[time]:
@@ -107,9 +119,12 @@ def _hours(hour: int, half: str) -> set[int]:
     """The hours of the day that an `hour` may be; `half` says which half of the day, or is
     empty.
     """
-    morning, afternoon = hour % 12, hour % 12 + 12
+    morning = hour % 12
+    afternoon = morning + 12
     if half in _MORNING:
         return {morning}
     if half in _AFTERNOON:
         return {afternoon}
-    return {morning, afternoon} if 0 < hour <= 12 else {hour}
+    if 0 < hour <= 12:
+        return {morning, afternoon}
+    return {hour}
