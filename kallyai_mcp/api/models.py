@@ -220,7 +220,19 @@ class SubmissionEcho(_Response):
         return self.additional_instructions or ()
 
 
-class Call(_Response):
+class Report(BaseModel):
+    """What KallyAI reports of a call, which the result of a tool passes on as it is.
+
+    A field that is added here is in that result, too, without another line. Its description is for
+    a model that reads the schema.
+    """
+
+    highlights: str | None = None
+    next_steps: str | None = None
+    duration_seconds: Number | None = None
+
+
+class Call(Report, _Response):
     """The reference's "CallResponse": a call, with its outcome if it has ended.
 
     `status` may be any string: `success no_answer busy failed voicemail cancelled` in the
@@ -256,9 +268,6 @@ class Call(_Response):
 
     call_id: str
     status: str = "unknown"
-    highlights: str | None = None
-    next_steps: str | None = None
-    duration_seconds: Number | None = None
     created_at: Moment | None = Field(
         None, validation_alias=AliasChoices("created_at", AliasPath("metadata", "created_at"))
     )

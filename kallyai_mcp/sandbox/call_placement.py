@@ -131,9 +131,7 @@ def _seconds(result: SimulatedCall, scenario: Scenario, speed: float) -> float:
     """How long a call lasts by the clock; a person who plays the callee has real time."""
     if scenario.seconds is not None:
         return scenario.seconds
-    return (
-        result.duration_seconds if scenario.does == "is_played" else result.duration_seconds / speed
-    )
+    return result.seconds if scenario.does == "is_played" else result.seconds / speed
 
 
 def _fingerprint(request: CallCreateRequest) -> str:

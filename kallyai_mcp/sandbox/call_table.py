@@ -13,9 +13,16 @@ from typing import Any, TypeVar
 
 from kallyai_mcp.sandbox.schemas import RefusedCall
 from kallyai_mcp.sandbox.simulator.calendar import ics
-from kallyai_mcp.sandbox.simulator.simulated_call import Booking, SimulatedCall, Slot, timestamp
+from kallyai_mcp.sandbox.simulator.simulated_call import (
+    Booking,
+    Report,
+    SimulatedCall,
+    Slot,
+    timestamp,
+)
 from kallyai_mcp.sandbox.simulator.simulation import CallFacts
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
+from kallyai_mcp.sandbox.store import insert
 
 IN_PROGRESS = "in_progress"
 """The status of a call that has not ended. The reference lists final statuses only."""
@@ -42,9 +49,7 @@ class Call:
     started_at: datetime
     ends_at: datetime
     status: str
-    highlights: str | None
-    next_steps: str | None
-    duration_seconds: float
+    report: Report
     tenths: int
     transcript: list[dict[str, Any]] | None
     calendar: str | None
@@ -58,10 +63,11 @@ class Call:
         """Return the fields as clients see them at `now` (aware): without the outcome until the
         call has ended.
         """
+        report = self.report.model_dump()
         if self.has_ended(now):
-            return vars(self)
-        outcome = ("highlights", "next_steps", "duration_seconds", "transcript", "calendar")
-        return vars(self) | {"status": IN_PROGRESS} | dict.fromkeys(outcome)
+            return vars(self) | report
+        hidden = dict.fromkeys((*report, "transcript", "calendar"))
+        return vars(self) | {"status": IN_PROGRESS} | hidden
 
 
 def _if_there(make: Callable[[_Given], _Made], value: _Given | None) -> _Made | None:
@@ -80,34 +86,33 @@ def _row(call: Call) -> dict[str, Any]:
     return {
         **vars(call),
         **times,
+        "report": call.report.model_dump_json(),
         "transcript": transcript,
         "submission": json.dumps(call.submission),
     }
 
 
 def read(row: sqlite3.Row | dict[str, Any]) -> Call:
-    """Return the call of a row of `calls`."""
+    """Return the call of a row of `placed_calls`."""
     values = dict(row)
     for name in ("started_at", "ends_at"):
         values[name] = _EPOCH + timedelta(microseconds=values[name])
     for name in ("transcript", "submission"):
         values[name] = _if_there(json.loads, values[name])
+    values["report"] = Report.model_validate_json(values["report"])
     return Call(**values)
 
 
 def add(db: sqlite3.Connection, call: Call) -> None:
     """Insert a new call."""
-    row = _row(call)
-    db.execute(f"INSERT INTO calls VALUES ({', '.join(f':{column}' for column in row)})", row)  # noqa: S608 - our names
+    insert(db, "placed_calls", _row(call))
 
 
 def change_outcome(db: sqlite3.Connection, call: Call) -> None:
     """Write the end and the outcome of a call again."""
     db.execute(
-        "UPDATE calls SET ends_at = :ends_at, status = :status, highlights = :highlights, "
-        "next_steps = :next_steps,"
-        " duration_seconds = :duration_seconds, tenths = :tenths, transcript = :transcript, "
-        "calendar = :calendar"
+        "UPDATE placed_calls SET ends_at = :ends_at, status = :status, report = :report,"
+        " tenths = :tenths, transcript = :transcript, calendar = :calendar"
         " WHERE call_id = :call_id",
         _row(call),
     )
@@ -116,7 +121,7 @@ def change_outcome(db: sqlite3.Connection, call: Call) -> None:
 def by_id(db: sqlite3.Connection, account_id: str, call_id: str) -> Call | None:
     """Return the account's call with this id, or None; calls of other accounts are not found."""
     row = db.execute(
-        "SELECT * FROM calls WHERE account_id = ? AND call_id = ?", (account_id, call_id)
+        "SELECT * FROM placed_calls WHERE account_id = ? AND call_id = ?", (account_id, call_id)
     ).fetchone()
     return _if_there(read, row)
 
@@ -124,7 +129,7 @@ def by_id(db: sqlite3.Connection, account_id: str, call_id: str) -> Call | None:
 def by_key(db: sqlite3.Connection, account_id: str, key: str) -> Call | None:
     """Return the account's call that was placed with this Idempotency-Key, or None."""
     row = db.execute(
-        "SELECT * FROM calls WHERE account_id = ? AND idempotency_key = ?", (account_id, key)
+        "SELECT * FROM placed_calls WHERE account_id = ? AND idempotency_key = ?", (account_id, key)
     ).fetchone()
     return _if_there(read, row)
 
@@ -134,7 +139,7 @@ def forget_key(db: sqlite3.Connection, call: Call) -> None:
     with `call`.
     """
     db.execute("INSERT INTO forgotten_keys VALUES (?, ?)", (call.call_id, call.idempotency_key))
-    db.execute("UPDATE calls SET idempotency_key = NULL WHERE call_id = ?", (call.call_id,))
+    db.execute("UPDATE placed_calls SET idempotency_key = NULL WHERE call_id = ?", (call.call_id,))
 
 
 def all_calls(db: sqlite3.Connection) -> list[Call]:
@@ -144,7 +149,9 @@ def all_calls(db: sqlite3.Connection) -> list[Call]:
     forgotten = {
         row["call_id"]: row["idempotency_key"] for row in db.execute("SELECT * FROM forgotten_keys")
     }
-    calls = [read(row) for row in db.execute("SELECT * FROM calls ORDER BY started_at, rowid")]
+    calls = [
+        read(row) for row in db.execute("SELECT * FROM placed_calls ORDER BY started_at, rowid")
+    ]
     return [
         replace(call, idempotency_key=forgotten.get(call.call_id, call.idempotency_key))
         for call in calls
@@ -163,10 +170,8 @@ def outcome_of(result: SimulatedCall, facts: CallFacts) -> dict[str, Any]:
     ]
     return {
         "status": result.status,
-        "highlights": result.highlights,
-        "next_steps": result.next_steps,
-        "duration_seconds": result.duration_seconds,
-        "tenths": math.ceil(round(result.duration_seconds / 6, 6)),
+        "report": result.report,
+        "tenths": math.ceil(round(result.seconds / 6, 6)),
         "transcript": entries or None,
         "calendar": _if_there(
             lambda event: ics(event, call_id=facts.call_id, now=facts.now), result.event
@@ -208,7 +213,7 @@ def remember(db: sqlite3.Connection, number: str, result: SimulatedCall) -> None
 
 def clear(db: sqlite3.Connection) -> None:
     """Delete the calls of all accounts, and those that were refused."""
-    for table in ("calls", "played_calls", "bookings", "forgotten_keys", "refused_calls"):
+    for table in ("placed_calls", "played_calls", "bookings", "forgotten_keys", "refused_calls"):
         db.execute(f"DELETE FROM {table}")  # noqa: S608 - our names
 
 
@@ -231,13 +236,13 @@ def page(
     pages.
     """
     rows = db.execute(
-        "SELECT * FROM calls WHERE account_id = ? ORDER BY started_at DESC, rowid DESC LIMIT ? "
-        "OFFSET ?",
+        "SELECT * FROM placed_calls WHERE account_id = ?"
+        " ORDER BY started_at DESC, rowid DESC LIMIT ? OFFSET ?",
         (account_id, limit, offset),
     ).fetchall()
-    total = db.execute("SELECT count(*) FROM calls WHERE account_id = ?", (account_id,)).fetchone()[
-        0
-    ]
+    total = db.execute(
+        "SELECT count(*) FROM placed_calls WHERE account_id = ?", (account_id,)
+    ).fetchone()[0]
     return [read(row) for row in rows], total
 
 
@@ -248,7 +253,7 @@ def used(
     [start, end).
     """
     row = db.execute(
-        "SELECT coalesce(sum(tenths), 0), count(*) FROM calls"
+        "SELECT coalesce(sum(tenths), 0), count(*) FROM placed_calls"
         " WHERE account_id = ? AND started_at >= ? AND started_at < ?",
         (account_id, _micros(start), _micros(end)),
     ).fetchone()

@@ -27,7 +27,10 @@ from kallyai_mcp.sandbox.simulator.simulation import CallFacts, greeting, play, 
 from kallyai_mcp.sandbox.simulator.submission import Submission
 from kallyai_mcp.sandbox.state import Sandbox, SandboxDep
 
-_SELECT = "SELECT calls.*, number, timezone, turns FROM played_calls JOIN calls USING (call_id)"
+_SELECT = (
+    "SELECT placed_calls.*, number, timezone, turns FROM played_calls "
+    "JOIN placed_calls USING (call_id)"
+)
 
 router = APIRouter(
     prefix="/_sandbox/play/calls",
@@ -106,7 +109,7 @@ class _Played:
             said=[TranscriptEntry.model_validate(entry) for entry in call.transcript or ()],
             expects=play(self.facts, self.turns)[1].expects if state == "in_progress" else None,
             status=call.status if has_ended else None,
-            highlights=call.highlights if has_ended else None,
+            highlights=call.report.highlights if has_ended else None,
         )
 
     def add(self, db: sqlite3.Connection, turn: Turn, now: datetime) -> None:
@@ -173,7 +176,7 @@ async def get_calls(sandbox: SandboxDep) -> CallsToPlay:
     now = sandbox.clock.now()
     with sandbox.store.transaction() as db:
         rows = db.execute(
-            f"{_SELECT} ORDER BY started_at DESC, calls.rowid DESC LIMIT 100"
+            f"{_SELECT} ORDER BY started_at DESC, placed_calls.rowid DESC LIMIT 100"
         ).fetchall()
     return CallsToPlay(
         calls=[_Played(row).view(now) for row in rows], can_come=sandbox.lines.can_be_played

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from kallyai_mcp.sandbox.errors import refusal
+from kallyai_mcp.sandbox.simulator.simulated_call import Report
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
 
@@ -82,14 +83,16 @@ Status = Annotated[
 ]
 
 
-class CallResponse(BaseModel):
-    """A call and its outcome. The outcome's fields are null while the call is in progress."""
+class CallStatus(BaseModel):
+    """Which call it is, and how far it is."""
 
     call_id: str
     status: Status
-    highlights: str | None
-    next_steps: str | None
-    duration_seconds: float | None
+
+
+class CallResponse(Report, CallStatus):
+    """A call and its outcome. The outcome's fields are null while the call is in progress."""
+
     metadata: CallMetadata
     submission: dict[str, Any] = Field(
         description="The submission as it was sent, without its nulls"

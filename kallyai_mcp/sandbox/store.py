@@ -3,14 +3,18 @@
 A commit in a file survives `kill -9`.
 """
 
+import json
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+
+_REPORTED = ("highlights", "next_steps", "duration_seconds")
+"""The columns of older versions that are in the column `report` now."""
 
 _LOCK_TIMEOUT_SECONDS = 10
 """How long to wait for another process that has locked the database."""
@@ -42,12 +46,8 @@ class Store:
                 self._connection.execute("PRAGMA synchronous = FULL")
             schema = (files("kallyai_mcp.sandbox") / "store.sql").read_text(encoding="utf-8")
             self._connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
-            # A file of an older version has bookings without departure.
             with self.transaction() as db:
-                if "departs" not in [
-                    row["name"] for row in db.execute("PRAGMA table_info(bookings)")
-                ]:
-                    db.execute("ALTER TABLE bookings ADD COLUMN departs TEXT")
+                _upgrade(db)
         except BaseException:
             self._connection.close()
             raise
@@ -93,3 +93,30 @@ class Store:
         """Close the database."""
         with self._lock:
             self._connection.close()
+
+
+def _columns(db: sqlite3.Connection, table: str) -> list[str]:
+    """The columns of a table; an empty list if there is no such table."""
+    return [row["name"] for row in db.execute(f"PRAGMA table_info({table})")]
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Bring a file of an older version to this one's form."""
+    if "departs" not in _columns(db, "bookings"):
+        db.execute("ALTER TABLE bookings ADD COLUMN departs TEXT")
+    if _columns(db, "calls"):
+        for row in db.execute("SELECT * FROM calls ORDER BY rowid").fetchall():
+            insert(db, "placed_calls", _with_report(dict(row)))
+        db.execute("DROP TABLE calls")
+
+
+def _with_report(row: dict[str, object]) -> dict[str, object]:
+    """A row of an older version, with what was reported in one column."""
+    report = {name: row.pop(name) for name in _REPORTED}
+    return row | {"report": json.dumps(report)}
+
+
+def insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> None:
+    """Insert a row, given by its columns."""
+    places = ", ".join(f":{name}" for name in row)
+    db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", row)  # noqa: S608 - our names

@@ -1,5 +1,5 @@
 -- The state of a sandbox. Repeatable. Times of calls are integer microseconds since 1970 in UTC, those of tokens are seconds.
-CREATE TABLE IF NOT EXISTS calls (
+CREATE TABLE IF NOT EXISTS placed_calls (
     call_id TEXT PRIMARY KEY,
     account_id TEXT NOT NULL,
     idempotency_key TEXT,
@@ -7,16 +7,14 @@ CREATE TABLE IF NOT EXISTS calls (
     started_at INTEGER NOT NULL,
     ends_at INTEGER NOT NULL,
     status TEXT NOT NULL,
-    highlights TEXT,
-    next_steps TEXT,
-    duration_seconds REAL NOT NULL,
+    report TEXT NOT NULL,
     tenths INTEGER NOT NULL,
     transcript TEXT,
     calendar TEXT,
     submission TEXT NOT NULL,
     UNIQUE (account_id, idempotency_key)
 );
-CREATE INDEX IF NOT EXISTS calls_by_account ON calls (account_id, started_at);
+CREATE INDEX IF NOT EXISTS placed_calls_by_account ON placed_calls (account_id, started_at);
 CREATE TABLE IF NOT EXISTS forgotten_keys (call_id TEXT PRIMARY KEY, idempotency_key TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS played_calls (
     call_id TEXT PRIMARY KEY,

@@ -38,11 +38,11 @@ def _shorten_transcript(sandbox: Sandbox, call_id: str) -> None:
     """
     with sandbox.store.transaction() as db:
         (stored,) = db.execute(
-            "SELECT transcript FROM calls WHERE call_id = ?", (call_id,)
+            "SELECT transcript FROM placed_calls WHERE call_id = ?", (call_id,)
         ).fetchone()
         entries = json.loads(stored)[:ENTRIES]
         db.execute(
-            "UPDATE calls SET transcript = ? WHERE call_id = ?", (json.dumps(entries), call_id)
+            "UPDATE placed_calls SET transcript = ? WHERE call_id = ?", (json.dumps(entries), call_id)
         )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 
+from pydantic import BaseModel
+
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
 
 Speaker = Literal["AI", "HUMAN"]
@@ -121,6 +123,14 @@ class Ending:
     booking: Booking | None = None
 
 
+class Report(BaseModel):
+    """What the service reports of a call, and answers as it is; null until the call has ended."""
+
+    highlights: str | None = None
+    next_steps: str | None = None
+    duration_seconds: float | None = None
+
+
 @dataclass(frozen=True)
 class SimulatedCall:
     """A finished call; it lasts from its start if nobody answered, else from the answer.
@@ -129,9 +139,8 @@ class SimulatedCall:
     """
 
     status: str
-    highlights: str
-    next_steps: str
+    report: Report
     event: Event | None
     booking: Booking | None
-    duration_seconds: float
+    seconds: float
     entries: tuple[Entry, ...]

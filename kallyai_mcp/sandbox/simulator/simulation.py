@@ -14,7 +14,13 @@ from kallyai_mcp.sandbox.simulator.endings import ending_of, incomplete
 from kallyai_mcp.sandbox.simulator.phrasebook import Phrasebook
 from kallyai_mcp.sandbox.simulator.request import parse_request
 from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Scenario, Turn
-from kallyai_mcp.sandbox.simulator.simulated_call import Booking, Dialogue, Ending, SimulatedCall
+from kallyai_mcp.sandbox.simulator.simulated_call import (
+    Booking,
+    Dialogue,
+    Ending,
+    Report,
+    SimulatedCall,
+)
 from kallyai_mcp.sandbox.simulator.submission import Submission
 
 
@@ -102,11 +108,14 @@ def _finished(context: CallContext, ending: Ending) -> SimulatedCall:
         event = context.event(ending.slot, highlights)
     return SimulatedCall(
         status=ending.status,
-        highlights=highlights,
-        next_steps=_in_place_of(ending.next_steps, scenario.next_steps, language),
+        report=Report(
+            highlights=highlights,
+            next_steps=_in_place_of(ending.next_steps, scenario.next_steps, language),
+            duration_seconds=context.dialogue.duration_seconds,
+        ),
         event=event,
         booking=ending.booking,
-        duration_seconds=context.dialogue.duration_seconds,
+        seconds=context.dialogue.duration_seconds,
         entries=context.dialogue.entries if scenario.has_transcript else (),
     )
 

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from urllib.parse import quote
 
-from kallyai_mcp.api.models import Submission
+from kallyai_mcp.api.models import Report, Submission
 from kallyai_mcp.calls.appointment import Appointment, with_zone
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.outcome import Outcome
@@ -111,12 +111,12 @@ def _calendar_checked(view: CallView) -> Facts:
 
 
 def _report(view: CallView, limit: int) -> Facts:
-    """What KallyAI reports of the call."""
+    """What KallyAI reports of the call, as it is; of a text, what may be shown."""
     if view.call is None:
         return {}
-    said = {"highlights": view.call.highlights, "next_steps": view.call.next_steps}
-    shown: Facts = {name: visible(text, limit) for name, text in said.items() if text}
-    return shown | {"duration_seconds": view.call.duration_seconds}
+    facts: Facts = view.call.model_dump(include=set(Report.model_fields))
+    texts = {name: visible(text, limit) for name, text in facts.items() if isinstance(text, str)}
+    return facts | texts
 
 
 def _speech(view: CallView) -> Facts:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
-from kallyai_mcp.api.models import Statistics, Subscription, TranscriptEntry
+from kallyai_mcp.api.models import Report, Statistics, Subscription, TranscriptEntry
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.tools.facets.speech import Quote
 from kallyai_mcp.tools.text.account import Allowance
@@ -82,7 +82,7 @@ class CallFacts(Answer):
     business_name: str | None = None
 
 
-class CallAnswer(CallFacts):
+class CallAnswer(Report, CallFacts):
     """One call: its outcome; or `in_progress`, with the id that finds it again.
 
     It does not repeat the request. Or a list of call_around: how far it is, its calls so far, and
@@ -96,14 +96,12 @@ class CallAnswer(CallFacts):
         "it stopped: booked, answered, done, needs_decision, needs_sign_in",
     )
     outcome: Outcome | None = Field(None, description="What may be claimed")
-    next_steps: str | None = None
     appointment: AppointmentAnswer | None = None
     asked: Annotated[dict[str, str] | None, _OBJECT] = None
     evidence: Annotated[Quote | None, _OBJECT] = Field(None, description="quote, at")
     answers: Annotated[tuple[Quote, ...] | None, _OBJECTS] = Field(
         None, description="question, quote, at"
     )
-    duration_seconds: float | None = None
     elapsed_seconds: float | None = None
     created_at: _Moment | None = None
     timezone: str | None = Field(None, description="IANA, of the times")

@@ -49,6 +49,11 @@ def earlier(category: str = "restaurant") -> tuple[Booking, ...]:
     )
 
 
+def summary(result: SimulatedCall) -> str:
+    """What the service reports of a call that has ended."""
+    return result.report.highlights or ""
+
+
 def said(result: SimulatedCall, speaker: str | None = None) -> str:
     """The words of a call, one turn each line."""
     return "\n".join(entry.content for entry in result.entries if speaker in {None, entry.speaker})

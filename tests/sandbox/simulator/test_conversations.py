@@ -20,7 +20,16 @@ from kallyai_mcp.sandbox.simulator.scenario import Does, Line, Turn
 from kallyai_mcp.sandbox.simulator.simulated_call import Booking, SimulatedCall, Slot, timestamp
 from kallyai_mcp.sandbox.simulator.simulation import play, simulate
 from kallyai_mcp.sandbox.simulator.submission import TaskCategory
-from tests.sandbox.simulator.calls import EARLIER, KEEPS_TIME, UNDATED, call, earlier, facts, said
+from tests.sandbox.simulator.calls import (
+    EARLIER,
+    KEEPS_TIME,
+    UNDATED,
+    call,
+    earlier,
+    facts,
+    said,
+    summary,
+)
 
 QUESTIONS = ["Is there parking?", "¿Aceptan tarjetas?", "Is there parking?"]
 KINDS: dict[str, dict[str, Any]] = {
@@ -90,11 +99,11 @@ def check(
     }
     answer = {"answer": {"en": "Perhaps.", "es": "Quizás."}} if does == "answers" else {}
     result = call({"does": does, **answer}, bookings=earlier(category) if knows else (), **given)
-    spoken, told = said(result), result.highlights
+    spoken, told = said(result), summary(result)
 
     assert result.status == STATUS.get(does, "success")
     assert told
-    assert result.next_steps
+    assert result.report.next_steps
     assert all(first.speaker != second.speaker for first, second in pairwise(result.entries))
     assert all(first.at_seconds < second.at_seconds for first, second in pairwise(result.entries))
     if result.status != "success":
@@ -174,7 +183,7 @@ def test_a_test_number_does_what_is_listed(line: Line, kind: str, language: str)
         not line.has_transcript or result.status in ("busy", "no_answer", "cancelled")
     )
     assert not line.has_transcript or words <= {entry.content for entry in result.entries}
-    assert not any(each in result.highlights for each in words)
+    assert not any(each in summary(result) for each in words)
 
 
 @pytest.mark.parametrize(
@@ -231,13 +240,13 @@ def test_wishes_and_a_number_are_told_and_reported_and_limits_are_not() -> None:
         instructions = [*fields.get("additional_instructions", []), *more]
         result = call(**fields | {"additional_instructions": instructions}, bookings=earlier())
         assert f"Please note: {told}" in said(result, "AI")
-        assert f"They were told: {told}" in result.highlights
+        assert f"They were told: {told}" in summary(result)
         assert not any(limit.rstrip(".") in said(result) for limit in limits)
     # The second one asks for nothing to note.
     for scenario in ({"does": "goes_to_voicemail"}, {"turns": [GREETING]}):
         result = call(scenario, additional_instructions=more)
         assert (told in said(result)) is (result.status == "voicemail")
-        assert "They were told" not in result.highlights
+        assert "They were told" not in summary(result)
 
 
 def test_free_text_books_moves_and_cancels_nothing() -> None:
@@ -250,7 +259,7 @@ def test_free_text_books_moves_and_cancels_nothing() -> None:
         result = call(**UNDATED, task_description=text, bookings=earlier())
         assert (result.event, result.booking) == (None, None)
         assert f"“{text}”" in said(result, "AI")
-        assert f"“{text}”" in result.highlights
+        assert f"“{text}”" in summary(result)
 
 
 CANCELS = [
@@ -288,7 +297,7 @@ def test_a_booking_stays_when_no_one_asks_to_cancel_it(text: str) -> None:
     assert (result.event, result.booking) == (None, None)
     assert f"“{text}”" in said(result, "AI")
     assert "Saturday, November 28 at 8:00 PM" in said(result, "AI")
-    assert "cancel" not in result.highlights.replace(text, "")
+    assert "cancel" not in summary(result).replace(text, "")
 
 
 def test_a_call_that_may_only_ask_books_nothing() -> None:
@@ -335,9 +344,9 @@ def test_a_moved_booking_is_canceled_by_either_id(id_: str) -> None:
     _, known = moved_to_a_quarter_past_nine()
     result = canceled(id_, known)
 
-    assert "9:15 PM" in result.highlights
+    assert "9:15 PM" in summary(result)
     assert result.booking is not None
-    assert "no such booking" in canceled(id_, (*known, result.booking)).highlights
+    assert "no such booking" in summary(canceled(id_, (*known, result.booking)))
 
 
 HOTEL: dict[str, Any] = {"task_category": "hotel", "appointment_time": None}
@@ -357,7 +366,7 @@ def test_a_room_has_a_departure(language: str, departure: str) -> None:
     booked = call(**HOTEL, language=language, additional_instructions=[departure])
 
     assert days_of(booked) == (date(2026, 11, 27), date(2026, 11, 30))
-    for text in (booked.highlights, said(booked, "AI"), said(booked, "HUMAN")):
+    for text in (summary(booked), said(booked, "AI"), said(booked, "HUMAN")):
         assert "30" in text
 
 
@@ -408,7 +417,7 @@ def test_a_scenarios_time_books_no_question() -> None:
 def test_a_scenarios_other_time_follows_the_instructions() -> None:
     kept = call({"at": "20:30"}, additional_instructions=[KEEPS_TIME["en"]])
 
-    assert "They offered Friday, November 27 at 8:30 PM; that was not accepted." in kept.highlights
+    assert "They offered Friday, November 27 at 8:30 PM; that was not accepted." in summary(kept)
 
 
 def test_a_scenario_may_ignore_the_instructions() -> None:
@@ -416,29 +425,30 @@ def test_a_scenario_may_ignore_the_instructions() -> None:
     ignored = call(scenario, additional_instructions=[KEEPS_TIME["en"]])
 
     assert ignored.event is not None
-    assert "(7:00 PM) was taken" in ignored.highlights
+    assert "(7:00 PM) was taken" in summary(ignored)
 
 
 def test_a_scenario_decides_summary_and_calendar() -> None:
     texts = {"highlights": "All set.", "next_steps": {"en": "Go.", "es": "Ve."}, "has_event": False}
     own = call(texts, language="es")
 
-    assert (own.highlights, own.next_steps, own.event) == ("All set.", "Ve.", None)
+    assert (summary(own), own.report.next_steps, own.event) == ("All set.", "Ve.", None)
 
 
 def test_a_message_says_who_called_why_and_where_to_call_back() -> None:
     result = call({"does": "goes_to_voicemail"})
     for fact in ("AI assistant", "Ada", "a table for 4", "Friday, November 27", "+1 202-555-0142"):
         assert fact in said(result, "AI")
-    assert said(result, "AI") in result.highlights
-    assert "+1 202-555-0142" in result.next_steps
-    assert call({"does": "goes_to_voicemail"}, user_phone=None).next_steps == "Call again later."
+    assert said(result, "AI") in summary(result)
+    assert "+1 202-555-0142" in (result.report.next_steps or "")
+    left = call({"does": "goes_to_voicemail"}, user_phone=None)
+    assert left.report.next_steps == "Call again later."
 
 
 def test_a_call_lasts_as_long_as_its_words_take_to_speak() -> None:
     result = call()
     spoken = len(said(result).split()) * 60 / 150
-    assert spoken < result.duration_seconds < spoken + 2 * len(result.entries) + 20
+    assert spoken < result.seconds < spoken + 2 * len(result.entries) + 20
     assert [timestamp(seconds) for seconds in (0, 1.9, 65, 3661.2)] == [
         "00:00:00",
         "00:00:01",
@@ -529,7 +539,7 @@ def test_the_outcome_follows_from_what_the_callee_said(
 ) -> None:
     result, is_over = played(GREETING, *turns, **fields)
     assert is_over
-    assert highlights in result.highlights
+    assert highlights in summary(result)
     assert (result.event is not None) == books
 
 
