@@ -21,9 +21,10 @@ import psycopg
 from tests.bench.over_stdio import Server
 from tests.bench.servers import upstream
 from tests.bench.table import IS_SMOKE, not_measured, row
+from tests.limits import MEGABYTES, PACKAGES
 from tests.postgres_server import PostgresServer
 from tests.processes import COMMAND, environment
-from tests.supply.__main__ import MOST_MEGABYTES, MOST_PACKAGES, plain_installation
+from tests.supply.__main__ import plain_installation
 
 ROUNDS, PAUSE, SETTLING, IDLE = (1, 0, 0, 1) if IS_SMOKE else (7, 5, 25, 30)
 """Seconds: before the first use, until a server has nothing left to do, and of the count."""
@@ -108,8 +109,8 @@ def main() -> None:
         not_measured("a plain installation", "tests.supply makes one")
         return
     packages, megabytes = plain_installation()
-    row("a plain installation", "packages", [packages], at_most=MOST_PACKAGES)
-    row("the same, compiled", "MB", [megabytes], at_most=MOST_MEGABYTES)
+    row("a plain installation", "packages", [packages], at_most=PACKAGES.most)
+    row("the same, compiled", "MB", [megabytes], at_most=MEGABYTES.most)
 
 
 if __name__ == "__main__":

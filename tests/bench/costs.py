@@ -42,7 +42,8 @@ def _shorten_transcript(sandbox: Sandbox, call_id: str) -> None:
         ).fetchone()
         entries = json.loads(stored)[:ENTRIES]
         db.execute(
-            "UPDATE placed_calls SET transcript = ? WHERE call_id = ?", (json.dumps(entries), call_id)
+            "UPDATE placed_calls SET transcript = ? WHERE call_id = ?",
+            (json.dumps(entries), call_id),
         )
 
 

@@ -35,6 +35,7 @@ from tests import programs
 from tests.agent import BISTRO, Agent
 from tests.bench.servers import serving
 from tests.docs.pages import DOCS, IN_CHECK, PAGES, commands, fenced, run_by, text_of
+from tests.limits import BUNDLE_BYTES
 from tests.postgres_server import PostgresServer
 from tests.processes import free_port
 from tests.programs import ROOT, run_well
@@ -104,7 +105,7 @@ def the_bundle_has_the_program_and_nothing_else(folder: Path) -> None:
         "README.md",
         "LICENSE",
     }
-    assert (folder / "kallyai.mcpb").stat().st_size < 1_000_000
+    BUNDLE_BYTES.check((folder / "kallyai.mcpb").stat().st_size, "the bundle")
 
 
 def the_bundle_places_a_call_on_the_sandbox(folder: Path) -> None:

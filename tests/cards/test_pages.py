@@ -14,6 +14,7 @@ from kallyai_mcp.api import errors
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.cards.texts import error_sentences
+from tests.limits import CARD_BYTES
 
 CARDS = {"call": call_card, "quota": quota_card}
 PACKAGE = Path(__file__).parents[2] / "kallyai_mcp"
@@ -43,7 +44,7 @@ def test_a_card_is_one_document_that_loads_nothing(name: str) -> None:
     card = CARDS[name]()
 
     assert card.startswith("<!doctype html>")
-    assert len(card.encode()) <= 100_000
+    CARD_BYTES.check(len(card.encode()), f"the card `{name}`")
     assert not re.search(
         r"\b(src|href|srcset)=|@import|url\(|\bfetch\(|XMLHttpRequest|WebSocket|import\(", card
     )

@@ -31,6 +31,7 @@ from tests.docs.pages import (
     text_of,
     without_fences,
 )
+from tests.limits import README_WORDS
 from tests.transports.workers import COMMAND
 
 README = text_of("README.md")
@@ -84,7 +85,8 @@ def test_each_page_has_one_title_and_no_word_that_the_vocabulary_rules_out() -> 
     for page in PAGES:
         text = re.sub(r"`[^`]*`", "", without_fences(page.read_text(encoding="utf-8")))
 
-        assert FORBIDDEN.findall(text) == [], page
+        words = FORBIDDEN.findall(text)
+        assert not words, f"{page}: write other words for {words}; FORBIDDEN is in this module"
         assert text.startswith("# ") or page.name == "pull_request_template.md", page
         assert len(re.findall(r"^# ", text, re.MULTILINE)) <= 1, page
 
@@ -92,9 +94,13 @@ def test_each_page_has_one_title_and_no_word_that_the_vocabulary_rules_out() -> 
 def test_each_command_is_run() -> None:
     listed, ci = all_commands(), text_of(pages.IN_CI)
     for line in listed:
-        assert run_by(line) is not None, line
+        assert run_by(line) is not None, (
+            f"`{line}` stands on a page, and nothing runs it: say what does in RUN_BY of "
+            "tests/docs/pages.py"
+        )
         for module in re.findall(r"python -m (tests\.[a-z]+)", line):
-            assert run_by(line) != pages.IN_CI or f'"{module}' in ci, line
+            is_run = run_by(line) != pages.IN_CI or f'"{module}' in ci
+            assert is_run, f"`{line}` stands on a page: add {module} to .ci/run"
         for path in re.findall(r"\btests/\S+", line):
             assert (ROOT / path).exists(), line
     for module in re.findall(
@@ -165,7 +171,7 @@ def test_the_readme_begins_with_two_commands() -> None:
     assert summary.endswith("brings back what was agreed.")
     assert clone.startswith("`git clone`")
     assert [line.strip() for line in commands.splitlines()] == TWO
-    assert len(README.split()) <= 1200
+    README_WORDS.check(len(README.split()), "README.md")
 
 
 def test_the_workflow_runs_the_readmes_commands() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.frameworks.drive import find_faults
 from tests.frameworks.snippets import FRAMEWORKS, Framework
+from tests.limits import SNIPPET_LINES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "frameworks.md").read_text(encoding="utf-8")
 
@@ -38,7 +39,7 @@ def test_the_docs_show_the_snippet_that_is_run_which_is_short_and_names_the_time
     ]
 
     assert f"```{'js' if framework.is_javascript else 'python'}\n{framework.block()}\n```" in PAGE
-    assert len(lines) <= 25
+    SNIPPET_LINES.check(len(lines), f"the example of {framework.name}")
     assert bool(timeouts) is framework.has_timeout
 
 

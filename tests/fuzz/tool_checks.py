@@ -22,6 +22,7 @@ from kallyai_mcp.tools.argument_types import json_list
 from kallyai_mcp.tools.arguments import read
 from kallyai_mcp.tools.catalog import tools
 from tests.agent import BISTRO, Answer, open_agent, settings_in
+from tests.limits import ERROR_CHARACTERS
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 
@@ -36,9 +37,6 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
 
 LIMIT = 120
 """Seconds until a tool counts as hung."""
-
-LONGEST_ERROR = 4_000
-"""The most characters of an error: a model pays for each, and an argument may have a megabyte."""
 
 BIDI_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """The characters that change the direction of text (Unicode, UAX #9)."""
@@ -202,7 +200,7 @@ def assert_clear(text: str) -> None:
     """
     found = JARGON.search(text.partition("KallyAI:")[0])
     assert found is None, f"jargon: {text[:300]!r}"
-    assert len(text) <= LONGEST_ERROR, f"{len(text)} characters of error: {text[:100]!r}"
+    ERROR_CHARACTERS.check(len(text), f"the error {text[:100]!r}")
 
 
 def expected_submission(arguments: Mapping[str, Any]) -> dict[str, Any]:

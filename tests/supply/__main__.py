@@ -21,6 +21,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from tests.limits import MEGABYTES, PACKAGES
 from tests.programs import ROOT, new_environment, run, run_well
 
 PYTHON = "3.11"
@@ -56,8 +57,6 @@ LOWEST = (
     "tests/transports/test_limits.py::test_half_of_the_files_are_kept_for_calls",
 )
 """Tests that use every dependency, and one for each bound that was once too low."""
-
-MOST_PACKAGES, MOST_MEGABYTES = 45, 100
 
 _NOT_CHECKED = 69
 """EX_UNAVAILABLE of sysexits.h."""
@@ -164,11 +163,14 @@ def plain_installation() -> tuple[int, float]:
 
 
 def size() -> str:
-    """Check that a plain installation has at most `MOST_PACKAGES` and `MOST_MEGABYTES`."""
+    """Check that a plain installation has at most as much as tests/limits.py allows."""
     packages, megabytes = plain_installation()
     found = f"{packages} packages with this one, {megabytes:.0f} MB"
-    if packages > MOST_PACKAGES or megabytes > MOST_MEGABYTES:
-        raise RuntimeError(found)
+    try:
+        PACKAGES.check(packages, "it")
+        MEGABYTES.check(megabytes, "it")
+    except AssertionError as error:
+        raise RuntimeError(str(error)) from None
     return found
 
 

@@ -10,6 +10,8 @@ from packaging.utils import canonicalize_name
 from tests.programs import ROOT
 from tests.supply.__main__ import DEPENDENCIES, PINS, direct, pinned
 
+RENEW = "run `uv run python -m tests.supply renew`"
+
 
 def imported() -> set[str]:
     """The top-level modules of other projects that the package imports anywhere."""
@@ -27,12 +29,15 @@ def test_every_import_is_a_direct_dependency_and_each_has_a_reason() -> None:
     declared, distributions, modules = set(direct()), packages_distributions(), imported()
 
     assert "starlette" in modules
-    assert [
+    undeclared = [
         module
         for module in modules
         if not declared & {canonicalize_name(name) for name in distributions.get(module, [module])}
-    ] == []
-    assert set(DEPENDENCIES["direct"]) == declared
+    ]
+    assert not undeclared, "add what brings them to pyproject.toml"
+    assert set(DEPENDENCIES["direct"]) == declared, (
+        "give each requirement of pyproject.toml, and no other, a reason in .ci/dependencies.toml"
+    )
 
 
 def test_every_requirement_has_one_pin_with_hashes_that_satisfies_it() -> None:
@@ -40,8 +45,11 @@ def test_every_requirement_has_one_pin_with_hashes_that_satisfies_it() -> None:
     versions = {pin.name: str(pin.specifier).removeprefix("==") for pin in pins}
     line = r"[a-z0-9-]+==[A-Za-z0-9.]+( ; [^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+\n"
 
-    assert len(versions) == len(pins)
-    assert [
-        name for name, wanted in direct().items() if not wanted.specifier.contains(versions[name])
-    ] == []
+    assert len(versions) == len(pins), f"a distribution has two pins: {RENEW}"
+    wrong = [
+        name
+        for name, wanted in direct().items()
+        if not wanted.specifier.contains(versions.get(name, "0"))
+    ]
+    assert not wrong, f"{RENEW}: .ci/pins.txt has other versions than pyproject.toml wants"
     assert re.fullmatch(rf"({line})+", PINS.read_text(encoding="utf-8"))

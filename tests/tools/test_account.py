@@ -98,7 +98,7 @@ async def test_a_refusal_says_what_happened_and_what_to_do(
                 assert answer.text.startswith(f"Not called: {words[0]}")
                 assert all(word in answer.text for word in words)
                 assert not [word for word in ("<", "sign_in", TOKEN) if word in answer.text]
-                assert len(answer.text) < 600
+                assert len(answer.text) < 600, "the error quotes a whole page of the service"
 
 
 MUCH_LEFT = {

@@ -20,6 +20,7 @@ from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.tools.catalog import CallTool, tools
 from tests.agent import BISTRO, open_agent, settings_in
 from tests.docs.pages import DOCS, text_of
+from tests.limits import LIMITS
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
 from tests.update.setting_lists import setting_tables
@@ -75,6 +76,13 @@ async def blocks() -> dict[str, str]:
         "call card": _call_card(booking),
         "pages": _pages(),
         "settings": _settings(),
+        "limits": _table(
+            ["limit", "most", "beyond it", "who may raise it"],
+            [
+                (f"`{one.name}`", f"{one.most:,} {one.of}", one.instead, one.raised_by)
+                for one in LIMITS
+            ],
+        ),
     }
 
 

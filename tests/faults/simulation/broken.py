@@ -37,11 +37,16 @@ class Patch:
         """The changed source.
 
         Raises:
-            ValueError: The source has `old` not exactly once, so the patch has to be adapted to it.
+            ValueError: The source has `old` not exactly once, so the patch has to be adapted to it;
+                the message says how.
         """
         if source.count(self.old) != 1:
+            path = f"{self.module.replace('.', '/')}.py"
             raise ValueError(
-                f"{self.module} has {source.count(self.old)} times, not once: {self.old}"
+                "A broken build in tests/faults/simulation/builds.py does not fit any more: "
+                f"{path} has {source.count(self.old)} times, and should have once, {self.old!r}. "
+                "Take the lines that do the same now into its Patch, and try it with "
+                "`uv run python -m tests.faults --prove`."
             )
         return source.replace(self.old, self.new)
 
