@@ -221,11 +221,7 @@ class SubmissionEcho(_Response):
 
 
 class Report(BaseModel):
-    """What KallyAI reports of a call, which the result of a tool passes on as it is.
-
-    A field that is added here is in that result, too, without another line. Its description is for
-    a model that reads the schema.
-    """
+    """What KallyAI reports of a call. The structure of a result has these fields from here."""
 
     highlights: str | None = None
     next_steps: str | None = None
@@ -242,14 +238,8 @@ class Call(Report, _Response):
 
     FINAL: ClassVar[frozenset[str]] = frozenset(
         {
-            "success",
-            "no_answer",
-            "busy",
-            "failed",
-            "voicemail",
-            "cancelled",
-            "canceled",
-            "terminated",
+            *("success", "no_answer", "busy", "failed", "voicemail"),
+            *("cancelled", "canceled", "terminated"),
         }
     )
     IN_PROGRESS: ClassVar[frozenset[str]] = frozenset(
