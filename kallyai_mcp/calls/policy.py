@@ -75,6 +75,19 @@ class Limit:
 _COUNTS = {0: "no calls", 1: "1 call"}
 
 
+class RiskFlag(StrEnum):
+    """A reason to ask the user before a call."""
+
+    LOCAL_HOUR = "local_hour"  # it is not between 8:00 and 21:00 for the callee
+    # The number was called, or may have been, within the last hour.
+    CALLED_RECENTLY = "called_recently"
+    FEW_MINUTES = "few_minutes"  # the plan has less than 5 minutes left
+    COSTLY = "costly"  # a satellite or shared-cost number
+    URGENT = "urgent"  # the request says `is_urgent`
+    # It changes a booking of another number; `risk_flags` does not look for it.
+    OTHER_NUMBER = "other_number"
+
+
 _LIMITS = (
     ("calls_per_hour", timedelta(hours=1), False),
     ("calls_per_day", timedelta(days=1), False),
@@ -85,7 +98,7 @@ _LIMITS = (
 
 @dataclass(frozen=True)
 class CallPolicy:
-    """What an operator allows, by the settings. By default nothing is limited."""
+    """What an operator allows, and when a user is asked first, by the settings."""
 
     settings: Settings = field(default_factory=Settings)
 
@@ -128,22 +141,35 @@ class CallPolicy:
             return _banned("this server calls only the numbers on its list", "allow_numbers")
         return None
 
+    def risk_flags(
+        self,
+        submission: Submission,
+        usage: Statistics | None,
+        *,
+        now: datetime,
+        last_call: datetime | None,
+    ) -> tuple[RiskFlag, ...]:
+        """The reasons to ask the user before a call that is placed `now`.
+
+        With several zones, as for a mobile number of Spain, `LOCAL_HOUR` applies if it is outside
+        the ordinary hours in any of them. It does not apply without a known zone, as for a
+        toll-free number. `usage` is None when it is not known, `last_call` when the number was
+        never called.
+        """
+        number = submission.respondent_phone
+        minutes = usage.minutes_remaining if usage is not None else None
+        found = {
+            RiskFlag.LOCAL_HOUR: not all(map(is_ordinary, local_times(number, now))),
+            RiskFlag.CALLED_RECENTLY: last_call is not None and now - last_call < RECENTLY,
+            RiskFlag.FEW_MINUTES: minutes is not None and 0 < minutes < FEW_MINUTES,
+            RiskFlag.COSTLY: may_cost_more(number),
+            RiskFlag.URGENT: bool(submission.is_urgent),
+        }
+        return tuple(flag for flag in RiskFlag if found.get(flag))
+
 
 def _banned(rule: str, setting: str) -> PolicyError:
     return PolicyError(f"{rule} ({variable(setting)})", setting=variable(setting))
-
-
-class RiskFlag(StrEnum):
-    """A reason to ask the user before a call."""
-
-    LOCAL_HOUR = "local_hour"  # it is not between 8:00 and 21:00 for the callee
-    # The number was called, or may have been, within the last hour.
-    CALLED_RECENTLY = "called_recently"
-    FEW_MINUTES = "few_minutes"  # the plan has less than 5 minutes left
-    COSTLY = "costly"  # a satellite or shared-cost number
-    URGENT = "urgent"  # the request says `is_urgent`
-    # It changes a booking of another number; `risk_flags` does not look for it.
-    OTHER_NUMBER = "other_number"
 
 
 @dataclass(frozen=True)
@@ -166,27 +192,6 @@ class Consent:
     last_calls: tuple[datetime | None, ...] = ()
     confirmation_id: str | None = None
     joins: bool = False
-
-
-def risk_flags(
-    submission: Submission, usage: Statistics | None, *, now: datetime, last_call: datetime | None
-) -> tuple[RiskFlag, ...]:
-    """The reasons to ask the user before a call that is placed `now`.
-
-    With several zones, as for a mobile number of Spain, `LOCAL_HOUR` applies if it is outside the
-    ordinary hours in any of them. It does not apply without a known zone, as for a toll-free
-    number. `usage` is None when it is not known, `last_call` when the number was never called.
-    """
-    number = submission.respondent_phone
-    minutes = usage.minutes_remaining if usage is not None else None
-    found = {
-        RiskFlag.LOCAL_HOUR: not all(map(is_ordinary, local_times(number, now))),
-        RiskFlag.CALLED_RECENTLY: last_call is not None and now - last_call < RECENTLY,
-        RiskFlag.FEW_MINUTES: minutes is not None and 0 < minutes < FEW_MINUTES,
-        RiskFlag.COSTLY: may_cost_more(number),
-        RiskFlag.URGENT: bool(submission.is_urgent),
-    }
-    return tuple(flag for flag in RiskFlag if found.get(flag))
 
 
 def is_ordinary(there: datetime) -> bool:

@@ -160,7 +160,7 @@ def _as_typed(argument: str) -> str:
 
 async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> Any:
     """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
-    from kallyai_mcp.calls.policy import Consent, risk_flags
+    from kallyai_mcp.calls.policy import CallPolicy, Consent
     from kallyai_mcp.tools.text.consent import Words, preview
 
     found = await app_context.calls.precheck(request, asked_by=_ASKED_BY)
@@ -170,7 +170,8 @@ async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> A
         None if yes else await app_context.usage(),
         request.schedule.not_before or app_context.now(),
     )
-    flags = risk_flags(request.submission, usage, now=due, last_call=found.last_call)
+    policy = CallPolicy(app_context.settings)
+    flags = policy.risk_flags(request.submission, usage, now=due, last_call=found.last_call)
     if yes:
         return Consent(_ASKED_BY, "never_asks", flags, last_calls=(found.last_call,))
     say(

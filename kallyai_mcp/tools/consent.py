@@ -12,7 +12,7 @@ from mcp.types import CallToolResult
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.numbers import local_times
-from kallyai_mcp.calls.policy import Consent, RiskFlag, risk_flags
+from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule, next_attempt
 from kallyai_mcp.tools.confirmations import Confirmations, digest
@@ -74,7 +74,8 @@ async def if_not_called_before(
         return None
     usage = await app_context.usage()
     due = request.schedule.not_before or app_context.now()
-    flags = risk_flags(request.submission, usage, now=due, last_call=None)
+    policy = CallPolicy(app_context.settings)
+    flags = policy.risk_flags(request.submission, usage, now=due, last_call=None)
     return agreed if not flags else None
 
 
@@ -210,11 +211,12 @@ async def _risks_of(question: Question, app_context: AppContext) -> Risks:
     now = app_context.now()
     due = question.schedule.not_before or now
     usage = await app_context.usage()
+    policy = CallPolicy(app_context.settings)
     return Risks(
         now,
         usage,
         [
-            (*risk_flags(submission, usage, now=due, last_call=last), *question.risks)
+            (*policy.risk_flags(submission, usage, now=due, last_call=last), *question.risks)
             for submission, last in zip(question.submissions, question.last_calls, strict=True)
         ],
     )

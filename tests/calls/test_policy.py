@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kallyai_mcp.api.models import Statistics, Submission
-from kallyai_mcp.calls.policy import CallPolicy, RiskFlag, risk_flags
+from kallyai_mcp.calls.policy import CallPolicy, RiskFlag
 from kallyai_mcp.settings import Settings
 
 NOON = datetime(2026, 1, 25, 12, 0, tzinfo=UTC)
@@ -29,7 +29,8 @@ def flags(
         respondent_phone=number,
         is_urgent=is_urgent,
     )
-    return risk_flags(asked, Statistics(minutes_remaining=minutes), now=now, last_call=last_call)
+    usage = Statistics(minutes_remaining=minutes)
+    return CallPolicy().risk_flags(asked, usage, now=now, last_call=last_call)
 
 
 @pytest.mark.parametrize(
