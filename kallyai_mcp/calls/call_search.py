@@ -126,7 +126,7 @@ class Wanted:
 
     def _is_number(self, number: str) -> bool:
         asked = self.record.submission.respondent_phone
-        return _meaning("respondent_phone", number) == _meaning("respondent_phone", asked)
+        return bool(_meaning("respondent_phone", number) == _meaning("respondent_phone", asked))
 
     def fits(self, call: Call) -> bool:
         """Whether the date of `call`, and all that it repeats of a submission, fit; it must repeat

@@ -142,7 +142,11 @@ BROKEN: tuple[Broken, ...] = (
     # Calls that are placed at once
     broken(
         "a call to another number fits",
-        Patch("calls.call_search", "return same_number and (", "return ("),
+        Patch(
+            "calls.call_search",
+            "if number is not None and not self._is_number",
+            "if False and not self._is_number",
+        ),
         Patch(
             "calls.call_search", "in echo.items()", 'in echo.items() if name != "respondent_phone"'
         ),
@@ -157,14 +161,14 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "of two calls that fit, one is taken",
-        Patch("calls.call_search", "if len(fitting) != 1 or", "if"),
+        Patch("calls.call_search", "case [call] if not any(", "case [call, *_] if not any("),
         quirks=Quirks(order="oldest first"),
         troubles=_LOST,
         foreign=(Foreign(9),),
     ),
     broken(
         "the call of another record is taken",
-        Patch("calls.call_search", "if listed.call_id.casefold() in others_ids or not", "if not"),
+        Patch("calls.call_search", " if one.call_id.casefold() not in others_ids]", "]"),
         Patch(
             "calls.ledger.progress",
             "    if other is not None:\n        if not proven",
@@ -304,7 +308,13 @@ BROKEN: tuple[Broken, ...] = (
         Patch(
             "calls.call_search",
             'raise UncertainError("A listed call has no details yet.") from None',
-            "continue",
+            "return None",
+        ),
+        Patch(
+            "calls.call_search",
+            "[await _in_detail(api, one) for one in filter(wanted.may_be, unbound)]",
+            "[one for each in filter(wanted.may_be, unbound)"
+            " if (one := await _in_detail(api, each))]",
         ),
         quirks=Quirks(details_late=20),
         troubles=_LOST,
@@ -444,7 +454,8 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "the service's clock is not looked at",
-        Patch("calls.call_search", "left += ahead", "pass"),
+        Patch("calls.call_search", "earliest = left + there - ", "earliest = left - "),
+        Patch("calls.call_search", "left + ahead - DATED_EARLIER", "left - DATED_EARLIER"),
         starts=(Start(ahead=300),),
         troubles=_LOST,
     ),
