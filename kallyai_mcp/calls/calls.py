@@ -130,10 +130,7 @@ class Calls:
         async with self._asked_for(request, consent) as new:
             if (running := self._worker.same_running(new)) is not None:
                 return running
-            # A form may be answered long after the request arrived. The time is started before the
-            # ledger is used, because the machine may be suspended meanwhile.
-            is_form = consent is not None and consent.how == "form"
-            since = Stopwatch(self.clock) if is_form else request.arrived
+            since = self._since_agreed(request.arrived, consent)
             reserve = partial(self._reservation(new, request), consent=consent)
             while True:
                 try:
@@ -159,6 +156,15 @@ class Calls:
             if record.is_new and record.is_active:
                 self._worker.start(replace(record, is_new=False), since)
         return record
+
+    def _since_agreed(self, arrived: Stopwatch, consent: Consent | None) -> Stopwatch:
+        """Runs since the user has agreed to a call, or since its request has `arrived`.
+
+        A form may be answered long after that. The time is started before the ledger is used,
+        because the machine may be suspended meanwhile.
+        """
+        is_form = consent is not None and consent.how == "form"
+        return Stopwatch(self.clock) if is_form else arrived
 
     def _reservation(self, new: CallRecord, request: CallRequest) -> "partial[CallRecord]":
         return partial(
@@ -281,27 +287,27 @@ class Calls:
                     call_list = found or call_list
         return call_list
 
-    async def place_list(self, requested: CallList, consent: Consent) -> tuple[CallList, bool]:
+    async def place_list(
+        self, requested: CallList, consent: Consent, arrived: Stopwatch
+    ) -> tuple[CallList, bool]:
         """Start a list, or let a stopped one go on; arguments, results, and errors as in
-        `lists.reserve_list`.
+        `lists.reserve_list`. The request has `arrived` so long ago.
 
         If its last call was not placed, KallyAI is asked first whether the one before reached
         somebody after all.
         """
+        since = self._since_agreed(arrived, consent)
         for record in requested.records[-2:] if requested.was_refused else ():
             if record.state is CallState.ENDED and not record.reached:
                 await look_again(record, self.context)
-        worker, id_, since_reserved = (
-            await self._worker.leased_name(),
-            new_tracking_id(),
-            Stopwatch(self.clock),
-        )
+        id_ = new_tracking_id()
+        worker = await self._worker.leased_name()
         with self._worker.reserving(requested.account, id_):
             reserve = partial(lists.reserve_list, consent=consent, worker=worker, id_=id_)
             found, is_new = await self.context.ledger.write(requested.account, reserve, requested)
             for record in found.records:
                 if record.tracking_id == id_:
-                    self._worker.start(record, since_reserved)
+                    self._worker.start(record, since)
         return found, is_new
 
     async def cancel(self, record: CallRecord) -> CallRecord:

@@ -14,6 +14,7 @@ from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools.argument_types import Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem, schema_of_arguments
 from kallyai_mcp.tools.call_arguments import CallArguments, InList, marked
@@ -107,6 +108,7 @@ async def call_around(
     calls = arguments.calls()
     shared = calls[0]  # for what all calls have in common
     app_context = ctx.request_context.lifespan_context.for_user_in(shared.timezone)
+    arrived = Stopwatch(app_context.calls.clock)
     wanted = await _wanted_list(arguments, calls, app_context)
     known = await _known_list(wanted, arguments.continue_after, app_context)
     if known is not None and not _is_to_go_on(known, arguments.continue_after):
@@ -115,7 +117,7 @@ async def call_around(
     agreed = await _consent(to_place, shared.confirmation, app_context.reader(), ctx)
     if isinstance(agreed, CallToolResult):
         return agreed
-    placed, is_new = await app_context.calls.place_list(to_place, agreed)
+    placed, is_new = await app_context.calls.place_list(to_place, agreed, arrived)
     return await wait_and_answer(app_context, placed, shared.wait_seconds, ctx, placed_now=is_new)
 
 

@@ -12,8 +12,9 @@ from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
 from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.ledger import expiry, follow_up, lists, progress, rows
 from kallyai_mcp.calls.ledger.base import Tx
-from kallyai_mcp.calls.policy import CallPolicy, Consent
+from kallyai_mcp.calls.policy import CallPolicy, Consent, ConsentKind
 from kallyai_mcp.calls.records import CallRecord, CallState, new_tracking_id
+from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.text.call_lists import call_list
@@ -48,7 +49,8 @@ async def wanted(
 async def start(
     here: World, until: Until = "booked", candidates: Sequence[Submission] = THREE
 ) -> tuple[CallList, bool]:
-    return await here.run(here.calls.place_list(await wanted(here, candidates, until), FOR_THREE))
+    requested, arrived = await wanted(here, candidates, until), Stopwatch(here.clock)
+    return await here.run(here.calls.place_list(requested, FOR_THREE, arrived))
 
 
 async def ended(here: World, found: CallList) -> CallList:
@@ -59,7 +61,8 @@ async def went_on(here: World, found: CallList, confirmation: str | None = None)
     """Let a list go on after its last call, with a new consent, and wait for its end."""
     last_calls = await here.run(here.ledger.read(lists.last_calls, found))
     agreed = replace(ANY, last_calls=last_calls, confirmation_id=confirmation)
-    going_on, _ = await here.run(here.calls.place_list(found, agreed))
+    arrived = Stopwatch(here.clock)
+    going_on, _ = await here.run(here.calls.place_list(found, agreed, arrived))
     return await ended(here, going_on)
 
 
@@ -101,6 +104,25 @@ async def test_a_list_ends_with_the_result_that_was_asked_for(
         if (entry["asked_by"], entry["how"]) == ("test", "never_asks")
     }
     assert agreed == {entry["tracking_id"] for entry in audit}
+
+
+@pytest.mark.parametrize(
+    ("how", "placed", "reason"),
+    [("never_asks", 0, StopReason.REFUSED), ("form", 1, StopReason.NEEDS_DECISION)],
+)
+async def test_a_list_calls_nobody_long_after_it_was_asked_for(
+    here: World, how: ConsentKind, placed: int, reason: StopReason
+) -> None:
+    """The machine is suspended before the list is written; a form is answered after that."""
+    service = here.answering([reply("success", "c-1")])
+    requested, arrived = await wanted(here), Stopwatch(here.clock)
+    here.clock.suspend(600)
+    consent = replace(FOR_THREE, how=how)
+    begun, _ = await here.run(here.calls.place_list(requested, consent, arrived))
+    found = await ended(here, begun)
+
+    assert len(service.keys) == placed
+    assert found.stop_reason is reason
 
 
 @pytest.mark.parametrize("is_placed", [False, True])
@@ -190,7 +212,7 @@ async def test_a_waiting_list_goes_on_with_new_consent(
     )
     await here.call(TABLE.model_copy(update={"respondent_phone": NUMBERS[2], "party_size": 9}))
     with pytest.raises(ConsentOutdatedError):
-        await here.run(here.calls.place_list(again, before))
+        await here.run(here.calls.place_list(again, before, Stopwatch(here.clock)))
     calls = len(service.keys)
     last = await went_on(here, again)
 
