@@ -140,8 +140,8 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
 async def cancel(app_context: AppContext, *, id_: str) -> Shown:
     """Cancel the scheduled call, the retry, or the list with this ID for good.
 
-    A call in progress can't be hung up; after it, no further call is placed. The exit code is 1 if
-    nothing was canceled.
+    KallyAI's API has no way to hang up a call in progress; after it, no further call is placed. The
+    exit code is 1 if nothing was canceled.
     """
     result = await telling.cancel(app_context, await whole_id(app_context, id_))
     return Shown(result.text, result.structure, 0 if result.structure.status == "canceled" else 1)

@@ -39,7 +39,8 @@ async def test_a_call_that_outlasts_the_wait_is_in_progress_and_goes_on(
     kept = await agent.use("cancel_call", call_id=tracking_id)
     assert kept.data["status"] == "in_progress"
     assert kept.text == (
-        "Not canceled: it is in progress, and can't be hung up. This program will not place it "
+        "Not canceled: it is in progress, and KallyAI's API has no way to hang up. "
+        "This program will not place it "
         f"again.\n{again.text}"
     )
 

@@ -43,8 +43,9 @@ _SAY = {
     "too_late": "it is past 21:00 for those who were not called, or past the appointment.",
     "no_sign_in": "not signed in to KallyAI; sign_in gives the link.",
     "canceled": (
-        "Canceled: nobody else is called; a call in progress can't be hung up. If the user wants "
-        "the others after all: call_around with those alone; for one: make_call."
+        "Canceled: nobody else is called; a call in progress goes on, "
+        "since KallyAI's API has no way to hang up. If the user wants the others after all: "
+        "call_around with those alone; for one: make_call."
     ),
     "go_on_after_other_time": (
         'If it does not work: make_call with changes_call_id "{id}" to have it canceled, then '

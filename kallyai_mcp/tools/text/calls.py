@@ -126,7 +126,11 @@ def cancel_text(view: CallView, status: str | None, reader: Reader) -> str:
     if status == CallState.CANCELED:
         again = " again" if view.is_retry else ""
         return SAY["canceled"].format(party=party_of(view.submission), again=again)
-    why = "it is over" if status == "over" else "it is in progress, and can't be hung up"
+    why = (
+        "it is over"
+        if status == "over"
+        else "it is in progress, and KallyAI's API has no way to hang up"
+    )
     return f"{SAY['not_canceled'].format(why=why)}\n{call_text(view, reader)}"
 
 
