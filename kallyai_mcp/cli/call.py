@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kallyai_mcp.calls.records import CallRequest
+from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.cli.call_commands import Shown, about_calls, followed
 from kallyai_mcp.cli.output import (
     CommandError,
@@ -16,6 +16,7 @@ from kallyai_mcp.cli.output import (
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools import telling
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.structure.models import CallAnswer
 
 _ASKED_BY = "kallyai-mcp call"
 
@@ -109,9 +110,7 @@ async def call(app_context: AppContext, *, yes: bool, **arguments: Any) -> Shown
     Example: kallyai-mcp call +14155551234 "Reserve a table" --party 4 --date 2027-03-05 --time
     19:00 --name Ada
     """
-    arguments["task_category"] = arguments["task_category"] or (
-        "restaurant" if arguments["party_size"] else "general"
-    )
+    arguments["task_category"] = arguments["task_category"] or _likely_category(arguments)
     arguments["call_language"] = arguments["language"]
     app_context = app_context.for_user_in(arguments["timezone"])
     request = _read(arguments, app_context)
@@ -120,16 +119,30 @@ async def call(app_context: AppContext, *, yes: bool, **arguments: Any) -> Shown
     )
     record = await followed(app_context, placed)
     result = await telling.call_result(app_context, record, placed_now=placed.is_new)
-    text, answer = result.text, result.structure
-    is_refused = result.is_error or (
-        not placed.is_new and request.schedule.not_before is not None and not record.is_open
-    )
+    text = result.text
     if not placed.is_new:
-        text = text.replace("accept_other_time", "--accept-other-time", 1).replace(
-            "redial=true", "--redial", 1
-        )
-    code = 1 if is_refused else _EXIT_CODES.get(answer.outcome or answer.status or "unknown", 0)
-    return Shown(text, answer, code)
+        text = text.replace("accept_other_time", "--accept-other-time", 1)
+        text = text.replace("redial=true", "--redial", 1)
+    code = _exit_code(result.structure)
+    if result.is_error or _is_over_already(placed, request, record):
+        code = 1
+    return Shown(text, result.structure, code)
+
+
+def _likely_category(arguments: Mapping[str, Any]) -> str:
+    return "restaurant" if arguments["party_size"] else "general"
+
+
+def _exit_code(answer: CallAnswer) -> int:
+    how_it_ended = answer.outcome or answer.status or "unknown"
+    return _EXIT_CODES.get(how_it_ended, 0)
+
+
+def _is_over_already(placed: CallRecord, request: CallRequest, record: CallRecord) -> bool:
+    """Whether a call for later was asked for that was placed before, and has ended."""
+    if placed.is_new or request.schedule.not_before is None:
+        return False
+    return not record.is_open
 
 
 def _read(options: Mapping[str, Any], app_context: AppContext) -> CallRequest:
@@ -166,10 +179,10 @@ async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> A
     found = await app_context.calls.precheck(request, asked_by=_ASKED_BY)
     if not found.is_new:
         return Consent(_ASKED_BY, "not_needed", joins=True)
-    usage, due = (
-        None if yes else await app_context.usage(),
-        request.schedule.not_before or app_context.now(),
-    )
+    usage = None
+    if not yes:
+        usage = await app_context.usage()
+    due = request.schedule.not_before or app_context.now()
     policy = CallPolicy(app_context.settings)
     flags = policy.risk_flags(request.submission, usage, now=due, last_call=found.last_call)
     if yes:

@@ -68,7 +68,9 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
         except CommandError as error:
             if not as_json:
                 raise
-            text, structure, code = "", error.facts | {"message": error.message}, error.exit_code
+            text = ""
+            structure = error.facts | {"message": error.message}
+            code = error.exit_code
         if as_json:
             say_json(structure if isinstance(structure, dict) else structure_of(structure))
         elif text:

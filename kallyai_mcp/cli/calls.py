@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from itertools import chain
+from typing import NamedTuple
 
 import click
 
@@ -25,15 +26,18 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.lookup import find, find_booking
 from kallyai_mcp.tools.structure.calls import event_answer
+from kallyai_mcp.tools.structure.models import CallAnswer
 from kallyai_mcp.tools.text.calendar import rebuilt
 from kallyai_mcp.tools.text.listing import NO_LEDGER
-from kallyai_mcp.tools.text.plain import one_line, when
+from kallyai_mcp.tools.text.plain import Reader, one_line, when
 
 _SETTLE_SECONDS = 3.0
 """How long `show` waits for a call to end: another process may be settling it."""
 
 _SEARCHED = 200
 """How many of the newest calls are searched for the beginning of an id."""
+
+_NO_CALLS = "No calls yet. `kallyai-mcp call` places one."
 
 _ID_LENGTH = len("00000000-0000-0000-0000-000000000000")
 """The length of a whole id."""
@@ -59,11 +63,10 @@ _ID_LENGTH = len("00000000-0000-0000-0000-000000000000")
 async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
     """List your calls, newest first: when, how it ended, who, and the beginning of its id."""
     result = await list_page(app_context, limit=limit, offset=offset)
-    page, notes = result.structure, notes_of(result)
+    page = result.structure
+    notes = notes_of(result)
     if not page.calls:
-        notes.append(
-            "No calls yet. `kallyai-mcp call` places one." if offset == 0 else "No more calls."
-        )
+        notes.append(_NO_CALLS if offset == 0 else "No more calls.")
     if page.next_offset is not None:
         notes.append(
             f"More: kallyai-mcp calls --offset {page.next_offset}{sandbox_flag(app_context)}"
@@ -77,36 +80,66 @@ def notes_of(page: ListedCalls) -> list[str]:
     """What is said of a page of calls as a whole: that the ledger can't be read, and which lists go
     on or wait.
     """
-    notes = [NO_LEDGER] if NO_LEDGER in page.text else []
-    if lists := page.structure.lists:
-        shown = ", ".join(
-            f"{one.tracking_id} ({(one.status or '').replace('_', ' ')})" for one in lists
-        )
+    notes = []
+    if NO_LEDGER in page.text:
+        notes.append(NO_LEDGER)
+    if page.structure.lists:
+        shown = ", ".join(map(_list_in_words, page.structure.lists))
         notes.append(f"Lists: {shown}; `kallyai-mcp show ID` shows one")
     return notes
+
+
+def _list_in_words(one: CallAnswer) -> str:
+    return f"{one.tracking_id} ({(one.status or '').replace('_', ' ')})"
+
+
+class _Row(NamedTuple):
+    """What a row says of a call."""
+
+    at: str
+    ended: str
+    name: str
+    number: str
+    id_: str
 
 
 def call_rows(found: Sequence[CallView], app_context: AppContext) -> list[str]:
     """A row of at most 80 columns for each call; without a terminal, columns with tabs between them
     and whole ids.
     """
-    rows = []
     reader = app_context.reader()
-    for one in found:
-        record, asked = one.record, one.submission
-        is_placed = record is None or record.is_active or one.outcome is not None
-        moment = one.placed_at if is_placed or record is None else record.schedule.not_before
-        at = when(moment, reader) if moment is not None else ""
-        number = for_people(asked.respondent_phone) if asked.respondent_phone else ""
-        name = one_line(asked.business_name or "")
-        ended = (one.outcome or one.status).replace("_", " ")
-        id_ = one_line(one.call_id or (record.tracking_id if record is not None else ""))
-        if sys.stdout.isatty():
-            who = f"{name} {number}".strip()
-            rows.append(f"{at:<16.16} {ended:<17.17} {who:<33.33} {id_[:10]}")
-        else:
-            rows.append(f"{at}\t{ended}\t{name}\t{number}\t{id_}")
-    return rows
+    rows = [_row_of(view, reader) for view in found]
+    if sys.stdout.isatty():
+        return list(map(_in_columns, rows))
+    return list(map("\t".join, rows))
+
+
+def _in_columns(row: _Row) -> str:
+    who = f"{row.name} {row.number}".strip()
+    return f"{row.at:<16.16} {row.ended:<17.17} {who:<33.33} {row.id_[:10]}"
+
+
+def _row_of(view: CallView, reader: Reader) -> _Row:
+    asked = view.submission
+    return _Row(
+        _time_of(view, reader),
+        (view.outcome or view.status).replace("_", " "),
+        one_line(asked.business_name or ""),
+        for_people(asked.respondent_phone or ""),
+        one_line(view.id),
+    )
+
+
+def _time_of(view: CallView, reader: Reader) -> str:
+    """When a call was placed, or is or was due; "" if that is not known."""
+    moment = view.placed_at
+    if view.record is not None and _was_not_placed(view.record):
+        moment = view.record.schedule.not_before
+    return when(moment, reader) if moment is not None else ""
+
+
+def _was_not_placed(record: CallRecord) -> bool:
+    return not record.is_active and record.outcome is None
 
 
 @click.command()
@@ -120,16 +153,14 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
     The beginning of an ID is enough if no other call has it.
     """
     found = await find(app_context, await whole_id(app_context, id_))
-    if isinstance(found, CallRecord):
-        found = await (
-            followed(app_context, found)
-            if follow
-            else app_context.calls.wait(found, _SETTLE_SECONDS)
-        )
-    elif isinstance(found, CallList):
-        found = await app_context.calls.wait_for_list(
-            found, math.inf if follow else _SETTLE_SECONDS
-        )
+    seconds = math.inf if follow else _SETTLE_SECONDS
+    match found:
+        case CallRecord() if follow:
+            found = await followed(app_context, found)
+        case CallRecord():
+            found = await app_context.calls.wait(found, seconds)
+        case CallList():
+            found = await app_context.calls.wait_for_list(found, seconds)
     result = await telling.call_result(app_context, found, placed_now=None)
     return Shown(result.text, result.structure)
 
@@ -144,7 +175,8 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
     exit code is 1 if nothing was canceled.
     """
     result = await telling.cancel(app_context, await whole_id(app_context, id_))
-    return Shown(result.text, result.structure, 0 if result.structure.status == "canceled" else 1)
+    is_canceled = result.structure.status == "canceled"
+    return Shown(result.text, result.structure, int(not is_canceled))
 
 
 @click.command()
@@ -166,10 +198,10 @@ async def calendar(app_context: AppContext, *, id_: str | None) -> Shown:
     To keep it: kallyai-mcp calendar > appointment.ics
     """
     view = await find_booking(app_context, await whole_id(app_context, id_))
-    ics, answer = rebuilt(view), event_answer(view)
-    # On Windows, Python writes the ends of lines.
-    lines = ics if os.linesep == "\n" else ics.replace("\r\n", "\n")
-    return Shown(lines.removesuffix("\n"), answer)
+    ics = rebuilt(view)
+    if os.linesep != "\n":  # On Windows, Python writes the ends of lines.
+        ics = ics.replace("\r\n", "\n")
+    return Shown(ics.removesuffix("\n"), event_answer(view))
 
 
 async def whole_id(app_context: AppContext, beginning: str | None) -> str:
@@ -186,13 +218,13 @@ async def whole_id(app_context: AppContext, beginning: str | None) -> str:
         raise CommandError(
             f"Several calls have an id that begins with {beginning}: {', '.join(found)}"
         )
-    return found[0] if found else beginning
+    return next(iter(found), beginning)
 
 
 async def _last_id(app_context: AppContext) -> str:
     known = await _known_ids(app_context, 1)
     if not known:
-        raise CommandError("No calls yet. `kallyai-mcp call` places one.")
+        raise CommandError(_NO_CALLS)
     return known[0]
 
 

@@ -42,8 +42,10 @@ class Client:
         if self.shape == "goose":
             started = {"type": "stdio", "name": name, "cmd": command, "args": [*arguments]}
             return {"enabled": True, **started, "envs": {}, "timeout": 300}
-        typed = {"type": "stdio"} if self.shape == "typed" else {}
-        return typed | {"command": command, "args": [*arguments]}
+        started = {"command": command, "args": [*arguments]}
+        if self.shape == "typed":
+            return {"type": "stdio", **started}
+        return started
 
     def is_here(self) -> bool:
         """Whether the client seems to be installed: its program, its file, or a folder that only it
@@ -72,15 +74,20 @@ class Client:
             return {}
         except (OSError, ValueError, RecursionError):
             return None
-        servers = document.get(self.table, {}) if isinstance(document, dict) else None
-        return servers if isinstance(servers, dict) else None
+        match document:
+            case dict():
+                servers = document.get(self.table, {})
+                return servers if isinstance(servers, dict) else None
+        return None
 
     def entries(self) -> dict[str, Any]:
         """The entries that this program can read, by name."""
         return self.servers() or {}
 
     def _parsed(self, text: str) -> object:
-        return tomllib.loads(text) if self.format == "toml" else json.loads(text or "{}")
+        if self.format == "toml":
+            return tomllib.loads(text)
+        return json.loads(text or "{}")
 
 
 def _pairs(entry: Entry, form: str) -> list[str]:
@@ -102,7 +109,9 @@ def _words(value: object) -> list[str]:
     """The words in a value of an entry: a list of them, one, or none."""
     if isinstance(value, list):
         return list(map(str, value))
-    return [str(value)] if value else []
+    if not value:
+        return []
+    return [str(value)]
 
 
 def server_command(*, sandbox: bool) -> tuple[str, list[str]]:
@@ -151,7 +160,9 @@ def _claude_desktop() -> Path:
 
 def _own_folder(on_windows: str, elsewhere: str) -> Path:
     """The folder of a client that uses `~/.config` on macOS, too."""
-    return _settings() / on_windows if platform.system() == "Windows" else _config() / elsewhere
+    if platform.system() == "Windows":
+        return _settings() / on_windows
+    return _config() / elsewhere
 
 
 def _goose() -> Path:
@@ -162,8 +173,9 @@ def _cline() -> Path:
     """The file of the extension for VS Code, if it is installed; else the file of Cline's command
     line.
     """
-    extension = _settings() / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev"
-    folder = extension if extension.is_dir() else Path.home() / ".cline" / "data"
+    folder = _settings() / "Code" / "User" / "globalStorage" / "saoudrizwan.claude-dev"
+    if not folder.is_dir():
+        folder = Path.home() / ".cline" / "data"
     return folder / "settings" / "cline_mcp_settings.json"
 
 

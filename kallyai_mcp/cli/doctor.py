@@ -18,7 +18,7 @@ from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, SetupError, json_option, run, say, say_json
 from kallyai_mcp.setting_values import SettingsError
 from kallyai_mcp.settings import Settings, about
-from kallyai_mcp.tools.text.plain import duration, one_line
+from kallyai_mcp.tools.text.plain import duration, one_line, part
 
 _SECONDS = 8.0
 """The most seconds for one check."""
@@ -64,12 +64,15 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
         raise SystemExit(len(bad) > 0)
     for each in found:
         say(_line_of(each), fg="red" if each.status == "bad" else None)
-    say(f"{len(bad)} to fix. First: {bad[0].check}." if bad else "All is well.", bold=True)
-    raise SystemExit(len(bad) > 0)
+    if not bad:
+        say("All is well.", bold=True)
+        return
+    say(f"{len(bad)} to fix. First: {bad[0].check}.", bold=True)
+    raise SystemExit(1)
 
 
 def _line_of(finding: Finding) -> str:
-    fix = f". To fix it: {finding.fix}" if finding.fix else ""
+    fix = part(". To fix it: {}", finding.fix)
     return f"{_SIGNS[finding.status]} {finding.check:<8} {finding.message.rstrip('.')}{fix}"
 
 
@@ -121,8 +124,9 @@ async def _found_by(
     except TimeoutError:
         return Finding(name, "bad", f"no answer within {_SECONDS:g} s", "try again in a minute")
     except (KallyAIError, SetupError) as error:
-        has_database = name == "ledger" and connection.settings.database_url is not None
-        return Finding(name, "bad", str(error), _FIXES.get("database" if has_database else name))
+        if name == "ledger" and connection.settings.database_url is not None:
+            return Finding(name, "bad", str(error), _FIXES["database"])
+        return Finding(name, "bad", str(error), _FIXES.get(name))
 
 
 async def _sign_in(connection: Connection) -> Finding:
@@ -145,9 +149,8 @@ async def _sign_in(connection: Connection) -> Finding:
         return Finding(
             "sign_in", "bad", "the sign-in has ended and can't be renewed", "`kallyai-mcp login`"
         )
-    return Finding(
-        "sign_in", "ok", f"signed in as {one_line(tokens.who)}" if tokens.who else "signed in"
-    )
+    who = one_line(tokens.who or "")
+    return Finding("sign_in", "ok", f"signed in{part(' as {}', who)}")
 
 
 async def _api(connection: Connection) -> Finding:

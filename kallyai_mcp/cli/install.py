@@ -62,9 +62,12 @@ def install(*, client: str | None, name: str, sandbox: bool, only_print: bool) -
 
 def _list_clients(name: str) -> None:
     here = {key: known for key, known in CLIENTS.items() if known.is_here()}
+    if not here:
+        say(f"No client was found here. {_EPILOG}")
+        return
     for key, known in here.items():
         say(f"  {key:<16} {'has the entry' if name in known.entries() else 'no entry'}")
-    say("To add it: kallyai-mcp install CLIENT" if here else f"No client was found here. {_EPILOG}")
+    say("To add it: kallyai-mcp install CLIENT")
 
 
 @click.command(epilog=_EPILOG)
@@ -161,14 +164,16 @@ def _say_next(client: Client, name: str, *, replaces_real: bool, sandbox: bool) 
     else:
         say('Then ask it, for example: "Call +1… and ask when they close today."')
         say("Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.")
-    settings = sorted(
-        name for name, value in os.environ.items() if name.startswith("KALLYAI_") and value.strip()
-    )
+    settings = sorted(filter(_is_setting, os.environ))
     if settings:
         say(
             f"Note: {client.title} may start the server without {', '.join(settings)}. Put those "
             "into the entry's env."
         )
+
+
+def _is_setting(variable: str) -> bool:
+    return variable.startswith("KALLYAI_") and bool(os.environ[variable].strip())
 
 
 def _ran(client: Client, arguments: list[str]) -> bool:
@@ -187,7 +192,8 @@ def _read(client: Client) -> tuple[Path, str]:
     """A client's file, without symbolic links, and its text; "" if there is none."""
     path = client.path()
     try:
-        path = path.resolve() if path.is_symlink() else path
+        if path.is_symlink():
+            path = path.resolve()
         # Not `read_text`, which changes the ends of the lines.
         return path, path.read_bytes().decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
@@ -242,7 +248,8 @@ def _edited(client: Client, text: str, name: str, entry: Entry | None) -> str | 
     if client.format != "json":
         return None
     table = client.table
-    text = text if text.strip() else "{\n}\n"
+    if not text.strip():
+        text = "{\n}\n"
     with suppress(ValueError, RecursionError, AttributeError, TypeError):
         wanted = json.loads(text)
         if table not in wanted:
@@ -266,7 +273,10 @@ def _without(text: str, at: int, name: str) -> str:
         return text
     _, end = json.JSONDecoder().raw_decode(text, found.end())
     rest = text[end:]
-    return text[: found.start()] + (rest if found[1] else re.sub(r"^\s*,", "", rest))
+    has_comma_before = bool(found[1])
+    if not has_comma_before:
+        rest = re.sub(r"^\s*,", "", rest)
+    return text[: found.start()] + rest
 
 
 def _with(text: str, at: int, depth: int, name: str, value: object) -> str:

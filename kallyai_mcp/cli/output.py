@@ -126,8 +126,11 @@ _COLORS = {
 def say_result(text: str) -> None:
     """Print a tool's own text, with its first word in color."""
     first = text.split(":")[0].split(" ")[0].rstrip(".")
-    color = next((color for color, words in _COLORS.items() if first in words), None)
-    say((click.style(first, fg=color, bold=True) if color else first) + text[len(first) :])
+    for color, words in _COLORS.items():
+        if first in words:
+            say(click.style(first, fg=color, bold=True) + text[len(first) :])
+            return
+    say(text)
 
 
 def say_json(document: Mapping[str, Any]) -> None:
@@ -177,7 +180,9 @@ def is_of_the_output(error: OSError) -> bool:
 
 def why_not_written(error: OSError) -> str:
     """Why the output can't be written, in a few words."""
-    return "stdout is closed" if error.errno == errno.EBADF else f"{error.strerror}"
+    if error.errno == errno.EBADF:
+        return "stdout is closed"
+    return f"{error.strerror}"
 
 
 _WRITABLE = "KALLYAI_HOME names a folder for this program's files; it must be writable."

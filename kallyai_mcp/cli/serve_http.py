@@ -158,12 +158,11 @@ def build_app(
     async def shared_app_context() -> AsyncIterator[AppContext]:
         yield opened[0]
 
+    request_state = None
+    if settings.secret_keys:
+        request_state = RequestStateSecurity(keys=list(settings.secret_keys))
     server = build_server(
-        shared_app_context,
-        read_only=settings.read_only,
-        request_state=RequestStateSecurity(keys=list(settings.secret_keys))
-        if settings.secret_keys
-        else None,
+        shared_app_context, read_only=settings.read_only, request_state=request_state
     )
 
     @asynccontextmanager
@@ -311,7 +310,9 @@ def choose_bearers(settings: Settings, provider: "Provider | None") -> BearerChe
         return hmac.compare_digest(bearer.encode(), secret)
 
     async def verify(bearer: str) -> AccessToken | None:
-        return AccessToken(token="", client_id="secret", scopes=[]) if is_secret(bearer) else None
+        if not is_secret(bearer):
+            return None
+        return AccessToken(token="", client_id="secret", scopes=[])
 
     return _two_sided(verify, is_secret)
 

@@ -14,7 +14,7 @@ from kallyai_mcp.tools.call_page import list_page
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.structure.models import QuotaAnswer, as_json
 from kallyai_mcp.tools.text.account import quota
-from kallyai_mcp.tools.text.plain import one_line
+from kallyai_mcp.tools.text.plain import one_line, part
 
 
 @click.command()
@@ -38,7 +38,7 @@ async def status(app_context: AppContext, *, audit: bool) -> Shown:
     statistics = await api.get_statistics()
     last = await list_page(app_context, limit=5, offset=0)
     lines = [
-        f"Signed in as {one_line(who)}" if who else "Signed in",
+        f"Signed in{part(' as {}', one_line(who or ''))}",
         quota(statistics, None, now=app_context.now()),
         "Last calls:" if last.views else "Last calls: none",
         *call_rows(last.views, app_context),
