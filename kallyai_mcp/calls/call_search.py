@@ -1,39 +1,27 @@
-"""Asks KallyAI about a call: finds it in the list after its response was lost, and reads what shows
-how it ended.
+"""Finds a call in KallyAI's list after the response to its request was lost.
 
 A call counts as found only when it can be no other: the outcome of a call that another program or
 another record placed would be a false report.
 """
 
-import math
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.api.errors import (
     KallyAIError,
     NotFoundError,
-    NotSignedInError,
-    RateLimitedError,
-    ServiceError,
-    UnreadableResponseError,
-    UnusableCallIdError,
 )
-from kallyai_mcp.api.models import Call, CallPage, Transcript
+from kallyai_mcp.api.models import Call, CallPage
 from kallyai_mcp.calls.appointment import (
-    Appointment,
-    Calendar,
-    lies_before,
-    read_appointment,
     time_of_day,
 )
-from kallyai_mcp.calls.context import CallContext, logged
+from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.fingerprint import normalized
 from kallyai_mcp.calls.ledger import progress
-from kallyai_mcp.calls.outcome import NOBODY_REACHED, Findings, reached_somebody
-from kallyai_mcp.calls.records import DATED_EARLIER, AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.records import DATED_EARLIER, CallRecord
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -74,8 +62,6 @@ _NOT_ADDED = frozenset(
 """Fields that the service would not add to a submission: a call with one that was not sent is
 another call.
 """
-
-Found = TypeVar("Found")
 
 
 class UncertainError(KallyAIError):
@@ -191,7 +177,12 @@ async def _only_call(
     others_ids = {id_.casefold() for id_ in bound}
     listed = await _listed(api, wanted.earliest)
     unbound = [one for one in listed if one.call_id.casefold() not in others_ids]
-    possible = [await _in_detail(api, one) for one in filter(wanted.may_be, unbound)]
+    possible: list[Call] = []
+    for one in filter(wanted.may_be, unbound):
+        try:
+            possible.append(await api.get_call(one.call_id))
+        except NotFoundError:
+            raise UncertainError("A listed call has no details yet.") from None
     match list(filter(wanted.fits, possible)):
         case [] if not any(map(_is_vague, possible)):
             return None
@@ -200,15 +191,8 @@ async def _only_call(
     raise UncertainError("Listed calls can't be told apart.")
 
 
-async def _in_detail(api: "KallyAI", listed: Call) -> Call:
-    try:
-        return await api.get_call(listed.call_id)
-    except NotFoundError:
-        raise UncertainError("A listed call has no details yet.") from None
-
-
 def _is_vague(call: Call) -> bool:
-    """Whether a call does not say when it was placed, or to which number."""
+    """Whether a call has no date or no number."""
     return call.created_at is None or call.submission.respondent_phone is None
 
 
@@ -267,155 +251,3 @@ def _is_older_from_here(listed: Sequence[Call], earliest: datetime) -> bool:
 
 def _meaning(name: str, value: Any) -> Any:
     return _ECHOED_BY_MEANING.get(name, normalized)(value)
-
-
-# How a call ended
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a look at a call that has ended came to.
-
-    Attributes:
-        is_all: Whether KallyAI has told all that it knows.
-        retry_after: Seconds after which KallyAI wants to be asked again; None if it did not say.
-    """
-
-    is_all: bool
-    retry_after: float | None = None
-
-
-UNCLEAR = Look(is_all=False)
-"""A look without an answer."""
-
-
-async def look_again(record: CallRecord, context: CallContext) -> bool:
-    """`look`; returns whether KallyAI has told all that it knows."""
-    return (await look(record, context)).is_all
-
-
-async def look(record: CallRecord, context: CallContext) -> Look:
-    """Ask KallyAI once more about a record that may change (`CallRecord.may_change`); a request
-    waits for that.
-
-    If KallyAI can't be asked, the record stays unchanged. Raises `LedgerUnavailableError` if news
-    can't be written.
-    """
-    call = None
-    try:
-        with context.clock.move_on_after(_seconds_to_find(record, context)):
-            call = await find(record, context)
-    except KallyAIError as error:
-        return Look(_says_all(error), error.retry_after)
-    if call is None or not call.is_final:
-        return UNCLEAR
-    reader = _Reader(context, record.account)
-    findings = await reader.findings(call, record)
-    await context.ledger.write(record.account, progress.finish, record.ended_with(call, findings))
-    return Look(findings.reached is not None, reader.retry_after)
-
-
-def _seconds_to_find(record: CallRecord, context: CallContext) -> float:
-    """How long a call is looked for: one that may be lost, until the whole list was read."""
-    return math.inf if record.state is CallState.UNKNOWN else context.timing.calendar
-
-
-async def read_findings(
-    context: CallContext, account: AccountKey, call: Call, record: CallRecord | None
-) -> Findings:
-    """What KallyAI's calendar file and transcript say about an ended call of `account`; its record,
-    if there is one.
-
-    Nothing is raised: an outcome must not be lost because nothing more can be read. Then it is not
-    known whether the call reached somebody, if KallyAI may still say more.
-
-    The calendar is None for a call without `success`, unless it has an appointment. An event that
-    lies before the call is no booking, and yet a sign that the call reached somebody.
-    """
-    return await _Reader(context, account).findings(call, record)
-
-
-class _Reader:
-    """Reads what shows how a call of an account ended.
-
-    Attributes:
-        retry_after: As in `Look`, by the last answer that names one.
-    """
-
-    def __init__(self, context: CallContext, account: AccountKey) -> None:
-        self._context = context
-        self._account = account
-        self.retry_after: float | None = None
-
-    async def findings(self, call: Call, record: CallRecord | None) -> Findings:
-        """See `read_findings`."""
-        unread = Calendar(is_known=False)
-        found = await self._read(lambda api: _calendar_of(api, call.call_id), unread)
-        calendar = found or unread
-        event = calendar.appointment
-        if event is not None and _is_before(event, call, record):
-            calendar = Calendar()
-        if call.plain_status == "success" or event is not None:
-            return Findings(calendar, reached=True)
-        nothing = Transcript(entries=())
-        said: Transcript | None = nothing
-        if call.plain_status in NOBODY_REACHED:
-            said = await self._read(lambda api: api.get_transcript(call.call_id), nothing)
-        if reached_somebody(call, callee_spoke=_callee_spoke(said)):
-            return Findings(None, reached=True)
-        is_known = found is not None and said is not None
-        return Findings(None, reached=False if is_known else None)
-
-    async def _read(
-        self,
-        what: "Callable[[KallyAI], Awaitable[Found]]",
-        nothing: Found,
-    ) -> Found | None:
-        """What KallyAI answers, `nothing` if it never will, and None if it may answer later."""
-        context = self._context
-        with (
-            logged("reading how a call ended"),
-            context.clock.move_on_after(context.timing.calendar),
-        ):
-            try:
-                async with context.api_of(self._account) as api:
-                    return await what(api)
-            except KallyAIError as error:
-                if _says_all(error):
-                    return nothing
-                self.retry_after = error.retry_after
-                raise
-        return None  # type: ignore[unreachable]  # after an error, which mypy does not see
-
-
-def _is_before(event: Appointment, call: Call, record: CallRecord | None) -> bool:
-    """Whether a calendar event lies before its call, so that the call did not make it."""
-    if record is None:
-        return lies_before(event, call.created_at, "Etc/GMT+12")  # each day ends there last
-    return lies_before(event, replace(record, call=call).called_at, record.timezone)
-
-
-def _callee_spoke(said: Transcript | None) -> bool | None:
-    """Whether a transcript has words of the callee; None without one, or without any words."""
-    if said is None or not said.entries:
-        return None
-    return any(entry.content and not entry.is_kallyai for entry in said.entries)
-
-
-async def _calendar_of(api: "KallyAI", call_id: str) -> Calendar:
-    try:
-        return Calendar(read_appointment(await api.get_calendar(call_id)))
-    except NotFoundError as error:
-        return Calendar(is_known=not isinstance(error, UnusableCallIdError))
-
-
-def _says_all(error: KallyAIError) -> bool:
-    """Whether KallyAI will say no more: it has nothing, or nothing that can be read, or the user is
-    signed out.
-
-    A call that follows is refused for a user who is signed out, so that its list says that they
-    have to sign in.
-    """
-    if isinstance(error, ServiceError):
-        return 400 <= (error.status or 404) < 500 and not isinstance(error, RateLimitedError)
-    return isinstance(error, UnreadableResponseError | NotSignedInError)

@@ -14,11 +14,11 @@ from typing import Self
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
-from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.earlier_call import EarlierCalls
 from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.ledger import lists, progress, reservation, rows
 from kallyai_mcp.calls.ledger.base import LookFirstError, Row
 from kallyai_mcp.calls.policy import Consent

@@ -1,8 +1,8 @@
 """Asks KallyAI about the last call that reached nobody, before a request places it again."""
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.call_search import UNCLEAR, look
 from kallyai_mcp.calls.context import CallContext
+from kallyai_mcp.calls.findings import UNCLEAR, look
 from kallyai_mcp.calls.records import CallRecord
 
 

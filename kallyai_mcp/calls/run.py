@@ -26,9 +26,10 @@ from kallyai_mcp.api.errors import (
     needs_sign_in,
 )
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.call_search import UncertainError, find, read_findings
+from kallyai_mcp.calls.call_search import UncertainError, find
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.findings import read_findings
 from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState

@@ -13,9 +13,9 @@ from typing import Self
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
-from kallyai_mcp.calls.call_search import look_again
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.late_calls import end_late_calls
 from kallyai_mcp.calls.ledger import follow_up, lists, progress, upkeep
 from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime

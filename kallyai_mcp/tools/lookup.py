@@ -12,8 +12,8 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.about_booking import about_call_id
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.call_search import read_findings
 from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.findings import read_findings
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.booking import booking_of
@@ -161,7 +161,9 @@ async def _view_with_findings(app_context: AppContext, found: CallRecord | Call)
 
 async def _speech(app_context: AppContext, view: CallView) -> Speech:
     """What the callee of an ended call said, as far as its result needs it."""
-    asked, call, transcript = view.submission, view.call, None
+    asked = view.submission
+    call = view.call
+    transcript = None
     if call is None or not is_speech_needed(asked, view.outcome):
         return NOT_NEEDED
     has_transcript = True

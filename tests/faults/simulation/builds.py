@@ -308,13 +308,7 @@ BROKEN: tuple[Broken, ...] = (
         Patch(
             "calls.call_search",
             'raise UncertainError("A listed call has no details yet.") from None',
-            "return None",
-        ),
-        Patch(
-            "calls.call_search",
-            "[await _in_detail(api, one) for one in filter(wanted.may_be, unbound)]",
-            "[one for each in filter(wanted.may_be, unbound)"
-            " if (one := await _in_detail(api, each))]",
+            "continue",
         ),
         quirks=Quirks(details_late=20),
         troubles=_LOST,
@@ -420,7 +414,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "words of the callee are not looked for where the status says that the call failed",
-        Patch("calls.call_search", "callee_spoke=_callee_spoke(said)", "callee_spoke=False"),
+        Patch("calls.findings", "callee_spoke=_callee_spoke(said)", "callee_spoke=False"),
         tasks=(table(DROPPED),),
         asks=(Ask(0), Ask(200)),
     ),

@@ -1,0 +1,177 @@
+"""Reads what shows how a call ended: KallyAI's calendar file and transcript."""
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from kallyai_mcp.api.errors import (
+    KallyAIError,
+    NotFoundError,
+    NotSignedInError,
+    RateLimitedError,
+    ServiceError,
+    UnreadableResponseError,
+    UnusableCallIdError,
+)
+from kallyai_mcp.api.models import Call, Transcript
+from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, read_appointment
+from kallyai_mcp.calls.call_search import find
+from kallyai_mcp.calls.context import CallContext, logged
+from kallyai_mcp.calls.ledger import progress
+from kallyai_mcp.calls.outcome import NOBODY_REACHED, Findings, reached_somebody
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+
+if TYPE_CHECKING:
+    from kallyai_mcp.api.client import KallyAI
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at a call that has ended came to.
+
+    Attributes:
+        is_all: Whether KallyAI has told all that it knows.
+        retry_after: Seconds after which KallyAI wants to be asked again; None if it did not say.
+    """
+
+    is_all: bool
+    retry_after: float | None = None
+
+
+UNCLEAR = Look(is_all=False)
+"""A look without an answer."""
+
+
+async def look_again(record: CallRecord, context: CallContext) -> bool:
+    """`look`; returns whether KallyAI has told all that it knows."""
+    return (await look(record, context)).is_all
+
+
+async def look(record: CallRecord, context: CallContext) -> Look:
+    """Ask KallyAI once more about a record that may change (`CallRecord.may_change`); a request
+    waits for that.
+
+    If KallyAI can't be asked, the record stays unchanged. Raises `LedgerUnavailableError` if news
+    can't be written.
+    """
+    call = None
+    try:
+        with context.clock.move_on_after(_seconds_to_find(record, context)):
+            call = await find(record, context)
+    except KallyAIError as error:
+        return Look(_says_all(error), error.retry_after)
+    if call is None or not call.is_final:
+        return UNCLEAR
+    reader = _Reader(context, record.account)
+    findings = await reader.findings(call, record)
+    await context.ledger.write(record.account, progress.finish, record.ended_with(call, findings))
+    return Look(findings.reached is not None, reader.retry_after)
+
+
+def _seconds_to_find(record: CallRecord, context: CallContext) -> float:
+    """How long a call is looked for: one that may be lost, until the whole list was read."""
+    return math.inf if record.state is CallState.UNKNOWN else context.timing.calendar
+
+
+async def read_findings(
+    context: CallContext, account: AccountKey, call: Call, record: CallRecord | None
+) -> Findings:
+    """What KallyAI's calendar file and transcript say about an ended call of `account`; its record,
+    if there is one.
+
+    Nothing is raised: an outcome must not be lost because nothing more can be read. Then it is not
+    known whether the call reached somebody, if KallyAI may still say more.
+
+    The calendar is None for a call without `success`, unless it has an appointment. An event that
+    lies before the call is no booking, and yet a sign that the call reached somebody.
+    """
+    return await _Reader(context, account).findings(call, record)
+
+
+class _Reader:
+    """Reads what shows how a call of an account ended.
+
+    Attributes:
+        retry_after: As in `Look`, by the last answer that names one.
+    """
+
+    def __init__(self, context: CallContext, account: AccountKey) -> None:
+        self._context = context
+        self._account = account
+        self.retry_after: float | None = None
+
+    async def findings(self, call: Call, record: CallRecord | None) -> Findings:
+        """See `read_findings`."""
+        unread = Calendar(is_known=False)
+        found = await self._read(lambda api: _calendar_of(api, call.call_id), unread)
+        calendar = found or unread
+        event = calendar.appointment
+        if event is not None and _is_before(event, call, record):
+            calendar = Calendar()
+        if call.plain_status == "success" or event is not None:
+            return Findings(calendar, reached=True)
+        nothing = Transcript(entries=())
+        said: Transcript | None = nothing
+        if call.plain_status in NOBODY_REACHED:
+            said = await self._read(lambda api: api.get_transcript(call.call_id), nothing)
+        if reached_somebody(call, callee_spoke=_callee_spoke(said)):
+            return Findings(None, reached=True)
+        is_known = found is not None and said is not None
+        return Findings(None, reached=False if is_known else None)
+
+    async def _read(
+        self,
+        what: "Callable[[KallyAI], Awaitable[Found]]",
+        nothing: Found,
+    ) -> Found | None:
+        """What KallyAI answers, `nothing` if it never will, and None if it may answer later."""
+        context = self._context
+        with (
+            logged("reading how a call ended"),
+            context.clock.move_on_after(context.timing.calendar),
+        ):
+            try:
+                async with context.api_of(self._account) as api:
+                    return await what(api)
+            except KallyAIError as error:
+                if _says_all(error):
+                    return nothing
+                self.retry_after = error.retry_after
+                raise
+        return None  # type: ignore[unreachable]  # after an error, which mypy does not see
+
+
+def _is_before(event: Appointment, call: Call, record: CallRecord | None) -> bool:
+    """Whether a calendar event lies before its call, so that the call did not make it."""
+    if record is None:
+        return lies_before(event, call.created_at, "Etc/GMT+12")  # each day ends there last
+    return lies_before(event, replace(record, call=call).called_at, record.timezone)
+
+
+def _callee_spoke(said: Transcript | None) -> bool | None:
+    """Whether a transcript has words of the callee; None without one, or without any words."""
+    if said is None or not said.entries:
+        return None
+    return any(entry.content and not entry.is_kallyai for entry in said.entries)
+
+
+async def _calendar_of(api: "KallyAI", call_id: str) -> Calendar:
+    try:
+        return Calendar(read_appointment(await api.get_calendar(call_id)))
+    except NotFoundError as error:
+        return Calendar(is_known=not isinstance(error, UnusableCallIdError))
+
+
+def _says_all(error: KallyAIError) -> bool:
+    """Whether KallyAI will say no more: it has nothing, or nothing that can be read, or the user is
+    signed out.
+
+    A call that follows is refused for a user who is signed out, so that its list says that they
+    have to sign in.
+    """
+    if isinstance(error, ServiceError):
+        return 400 <= (error.status or 404) < 500 and not isinstance(error, RateLimitedError)
+    return isinstance(error, UnreadableResponseError | NotSignedInError)
