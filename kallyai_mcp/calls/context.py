@@ -168,18 +168,23 @@ class CallContext:
         time without an `Age` header.
         """
         api = self._connect()
-        before, began = api.server_time, Stopwatch(self.clock)
+        before = api.server_time
+        began = Stopwatch(self.clock)
         try:
             yield api
         finally:
-            date, known = api.server_time, self._date[0] if self._date is not None else None
-            is_new = date is not before and date is not known and began.passed() <= _OLDEST
-            if (
-                date is not None
-                and is_new
-                and ((self.time() or date) - date).total_seconds() <= _TOLERANCE
-            ):
+            date = api.server_time
+            is_of_this_request = date is not before and began.passed() <= _OLDEST
+            if date is not None and is_of_this_request and self._is_newer(date):
                 self._date = date, Stopwatch(self.clock)
+
+    def _is_newer(self, date: datetime) -> bool:
+        """Whether this `Date` of a response may set the service's clock."""
+        if self._date is None:
+            return True
+        known, _ = self._date
+        time = self.time() or date
+        return date is not known and (time - date).total_seconds() <= _TOLERANCE
 
     @asynccontextmanager
     async def api_of(self, account: AccountKey) -> "AsyncIterator[KallyAI]":

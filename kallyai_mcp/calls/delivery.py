@@ -129,7 +129,8 @@ class Delivery:
         """Write down which of the calls have expired, as far as nothing has done that yet."""
         for record in records:
             if record.state is CallState.EXPIRED:
-                ledger, account = self._context.ledger, record.account
+                ledger = self._context.ledger
+                account = record.account
                 await ledger.write(account, expire, account, [record.tracking_id])
 
 

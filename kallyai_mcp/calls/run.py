@@ -49,8 +49,7 @@ _DATE_WITHIN = 1.0
 
 _FINDINGS_FIRST = 0.5
 """The most seconds for which an outcome waits for its calendar file, to be written with it. After
-that, the outcome is written alone, and the file is asked for once more.
-"""
+that, the outcome is written alone, and the file is asked for once more."""
 
 _LAST_WRITE = 2.0
 """The most seconds for which the end of the server waits for the ledger."""

@@ -110,7 +110,8 @@ def _endings(sample: EvalSample, tasks: Mapping[str, Task]) -> Iterator[Ending]:
     if sample.error is not None:
         return
     task_id, _, name = str(sample.id).rpartition("/")
-    task, record = tasks[task_id], Record.model_validate(sample.store[RECORD])
+    task = tasks[task_id]
+    record = Record.model_validate(sample.store[RECORD])
     if name != _RIGHT:
         yield Ending(task, record, task.bad[int(name)])
         return
@@ -124,7 +125,8 @@ def _endings(sample: EvalSample, tasks: Mapping[str, Task]) -> Iterator[Ending]:
 
 def _faults(ending: Ending) -> Iterator[str]:
     """Each phrasing of the task with which the scores did not see what they should."""
-    task, record = ending.task, ending.record
+    task = ending.task
+    record = ending.record
     for words in task.phrasings:
         asked = record.model_copy(update={"asked": (record.asked[0], words)})
         grades = grade(task.expect, asked)

@@ -90,7 +90,8 @@ async def record_of(state: TaskState) -> Record:
     """What has happened in a sample: as its bench shows it, or as it is in a log."""
     if state.uuid not in _open:
         return Record.model_validate(state.store.get(RECORD))
-    bench, messages = run_of(state).bench, state.messages
+    bench = run_of(state).bench
+    messages = state.messages
     record = await to_thread.run_sync(
         bench.record, state.input_text, uses_in(messages), answers_in(messages)
     )

@@ -53,7 +53,8 @@ def _other_command(server: str, env: Mapping[str, str], home: Path) -> ServerCom
     In the command, `{url}` and `{token}` stand for KALLYAI_API_URL and KALLYAI_ACCESS_TOKEN, for a
     program with other settings.
     """
-    url, token = env["KALLYAI_API_URL"], env["KALLYAI_ACCESS_TOKEN"]
+    url = env["KALLYAI_API_URL"]
+    token = env["KALLYAI_ACCESS_TOKEN"]
     _sign_in(home / ".kallyai_token.json", token)
     program, *arguments = [
         part.replace("{url}", url).replace("{token}", token) for part in shlex.split(server)

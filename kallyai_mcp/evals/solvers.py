@@ -89,7 +89,8 @@ def _with_limit(tool: Tool, run: OpenRun) -> Tool:
 
     Inspect's own client has no limit that can be set.
     """
-    definition, bench = ToolDef(tool), run.bench
+    definition = ToolDef(tool)
+    bench = run.bench
     seconds = bench.task.client_seconds
     if run.callee is not None:
         seconds += _CALLEE_SECONDS

@@ -106,7 +106,8 @@ async def create_call(
     sandbox.report(f"{number}  calling")
     await notify_placed(request.scope, loses_answer=placed.loses_answer)
     call = await _end_of(sandbox, placed.call)
-    seconds, summary = call.report.duration_seconds or 0, call.report.highlights or ""
+    seconds = call.report.duration_seconds or 0
+    summary = call.report.highlights or ""
     ended = f"{number}  {call.status}, {seconds:.0f} s: {summary}"
     sandbox.report(ended.rstrip(": "))
     return _response(call, call.ends_at)

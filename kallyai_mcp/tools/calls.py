@@ -75,9 +75,12 @@ async def make_call(
     if arguments.confirmation is None:
         placed = await _placed_unasked(request, risks, ctx)
     if placed is None:
-        reader, confirmation = app_context.reader(), arguments.confirmation
         checked = await consent.check(
-            request, risks=risks, confirmation=confirmation, reader=reader, ctx=ctx
+            request,
+            risks=risks,
+            confirmation=arguments.confirmation,
+            reader=app_context.reader(),
+            ctx=ctx,
         )
         if isinstance(checked, CallToolResult):
             return checked
@@ -155,7 +158,8 @@ async def get_calendar_event(
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     found = await find_booking(app_context, call_id)
     view = replace(found, related=await read_relations(app_context, found))
-    reader, structure = app_context.reader(), event_answer(view)
+    reader = app_context.reader()
+    structure = event_answer(view)
     words = [moved(view, reader), event_words(view, reader, uri=structure.calendar_uri)]
     if as_file:
         structure.file = rebuilt(view)

@@ -29,7 +29,8 @@ from kallyai_mcp.tools.elicitation import (
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import tool_error
 
-CALL_CARD, QUOTA_CARD = "ui://kallyai/call.html", "ui://kallyai/quota.html"
+CALL_CARD = "ui://kallyai/call.html"
+QUOTA_CARD = "ui://kallyai/quota.html"
 """The URIs of the cards that an MCP Apps host shows for results (SEP-1865, "Tool Metadata")."""
 
 PROGRESS_EVERY = 3.0
@@ -136,7 +137,8 @@ def tools(*, read_only: bool = False) -> list[CallTool]:
     return [tool for tool in _described() if not read_only or _WRITES not in tool.scopes]
 
 
-_READS, _WRITES = "calls:read", "calls:write"
+_READS = "calls:read"
+_WRITES = "calls:write"
 """The scopes for reading calls, and for placing and canceling them."""
 
 

@@ -51,7 +51,8 @@ async def tool_error(
     error, link = await with_sign_in_link(error, app_context)
     text, structure = await error_result(error, app_context, places_calls=places_calls)
     if link is not None:
-        structure.link, structure.expires_in = link.url, link.minutes * 60
+        structure.link = link.url
+        structure.expires_in = link.minutes * 60
         then = f"call {tool} again with the same arguments"
         text = with_service_words(sign_in_needed(link, then, places_calls=places_calls), error)
     return ToolResult(text, structure, is_error=True).for_client()
@@ -63,10 +64,8 @@ async def error_result(
     """The text and the structure for an error, without a sign-in link; with the quota if that
     refuses the call.
     """
-    text, structure = (
-        error_text(error, places_calls=places_calls),
-        error_answer(error, places_calls=places_calls),
-    )
+    text = error_text(error, places_calls=places_calls)
+    structure = error_answer(error, places_calls=places_calls)
     if places_calls and isinstance(error, errors.QuotaExceededError):
         usage = await app_context.usage()
         structure.used_up = used_up(error, usage or Statistics())

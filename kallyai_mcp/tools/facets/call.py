@@ -106,7 +106,7 @@ class CallView:
 
     @property
     def id(self) -> str:
-        """The id by which an agent finds it: KallyAI's, or else that of its record."""
+        """The id with which an agent finds it: KallyAI's, or else that of its record."""
         return self.call_id or self.tracking_id or ""
 
     @property

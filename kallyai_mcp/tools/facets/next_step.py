@@ -78,10 +78,10 @@ def _retry(view: CallView, call: Call, now: datetime, *, schedules: bool) -> Ret
 
 def _retry_time(view: CallView, now: datetime) -> datetime | None:
     """When the callee's day allows the next attempt; None if that is after the appointment."""
-    asked, zone = view.submission, view.zone_name
+    asked = view.submission
     if not asked.respondent_phone:
         return None
-    due = next_attempt(now, asked.respondent_phone, zone) + _UP_TO_A_MINUTE
-    if isinstance(asked, Submission) and is_past_appointment(asked, due, zone):
+    due = next_attempt(now, asked.respondent_phone, view.zone_name) + _UP_TO_A_MINUTE
+    if isinstance(asked, Submission) and is_past_appointment(asked, due, view.zone_name):
         return None
-    return due.astimezone(zone_of(zone))
+    return due.astimezone(zone_of(view.zone_name))

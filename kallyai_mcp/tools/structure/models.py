@@ -216,8 +216,11 @@ class ToolResult(Generic[_Structure]):
         # Late: the terminal uses the structures without the MCP SDK.
         from mcp.types import CallToolResult, TextContent
 
-        text, structure = TextContent(type="text", text=self.text), as_json(self.structure)
-        return CallToolResult(content=[text], structured_content=structure, is_error=self.is_error)
+        return CallToolResult(
+            content=[TextContent(type="text", text=self.text)],
+            structured_content=as_json(self.structure),
+            is_error=self.is_error,
+        )
 
 
 def as_json(structure: Answer) -> dict[str, Any]:

@@ -231,7 +231,7 @@ def _what_for(
 
 
 def _details(submission: Submission, reader: Reader, words: Words) -> Iterator[str]:
-    """For whom, when, and for how many people something is to be booked, as far as it is given."""
+    """The name, the day, the time, and the number of people of a booking, if they are given."""
     at = time_of_day(submission.appointment_time)
     if submission.user_name:
         yield submission.user_name
