@@ -20,9 +20,9 @@ from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
 
-_SCHEMA_VERSION = 8
-"""The version of the schema that this program writes; `migrations/N.sql` leads from version N - 1
-to version N.
+_MIGRATIONS = files("kallyai_mcp.calls.ledger") / "migrations"
+"""`N.sql` in it leads from version N - 1 of the schema to version N. This program writes the newest
+one.
 """
 
 Row = dict[str, Any]
@@ -262,12 +262,13 @@ def migrate(tx: Tx) -> None:
     version = tx.rows("SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")[0][
         "version"
     ]
-    if version > _SCHEMA_VERSION:
+    newest = sum(script.name.endswith(".sql") for script in _MIGRATIONS.iterdir())
+    if version > newest:
         _log.warning(
             "The ledger was written by a newer version of kallyai-mcp; calls that only it knows "
             "are skipped"
         )
-    for number in range(version + 1, _SCHEMA_VERSION + 1):
+    for number in range(version + 1, newest + 1):
         if number == 3:  # this version has no more tables of webhooks
             live = "SELECT id FROM webhook_subscriptions WHERE ended IS NULL AND expires_at > :now"
             if ended := len(tx.rows(live, now=tx.now)):
@@ -276,15 +277,13 @@ def migrate(tx: Tx) -> None:
                     "calls",
                     ended,
                 )
-        text = (files("kallyai_mcp.calls.ledger") / "migrations" / f"{number}.sql").read_text(
-            encoding="utf-8"
-        )
+        text = (_MIGRATIONS / f"{number}.sql").read_text(encoding="utf-8")
         for statement in text.removesuffix(";\n").split(";\n"):
             tx.run(statement)
         if number == 8:
             from kallyai_mcp.calls.ledger import bookings
 
             bookings.fill(tx)
-    if version < _SCHEMA_VERSION:
+    if version < newest:
         tx.run("DELETE FROM schema_version")
-        tx.run("INSERT INTO schema_version (version) VALUES (:version)", version=_SCHEMA_VERSION)
+        tx.run("INSERT INTO schema_version (version) VALUES (:version)", version=newest)
