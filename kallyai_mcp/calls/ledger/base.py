@@ -280,10 +280,11 @@ def migrate(tx: Tx) -> None:
         text = (_MIGRATIONS / f"{number}.sql").read_text(encoding="utf-8")
         for statement in text.removesuffix(";\n").split(";\n"):
             tx.run(statement)
-        if number == 8:
-            from kallyai_mcp.calls.ledger import bookings
+    # After all scripts, because it reads records, which have the columns of the newest one.
+    if version < 8:
+        from kallyai_mcp.calls.ledger import bookings
 
-            bookings.fill(tx)
+        bookings.fill(tx)
     if version < newest:
         tx.run("DELETE FROM schema_version")
         tx.run("INSERT INTO schema_version (version) VALUES (:version)", version=newest)
