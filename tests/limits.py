@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-AUTHOR = "who needs more, with the reason in the commit"
+AUTHOR = "anybody, with the reason in the commit"
 MAINTAINER = "a maintainer"
 
 
