@@ -1,4 +1,4 @@
-"""What a person needs of every page: borders and texts that are seen, controls that are hit, and
+"""What a person needs of every page: controls and texts that are seen, controls that are hit, and
 nothing cut off.
 """
 
@@ -30,10 +30,12 @@ _LOOK = """
   const shown = [...document.body.querySelectorAll("*")].filter((node) => node.checkVisibility());
   for (const node of shown) {
     const style = getComputedStyle(node), label = `${node.tagName} #${node.id} .${node.className}`;
+    const hasEdge = node.matches("button, .button, input, select, textarea, meter, progress");
     for (const side of ["Top", "Right", "Bottom", "Left"]) {
       const color = parse(style[`border${side}Color`]);
       const isThin = !parseFloat(style[`border${side}Width`]);
-      if (style[`border${side}Style`] === "none" || isThin || !color.alpha) continue;
+      const isNone = style[`border${side}Style`] === "none" || isThin || !color.alpha;
+      if (isNone || !hasEdge) continue;
       const ratio = contrast(color, ground(node.parentElement));
       if (ratio < 3) found.push(`${label}: border ${side} ${ratio.toFixed(2)}`);
     }
@@ -75,8 +77,8 @@ _AXE = (
 
 async def hard_to_use(page: Page | Frame, *, axe: bool = True) -> list[str]:
     """What is hard to see or to press: what axe-core reports, such as a text with too little
-    contrast; borders and lines with a contrast below 3:1, controls below 44 px, and what is cut off
-    or wider than the page.
+    contrast; the edges of controls with a contrast below 3:1, controls below 44 px, and what is cut
+    off or wider than the page. Lines that only separate may be fainter.
 
     Without `axe`, the rest.
     """

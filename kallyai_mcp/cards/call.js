@@ -8,8 +8,9 @@ class CallCard {
   #card = START;
   #page = new CallPage(this.#host, {
     choice: (name, button) => this.#choose(name, button),
-    yes: () => this.#place(),
+    yes: () => this.#agree(),
     no: () => this.#decline(),
+    quote: (time) => this.#showQuote(time),
   });
   #watch = new CallWatch(this.#host, (result) => this.#receive(result), () => this.#know(afterWatchFailed(this.#card)));
 
@@ -58,10 +59,13 @@ class CallCard {
     const actions = {
       conversation: () => this.#toggleConversation(),
       calendar: () => this.#saveCalendar(),
-      again: () => this.#askToCallAgain(),
+      again: () => this.#askAbout(afterAskedAgain(this.#card)),
       chat: () => this.#askChat(),
       check: () => this.#lookUp(idOf(this.#card)),
       open: () => this.#openLink(linkOf(this.#card.error)),
+      correct: () => this.#askAbout(afterCorrected(this.#card, meantNumber(this.#card.error))),
+      cancel: () => this.#askAbout(afterAskedAbout(this.#card, "cancel")),
+      now: () => this.#askAbout(afterAskedAbout(this.#card, "call_now")),
       next: () => this.#goOn(),
       stop: () => this.#stop(),
     };
@@ -132,23 +136,55 @@ class CallCard {
     return this.#lookUp(idOf(this.#card));
   }
 
-  #askToCallAgain() {
-    this.#know(afterAskedAgain(this.#card));
+  /** Shows the conversation at the time of a quotation. */
+  async #showQuote(time) {
+    if (!this.#card.talk?.isOpen) await this.#toggleConversation();
+    if (this.#card.talk?.isOpen) this.#page.focusTurn(time);
+  }
+
+  /** Asks the person before what they chose is done. */
+  #askAbout(card) {
+    this.#know(card);
     this.#page.focusQuestion();
   }
 
   #decline() {
     const { by } = this.#card.question;
     this.#know(afterNo(this.#card));
-    if (by === "person") return this.#page.focusChoice("again");
+    if (by === "person") return this.#page.focusFirstChoice();
     this.#page.focusHeading();
     this.#tellModel("On the call card the user chose not to call. Do not place this call.");
   }
 
-  /** Places the call that the person was asked about. */
-  async #place() {
-    const { tool, args } = requestFor(this.#card);
-    this.#know(afterYes(this.#card));
+  /** Does what the person has agreed to. */
+  async #agree() {
+    const asked = this.#card;
+    const { does } = asked.question;
+    if (does !== "call") {
+      const isCanceled = await this.#cancelScheduled();
+      if (!isCanceled) return;
+    }
+    if (does !== "cancel") return this.#place(requestFor(asked), afterYes(asked));
+    this.#tellModel("On the call card the user canceled the scheduled call. Do not place it again.");
+  }
+
+  /** Cancels the call that is scheduled, and shows what became of it; returns whether it is canceled. */
+  async #cancelScheduled() {
+    const id = idOf(this.#card);
+    this.#know(afterNo(this.#card));
+    this.#page.focusHeading();
+    const result = await this.#call("cancel_call", { call_id: id });
+    if (!result || result.isError) {
+      this.#noteFailure(result);
+      return false;
+    }
+    await this.#lookUp(id);
+    return result.structuredContent?.status === "canceled";
+  }
+
+  /** Places the call that the person has agreed to. */
+  async #place({ tool, args }, agreed) {
+    this.#know(agreed);
     this.#page.focusHeading();
     announce(locale.text("calling", { callee: calleeOf(this.#card) }));
     const result = await this.#call(tool, args);

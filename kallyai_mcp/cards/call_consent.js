@@ -1,25 +1,77 @@
-/** What the card asks before a call is placed, with the number and everything that KallyAI gets. */
+/** What the card asks before a call is placed or canceled, with the number and everything that KallyAI gets. */
 
 /** The question that the person is asked; null if there is none. `canAnswer`: the card may place calls. */
 function shownQuestion(card, canAnswer) {
   if (!card.question) return null;
-  const { call } = card.question;
+  const { call, does } = card.question;
   const left = call.not_called ?? [];
-  const input = left.length ? { ...card.input, candidates: left } : card.input;
+  const input = left.length ? { ...card.input, candidates: left } : card.input ?? {};
+  const asks = does === "cancel" ? [] : consentFacts(call, input);
   return {
     title: left.length ? locale.text("ask_list_on", { count: left.length }) : questionTitle(card),
-    text: locale.text(input.candidates ? "consent_list_text" : "consent_text"),
+    what: does === "cancel" ? [] : whatIsAsked(input),
+    numbers: numbersCalled(card, input, call),
+    text: consentText(does, input),
     reason: reasons(call),
-    facts: consentFacts(call, input),
+    facts: asks,
+    yes: locale.text(does === "cancel" ? "cancel_call" : "call_now"),
+    no: locale.text(does === "call" ? "dont_call" : "keep_time"),
     canAnswer,
   };
 }
 
 /** The question before a call, or before the calls of a list. */
 function questionTitle(card) {
-  const count = candidateCount(null, card.input);
+  const { question, input } = card;
+  const callee = calleeOf(card);
+  if (question.does === "cancel") return locale.text("ask_cancel", { callee });
+  if (question.does === "call_now") return locale.text("ask_now", { callee });
+  const count = candidateCount(null, input);
   if (count) return locale.text("ask_list", { count });
-  return locale.text(card.input.redial ? "ask_redial" : "ask_call", { callee: calleeOf(card) });
+  return locale.text(input.redial ? "ask_redial" : "ask_call", { callee });
+}
+
+function consentText(does, input) {
+  const keys = { cancel: "cancel_text", call_now: "call_now_text" };
+  const usual = input.candidates ? "consent_list_text" : "consent_text";
+  if (!SANDBOX || does === "cancel") return locale.text(keys[does] ?? usual);
+  return locale.text(input.candidates ? "simulated_list_text" : "simulated_text");
+}
+
+/** What is asked for, in parts of one line: "Wed, Jan 28", "7:00 PM", "4 people", "for Ada", "no other time". */
+function whatIsAsked(input) {
+  const name = oneLine(input.user_name);
+  const isFixed = input.appointment_date && !input.accept_other_time && !oneLine(input.other_times);
+  return [
+    input.appointment_date && capitalized(locale.date(input.appointment_date)),
+    input.appointment_time && locale.timeOfDay(input.appointment_time),
+    oneLine(input.time_preference_text),
+    peopleCount(input.party_size),
+    name && locale.text("for_name", { name }),
+    input.accept_other_time && locale.text("any_other_time"),
+    isFixed && locale.text("no_other_time"),
+  ].filter(Boolean);
+}
+
+/** The country of all candidates; "" if they differ. */
+function commonCountry(candidates) {
+  const countries = new Set(candidates.map((one) => countryOf(one?.respondent_phone)));
+  return countries.size === 1 ? [...countries][0] : "";
+}
+
+/** Each number that is called, in parts: its name in a list, the number, its country unless that of all is told once, and
+ * the time there if it is alone. */
+function numbersCalled(card, input, call) {
+  const times = (Array.isArray(call.local_times) ? call.local_times : []).map((time) => locale.clock(time)).filter(Boolean);
+  const there = [...new Set(times)].slice(0, 3).join(" / ");
+  if (!input.candidates) {
+    const number = input.respondent_phone ?? card.call?.respondent_phone;
+    return [[phoneNumber(number), countryOf(number), there && locale.text("time_there", { time: there })].filter(Boolean)];
+  }
+  return input.candidates.slice(0, 10).map((one) => {
+    const number = one?.respondent_phone;
+    return [oneLine(one?.business_name), phoneNumber(number), commonCountry(input.candidates) ? "" : countryOf(number)].filter(Boolean);
+  });
 }
 
 function reasons(call) {
@@ -28,22 +80,21 @@ function reasons(call) {
   return known.length ? locale.text("because", { reasons: known.join("; ") }) : "";
 }
 
-/** What the user has to know before a call, and what KallyAI gets: pairs of a key of the texts and a value. */
+/** What else KallyAI gets, and what the user has to know: pairs of a key of the texts and a value. */
 function consentFacts(call, input) {
-  const times = (Array.isArray(call.local_times) ? call.local_times : []).map((time) => locale.clock(time));
-  const time = timeOf(input.appointment_date, input.appointment_time) || input.appointment_time;
-  const when = [time, input.time_preference_text];
   const instructions = Array.isArray(input.additional_instructions) ? input.additional_instructions : [];
+  const questions = Array.isArray(input.questions) ? input.questions : [];
   const language = input.call_language ?? input.language;
+  const until = ["booked", "answered", "all"].includes(input.until) ? `until_${input.until}` : "";
   return [
-    ...(input.candidates ? candidateFacts(input) : [["number", phoneNumber(input.respondent_phone)]]),
-    ["time_there", [...new Set(times)].filter(Boolean).slice(0, 3).join(" / ")],
-    ["spoken", ["en", "es"].includes(language) ? locale.text(`language_${language}`) : ""],
     ["task", plain(input.task_description, LIMIT.page)],
-    ["on_behalf_of", [input.user_name, phoneNumber(input.user_phone)].map((text) => oneLine(text)).filter(Boolean).join(", ")],
-    ["when", when.filter(Boolean).map((text) => oneLine(text)).join(", ")],
-    ["people", oneLine(String(input.party_size ?? ""), 10)],
+    ["country", input.candidates ? commonCountry(input.candidates) : ""],
+    ["until", input.candidates && until && locale.text(until)],
+    ...questions.slice(0, 10).map((question) => ["asks", plain(question)]),
     ...instructions.slice(0, 20).map((instruction) => ["also", plain(instruction)]),
+    ["other_times", oneLine(input.other_times)],
+    ["call_back", oneLine(phoneNumber(input.user_phone))],
+    ["spoken", ["en", "es"].includes(language) ? locale.text(`language_${language}`) : ""],
     ["minutes_left", Number.isFinite(call.minutes_remaining) ? locale.number(call.minutes_remaining) : ""],
   ].filter(([, value]) => value);
 }

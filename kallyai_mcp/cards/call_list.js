@@ -23,18 +23,31 @@ function candidateCount(list, input) {
   return (list ? list.calls.length + list.not_called.length : 0) || (input?.candidates?.length ?? 0);
 }
 
-/** The card's own sentence about a list: what it means, and what to do next. */
-function listSentence(state, list) {
+/** The card's own sentence about a list: what it means, and what to do next. `asked`: the submission. */
+function listSentence(state, list, asked) {
+  const isForTable = asked.task_category === "restaurant";
   const keys = [
     state === "list_needs_decision" && list.calls.at(-1)?.outcome === "booked_other_time" && "list_other_time_text",
     state === "list_needs_decision" && !list.not_called.length && "list_needs_decision_last_text",
+    seemsUnbooked(state, list) && (isForTable ? "list_no_table_text" : "list_unbooked_text"),
     wasFoundUnreached(state, list) && "list_found_unreached_text",
     state === "list_done" && list.until === "booked" && !list.calls.some((call) => call.appointment) && "list_done_unbooked_text",
     `${state}_text`,
   ];
   const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));
-  const said = key ? locale.text(key) : "";
+  const said = key ? locale.text(key, { callee: nameOf(list.calls.at(-1)), next: nameOf(list.not_called[0]) }) : "";
   return state === "booked_other_time" ? `${said} ${locale.text("list_booked_text")}` : said;
+}
+
+/** Whether the list waits for a decision about a call in which somebody talked, and nothing shows a booking. */
+function seemsUnbooked(state, list) {
+  const last = list.calls.at(-1);
+  return state === "list_needs_decision" && last?.outcome === "answered" && last.calendar_checked !== false && list.until === "booked";
+}
+
+/** A candidate's name, else its number. */
+function nameOf(candidate) {
+  return oneLine(candidate?.business_name) || phoneNumber(candidate?.respondent_phone);
 }
 
 /** Whether the card may offer to go on with the next candidate: no booking is known, and the user may decide. */
@@ -50,7 +63,7 @@ function wasFoundUnreached(state, list) {
 
 /** A row for each candidate: first those that were called, with their outcomes, then the others. `asked`: the submission. */
 function candidateRows(list, state, asked) {
-  const waiting = state === "list_in_progress" ? "list_waiting" : "list_not_called";
+  const waiting = ["list_in_progress", "list_needs_decision"].includes(state) ? "list_waiting" : "list_not_called";
   return [
     ...list.calls.map((call) => candidateRow(call, stateOfCall(call), asked)),
     ...list.not_called.map((one) => candidateRow(one, waiting, asked)),
@@ -73,14 +86,6 @@ function candidateRow(call, state, asked) {
 function rowSentence(call, state, asked) {
   if (state === "refused") return call.code ? errorSentence(call, true) : "";
   return state === "in_progress" ? "" : callSentence(state, call, asked);
-}
-
-/** What the user has to know about the candidates before they agree: pairs of a key of the texts and a value. */
-function candidateFacts(input) {
-  const facts = input.candidates
-    .slice(0, 10)
-    .map((one) => ["candidate", [oneLine(one?.business_name), phoneNumber(one?.respondent_phone)].filter(Boolean).join(", ")]);
-  return [...facts, ["until", ["booked", "answered", "all"].includes(input.until) ? locale.text(`until_${input.until}`) : ""]];
 }
 
 /** Ids and codes of a list, as `technicalFacts` of a call. */

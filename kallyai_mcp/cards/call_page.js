@@ -1,21 +1,26 @@
 /** Puts what `shown` returns on the page of the call card. */
 
 const ICONS = {
-  open: "widen", again: "phone", chat: "speech", check: "phone", next: "phone", stop: "slash", calendar: "calendar", conversation: "speech",
+  correct: "phone", cancel: "slash", now: "phone", again: "phone", chat: "speech", check: "phone", next: "phone", stop: "slash", calendar: "calendar", conversation: "speech",
 };
 
 class CallPage {
+  #host;
+  #on;
   #conversation;
   #buttons = {};
   #elapsed = null; // {seconds, since}: how long the call had lasted at `since`, in ms of the page's clock
 
-  /** `on`: {choice, yes, no}, called with the name and the button of a choice, or when the question is answered. */
+  /** `on`: {choice, yes, no, quote}: called with the name and the button of a choice, when the question is answered, and
+   * with the time of a quotation that is to be shown in its conversation. */
   constructor(host, on) {
+    [this.#host, this.#on] = [host, on];
     this.#conversation = new Conversation(host, (text) => this.note(text));
     for (const name of CHOICES) {
       const press = (event) => on.choice(name, event.currentTarget);
-      this.#buttons[name] = element("button", { type: "button", onclick: press }, icon(ICONS[name]), element("span"));
+      this.#buttons[name] = element("button", { type: "button", onclick: press }, ICONS[name] && icon(ICONS[name]), element("span"));
     }
+    this.#buttons.open.append(outward());
     this.#buttons.conversation.setAttribute("aria-controls", "conversation");
     byId("choices").append(...Object.values(this.#buttons));
     byId("consent-yes").addEventListener("click", on.yes);
@@ -29,10 +34,12 @@ class CallPage {
     document.body.dataset.tone = view.tone;
     this.#disc(view);
     setText("status", view.status);
-    setText("name", view.headline);
+    showParts("name", view.headline.split(DOT));
     this.#facts(view.facts, receivedAt);
     setText("about", view.about);
     setText("said", view.said);
+    this.#dial(view.dial);
+    this.#answers(view);
     byId("candidates").replaceChildren(...(view.rows ?? []).map(candidate));
     byId("candidates").hidden = !view.rows;
     this.#report(view.report);
@@ -50,6 +57,11 @@ class CallPage {
     byId("notice").textContent = text;
   }
 
+  /** Shows the turn of the conversation that began at `time` ("0:34"). */
+  focusTurn(time) {
+    this.#conversation.focusTurn(time);
+  }
+
   focusHeading() {
     byId("heading").focus();
   }
@@ -58,8 +70,9 @@ class CallPage {
     byId("consent-title").focus();
   }
 
-  focusChoice(name) {
-    this.#buttons[name].focus();
+  focusFirstChoice() {
+    const first = Object.values(this.#buttons).find((button) => !button.hidden);
+    first?.focus();
   }
 
   #disc({ state, icons }) {
@@ -70,13 +83,48 @@ class CallPage {
 
   #facts(facts, since) {
     this.#elapsed = null;
-    const shownFacts = facts.map((fact) => {
-      if (fact.elapsed === undefined) return element("bdi", {}, fact.text);
-      this.#elapsed = { seconds: fact.elapsed, since };
+    const shownFacts = facts.map(({ text, number, elapsed }) => {
+      if (number !== undefined) return this.#phone(number, {}, phoneNumber(number));
+      if (elapsed === undefined) return element("bdi", {}, text);
+      this.#elapsed = { seconds: elapsed, since };
       return element("span", { id: "time", role: "timer" });
     });
-    byId("facts").replaceChildren(...shownFacts.map((fact) => element("span", { class: "fact" }, fact)));
+    showParts("facts", shownFacts);
     this.#tick();
+  }
+
+  /** A link that calls a number from the person's own phone. */
+  #phone(number, attributes, ...children) {
+    const denied = () => this.note(locale.text("denied"));
+    return link(this.#host, `tel:${number}`, denied, { dir: "ltr", ...attributes }, ...children);
+  }
+
+  #dial(number) {
+    byId("dial").hidden = !number;
+    byId("dial").replaceChildren(...(number ? [this.#phone(number, { class: "button dial" }, icon("phone"), number)] : []));
+  }
+
+  #answers({ answers, choices }) {
+    const hasTalk = choices.some((choice) => choice.name === "conversation");
+    byId("answers").hidden = !answers.length;
+    byId("answers").replaceChildren(...answers.map((answer) => this.#answer(answer, hasTalk)));
+  }
+
+  #answer({ question, reply, at }, hasTalk) {
+    const show = (event) => {
+      event.preventDefault();
+      this.#on.quote(at);
+    };
+    const label = locale.text("at_time", { time: at });
+    const time = hasTalk ? element("a", { href: "#conversation", "aria-label": label, onclick: show }, at) : element("span", {}, at);
+    return element(
+      "li",
+      {},
+      question && element("p", { class: "soft", dir: "auto" }, question),
+      reply
+        ? element("p", { class: "reply" }, element("bdi", {}, reply), " ", at && element("span", { class: "at" }, time))
+        : element("p", { class: "reply missing" }, locale.text("unanswered")),
+    );
   }
 
   /** The time since the call was placed: shown each second, announced to screen readers each minute. */
@@ -102,8 +150,11 @@ class CallPage {
     if (!question) return;
     byId("consent-title").textContent = question.title;
     byId("consent-text").textContent = question.text;
-    byId("consent-no").textContent = locale.text("dont_call");
-    byId("consent-yes").textContent = locale.text("call_now");
+    showParts("consent-what", question.what);
+    byId("consent-what").hidden = !question.what.length;
+    byId("consent-numbers").replaceChildren(...question.numbers.map(numberRow));
+    byId("consent-no").textContent = question.no;
+    byId("consent-yes").textContent = question.yes;
     for (const id of ["consent-no", "consent-yes"]) byId(id).hidden = !question.canAnswer;
     setText("consent-chat", question.canAnswer ? "" : locale.text("answer_in_chat"));
     setText("consent-reason", question.reason);
@@ -114,11 +165,16 @@ class CallPage {
     for (const [name, button] of Object.entries(this.#buttons)) {
       const choice = choices.find((one) => one.name === name);
       button.hidden = !choice;
-      button.lastChild.textContent = choice?.label ?? "";
+      button.querySelector("span").textContent = choice?.label ?? "";
       button.classList.toggle("primary", choice?.isPrimary === true);
     }
     this.#buttons.conversation.setAttribute("aria-expanded", String(talk?.isOpen === true));
   }
+}
+
+/** A number that will be called. */
+function numberRow(parts) {
+  return element("li", { class: "parts" }, ...dotted(parts.map((part) => element("bdi", {}, part))));
 }
 
 /** A candidate's row of the list. */
@@ -126,7 +182,7 @@ function candidate({ icons, tone, name, number, said, reported }) {
   return element(
     "li",
     { class: "candidate", "data-tone": tone },
-    element("span", { class: "dot" }, icon(...icons)),
+    element("span", { class: "badge" }, icon(...icons)),
     element(
       "div",
       {},

@@ -1,33 +1,42 @@
 /** What the call card shows of what it knows: a value for each part of the page, in the reader's language. */
 
 /** The choices, the most likely one first. */
-const CHOICES = ["open", "again", "chat", "check", "next", "stop", "calendar", "conversation"];
+const CHOICES = ["open", "correct", "again", "chat", "check", "next", "stop", "calendar", "conversation", "cancel", "now"];
 
 /** Those that can be the primary one, the first that is shown; others are beside what the card says. */
-const PRIMARY = ["open", "again", "chat", "check", "next", "calendar"];
+const PRIMARY = ["open", "correct", "again", "chat", "check", "next", "calendar"];
 
 /** What is shown. `can`: what the host and the server allow: {tools, places, downloads, links, messages}. */
 function shown(card, can) {
   const state = stateOf(card);
   const isOpen = ["loading", "placing"].includes(state) || isLive(card);
   const isSingle = !candidateCount(card.list, card.input);
-  const isReported = !card.error && !card.list && !isOpen;
+  const ended = card.error || card.list || isOpen ? null : card.call;
   return {
     state,
     ...(STATES[state] ?? STATES.unavailable),
     callee: calleeOf(card),
-    status: state && locale.text(state),
+    status: statusOf(card, state),
     headline: headlineOf(card),
     facts: factsOf(card, state),
-    about: isOpen && isSingle ? plain(askedOf(card).task_description) : "",
+    about: (isOpen || state === "scheduled") && isSingle ? plain(askedOf(card).task_description) : "",
     said: sentenceOf(card, state),
     rows: card.list && !card.error ? candidateRows(card.list, state, askedOf(card)) : null,
-    report: reportOf(isReported ? card.call : null),
+    dial: dialedOf(card.error),
+    answers: answersOf(ended),
+    report: reportOf(isReportTold(ended) ? null : ended),
     question: shownQuestion(card, can.places),
     choices: choicesOf(card, state, can),
     talk: card.talk,
-    details: detailsOf(card),
+    details: detailsOf(card, ended),
   };
+}
+
+/** The state in words; while nothing has come, what is being done. */
+function statusOf({ input }, state) {
+  if (state !== "placing") return state && locale.text(state);
+  if (input.candidates) return locale.text("placing_list");
+  return locale.text(input.not_before ? "scheduling" : "placing");
 }
 
 /** The submission, as far as the card knows it. */
@@ -48,15 +57,18 @@ function numberOf({ call, input }) {
   return phoneNumber(call?.respondent_phone ?? input?.respondent_phone);
 }
 
-/** The appointment; without one, a list's task, or the callee of a call. */
+/** The appointment, or when a call is due; without either, a list's task, or the callee of a call. */
 function headlineOf(card) {
   const asked = askedOf(card);
-  if (candidateCount(card.list, card.input)) return oneLine(asked.task_description) || calleeOf(card);
-  const appointment = card.error ? "" : appointmentHeadline(card.call, asked);
-  return appointment || calleeOf(card);
+  const isList = candidateCount(card.list, card.input) > 0;
+  const isAboutCall = !card.error && (!isList || ["list_booked", "booked_other_time"].includes(stateOf(card)));
+  const when = isAboutCall ? appointmentHeadline(card.call, asked) || scheduledHeadline(card.call) : "";
+  if (when) return when;
+  return (isList && oneLine(asked.task_description)) || calleeOf(card);
 }
 
-/** Who was called where the title is another one, which of a list, and for how long: {text}, or {elapsed} in seconds. */
+/** Who was called where the title is another one, which of a list, under which name it is booked, its number, and for how
+ * long the call has lasted: {text}, {number}, or {elapsed} in seconds. */
 function factsOf(card, state) {
   const { call, list } = card;
   const callee = calleeOf(card);
@@ -65,22 +77,40 @@ function factsOf(card, state) {
     const position = { number: list.calls.length || 1, count: candidateCount(list) };
     facts.push({ text: locale.text("list_position", position) });
   }
+  if (BOOKED.includes(state)) facts.push(...bookedUnder(card));
   if (state === "in_progress" && Number.isFinite(call.elapsed_seconds)) facts.push({ elapsed: call.elapsed_seconds });
   return facts;
+}
+
+/** Under which name something is booked, and the number that can change it. */
+function bookedUnder(card) {
+  const asked = askedOf(card);
+  const name = isShown(card.call, asked, "user_name") ? oneLine(asked.user_name) : "";
+  const number = card.call.respondent_phone ?? card.input?.respondent_phone;
+  return [...(name ? [{ text: locale.text("under_name", { name }) }] : []), ...(isE164(number) ? [{ number }] : [])];
 }
 
 function sentenceOf(card, state) {
   const { call, list, error } = card;
   if (error) return errorSentence(error, card.input !== null);
   if (card.chat === "stopped" && !call) return locale.text("stopped_text");
-  if (list) return listSentence(state, list);
+  if (list) return listSentence(state, list, askedOf(card));
   if (!state) return "";
   return callSentence(state, call ?? {}, askedOf(card), headlineOf(card) !== calleeOf(card));
 }
 
-function detailsOf(card) {
+/** The emergency number that the person must dial; "" if there is none. */
+function dialedOf(error) {
+  return /^\d{2,6}$/.test(error?.dial ?? "") ? error.dial : "";
+}
+
+/** Facts for who wants to know more: pairs of a key of the texts and a value. `ended`: the call whose report is one. */
+function detailsOf(card, ended) {
   const { call, list, error } = card;
-  return list && !error ? listFacts(list) : technicalFacts(call, error, numberOf(card));
+  if (list && !error) return listFacts(list);
+  const report = isReportTold(ended) ? reportOf(ended) : {};
+  const reported = ["summary", "steps"].map((key) => [key, report[key]]).filter(([, text]) => text);
+  return [...reported, ...technicalFacts(call, error, numberOf(card))];
 }
 
 /** The choices that are offered, in their order: {name, label, isPrimary}. */
@@ -101,10 +131,14 @@ function offeredChoices(card, state, can) {
   const isUnknown = state === "unknown" || (state === "list_unknown" && !goesOn);
   const isUnread = isUnknown || card.watch === "failed" || call?.calendar_checked === false;
   const waitsForDecision = state === "list_needs_decision" && list.not_called.length > 0;
+  const isDue = can.places && state === "scheduled" && idOf(card);
   const hasConversation = call?.call_id && WITH_CONVERSATION.includes(ended);
   return {
     open: can.links && linkOf(error),
+    correct: can.places && input && !card.question && meantNumber(error),
     again: can.places && isRetryable && input && !card.question,
+    cancel: isDue && !card.question,
+    now: isDue && input && !card.question,
     chat: can.messages && isRetryable && !error && !input && call?.call_id,
     check: can.tools && idOf(card) && isUnread,
     next: goesOn,
@@ -115,11 +149,13 @@ function offeredChoices(card, state, can) {
 }
 
 function choiceLabels(card, state) {
-  const [following] = card.list?.not_called ?? [];
-  const callee = oneLine(following?.business_name) || phoneNumber(following?.respondent_phone);
+  const callee = nameOf(card.list?.not_called[0]);
   const isDecision = state === "list_needs_decision";
   return {
     open: locale.text(card.error?.link ? "sign_in" : "upgrade"),
+    correct: locale.text("use_number", { number: phoneNumber(meantNumber(card.error)) }),
+    cancel: locale.text("cancel_call"),
+    now: locale.text("call_now"),
     again: locale.text(card.error ? "try_again" : "call_again"),
     chat: locale.text("ask_again"),
     check: locale.text("check_again"),

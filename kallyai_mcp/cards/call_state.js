@@ -15,7 +15,8 @@ const START = Object.freeze({
   error: null,
   /** The conversation: {entries, isOpen}, of TranscriptAnswer. */
   talk: null,
-  /** What the person is asked before a call: {by, call}; `by` is "server" or "person", `call` the server's CallAnswer. */
+  /** What the person is asked: {by, does, call}. `by` is "server" or "person", who began it; `does` is what a yes does:
+   * "call", "cancel", or "call_now", which cancels a scheduled call first; `call` is the server's CallAnswer. */
   question: null,
   /** Whether the chat "waits" for its result, or has "stopped": then a call may have been placed. */
   chat: "waits",
@@ -54,7 +55,7 @@ function afterResult(card, result, now) {
   const told = changed(asked, { error: null, chat: "waits", question: null, receivedAt: now });
   const found = isList(data) ? afterList(told, data) : changed(told, { call: data });
   const isAsked = data.status === "needs_confirmation" && card.input !== null;
-  return isAsked ? changed(found, { question: { by: "server", call: data } }) : found;
+  return isAsked ? changed(found, { question: { by: "server", does: "call", call: data } }) : found;
 }
 
 /** An error without a structure leaves it open whether a call was placed. */
@@ -82,7 +83,22 @@ function afterTalkToggled(card) {
 /** The person wants to call again; a call that was placed is then repeated on purpose. */
 function afterAskedAgain(card) {
   const input = card.error ? card.input : { ...card.input, redial: true };
-  return changed(card, { input, question: { by: "person", call: {} } });
+  return changed(card, { input, question: personAsks("call") });
+}
+
+/** The person wants to call the number that was probably meant. */
+function afterCorrected(card, number) {
+  const input = { ...card.input, respondent_phone: number };
+  return changed(card, { input, question: personAsks("call") });
+}
+
+/** The person wants to cancel a scheduled call ("cancel"), or have it placed now ("call_now"). */
+function afterAskedAbout(card, does) {
+  return changed(card, { question: personAsks(does) });
+}
+
+function personAsks(does) {
+  return { by: "person", does, call: {} };
 }
 
 /** The person does not want to call. What the server asked about is then refused here. */
@@ -110,9 +126,12 @@ function afterBooked(card) {
   return changed(card, { decision: "booked" });
 }
 
-/** The tool and the arguments that place the call which the person was asked about. */
+/** The tool and the arguments that place, now, the call which the person was asked about. */
 function requestFor(card) {
-  const { confirmation: _, ...input } = card.input; // an earlier one is no longer valid
+  // An earlier confirmation is no longer valid.
+  const { confirmation: _, ...all } = card.input;
+  const { not_before: __, ...atOnce } = all;
+  const input = card.question.does === "call_now" ? atOnce : all;
   const { confirmation } = card.question.call;
   const agreed = confirmation === undefined ? input : { ...input, confirmation };
   return { tool: input.candidates ? "call_around" : "make_call", args: { ...agreed, wait_seconds: 0 } };

@@ -30,7 +30,7 @@ const STATES = {
   list_needs_sign_in: { icons: ["cross"], tone: "warn" },
   list_refused: { icons: ["cross"], tone: "bad" },
   list_canceled: { icons: ["slash"], tone: "quiet" },
-  list_waiting: { icons: ["clock"], tone: "quiet" },
+  list_waiting: { icons: ["hollow"], tone: "quiet" },
   list_not_called: { icons: ["slash"], tone: "quiet" },
 };
 
@@ -52,14 +52,41 @@ function stateOfError(error, placesCalls) {
   return placesCalls || error.status === "refused" ? "refused" : "unavailable";
 }
 
+/** Between the parts of a headline. */
+const DOT = " · ";
+
 /** The headline of a call in which something was booked: "Wed, Jan 28 · 7:00 PM · 4 people"; "" for any other call. */
 function appointmentHeadline(call, asked) {
-  const [date, time] = startOf(call?.appointment?.start);
-  if (!date || !BOOKED.includes(stateOfCall(call))) return "";
-  const isConfirmed = Number.isInteger(asked.party_size) && !call.appointment.unconfirmed?.includes("party_size");
-  const people = isConfirmed && locale.plural("people_count", asked.party_size).replace(" ", "\u00a0");
-  const parts = [locale.date(date), time && inZone(locale.timeOfDay(time), call, call.appointment.start), people];
-  return parts.filter(Boolean).join(" · ").replace(/^./, (c) => c.toUpperCase());
+  const when = dottedTime(call, call?.appointment?.start);
+  if (!when || !BOOKED.includes(stateOfCall(call))) return "";
+  const people = isShown(call, asked, "party_size") ? peopleCount(asked.party_size) : "";
+  return capitalized([when, people].filter(Boolean).join(DOT));
+}
+
+/** The headline of a call that is scheduled: "Calls Mon, Jan 26 · 10:00 AM"; "" for any other call. */
+function scheduledHeadline(call) {
+  const when = call?.status === "scheduled" ? dottedTime(call, call.scheduled_for) : "";
+  return when && locale.text("calls_at", { when });
+}
+
+/** "Wed, Jan 28 · 7:00 PM" in the zone of the request; "" without a day. */
+function dottedTime(call, start) {
+  const [date, time] = startOf(start);
+  if (!date) return "";
+  return time ? locale.date(date) + DOT + inZone(locale.timeOfDay(time), call, start) : locale.date(date);
+}
+
+/** Whether the calendar's event shows what was asked for in this field. */
+function isShown(call, asked, field) {
+  return asked[field] !== undefined && !call.appointment?.unconfirmed?.includes(field);
+}
+
+function peopleCount(people) {
+  return Number.isInteger(people) ? locale.plural("people_count", people).replace(" ", "\u00a0") : "";
+}
+
+function capitalized(text) {
+  return text.replace(/^./, (c) => c.toUpperCase());
 }
 
 /** What KallyAI reports of a call: its summary and next steps, in quotation marks. A report of a busy line, or of one that
@@ -70,6 +97,23 @@ function reportOf(call) {
   const talked = adds && [...BOOKED, "answered"].includes(call.outcome);
   const suggests = talked && !call.moved_by && !call.asked_about_in;
   return { summary: adds ? quoted(call.highlights) : "", steps: suggests ? quoted(call.next_steps) : "" };
+}
+
+/** What the callee said to each question, or the words that decided the outcome: {question, reply, at}. `reply` is "" if
+ * nothing answered the question, and `question` if there was none; `at` is when it was said, "0:34". */
+function answersOf(call) {
+  const decisive = call?.evidence ? [call.evidence] : [];
+  return (call?.answers ?? decisive).map(({ question, quote, at }) => ({
+    question: oneLine(question, LIMIT.line),
+    reply: quoted(quote),
+    at: oneLine(at, 20),
+  }));
+}
+
+/** Whether the report is told already: by the calendar, which confirms all that was asked for, or by the callee's words. */
+function isReportTold(call) {
+  const isConfirmed = call?.outcome === "booked" && call.appointment && !call.appointment.unconfirmed;
+  return isConfirmed || answersOf(call).length > 0;
 }
 
 /** The card's own sentence about a call; "" if KallyAI's report is enough. `asked`: the submission; `isHeadline`: the
@@ -91,10 +135,12 @@ function callSentence(state, call, asked, isHeadline = false) {
     !isDated && `${state}_text`,
   ];
   const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));
-  const said = key && !(key === "answered_text" && call.highlights) ? locale.text(key, values) : "";
+  const isToldBelow = key === "answered_text" && (call.highlights || answersOf(call).length > 0);
+  const said = key && !isToldBelow ? locale.text(key, values) : "";
   const when = values.when && BOOKED.includes(state) && !isHeadline && locale.text("booked_text_dated", values);
   const later = call.moved_by ? locale.text("moved_text") : call.asked_about_in && locale.text("asked_about_text");
-  return [later, when, said, call.appointment?.unconfirmed && locale.text("unconfirmed_text")].filter(Boolean).join(" ").replace(/^./, (c) => c.toUpperCase());
+  const unconfirmed = call.appointment?.unconfirmed && locale.text("unconfirmed_text");
+  return capitalized([later, when, said, unconfirmed].filter(Boolean).join(" "));
 }
 
 /** When an appointment begins, or a scheduled call is due, in the zone of the request; with its name if the reader's
@@ -135,7 +181,6 @@ function technicalFacts(call, error, number) {
     ["status_code", call && !error ? call.status : ""],
     ["error_code", error?.code],
     ["correlation_id", error?.correlation_id],
-    ["arguments", Array.isArray(error?.arguments) ? error.arguments.map((one) => one?.argument).join(", ") : ""],
   ].map(([key, value]) => [key, oneLine(value)]).filter(([, value]) => value);
 }
 

@@ -4,6 +4,9 @@ const DAY = 86_400_000;
 const PAGE = 200;
 const PAGES = 5;
 
+/** With calls on fewer days, a sentence says as much as a chart. */
+const FEWEST_DAYS = 3;
+
 /** Reads the calls since `start` (ms) by list_calls, newest first; `isComplete` is false when there are too many. */
 async function callsSince(host, start) {
   const calls = [];

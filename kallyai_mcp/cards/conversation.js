@@ -8,8 +8,8 @@ class Conversation {
   #isFull = false; // the whole conversation is shown
   #entries = [];
   #callee = "";
-  #copy = element("button", { type: "button", onclick: () => this.#copyText() }, icon("copy"), element("span"));
-  #widen = element("button", { type: "button", onclick: () => this.#openFullScreen() }, icon("widen"), element("span"));
+  #copy = element("button", { type: "button", class: "bare", onclick: () => this.#copyText() }, icon("copy"));
+  #widen = element("button", { type: "button", class: "bare", onclick: () => this.#openFullScreen() }, icon("widen"));
 
   /** `note` shows the user a short text. */
   constructor(host, note) {
@@ -26,9 +26,11 @@ class Conversation {
     const isFullScreen = displayMode === "fullscreen";
     byId("conversation-title").textContent = locale.text("conversation");
     setText("quoted", locale.text(entries.length ? "quoted" : "silent"));
-    this.#copy.lastChild.textContent = locale.text("copy");
+    for (const [button, key] of [[this.#copy, "copy"], [this.#widen, "full_screen"]]) {
+      button.setAttribute("aria-label", locale.text(key));
+      button.title = locale.text(key);
+    }
     this.#copy.hidden = !entries.length;
-    this.#widen.lastChild.textContent = locale.text("full_screen");
     this.#widen.hidden = !(isLong && !isFullScreen && availableDisplayModes?.includes("fullscreen"));
     const shown = this.#isFull || isFullScreen || !isLong ? entries : entries.slice(0, FIRST_TURNS);
     const turns = byId("turns");
@@ -38,6 +40,14 @@ class Conversation {
     const label = locale.text("show_all", { count: locale.number(entries.length) });
     const button = element("button", { type: "button", onclick: () => this.#showAll() }, label);
     byId("more").replaceChildren(...(shown.length < entries.length ? [button] : []));
+  }
+
+  /** Shows the turn that began at `time` ("0:34"), or the last one before. */
+  focusTurn(time) {
+    const index = this.#entries.findIndex((entry) => timestamp(entry?.timestamp) === time);
+    const turns = byId("turns").children;
+    if (index >= turns.length) this.#showAll();
+    byId("turns").children[Math.max(0, index)]?.focus();
   }
 
   #showAll() {

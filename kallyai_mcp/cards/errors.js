@@ -8,8 +8,10 @@
 function errorSentence(error, placesCalls) {
   const { code } = error;
   if (/^\d{2,6}$/.test(error.dial ?? "")) return locale.text("emergency", { number: error.dial });
+  if (placesCalls && error.link) return locale.text("sign_in_to_call");
+  if (code === "invalid_arguments") return wrongArguments(error);
   if (code === "quota_exceeded" && error.used_up) return usedUpSentence(error.used_up);
-  const known = Object.keys(TEXTS).find((key) => key.startsWith("error ") && key.split(" ").includes(code));
+  const known = knownError(code);
   if (known) return locale.text(known);
   if (error.placed === "maybe") return locale.text("unknown_text");
   return locale.text(placesCalls ? "refused_text" : "unavailable_text");
@@ -21,4 +23,50 @@ function usedUpSentence({ unit, allocated, renews }) {
   const day = locale.billingDay(renews);
   const sentences = [locale.text(key, { count: locale.number(allocated) }), day && locale.text("used_up_renews", { day })];
   return sentences.filter(Boolean).join(" ");
+}
+
+/** What is wrong, by the beginning of an argument's name; of several, the first that fits. */
+const WRONG = [
+  ["respondent_phone", "wrong_number"],
+  ["candidates", "wrong_candidate"],
+  ["user_phone", "wrong_own_number"],
+  ["appointment_date", "wrong_day"],
+  ["departure_date", "wrong_departure"],
+  ["appointment_time", "wrong_time"],
+  ["other_times", "wrong_time"],
+  ["party_size", "wrong_people"],
+  ["not_before", "wrong_schedule"],
+];
+
+/** What is wrong with the arguments, in a person's words, and what was probably meant. */
+function wrongArguments(error) {
+  const wrong = Array.isArray(error.arguments) ? error.arguments : [];
+  const keys = wrong.map((one) => wrongKey(String(one?.argument), String(one?.problem))).filter(Boolean);
+  if (!keys.length) return locale.text(knownError("invalid_arguments"));
+  const numbers = meantNumbers(error).map(phoneNumber).join(locale.text("or"));
+  const next = numbers ? locale.text("did_you_mean", { numbers }) : locale.text("chat_can_correct");
+  return [...new Set(keys)].map((key) => locale.text(key)).concat(next).join(" ");
+}
+
+function wrongKey(argument, problem) {
+  if (argument === "respondent_phone" && problem.startsWith("has no country code")) return "wrong_no_country";
+  return WRONG.find(([start]) => argument.startsWith(start))?.[1];
+}
+
+/** The numbers (E.164) that the server suggests in place of the one to call. */
+function meantNumbers(error) {
+  const wrong = (Array.isArray(error?.arguments) ? error.arguments : []).find((one) => one?.argument === "respondent_phone");
+  const [, suggested] = String(wrong?.problem).split("it may be ");
+  return suggested?.match(/\+\d{7,15}/g)?.slice(0, 3) ?? [];
+}
+
+/** The only number that was probably meant; "" if there are several or none. */
+function meantNumber(error) {
+  const numbers = meantNumbers(error);
+  return numbers.length === 1 ? numbers[0] : "";
+}
+
+/** The key of the text about an error's code; undefined if there is none. */
+function knownError(code) {
+  return Object.keys(TEXTS).find((key) => key.startsWith("error ") && key.split(" ").includes(code));
 }

@@ -1,4 +1,4 @@
-/** What is left of the allowances: an arc for what runs out first, a bar for each of the others. */
+/** What is left of the allowances: a bar for what runs out first, a line for each of the others. */
 
 /** If less than this share of an allowance is left, the card warns; the text for the agent has the same limit. */
 const SHORT_SHARE = 0.1;
@@ -12,64 +12,44 @@ function allowances(quota) {
     .sort((one, other) => share(one) - share(other));
 }
 
-function showGauges(kinds) {
-  byId("gauge").replaceChildren(...kinds.slice(0, 1).map(arc));
-  byId("bars").replaceChildren(...kinds.slice(1).map(bar));
+/** Shows the allowances. `back`: when they come back, in words. */
+function showGauges(kinds, back) {
+  byId("gauge").replaceChildren(...kinds.slice(0, 1).map((one) => bar(one, back)));
+  byId("others").replaceChildren(...kinds.slice(1).map(line));
 }
 
-function arc(allowance) {
-  const all = allowance.all === null ? "" : locale.text("of_all", { all: locale.number(allowance.all) });
-  // Three quarters of a circle, open below.
-  const path = "M24.5 87.5A44 44 0 1 1 87.5 87.5";
-  const picture = svg(
-    "svg",
-    { viewBox: "6 6 100 90", "aria-hidden": "true" },
-    svg("path", { class: "edge", d: path }),
-    svg("path", { class: "track", d: path }),
-    share(allowance) > 0 &&
-      svg("path", { class: "level", d: path, pathLength: 100, "stroke-dasharray": `${100 * share(allowance)} 200` }),
-  );
-  return element(
-    "div",
-    { class: "arc", ...meter(allowance) },
-    picture,
-    element("div", { class: "figure", "aria-hidden": "true" },
-      element("strong", {}, locale.number(allowance.left)),
-      element("span", {}, locale.text(`${allowance.kind}_left`)),
-      all && element("span", {}, all),
-      hint(allowance) && element("span", { class: "hint" }, hint(allowance))),
-  );
-}
-
-function bar(allowance) {
-  const { kind } = allowance;
+function bar(allowance, back) {
   const picture = svg(
     "svg",
     { viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("rect", { class: "level", width: 100 * share(allowance), height: 8 }),
   );
-  return element(
-    "div",
-    { class: "bar", ...meter(allowance) },
-    element("p", { "aria-hidden": "true" }, element("strong", {}, locale.text(kind)), element("span", {}, leftOf(allowance))),
-    picture,
-    hint(allowance) && element("span", { class: "hint", "aria-hidden": "true" }, hint(allowance)),
-  );
+  const words = [element("strong", {}, leftOf(allowance)), hint(allowance), back].filter(Boolean);
+  return element("div", { class: "bar", ...meter(allowance) }, element("p", { class: "parts", "aria-hidden": "true" }, ...dotted(words)), picture);
 }
 
-/** The text "27 of 35 left", or "27 left". */
-function leftOf({ left, all }) {
-  const [rest, whole] = [locale.number(left), all === null ? "" : locale.number(all)];
-  return whole ? locale.text("left_of", { left: rest, all: whole }) : locale.text("left", { left: rest });
+function line(allowance) {
+  const words = [leftOf(allowance), hint(allowance)].filter(Boolean);
+  return element("div", meter(allowance), element("p", { class: "parts", "aria-hidden": "true" }, ...dotted(words)));
+}
+
+/** The text "27 of 35 calls left", or "Calls left: 27". */
+function leftOf({ kind, left, all }) {
+  const values = { left: locale.number(left), all: all === null ? "" : locale.number(all) };
+  return locale.text(values.all ? `${kind}_left_of` : `${kind}_left`, values);
 }
 
 function share({ left, all }) {
   return all ? Math.min(1, Math.max(0, left / all)) : left > 0 ? 1 : 0;
 }
 
+function isUsedUp({ left }) {
+  return left <= 0;
+}
+
 /** A warning for an allowance that is low or used up; else "". */
 function hint(allowance) {
-  if (allowance.left <= 0) return locale.text("used_up");
+  if (isUsedUp(allowance)) return locale.text("used_up");
   return allowance.all && share(allowance) < SHORT_SHARE ? locale.text("short") : "";
 }
 
@@ -83,6 +63,6 @@ function meter(allowance) {
     "aria-valuemax": Math.max(all ?? left, left, 1),
     "aria-valuenow": Math.max(0, left),
     "aria-valuetext": [leftOf(allowance), hint(allowance)].filter(Boolean).join(". "),
-    "data-tone": left <= 0 ? "bad" : hint(allowance) ? "warn" : "live",
+    "data-tone": isUsedUp(allowance) ? "bad" : hint(allowance) ? "warn" : "live",
   };
 }

@@ -38,6 +38,27 @@ function factList(facts) {
   ]);
 }
 
+/** Shows parts in a row that wraps between them, with a dot between two parts of one line, never at its end. */
+function showParts(id, parts) {
+  byId(id).replaceChildren(...dotted(parts));
+}
+
+function dotted(parts) {
+  const dot = () => element("span", { class: "dot" }, " · ");
+  return parts.map((part, index) => element("span", { class: "part" }, index > 0 && dot(), part));
+}
+
+/** A link that the host opens; where it opens none, the browser does. */
+function link(host, url, onDenied, attributes, ...children) {
+  const open = async (event) => {
+    if (!host.can("openLinks")) return;
+    event.preventDefault();
+    const answer = await host.request("ui/open-link", { url }).catch(() => ({ isError: true }));
+    if (answer.isError) onDenied();
+  };
+  return element("a", { href: url, onclick: open, ...attributes }, ...children);
+}
+
 /** Makes screen readers say `text`, after what they are saying now. */
 function announce(text) {
   byId("live").textContent = text;
@@ -56,6 +77,7 @@ const PATHS = {
   question: "M8.8 9.2a3.3 3.3 0 1 1 4.9 2.9c-1.1.6-1.7 1.2-1.7 2.5M12 18v.01",
   calendar: "M4.5 6.5h15v13h-15zM4.5 10.5h15M8.5 4v4M15.5 4v4",
   speech: "M4 5.5h16v11h-9L7 20v-3.5H4z",
+  hollow: "M12 17.5a5.5 5.5 0 1 1 0-11 5.5 5.5 0 0 1 0 11z",
   clock: "M12 20a8 8 0 1 1 0-16 8 8 0 0 1 0 16zM12 7.5V12l3 2.5",
   copy: "M9 9h10.5v10.5H9zM15 9V4.5H4.5V15H9",
   widen: "M14 4.5h5.5V10M10 19.5H4.5V14M19.5 4.5 14 10M4.5 19.5 10 14",
@@ -67,6 +89,17 @@ function icon(...names) {
   return svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true", focusable: "false" }, ...paths);
 }
 
+/** Says that the calls are simulated, where they are. */
+function showSandbox() {
+  setText("sandbox", SANDBOX ? locale.text("sandbox") : "");
+  byId("sandbox").title = locale.text("sandbox_text");
+}
+
+/** The sign of a link that leaves the chat; a screen reader hears that from the host. */
+function outward() {
+  return element("span", { "aria-hidden": "true" }, "↗");
+}
+
 /** Connects to the host. Its theme is applied, and `show` is called, at once, after connecting, and whenever the host's
  * context changes. Without a host, the element `errorId` says so. */
 async function openCard(host, name, show, errorId = "said") {
@@ -74,6 +107,7 @@ async function openCard(host, name, show, errorId = "said") {
     applyTheme(host.context);
     locale = new Locale(host.context);
     document.documentElement.lang = locale.language;
+    showSandbox();
     show();
   };
   host.on("ui/notifications/host-context-changed", update);

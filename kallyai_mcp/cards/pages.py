@@ -32,17 +32,17 @@ OF_CALL: Final = (
 
 
 @cache
-def call_card(*, read_only: bool = False) -> str:
+def call_card(*, read_only: bool = False, sandbox: bool = False) -> str:
     """The HTML document of the call card; with `read_only`, it has no buttons that place or cancel
-    calls.
+    calls; with `sandbox`, it says that its calls are simulated.
     """
-    return _document("call", *OF_CALL, READ_ONLY=read_only)
+    return _document("call", *OF_CALL, READ_ONLY=read_only, SANDBOX=sandbox)
 
 
 @cache
-def quota_card() -> str:
-    """The HTML document of the quota card."""
-    return _document("quota", "gauge.js", "chart.js")
+def quota_card(*, sandbox: bool = False) -> str:
+    """The HTML document of the quota card; with `sandbox`, it says that its calls are simulated."""
+    return _document("quota", "gauge.js", "chart.js", SANDBOX=sandbox)
 
 
 def _document(name: Literal["call", "quota"], *scripts: str, **constants: object) -> str:

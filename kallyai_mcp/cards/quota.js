@@ -5,10 +5,9 @@ class QuotaCard {
   #quota = null; // QuotaAnswer
   #error = "";
   #period = null; // {start, end, calls, isComplete}, or "unread"
-  #billing;
+  #billing = element("button", { type: "button", onclick: () => this.#openBilling() }, element("span"), outward());
 
   constructor() {
-    this.#billing = element("button", { type: "button", onclick: () => this.#openBilling() });
     byId("choices").append(this.#billing);
     this.#host.on("ui/notifications/tool-result", (result) => this.#receive(result));
     openCard(this.#host, "kallyai-quota", () => this.#show(), "error");
@@ -39,30 +38,30 @@ class QuotaCard {
     const quota = this.#quota;
     setText("title", locale.text("quota"));
     setText("error", this.#error);
-    this.#billing.textContent = locale.text("billing");
+    const kinds = allowances(quota ?? {});
+    const isEmpty = kinds.some(isUsedUp);
+    this.#billing.firstChild.textContent = locale.text(isEmpty ? "upgrade" : "billing");
+    this.#billing.classList.toggle("primary", isEmpty);
     this.#billing.hidden = !(this.#host.can("serverTools") && this.#host.can("openLinks") && quota);
     if (!quota) return;
-    this.#plan(quota);
-    const kinds = allowances(quota);
-    showGauges(kinds);
+    this.#plan(quota, isEmpty);
+    const full = comesBack(quota);
+    showGauges(kinds, full ? locale.text("back", { day: locale.shortBillingDay(full) }) : "");
     if (!kinds.length) setText("error", locale.text("no_figures"));
     this.#chart();
   }
 
-  #plan(quota) {
+  #plan(quota, isEmpty) {
     const plan = oneLine(quota.plan_type);
     const named = plan && locale.text("plan", { plan: plan[0].toLocaleUpperCase(locale.tag) + plan.slice(1) });
     setText("title", translated(`plan_${plan}`, named || locale.text("quota")));
     const status = oneLine(quota.subscription?.status ?? quota.subscription_status, 40);
-    setText("status", status && translated(status, locale.text("status_other")));
-    byId("status").dataset.tone = ["active", "trialing"].includes(status) ? "good" : "warn";
-    const full = comesBack(quota);
-    const words = [
-      full && locale.text("comes_back", { day: locale.billingDay(full) }),
-      this.#renewal(quota.subscription ?? {}),
-      translated(quota.subscription?.plan?.period, ""),
-    ];
-    setText("renewal", words.filter(Boolean).join(" · "));
+    const isGood = ["active", "trialing"].includes(status);
+    setText("status", isEmpty ? locale.text("used_up_short") : status && translated(status, locale.text("status_other")));
+    byId("status").dataset.tone = isEmpty ? "bad" : isGood ? "good" : "warn";
+    const words = [this.#renewal(quota.subscription ?? {}), translated(quota.subscription?.plan?.period, "")].filter(Boolean);
+    showParts("renewal", words);
+    byId("renewal").hidden = !words.length;
   }
 
   /** When the plan renews or ends; "" without a day. The allowances may come back on another day. */
@@ -82,13 +81,15 @@ class QuotaCard {
     if (!period) return;
     setText("chart-title", locale.text("chart"));
     const isRead = period !== "unread" && period.calls.length > 0;
-    for (const id of ["chart", "days", "legend"]) byId(id).hidden = !isRead;
+    const days = isRead ? byDay(period.calls, period.start, period.end) : [];
+    const isDrawn = days.filter((day) => day.successful || day.others).length >= FEWEST_DAYS;
+    for (const id of ["chart", "days", "legend"]) byId(id).hidden = !isDrawn;
     if (!isRead) return setText("chart-text", locale.text(period === "unread" ? "chart_later" : "chart_none"));
-    const days = byDay(period.calls, period.start, period.end);
     const successful = period.calls.filter(isAnswered).length;
     const count = period.calls.length;
     const part = period.isComplete ? "" : ` ${locale.text("chart_part", { count: locale.number(count) })}`;
     setText("chart-text", locale.plural("chart_text", count, { successful: locale.number(successful) }) + part);
+    if (!isDrawn) return;
     setText("table-title", locale.text("table"));
     const legend = ["successful", "others"].map((kind) => element("span", { class: kind }, locale.text(kind)));
     byId("legend").replaceChildren(...legend);

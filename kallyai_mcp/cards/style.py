@@ -12,8 +12,9 @@ from typing import Final
 TOKENS: Final = files("kallyai_mcp.cards").joinpath("tokens.css").read_text(encoding="utf-8")
 """The variables and the buttons of all style sheets.
 
-`--page` is the background of a page, `--ground` that of texts, `--line` is for borders, with a
-contrast of at least 3:1 to `--ground`, also with the colors of a card's host.
+`--page` is the background of a page, `--ground` that of texts. `--line` is for the edges of
+controls, with a contrast of at least 3:1 to `--ground`, also with the colors of a card's host;
+`--hair` is for lines that only separate.
 """
 
 MARK: Final = files("kallyai_mcp.cards").joinpath("mark.svg").read_text(encoding="utf-8").rstrip()

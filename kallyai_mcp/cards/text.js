@@ -27,9 +27,13 @@ function oneLine(text, limit = LIMIT.name) {
 /** Country codes of two digits; those of one are 1 and 7, all others have three (ITU-T E.164, annex D). */
 const TWO_DIGITS = /^(2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])/;
 
+function isE164(number) {
+  return /^\+\d{7,15}$/.test(number ?? "");
+}
+
 /** An E.164 number in groups: "+1 415-555-1234", "+34 912 345 678". Anything else unchanged, on one line. */
 function phoneNumber(number) {
-  if (!/^\+\d{7,15}$/.test(number ?? "")) return oneLine(number, 40);
+  if (!isE164(number)) return oneLine(number, 40);
   const digits = number.slice(1);
   const northAmerican = /^1(\d{3})(\d{3})(\d{4})$/.exec(digits);
   if (northAmerican) return `+1 ${northAmerican.slice(1).join("-")}`;
@@ -37,6 +41,26 @@ function phoneNumber(number) {
   const groups = digits.slice(code).match(/\d{1,3}/g);
   if (groups.at(-1).length === 1) groups.push(groups.splice(-2).join(""));
   return `+${digits.slice(0, code)} ${groups.join(" ")}`;
+}
+
+/** Country calling codes with the regions (ISO 3166) that KallyAI calls there. */
+const REGIONS = {
+  1: ["US", "CA"], 30: ["GR"], 31: ["NL"], 32: ["BE"], 33: ["FR"], 34: ["ES"], 36: ["HU"], 39: ["IT"], 40: ["RO"], 41: ["CH"],
+  43: ["AT"], 44: ["GB"], 45: ["DK"], 46: ["SE"], 47: ["NO"], 48: ["PL"], 49: ["DE"], 52: ["MX"], 351: ["PT"], 352: ["LU"],
+  353: ["IE"], 354: ["IS"], 356: ["MT"], 357: ["CY"], 358: ["FI"], 359: ["BG"], 370: ["LT"], 371: ["LV"], 372: ["EE"],
+  385: ["HR"], 386: ["SI"], 420: ["CZ"], 421: ["SK"],
+};
+
+/** Area codes of +1 outside of the United States and Canada. */
+const ELSEWHERE = /^1(242|246|26[48]|284|340|345|441|473|649|658|664|67[01]|684|721|758|767|78[47]|8[024]9|86[89]|876|939)/;
+
+/** The country of a number (E.164) in the reader's language, or both that it may be in; "" if the card does not know it. */
+function countryOf(number) {
+  const digits = String(number ?? "").slice(1);
+  const code = [1, 2, 3].map((length) => digits.slice(0, length)).find((start) => Object.hasOwn(REGIONS, start));
+  if (!code || ELSEWHERE.test(digits)) return "";
+  const names = new Intl.DisplayNames(locale.tag, { type: "region" });
+  return REGIONS[code].map((region) => names.of(region)).join(" / ");
 }
 
 /** Seconds as "32 s", "3 min 5 s", "2 h 5 min". */
@@ -90,6 +114,11 @@ class Locale {
   /** The day of a moment (ISO 8601) as "Feb 1, 2026", in UTC as KallyAI's billing. */
   billingDay(iso) {
     return this.#format(iso, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+  }
+
+  /** The day of a moment (ISO 8601) as "Feb 1", in UTC as KallyAI's billing; with the year if that is not this year. */
+  shortBillingDay(iso) {
+    return this.#format(iso, { day: "numeric", month: "short", timeZone: "UTC", ...this.#year(iso) });
   }
 
   /** The time of day in an ISO 8601 moment, by the clock there: "10:30 AM". */

@@ -63,7 +63,7 @@ async def main(folder: Path) -> None:
             browser = await playwright.chromium.launch(
                 executable_path=CHROMIUM,
                 args=[*FLAGS, "--disable-lcd-text"],
-                env=_with_fonts(Path(home)),
+                env=with_fonts(Path(home)),
             )
             tabs = Tabs(browser, host_pages)
             async with _at(datetime(2026, 1, 25, 15, 30, tzinfo=UTC), Path(home) / "calls") as (
@@ -80,7 +80,7 @@ async def main(folder: Path) -> None:
             await browser.close()
 
 
-def _with_fonts(home: Path) -> dict[str, str | float | bool]:
+def with_fonts(home: Path) -> dict[str, str | float | bool]:
     """The environment of a browser whose system font is the first of `FONTS` on this machine
     (fontconfig).
     """
@@ -115,7 +115,7 @@ async def _calls(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
         options = common | {"context": {**NEW_YORK, "theme": theme}, "color_scheme": theme}
         async with tabs.chat(agent, call_card(), **options) as shown:
             await shown.give(made, TABLE)
-            await expect(shown.button("Calendar file")).to_be_visible()
+            await expect(shown.button("Add to calendar")).to_be_visible()
             await _take(shown, folder / f"call-{theme}.png", dark=theme == "dark")
     async with tabs.chat(
         agent, call_card(), context={**NEW_YORK, **FULL_SCREEN}, **common

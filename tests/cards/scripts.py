@@ -24,7 +24,7 @@ const result = (structuredContent, isError = false) => ({ structuredContent, isE
 def _functions() -> str:
     if reason := missing():
         pytest.skip(reason)
-    return functions("call", *OF_CALL, READ_ONLY=False)
+    return functions("call", *OF_CALL, READ_ONLY=False, SANDBOX=False)
 
 
 def value_of(expression: str, *steps: str, **given: Any) -> Any:

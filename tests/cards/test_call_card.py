@@ -62,17 +62,19 @@ async def test_the_appointment_is_the_headline_and_the_calls_own_facts_are_detai
 
     heading = chat.card.get_by_role("heading", level=1)
     await expect(heading).to_have_text("Wed, Jan 28 · 7:00 PM, Los Angeles time · 4 people")
-    await expect(chat.card.locator("#facts")).to_have_text("Italian Bistro")
-    report = chat.card.get_by_role("region", name="KallyAI reports")
-    await expect(report).to_contain_text(
-        "“Reserved a table for 4 at Italian Bistro on Wednesday, January 28 at 7:00 PM"
-    )
-    await expect(chat.card.get_by_role("region", name="KallyAI suggests")).to_contain_text(
-        "“Nothing more to do."
-    )
+    facts = "Italian Bistro · Under Sample Guest · +1 415-555-1234"
+    await expect(chat.card.locator("#facts")).to_have_text(facts)
+    number = chat.card.get_by_role("link", name="+1 415-555-1234")
+    await expect(number).to_have_attribute("href", "tel:+14155551234")
+    await expect(chat.card.locator("#report")).to_be_hidden()  # the calendar confirms all of it
     assert "58 s" not in await chat.card.locator("main").inner_text()
     await chat.card.get_by_text("Details").click()
-    for fact in ("+1 415-555-1234", "Sun, Jan 25, 10:30 AM", "58 s"):
+    for fact in (
+        "“Reserved a table for 4",
+        "“Nothing more to do.",
+        "Sun, Jan 25, 10:30 AM",
+        "58 s",
+    ):
         await expect(chat.card.get_by_role("group")).to_contain_text(fact)
     for context, shown in (
         (
@@ -126,7 +128,7 @@ async def test_the_calendar_file_is_passed_to_the_host(agent: Agent, open_card: 
     made = await agent.use("make_call", BISTRO)
     chat = await open_card()
     await chat.give(made, BISTRO)
-    await chat.button("Calendar file").click()
+    await chat.button("Add to calendar").click()
     await expect(
         chat.card.get_by_text("Calendar file ready: Table for 4 at Italian Bistro")
     ).to_be_visible()
@@ -141,7 +143,7 @@ async def test_the_calendar_file_is_passed_to_the_host(agent: Agent, open_card: 
 
     chat = await open_card(refuses=("downloads",))
     await chat.give(made, BISTRO)
-    await chat.button("Calendar file").click()
+    await chat.button("Add to calendar").click()
     await expect(chat.card.get_by_text("The calendar file was not saved.")).to_be_visible()
 
 
@@ -254,6 +256,8 @@ async def test_an_error_is_told_in_the_cards_words_with_what_removes_its_cause(
     emergency = {**BISTRO, "respondent_phone": "+1 911"}
     await chat.give(await agent.use("make_call", emergency), emergency)
     await expect(chat.card.locator("#said")).to_have_text(re.compile("Dial 911 yourself, now."))
+    dial = chat.card.get_by_role("link", name="911")
+    await expect(dial).to_have_attribute("href", "tel:911")
     assert await chat.hard_to_use() == []
     assert await chat.card.get_by_role("button").count() == 0
 
@@ -267,7 +271,7 @@ async def test_an_error_is_told_in_the_cards_words_with_what_removes_its_cause(
     await expect(chat.card.get_by_role("group")).to_contain_text(refused.data["correlation_id"])
 
     await chat.give(error(code="not_signed_in", link="http://127.0.0.1:5000/x"), BISTRO)
-    await expect(chat.button("Sign in")).to_be_visible()
+    await expect(chat.card.locator("#said")).to_have_text("Sign in to place calls.")
     assert await chat.hard_to_use() == []
     await chat.button("Sign in").click()
     await chat.give(error(code="quota_exceeded", upgrade_url="https://pay.example/"), BISTRO)
@@ -391,7 +395,9 @@ async def test_everything_can_be_done_with_the_keyboard(agent: Agent, open_card:
 
     keys = chat.page.keyboard
     await keys.press("Tab")
-    await expect(chat.button("Calendar file")).to_be_focused()
+    await expect(chat.card.get_by_role("link", name="+1 415-555-1234")).to_be_focused()
+    await keys.press("Tab")
+    await expect(chat.button("Add to calendar")).to_be_focused()
     assert (
         await chat.frame.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         == "solid"
@@ -441,9 +447,9 @@ async def test_the_card_of_a_read_only_server_offers_nothing_that_would_place_a_
 async def test_only_a_tool_that_places_a_call_says_so_before_its_result(open_card: Open) -> None:
     chat = await open_card()
     await chat.start({"call_id": "c-1", "wait_seconds": 45})
-    await expect(chat.card.locator("#status")).to_have_text("Loading")
+    await expect(chat.card.locator("#status")).to_have_text("Getting the call")
     await chat.set_host_context(locale="es-MX")
-    await expect(chat.card.locator("#status")).to_have_text("Cargando")
+    await expect(chat.card.locator("#status")).to_have_text("Consultando la llamada")
     await chat.set_host_context(locale="en-US")
     await chat.start(BISTRO)
     await expect(chat.card.locator("#status")).to_have_text("Placing the call")

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.agent import BISTRO
 from tests.cards.scripts import value_of
-from tests.cards.test_call_state import CALL, CONSENT, DECISION, PROGRESS
+from tests.cards.test_call_state import CALL, CONSENT, DECISION, PROGRESS, SCHEDULED
 
 RESULT = "card = afterResult(card, result(data), 0)"
 INPUT = "card = afterInput(card, input)"
@@ -52,8 +52,9 @@ def test_the_server_asks_with_its_reasons() -> None:
     question = view(CONSENT)["question"]
 
     assert question["title"] == "Call Italian Bistro?"
+    assert question["what"][-2:] == ["for Sample Guest", "no other time"]
     assert question["reason"] == "You are asked because: it is an urgent call."
-    assert ["number", "+1 415-555-1234"] in question["facts"]
+    assert question["numbers"] == [["+1 415-555-1234", "United States / Canada"]]
     assert question["canAnswer"] is True
 
 
@@ -75,3 +76,70 @@ def test_an_error_hides_the_rows_and_has_its_code_in_details() -> None:
     assert shown["rows"] is None
     assert shown["said"] == "This number is on the do-not-call list. Reach them another way."
     assert ["error_code", "suppression_violation"] in shown["details"]
+
+
+def test_each_question_is_shown_with_its_answer() -> None:
+    answers = [
+        {"question": "Is there parking?", "quote": "Yes, behind it.", "at": "0:25"},
+        {"question": "Are dogs allowed?", "quote": None, "at": None},
+    ]
+    call = {"status": "success", "outcome": "answered", "highlights": "They said: yes."}
+    shown = view(call | {"call_id": "c-1", "answers": answers})
+
+    assert shown["answers"] == [
+        {"question": "Is there parking?", "reply": "“Yes, behind it.”", "at": "0:25"},
+        {"question": "Are dogs allowed?", "reply": "", "at": ""},
+    ]
+    assert shown["report"]["summary"] == ""
+    assert ["summary", "“They said: yes.”"] in shown["details"]
+
+
+def test_a_booking_that_the_calendar_confirms_needs_no_report() -> None:
+    event = {"start": "2026-01-28T19:00:00-05:00"}
+    confirmed = CALL | {"appointment": event, "highlights": "Reserved."}
+    unconfirmed = confirmed | {"appointment": event | {"unconfirmed": ["user_name"]}}
+
+    assert view(confirmed)["report"]["summary"] == ""
+    assert {"text": "Under Sample Guest"} in view(confirmed)["facts"]
+    assert view(unconfirmed)["report"]["summary"] == "“Reserved.”"
+    assert {"text": "Under Sample Guest"} not in view(unconfirmed)["facts"]
+
+
+def test_a_scheduled_call_says_when_it_calls() -> None:
+    shown = view(SCHEDULED)
+
+    assert shown["headline"].startswith("Calls Mon, Jan 26 · 10:00")
+    assert shown["said"] == "Keep this app open at that time."
+    assert labels(shown) == ["Cancel call", "Call now"]
+    without_arguments = value_of("shown(card, can).choices", RESULT, data=SCHEDULED)
+    assert [choice["name"] for choice in without_arguments] == ["cancel"]
+
+
+def test_a_number_without_country_is_corrected() -> None:
+    problem = "has no country code; it may be +14155551234 (California)"
+    wrong = {"argument": "respondent_phone", "problem": problem}
+    shown = view({"code": "invalid_arguments", "placed": "no", "arguments": [wrong]}, error=True)
+
+    assert shown["said"] == "The number has no country code. Did you mean +1 415-555-1234?"
+    assert labels(shown) == ["Use +1 415-555-1234"]
+    assert "respondent_phone" not in str(shown["details"])
+
+
+def test_of_several_numbers_none_is_chosen() -> None:
+    problem = "has no country code; it may be +14155551234 (California) or +34911234567 (Spain)"
+    wrong = {"argument": "respondent_phone", "problem": problem}
+    shown = view({"code": "invalid_arguments", "placed": "no", "arguments": [wrong]}, error=True)
+
+    assert shown["said"].endswith("Did you mean +1 415-555-1234 or +34 911 234 567?")
+    assert shown["choices"] == []
+
+
+def test_a_decision_is_one_question() -> None:
+    assert view(DECISION)["said"] == "+1 202-555-0102 seems to have no table. Call +1 202-555-0100?"
+
+
+def test_a_booked_list_has_its_appointment_as_headline() -> None:
+    call = CALL | {"appointment": {"start": "2026-01-28T19:00:00-05:00"}}
+    booked = DECISION | {"status": "booked", "calls": [call], "not_called": []}
+
+    assert view(booked)["headline"].startswith("Wed, Jan 28 · 7:00")

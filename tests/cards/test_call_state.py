@@ -64,7 +64,11 @@ ASKED = [
 def test_consent_is_asked_only_with_the_arguments() -> None:
     given = {"input": BISTRO, "consent": CONSENT}
 
-    assert value_of("card.question", *ASKED, **given) == {"by": "server", "call": CONSENT}
+    assert value_of("card.question", *ASKED, **given) == {
+        "by": "server",
+        "does": "call",
+        "call": CONSENT,
+    }
     assert value_of("card.question", ASKED[1], **given) is None
 
 
@@ -153,3 +157,32 @@ def test_the_model_is_told_only_of_a_call_of_the_person() -> None:
 
     assert chat == ""
     assert "on purpose: booked, id unknown." in person
+
+
+SCHEDULED = {
+    "status": "scheduled",
+    "tracking_id": "t-1",
+    "scheduled_for": "2026-01-26T10:00:00-05:00",
+    "timezone": "America/New_York",
+}
+
+
+def test_call_now_leaves_out_the_scheduled_time() -> None:
+    steps = [
+        "card = afterInput(card, input)",
+        "card = afterResult(card, result(scheduled), 0)",
+        "card = afterAskedAbout(card, 'call_now')",
+    ]
+    given = {"input": BISTRO | {"not_before": "2026-01-26T10:00"}, "scheduled": SCHEDULED}
+
+    assert value_of("requestFor(card)", *steps, **given) == {
+        "tool": "make_call",
+        "args": {**BISTRO, "wait_seconds": 0},
+    }
+
+
+def test_the_number_that_was_meant_is_asked_about_first() -> None:
+    steps = ["card = afterInput(card, input)", "card = afterCorrected(card, '+14155551234')"]
+    given = {"input": BISTRO | {"respondent_phone": "415 555 1234"}}
+
+    assert value_of("[card.input, card.question.by]", *steps, **given) == [BISTRO, "person"]

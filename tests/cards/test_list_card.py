@@ -45,7 +45,7 @@ async def test_a_list_in_progress_says_who_is_called_now_and_is_followed_to_its_
     await clock.sleepers(1)
     await chat.comes_to("Calling one after another")
     await chat.pass_time(5)
-    await expect(chat.card.locator("#facts")).to_have_text("Third1 of 2")
+    await expect(chat.card.locator("#facts")).to_have_text("Third · 1 of 2")
     await expect(chat.card.get_by_text("You can leave; the calls go on.")).to_be_visible()
     assert await rows(chat) == [
         "Third +1 202-555-0100 Call in progress",
@@ -62,7 +62,7 @@ async def test_a_list_in_progress_says_who_is_called_now_and_is_followed_to_its_
     )
     assert last == "Fourth +1 202-555-0119 Not called"
     await expect(chat.card.locator("#live")).to_have_text("Third: Booked.")
-    await expect(chat.button("Calendar file")).to_be_visible()
+    await expect(chat.button("Add to calendar")).to_be_visible()
     assert await agent.calls_made() == 1
 
 
@@ -78,16 +78,14 @@ async def undecided(agent: Agent, open_card: Open) -> Chat:
 async def test_a_decision_says_what_came_of_each_call(undecided: Chat) -> None:
     await expect(undecided.card.locator("#facts")).to_contain_text("Second")
     await expect(undecided.card.locator("#said")).to_have_text(
-        "Somebody talked, and it is not certain what was agreed. Read what was said. If nothing "
-        "was booked, the next "
-        "one can be called."
+        "Second seems to have no table. Call Third?"
     )
     busy, full, free = await rows(undecided)
     assert busy == "First +1 202-555-0103 Not reached. The line was busy."  # told once
     assert full.startswith(
         "Second +1 202-555-0102 Answered. The conversation took place, but nothing shows a booking."
     )
-    assert free == "Third +1 202-555-0100 Not called"
+    assert free == "Third +1 202-555-0100 Not called yet"
     assert await undecided.hard_to_use() == []
 
 
@@ -96,16 +94,16 @@ async def test_a_decision_offers_what_to_do(undecided: Chat) -> None:
     await expect(undecided.card.get_by_role("region", name="Conversation")).to_be_visible()
 
     await expect(undecided.card.locator("#choices button:visible")).to_have_text(
-        ["Nothing booked: call Third", "It is booked: stop", "Hide conversation"]
+        ["Call Third", "It is booked: stop", "Hide conversation"]
     )
     await expect(undecided.card.locator("button.primary:visible")).to_have_text(
-        "Nothing booked: call Third"
+        "Call Third"
     )
 
 
 async def test_the_user_lets_a_list_go_on(agent: Agent, undecided: Chat) -> None:
     await undecided.button("Conversation").click()
-    await undecided.button("Nothing booked: call Third").dblclick()
+    await undecided.button("Call Third").dblclick()
     await undecided.comes_to("Booked")
 
     await expect(undecided.card.locator("#facts")).to_contain_text("Third")
@@ -164,8 +162,8 @@ async def test_one_consent_in_the_card_names_every_candidate(
         chat = await open_card(by=agent)
         await chat.give(await agent.use("call_around", THREE), THREE)
         question = chat.card.get_by_role("region", name="Call up to 3 numbers, one after another?")
-        await expect(question).to_contain_text("First, +1 202-555-0103")
-        await expect(question).to_contain_text("Third, +1 202-555-0100")
+        await expect(question).to_contain_text("First · +1 202-555-0103")
+        await expect(question).to_contain_text("Third · +1 202-555-0100")
         await expect(question).to_contain_text("one is booked")
         assert await chat.hard_to_use() == []
         assert await agent.calls_made() == 0
@@ -175,11 +173,11 @@ async def test_one_consent_in_the_card_names_every_candidate(
         assert len(chat.tools("call_around")) == 1
 
         clock.advance(hours=3)
-        await chat.button("Nothing booked: call Third").click()
+        await chat.button("Call Third").click()
         question = chat.card.get_by_role(
             "region", name="Go on with the list, and call up to 1 more?"
         )
-        await expect(question).to_contain_text("Third, +1 202-555-0100")
+        await expect(question).to_contain_text("Third · +1 202-555-0100")
         await expect(question).not_to_contain_text("First")
         assert await agent.calls_made() == 2
         await chat.button("Call now").click()

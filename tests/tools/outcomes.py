@@ -35,7 +35,7 @@ ROWS = (
         "success",
         "booked",
         appointment="2026-01-28T19:00:00-05:00",
-        card=Card("Booked", "Reservado", "good", "", ("Calendar file", "Conversation")),
+        card=Card("Booked", "Reservado", "good", "", ("Add to calendar", "Conversation")),
     ),
     Row(
         "counter_offer",
@@ -46,7 +46,7 @@ ROWS = (
             "Reservado para otro momento",
             "warn",
             "You asked for Wed, Jan 28, 7:00 PM. Check whether it works for you.",
-            ("Calendar file", "Conversation"),
+            ("Add to calendar", "Conversation"),
         ),
     ),
     Row(

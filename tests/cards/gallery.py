@@ -1,0 +1,106 @@
+"""Makes a picture of each state of the cards: `python -m tests.cards.gallery FOLDER [STATE…]`.
+
+Each picture shows a state as it is 390 and 800 px wide, in light and dark, in English and Spanish.
+"""
+
+import base64
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp.types import CallToolResult
+
+from kallyai_mcp.cards.pages import call_card, quota_card
+from kallyai_mcp.sandbox.app import create_app
+from tests.agent import Agent, Answer, open_agent, settings_in
+from tests.cards.kit import NEW_YORK, Chat, Tabs, serve_host_pages
+from tests.cards.npm import bundled
+from tests.cards.pictures import with_fonts
+from tests.cards.states import NOW, STATES, State
+from tests.chromium import CHROMIUM, FLAGS
+from tests.playwright_names import Browser, async_playwright
+from tests.sandbox.manual_clock import ManualClock
+
+VARIANTS = ((390, "light", "en-US"), (390, "dark", "es-ES"), (800, "light", "es-ES"))
+"""The width in px, the theme, and the language of each picture of a state."""
+
+
+async def main(folder: Path, names: list[str]) -> None:
+    """Make the pictures of the states with these names; of all of them, if there is no name."""
+    async with async_playwright() as playwright:
+        with serve_host_pages(bundled()) as host_pages, tempfile.TemporaryDirectory() as home:
+            browser = await playwright.chromium.launch(
+                executable_path=CHROMIUM,
+                args=[*FLAGS, "--disable-lcd-text"],
+                env=with_fonts(Path(home)),
+            )
+            clock = ManualClock(NOW)
+            app = create_app(clock=clock)
+            async with open_agent(
+                settings_in(Path(home)), mode="auto", clock=clock, app=app
+            ) as agent:
+                tabs = Tabs(browser, host_pages)
+                for name in names or STATES:
+                    await _sheet(folder / f"{name}.png", STATES[name], browser, tabs, agent)
+            app.state.sandbox.close()
+            await browser.close()
+
+
+async def _sheet(path: Path, state: State, browser: Browser, tabs: Tabs, agent: Agent) -> None:
+    """One picture with all variants of a state side by side."""
+    pictures = []
+    for width, theme, language in VARIANTS:
+        context = {**NEW_YORK, "theme": theme, "locale": language}
+        html = (
+            quota_card(sandbox=state.sandbox)
+            if state.is_quota
+            else call_card(sandbox=state.sandbox)
+        )
+        options: dict[str, Any] = {"now": NOW, "context": context, "width": width}
+        async with tabs.chat(agent, html, color_scheme=theme, **options) as shown:
+            await _show(shown, state, dark=theme == "dark")
+            pictures.append(await shown.page.screenshot())
+    images = "".join(
+        f'<img src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
+        for picture in pictures
+    )
+    page = await browser.new_page(viewport={"width": 1640, "height": 300})
+    await page.set_content(
+        f"<body style='margin:0;display:flex;align-items:start;gap:20px'>{images}"
+    )
+    await page.screenshot(path=path, full_page=True)
+    await page.close()
+
+
+async def _show(shown: Chat, state: State, *, dark: bool) -> None:
+    await shown.page.evaluate(
+        "dark => { document.documentElement.className = dark ? 'dark' : '' }", dark
+    )
+    await shown.start(state.arguments)
+    if state.structure is not None:
+        result = CallToolResult(
+            content=[], structured_content=state.structure, is_error=state.is_error
+        )
+        await shown.give(Answer(result), state.arguments)
+    if state.press:
+        await shown.frame.evaluate(
+            "name => document.querySelectorAll('#choices button:not([hidden])')[name].click()",
+            state.press - 1,
+        )
+    if shown.idle is not None:
+        await shown.idle.wait()
+    await shown.until("Math.abs(document.documentElement.scrollHeight - innerHeight) <= 1")
+    height = await shown.page.evaluate(
+        "Math.ceil(document.querySelector('main').getBoundingClientRect().bottom) + 24"
+    )
+    size = shown.page.viewport_size
+    assert size is not None
+    await shown.page.set_viewport_size({"width": size["width"], "height": height})
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    target.mkdir(parents=True, exist_ok=True)
+    anyio.run(main, target, sys.argv[2:])

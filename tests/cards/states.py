@@ -1,0 +1,256 @@
+"""The states of the cards, each as the arguments and the structure that a host gives to a card."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.agent import BISTRO
+
+NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
+"""The browser's time."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a card shows: `arguments` of its tool, `structure` of the result, None for none yet.
+
+    `press`: the number of the button that is then pressed, from 1.
+    """
+
+    arguments: dict[str, Any]
+    structure: dict[str, Any] | None = None
+    is_error: bool = False
+    is_quota: bool = False
+    sandbox: bool = False
+    press: int | None = None
+
+
+ADA = BISTRO | {"user_name": "Ada", "accept_other_time": False, "party_size": 4}
+ID = "5f6c2f6e-6d0b-4d0e-9a3c-1f2e3d4c5b6a"
+CALLEE = {"respondent_phone": "+14155551234", "business_name": "Italian Bistro"}
+BOOKED = CALLEE | {
+    "status": "success",
+    "outcome": "booked",
+    "call_id": ID,
+    "created_at": "2026-01-25T15:29:00Z",
+    "duration_seconds": 58,
+    "highlights": "Reserved a table for 4 at Italian Bistro on Wednesday, January 28 at 7:00 PM.",
+    "next_steps": "Nothing more to do. To change or cancel it, call +1 415-555-1234.",
+    "timezone": "America/New_York",
+    "appointment": {
+        "summary": "Table for 4 at Italian Bistro",
+        "start": "2026-01-28T19:00:00-05:00",
+        "end": "2026-01-28T21:00:00-05:00",
+    },
+}
+ANSWERED = CALLEE | {
+    "status": "success",
+    "outcome": "answered",
+    "call_id": ID,
+    "created_at": "2026-01-25T15:29:00Z",
+    "duration_seconds": 41,
+    "highlights": "Asked at Italian Bistro when they close today. They said: “We close at 10 PM.”",
+    "next_steps": "For anything else, call +1 415-555-1234.",
+}
+QUESTIONS = {"task_description": "Ask when they close today, and about parking"}
+AROUND = {name: ADA[name] for name in ("task_category", "task_description", "party_size")} | {
+    "task_description": "Book a table by the window",
+    "appointment_date": "2026-01-28",
+    "appointment_time": "19:00",
+    "user_name": "Ada",
+    "until": "booked",
+    "candidates": [
+        {"respondent_phone": "+12025550103", "business_name": "First Bistro"},
+        {"respondent_phone": "+12025550102", "business_name": "Second Bistro"},
+        {"respondent_phone": "+12025550100", "business_name": "Third Bistro"},
+    ],
+}
+FIRST = AROUND["candidates"][0] | {"status": "busy", "outcome": "not_reached", "call_id": "c-1"}
+SECOND = AROUND["candidates"][1] | {
+    "status": "success",
+    "outcome": "answered",
+    "call_id": "c-2",
+    "highlights": "Not available: a table for 4 on Wednesday, January 28 at 7:00 PM.",
+}
+LIST = {
+    "status": "needs_decision",
+    "tracking_id": "t-1",
+    "until": "booked",
+    "calls": [FIRST, SECOND],
+    "not_called": [AROUND["candidates"][2]],
+}
+ALLOWANCE = {
+    "plan_type": "personal",
+    "period_start": "2026-01-01T00:00:00Z",
+    "period_end": "2026-02-01T00:00:00Z",
+    "minutes_allocated": 210,
+    "minutes_remaining": 152.4,
+    "calls_allocated": 35,
+    "calls_remaining": 18,
+    "subscription": {
+        "status": "active",
+        "expires_at": "2026-02-22T00:00:00Z",
+        "auto_renew": True,
+        "has_active_subscription": True,
+        "plan": {"period": "monthly"},
+    },
+}
+
+
+def _error(code: str, **structure: Any) -> dict[str, Any]:
+    return {"status": "refused", "code": code, "placed": "no", "retryable": False, **structure}
+
+
+STATES: dict[str, State] = {
+    "loading": State({"call_id": ID}),
+    "placing": State(ADA),
+    "in_progress": State(
+        ADA, {"status": "in_progress", "tracking_id": "t-1", "elapsed_seconds": 32} | CALLEE
+    ),
+    "answered": State(
+        ADA | QUESTIONS | {"appointment_date": None, "task_category": "general"},
+        ANSWERED
+        | {
+            "answers": [
+                {
+                    "question": "When do you close today?",
+                    "quote": "We close at 10 PM.",
+                    "at": "0:14",
+                },
+                {
+                    "question": "Is there parking?",
+                    "quote": "Yes, behind the building.",
+                    "at": "0:25",
+                },
+                {"question": "Are dogs allowed?", "quote": None, "at": None},
+            ]
+        },
+    ),
+    "evidence": State(
+        ADA | QUESTIONS,
+        ANSWERED | {"evidence": {"quote": "We are fully booked that evening.", "at": "0:21"}},
+    ),
+    "booked": State(ADA, BOOKED),
+    "booked_unconfirmed": State(
+        ADA,
+        BOOKED | {"appointment": BOOKED["appointment"] | {"unconfirmed": ["party_size"]}},
+    ),
+    "other_time": State(
+        ADA,
+        BOOKED
+        | {
+            "outcome": "booked_other_time",
+            "appointment": BOOKED["appointment"] | {"start": "2026-01-28T20:30:00-05:00"},
+        },
+    ),
+    "scheduled": State(
+        ADA | {"not_before": "2026-01-26T10:00"},
+        CALLEE
+        | {
+            "status": "scheduled",
+            "tracking_id": "t-1",
+            "scheduled_for": "2026-01-26T10:00:00-05:00",
+            "timezone": "America/New_York",
+        },
+    ),
+    "not_reached": State(
+        ADA,
+        CALLEE | {"status": "busy", "outcome": "not_reached", "call_id": ID, "retryable": True},
+    ),
+    "unknown": State(ADA, {"status": "unknown", "tracking_id": "t-1", "placed": "maybe"} | CALLEE),
+    "consent": State(
+        ADA
+        | {
+            "additional_instructions": ["By the window"],
+            "questions": ["Is there parking?"],
+            "user_phone": "+14155559876",
+        },
+        {
+            "status": "needs_confirmation",
+            "confirmation": "c",
+            "reasons": ["local_hour"],
+            "local_times": ["2026-01-25T07:30:00-08:00"],
+            "minutes_remaining": 165,
+        },
+        sandbox=True,
+    ),
+    "consent_list": State(
+        AROUND,
+        {
+            "status": "needs_confirmation",
+            "until": "booked",
+            "confirmation": "c",
+            "reasons": ["few_minutes"],
+            "minutes_remaining": 4,
+        },
+    ),
+    "wrong_number": State(
+        ADA | {"respondent_phone": "415 555 1234"},
+        _error(
+            "invalid_arguments",
+            arguments=[
+                {
+                    "argument": "respondent_phone",
+                    "problem": "has no country code; it may be +14155551234 (California)",
+                }
+            ],
+        ),
+        is_error=True,
+    ),
+    "emergency": State(
+        ADA | {"respondent_phone": "911"}, _error("emergency_number", dial="911"), is_error=True
+    ),
+    "sign_in": State(ADA, _error("not_signed_in", link="https://kallyai.com/s"), is_error=True),
+    "used_up": State(
+        ADA,
+        _error(
+            "quota_exceeded",
+            upgrade_url="https://kallyai.com/u",
+            used_up={"unit": "calls", "allocated": 35, "renews": "2026-02-01T00:00:00Z"},
+        ),
+        is_error=True,
+    ),
+    "list_decision": State(AROUND, LIST),
+    "list_in_progress": State(
+        AROUND,
+        LIST
+        | {
+            "status": "in_progress",
+            "calls": [FIRST, AROUND["candidates"][1] | {"status": "in_progress"}],
+        },
+    ),
+    "list_booked": State(
+        AROUND,
+        LIST
+        | {
+            "status": "booked",
+            "calls": [FIRST, SECOND, BOOKED | AROUND["candidates"][2]],
+            "not_called": [],
+        },
+    ),
+    "transcript": State(
+        {"call_id": ID},
+        {
+            "call_id": ID,
+            "entries": [
+                {
+                    "speaker": "HUMAN",
+                    "content": "Hello, this is Italian Bistro.",
+                    "timestamp": "00:00:01",
+                },
+                {
+                    "speaker": "AI",
+                    "content": "Hello, I'm an AI assistant. When do you close?",
+                    "timestamp": "00:00:03",
+                },
+                {
+                    "speaker": "HUMAN",
+                    "content": "We close at 10 PM tonight.",
+                    "timestamp": "00:00:09",
+                },
+            ],
+        },
+    ),
+    "quota": State({}, ALLOWANCE, is_quota=True),
+    "quota_used_up": State({}, ALLOWANCE | {"calls_remaining": 0}, is_quota=True, sandbox=True),
+}
