@@ -26,7 +26,7 @@ AT_ONCE = 1e9
 
 _MOST_CALLS = 10_000
 
-_KEPT = ("turns", "loses_the_answer", "seconds")
+_KEPT = ("turns", "knows", "loses_the_answer", "seconds")
 """The settings of a call that stay when a test sets what the callee does."""
 
 
@@ -66,6 +66,13 @@ class Line:
     def answers(self, answer: str) -> "Line":
         """The callee answers any request with these words, and nothing is booked."""
         return self._set(does="answers", answer=answer)
+
+    def knows(self, **facts: str | None) -> "Line":
+        """The callee knows this, by topic (`hours="We close at 9 PM."`); None: not that.
+
+        It answers questions, and tasks that begin "Ask". What it does not know, it says so.
+        """
+        return self._set(knows=facts)
 
     def says(self, *turns: str) -> "Line":
         """The callee says these words, one turn each, before it answers the request."""

@@ -22,6 +22,7 @@ def test_each_problem_is_named_with_its_place() -> None:
         ('[[line]]\ndoes = "agrees"', "line 1 number: this key is missing"),
         (f'{line}\ndos = "agrees"', f"line 1 ({NUMBER}) dos: there is no such key"),
         (f'{line}\ndoes = "answers"', f"line 1 ({NUMBER}): `answers` needs `answer`"),
+        (f'{line}\nknows = {{ Hours = "At 9" }}', f"line 1 ({NUMBER}) knows.Hours"),
         (f'{line}\nturns = ["Hm", {{ en = "A" }}]', f"line 1 ({NUMBER}) turns.2"),
         (f"{line}\n{line}", f"more than one [[line]] has the number {NUMBER}"),
         (

@@ -129,6 +129,16 @@ async def test_a_failed_check_lists_what_was_called(kallyai_sandbox: KallyAISand
     assert last.startswith("  +12025550143, “Ask when they close”: suppression_violation: ")
 
 
+async def test_a_line_knows_what_the_test_says(kallyai_sandbox: KallyAISandbox) -> None:
+    line = kallyai_sandbox.line(NUMBER).knows(hours="At nine.", parking=None)
+    line.then.knows(hours="At ten.").books()
+    async with agent_with(kallyai_sandbox.env) as agent:
+        answers = [(await agent.use("make_call", QUESTION, redial=True)).text for _ in "12"]
+
+    assert "At nine." in answers[0]
+    assert "At ten." in answers[1]
+
+
 async def test_an_answer_is_lost_and_a_call_takes_as_long_as_the_test_says(
     kallyai_sandbox: KallyAISandbox,
 ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from kallyai_mcp.sandbox.simulator.call_context import CallContext
 from kallyai_mcp.sandbox.simulator.caller import Caller
+from kallyai_mcp.sandbox.simulator.facts import answer_to, is_inquiry
 from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Detail, Turn, TurnKind
 from kallyai_mcp.sandbox.simulator.simulated_call import Slot
 
@@ -59,13 +60,21 @@ class Callee:
         return Turn(does=does, says=words, about=about, on=slot.day, at=slot.at)
 
     def _answer(self, question: str) -> str:
-        """Return the reply to a question: the scenario's, or one that names the question and claims
-        nothing.
+        """Return the reply to a question: the scenario's, or what the callee knows, or that it does
+        not know.
         """
-        answer = self._context.scenario.answer
-        if answer is not None:
-            return answer.in_language(self._context.spoken.language)
-        return self._say("answer.question", question=question)
+        scenario = self._context.scenario
+        language = self._context.spoken.language
+        if scenario.answer is not None:
+            return scenario.answer.in_language(language)
+        return answer_to(question, scenario.knows, language) or self._say("answer.unknown")
+
+    def _answer_to_task(self) -> str:
+        """Return the reply to a task that books nothing and is no question."""
+        task = self._context.request.description
+        if self._context.scenario.does == "declines":
+            return self._say("answer.no")
+        return self._answer(task) if is_inquiry(task) else self._say("answer.task")
 
     def _decide(self, first: str) -> Iterator[Turn]:
         """Answer the request."""
@@ -78,9 +87,7 @@ class Callee:
         elif does == "needs_no_booking" and request.kind in ("booking", "task"):
             yield self._turn("needs_no_booking", first, self._say("walk_in"))
         elif request.kind == "task":
-            yield self._turn(
-                "answers", first, self._say("answer.no" if does == "declines" else "answer.task")
-            )
+            yield self._turn("answers", first, self._answer_to_task())
         elif not knows_booking:
             yield self._turn("declines", first, self._say("no_booking"))
         elif does == "declines":

@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    StringConstraints,
     WithJsonSchema,
     model_validator,
 )
@@ -142,6 +143,10 @@ class BilingualText(_Strict):
         return self.es if language == "es" else self.en
 
 
+Topic = Annotated[str, StringConstraints(pattern=r"^[a-z]+(_[a-z]+)*$")]
+"""What a fact is about, such as `hours` or `happy_hour`."""
+
+
 class Turn(_Strict):
     """One turn of the callee."""
 
@@ -202,6 +207,12 @@ class Scenario(_Strict):
     )
     answer: BilingualText | None = Field(
         None, description="What the callee answers to the request and to each question"
+    )
+    knows: dict[Topic, BilingualText | None] = Field(
+        {},
+        description="What the callee knows, by topic, such as `hours` or `parking`, in place of "
+        "what every callee of the sandbox knows; null: it does not know that. A topic that the "
+        "sandbox does not have is found by its own words",
     )
     turns: tuple[Turn, ...] = Field(
         (),
