@@ -25,10 +25,10 @@ class State:
     press: int | None = None
 
 
-ADA = BISTRO | {"user_name": "Ada", "accept_other_time": False, "party_size": 4}
+ADA: dict[str, Any] = BISTRO | {"user_name": "Ada", "accept_other_time": False, "party_size": 4}
 ID = "5f6c2f6e-6d0b-4d0e-9a3c-1f2e3d4c5b6a"
-CALLEE = {"respondent_phone": "+14155551234", "business_name": "Italian Bistro"}
-BOOKED = CALLEE | {
+CALLEE: dict[str, Any] = {"respondent_phone": "+14155551234", "business_name": "Italian Bistro"}
+BOOKED: dict[str, Any] = CALLEE | {
     "status": "success",
     "outcome": "booked",
     "call_id": ID,
@@ -43,7 +43,7 @@ BOOKED = CALLEE | {
         "end": "2026-01-28T21:00:00-05:00",
     },
 }
-ANSWERED = CALLEE | {
+ANSWERED: dict[str, Any] = CALLEE | {
     "status": "success",
     "outcome": "answered",
     "call_id": ID,
@@ -52,8 +52,10 @@ ANSWERED = CALLEE | {
     "highlights": "Asked at Italian Bistro when they close today. They said: “We close at 10 PM.”",
     "next_steps": "For anything else, call +1 415-555-1234.",
 }
-QUESTIONS = {"task_description": "Ask when they close today, and about parking"}
-AROUND = {name: ADA[name] for name in ("task_category", "task_description", "party_size")} | {
+QUESTIONS: dict[str, Any] = {"task_description": "Ask when they close today, and about parking"}
+AROUND: dict[str, Any] = {
+    name: ADA[name] for name in ("task_category", "task_description", "party_size")
+} | {
     "task_description": "Book a table by the window",
     "appointment_date": "2026-01-28",
     "appointment_time": "19:00",
@@ -65,21 +67,25 @@ AROUND = {name: ADA[name] for name in ("task_category", "task_description", "par
         {"respondent_phone": "+12025550100", "business_name": "Third Bistro"},
     ],
 }
-FIRST = AROUND["candidates"][0] | {"status": "busy", "outcome": "not_reached", "call_id": "c-1"}
-SECOND = AROUND["candidates"][1] | {
+FIRST: dict[str, Any] = AROUND["candidates"][0] | {
+    "status": "busy",
+    "outcome": "not_reached",
+    "call_id": "c-1",
+}
+SECOND: dict[str, Any] = AROUND["candidates"][1] | {
     "status": "success",
     "outcome": "answered",
     "call_id": "c-2",
     "highlights": "Not available: a table for 4 on Wednesday, January 28 at 7:00 PM.",
 }
-LIST = {
+LIST: dict[str, Any] = {
     "status": "needs_decision",
     "tracking_id": "t-1",
     "until": "booked",
     "calls": [FIRST, SECOND],
     "not_called": [AROUND["candidates"][2]],
 }
-ALLOWANCE = {
+ALLOWANCE: dict[str, Any] = {
     "plan_type": "personal",
     "period_start": "2026-01-01T00:00:00Z",
     "period_end": "2026-02-01T00:00:00Z",
