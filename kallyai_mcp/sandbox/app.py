@@ -89,7 +89,7 @@ def create_app(
     )
     app.state.sandbox = Sandbox(data, speed, clock or Clock(), lines, plays=plays)
     app.router.routes.extend(_endpoints().routes)
-    install_error_handlers(app)
+    install_error_handlers(app, pages.not_found_page)
     app.add_middleware(ResponseMiddleware, clock=app.state.sandbox.clock)
     return app
 

@@ -1,12 +1,13 @@
 """The sandbox's errors in the reference's "Standard Error Format"."""
 
 import uuid
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -116,13 +117,20 @@ def validation_reason(error: RequestValidationError) -> str:
     return "; ".join(reasons).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def install_error_handlers(app: FastAPI) -> None:
+def _wants_page(request: Request) -> bool:
+    """Whether a browser asks, which names HTML; programs take anything or JSON."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def install_error_handlers(app: FastAPI, not_found_page: Callable[[Request], Response]) -> None:
     """Make `app` answer every error in the reference's format, including the errors of FastAPI and
-    Starlette.
+    Starlette. A browser gets `not_found_page` where there is nothing.
     """
 
     @app.exception_handler(ApiError)
-    async def on_api_error(_: Request, error: ApiError) -> JSONResponse:
+    async def on_api_error(request: Request, error: ApiError) -> Response:
+        if error.status == 404 and _wants_page(request):
+            return not_found_page(request)
         return _respond(error)
 
     @app.exception_handler(RequestValidationError)
@@ -132,7 +140,9 @@ def install_error_handlers(app: FastAPI) -> None:
         )
 
     @app.exception_handler(HTTPException)
-    async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404 and _wants_page(request):
+            return not_found_page(request)
         if error.status_code == 400:  # FastAPI could not decode the body
             return _respond(
                 ApiError(400, "validation_error", "The request is not valid", str(error.detail))

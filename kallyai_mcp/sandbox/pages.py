@@ -97,6 +97,11 @@ def read(name: str) -> str:
     return (files("kallyai_mcp.sandbox") / "templates" / name).read_text(encoding="utf-8")
 
 
+def not_found_page(request: Request) -> HTMLResponse:
+    """Return the page for a person who opens an address at which there is nothing."""
+    return render("not_found.html", language=preferred_language(request), status=404)
+
+
 @router.get("/")
 async def home_page(request: Request, language: PageLanguage) -> HTMLResponse:
     """Show the sandbox's URL, the accounts, and the test numbers."""

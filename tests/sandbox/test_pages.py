@@ -37,6 +37,16 @@ async def test_the_home_page_lists_the_test_numbers_the_accounts_and_the_other_p
     assert {"/docs", "/openapi.json", "/_sandbox/play"} <= set(page.links)
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/v1/billing/a.b.c"])
+async def test_a_browser_gets_a_page_for_404(client: httpx2.AsyncClient, path: str) -> None:
+    page = await client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+    program = await client.get(path)
+
+    assert (page.status_code, program.status_code) == (404, 404)
+    assert "There is nothing here" in Page(page.text).words
+    assert program.json()["error"]["code"] == "not_found"
+
+
 @pytest.fixture
 async def billing_url(client: httpx2.AsyncClient, sign_in: SignIn, place_call: PlaceCall) -> str:
     """The billing link of an account that has placed one call."""
