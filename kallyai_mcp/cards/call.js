@@ -15,7 +15,7 @@ class CallCard {
   #watch = new CallWatch(this.#host, (result) => this.#receive(result), () => this.#know(afterWatchFailed(this.#card)));
 
   constructor() {
-    this.#host.on("ui/notifications/tool-input", (params) => this.#know(afterInput(this.#card, params.arguments)));
+    this.#host.on("ui/notifications/tool-input", (params) => this.#know(afterInput(this.#card, params.arguments, performance.now())));
     this.#host.on("ui/notifications/tool-result", (result) => this.#receive(result));
     this.#host.on("ui/notifications/tool-cancelled", () => this.#know(afterCanceled(this.#card)));
     openCard(this.#host, "kallyai-call", () => this.#show());
@@ -34,7 +34,7 @@ class CallCard {
   }
 
   #show() {
-    this.#page.show(shown(this.#card, this.#allowed()), this.#card.receivedAt);
+    this.#page.show(shown(this.#card, this.#allowed()));
   }
 
   #allowed() {
@@ -164,7 +164,7 @@ class CallCard {
       const isCanceled = await this.#cancelScheduled();
       if (!isCanceled) return;
     }
-    if (does !== "cancel") return this.#place(requestFor(asked), afterYes(asked));
+    if (does !== "cancel") return this.#place(requestFor(asked), afterYes(asked, performance.now()));
     this.#tellModel("On the call card the user canceled the scheduled call. Do not place it again.");
   }
 

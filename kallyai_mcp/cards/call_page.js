@@ -28,14 +28,14 @@ class CallPage {
     setInterval(() => this.#tick(), 1000);
   }
 
-  /** Shows `view`; its call had lasted `elapsed` seconds at `receivedAt`, in ms of the page's clock. */
-  show(view, receivedAt) {
+  /** Shows what `shown` returns. */
+  show(view) {
     document.title = view.callee;
     document.body.dataset.tone = view.tone;
     this.#disc(view);
     setText("status", view.status);
     showParts("name", view.headline.split(DOT));
-    this.#facts(view.facts, receivedAt);
+    this.#facts(view.facts);
     setText("about", view.about);
     setText("said", view.said);
     this.#dial(view.dial);
@@ -81,9 +81,9 @@ class CallPage {
     disc.dataset.state = state;
   }
 
-  #facts(facts, since) {
+  #facts(facts) {
     this.#elapsed = null;
-    const shownFacts = facts.map(({ text, number, elapsed }) => {
+    const shownFacts = facts.map(({ text, number, elapsed, since }) => {
       if (number !== undefined) return this.#phone(number, {}, phoneNumber(number));
       if (elapsed === undefined) return element("bdi", {}, text);
       this.#elapsed = { seconds: elapsed, since };

@@ -68,7 +68,7 @@ function headlineOf(card) {
 }
 
 /** Who was called where the title is another one, which of a list, under which name it is booked, its number, and for how
- * long the call has lasted: {text}, {number}, or {elapsed} in seconds. */
+ * long the call has lasted: {text}, {number}, or {elapsed, since}. */
 function factsOf(card, state) {
   const { call, list } = card;
   const callee = calleeOf(card);
@@ -78,8 +78,15 @@ function factsOf(card, state) {
     facts.push({ text: locale.text("list_position", position) });
   }
   if (BOOKED.includes(state)) facts.push(...bookedUnder(card));
-  if (state === "in_progress" && Number.isFinite(call.elapsed_seconds)) facts.push({ elapsed: call.elapsed_seconds });
-  return facts;
+  return [...facts, ...elapsedOf(card, state)];
+}
+
+/** How long ago the call was asked for: {elapsed} in seconds at the moment `since`, in ms of the page's clock. */
+function elapsedOf({ call, input, requestedAt, receivedAt }, state) {
+  const isPlacing = state === "placing" && !input.candidates;
+  if (!isPlacing && state !== "in_progress") return [];
+  if (Number.isFinite(call?.elapsed_seconds)) return [{ elapsed: call.elapsed_seconds, since: receivedAt }];
+  return requestedAt === null ? [] : [{ elapsed: 0, since: requestedAt }];
 }
 
 /** Under which name something is booked, and the number that can change it. */

@@ -26,6 +26,8 @@ const START = Object.freeze({
   decision: "",
   /** Who had the call placed: the "chat", or the "person" on this card. */
   placedBy: "chat",
+  /** When the card learned that the call was asked for, in ms of the page's clock; null for another chat's call. */
+  requestedAt: null,
   /** When the newest result came, in ms of the page's clock. */
   receivedAt: 0,
 });
@@ -34,10 +36,10 @@ function changed(card, changes) {
   return Object.freeze({ ...card, ...changes });
 }
 
-/** The tool's arguments came; only those of a tool that places calls are kept. */
-function afterInput(card, input) {
+/** The tool's arguments came at `now` (ms); only those of a tool that places calls are kept. */
+function afterInput(card, input, now = 0) {
   const callees = typeof input?.respondent_phone === "string" || Array.isArray(input?.candidates);
-  return callees && typeof input.task_description === "string" ? changed(card, { input }) : card;
+  return callees && typeof input.task_description === "string" ? changed(card, { input, requestedAt: now }) : card;
 }
 
 /** The chat has stopped waiting for the tool's result. */
@@ -108,10 +110,10 @@ function afterNo(card) {
   return changed(card, { question: null, call: null, list: null, error });
 }
 
-/** The person wants the call that they were asked about; `argumentsFor` says what is sent. */
-function afterYes(card) {
+/** The person wanted, at `now` (ms), the call that they were asked about; `requestFor` says what is sent. */
+function afterYes(card, now = 0) {
   const nothing = { question: null, call: null, list: null, error: null, talk: null };
-  return changed(card, { ...nothing, placedBy: "person" });
+  return changed(card, { ...nothing, placedBy: "person", requestedAt: now });
 }
 
 /** The person wants the list to go on with its next candidate. */

@@ -11,7 +11,7 @@ from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.auth.access import require
 from kallyai_mcp.sandbox.call_placement import place
-from kallyai_mcp.sandbox.call_table import Call
+from kallyai_mcp.sandbox.call_table import IN_PROGRESS, Call
 from kallyai_mcp.sandbox.errors import ApiError
 from kallyai_mcp.sandbox.fault_middleware import notify_placed
 from kallyai_mcp.sandbox.schemas import (
@@ -21,6 +21,7 @@ from kallyai_mcp.sandbox.schemas import (
     CallResponse,
     ListedCall,
     ListedSubmission,
+    LiveCallResponse,
     RefusedCall,
     Transcript,
     errors,
@@ -36,6 +37,13 @@ _LARGEST_OFFSET = 2**53 - 1
 
 def _response(call: Call, now: datetime) -> CallResponse:
     return CallResponse(metadata=_metadata(call), **call.seen_at(now))
+
+
+def _live_response(call: Call, now: datetime) -> LiveCallResponse:
+    """A call in progress as it shows itself: ringing, until somebody has said something."""
+    said = call.said_until(now)
+    seen = call.seen_at(now) | {"status": IN_PROGRESS if said else "ringing", "transcript": said}
+    return LiveCallResponse(metadata=_metadata(call), **seen)
 
 
 def _metadata(call: Call) -> CallMetadata:
@@ -85,7 +93,7 @@ async def create_call(
             "OAuth clients",
         ),
     ] = None,
-) -> CallResponse:
+) -> CallResponse | LiveCallResponse:
     """Places a call and answers when it has ended.
 
     Needs the scope `calls:write`. The same Idempotency-Key with the same body is the same call,
@@ -105,6 +113,9 @@ async def create_call(
         raise
     sandbox.report(f"{number}  calling")
     await notify_placed(request.scope, loses_answer=placed.loses_answer)
+    now = sandbox.clock.now()
+    if placed.shows_progress and not placed.call.has_ended(now):
+        return _live_response(placed.call, now)
     call = await _end_of(sandbox, placed.call)
     seconds = call.report.duration_seconds or 0
     summary = call.report.highlights or ""
@@ -149,12 +160,20 @@ async def list_calls(
     response_description="The call in its current state",
     responses=errors(401, 403, 404),
 )
-async def get_call_details(call_id: str, account: Reader, sandbox: SandboxDep) -> CallResponse:
+async def get_call_details(
+    call_id: str, account: Reader, sandbox: SandboxDep
+) -> CallResponse | LiveCallResponse:
     """One call; `in_progress` until it has ended.
 
     Needs the scope `calls:read`.
     """
-    return _response(_find(sandbox, account, call_id), sandbox.clock.now())
+    call = _find(sandbox, account, call_id)
+    now = sandbox.clock.now()
+    with sandbox.store.transaction() as db:
+        is_live = call_table.is_live(db, call_id)
+    if is_live and not call.has_ended(now):
+        return _live_response(call, now)
+    return _response(call, now)
 
 
 @router.get(

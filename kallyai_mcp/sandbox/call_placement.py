@@ -30,11 +30,12 @@ _KEY_NAMESPACE = uuid.UUID("b7d0c2a4-51f3-4c39-8b0e-6f2a9f3f7c11")
 @dataclass(frozen=True)
 class Placed:
     """A call that was placed, now or before; with `loses_answer`, its client gets no answer to this
-    request.
+    request, and with `shows_progress`, at once.
     """
 
     call: Call
     loses_answer: bool = False
+    shows_progress: bool = False
 
 
 def place(
@@ -79,7 +80,9 @@ def _place(
     known = call_table.by_key(db, account.id, str(key)) if key is not None else None
     if known is not None:
         if not is_generated or now < known.ends_at + _GENERATED_KEY_LIFETIME:
-            return _placed_before(known, fingerprint)
+            return _placed_before(
+                known, fingerprint, shows_progress=call_table.is_live(db, known.call_id)
+            )
         call_table.forget_key(db, known)
     number = validation.check(request.submission, account, ZoneInfo(request.timezone), now)
     scenario = sandbox.lines.take(db, number)
@@ -102,11 +105,13 @@ def _place(
     if scenario.does == "is_played":
         played = (call_id, number, request.timezone)
         db.execute("INSERT INTO played_calls (call_id, number, timezone) VALUES (?, ?, ?)", played)
+    if scenario.shows_progress:
+        call_table.add_live(db, call_id)
     remember(db, number, result)
-    return Placed(call, loses_answer=scenario.loses_the_answer)
+    return Placed(call, scenario.loses_the_answer, scenario.shows_progress)
 
 
-def _placed_before(known: Call, fingerprint: str) -> Placed:
+def _placed_before(known: Call, fingerprint: str, *, shows_progress: bool) -> Placed:
     """The call that a request with its Idempotency-Key asks for again."""
     if known.fingerprint != fingerprint:
         raise ApiError(
@@ -115,7 +120,7 @@ def _placed_before(known: Call, fingerprint: str) -> Placed:
             "This Idempotency-Key was used with another request",
             f"It placed call {known.call_id}; use a new key for a new call",
         )
-    return Placed(known)
+    return Placed(known, shows_progress=shows_progress)
 
 
 def _check_allowed(scenario: Scenario, number: str, usage: quota.Usage) -> None:

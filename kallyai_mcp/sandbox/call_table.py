@@ -18,6 +18,7 @@ from kallyai_mcp.sandbox.simulator.simulated_call import (
     Report,
     SimulatedCall,
     Slot,
+    seconds_of,
     timestamp,
 )
 from kallyai_mcp.sandbox.simulator.simulation import CallFacts
@@ -58,6 +59,14 @@ class Call:
     def has_ended(self, now: datetime) -> bool:
         """Whether the call has ended at `now` (aware)."""
         return now >= self.ends_at
+
+    def said_until(self, now: datetime) -> list[dict[str, Any]]:
+        """Return the turns that have begun by `now` (aware); the call may last longer or shorter
+        than its conversation.
+        """
+        share = (now - self.started_at) / max(self.ends_at - self.started_at, timedelta.resolution)
+        seconds = share * (self.report.duration_seconds or 0)
+        return [turn for turn in self.transcript or () if seconds_of(turn["timestamp"]) <= seconds]
 
     def seen_at(self, now: datetime) -> dict[str, Any]:
         """Return the fields as clients see them at `now` (aware): without the outcome until the
@@ -211,9 +220,21 @@ def remember(db: sqlite3.Connection, number: str, result: SimulatedCall) -> None
     db.execute("INSERT INTO bookings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
+def add_live(db: sqlite3.Connection, call_id: str) -> None:
+    """Let the details of a call show how far it is."""
+    db.execute("INSERT INTO live_calls VALUES (?)", (call_id,))
+
+
+def is_live(db: sqlite3.Connection, call_id: str) -> bool:
+    """Whether the details of a call show how far it is."""
+    row = db.execute("SELECT 1 FROM live_calls WHERE call_id = ?", (call_id,)).fetchone()
+    return row is not None
+
+
 def clear(db: sqlite3.Connection) -> None:
     """Delete the calls of all accounts, and those that were refused."""
-    for table in ("placed_calls", "played_calls", "bookings", "forgotten_keys", "refused_calls"):
+    outcomes = ("placed_calls", "played_calls", "live_calls", "bookings")
+    for table in (*outcomes, "forgotten_keys", "refused_calls"):
         db.execute(f"DELETE FROM {table}")  # noqa: S608 - our names
 
 

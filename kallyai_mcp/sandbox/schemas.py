@@ -99,6 +99,15 @@ class CallResponse(Report, CallStatus):
     )
 
 
+class LiveCallResponse(CallResponse):
+    """A call that shows how far it is: a status that is not final, and what was said so far.
+
+    The reference has no such answer.
+    """
+
+    transcript: list["TranscriptEntry"]
+
+
 class ListedSubmission(BaseModel):
     """The part of a submission that is in the list; `business_name` is left out if none was
     sent.

@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS played_calls (
     timezone TEXT NOT NULL,
     turns TEXT NOT NULL DEFAULT '[]'
 );
+CREATE TABLE IF NOT EXISTS live_calls (call_id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS bookings (
     call_id TEXT PRIMARY KEY,
     number TEXT NOT NULL,

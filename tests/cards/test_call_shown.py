@@ -27,9 +27,16 @@ def test_a_call_in_progress_shows_its_task_and_its_time() -> None:
     shown = view(PROGRESS)
 
     assert shown["about"] == BISTRO["task_description"]
-    assert shown["facts"] == [{"elapsed": 3}]
+    assert shown["facts"] == [{"elapsed": 3, "since": 0}]
     assert shown["tone"] == "live"
     assert shown["choices"] == []
+
+
+def test_a_call_that_is_being_placed_has_a_timer() -> None:
+    step = "card = afterInput(card, input, 250)"
+
+    assert value_of("shown(card, can).facts", step, input=BISTRO) == [{"elapsed": 0, "since": 250}]
+    assert value_of("shown(card, can).facts", "card = afterInput(card, {call_id: 'c'}, 250)") == []
 
 
 def test_without_the_hosts_tools_nothing_is_offered() -> None:

@@ -245,6 +245,11 @@ class Scenario(_Strict):
             "The call is placed, and the connection is cut before the client gets the answer"
         ),
     )
+    shows_progress: bool = Field(
+        False,
+        description="The request is answered at once, with a status that is not final, and until "
+        "the call has ended, its details have the conversation so far",
+    )
     seconds: float | None = Field(
         None,
         ge=0,

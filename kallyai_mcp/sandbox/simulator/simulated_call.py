@@ -35,6 +35,12 @@ def timestamp(seconds: float) -> str:
     return f"{hour:02}:{minute:02}:{second:02}"
 
 
+def seconds_of(stamp: str) -> int:
+    """The seconds of a timestamp ("HH:MM:SS")."""
+    hours, minutes, seconds = map(int, stamp.split(":"))
+    return hours * 3600 + minutes * 60 + seconds
+
+
 class Dialogue:
     """A conversation in progress: each turn begins after the turn before has been spoken."""
 
