@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kallyai_mcp.auth.oauth_server.provider import REQUEST_SECONDS, Provider
+from kallyai_mcp.auth.oauth_server.stored import App
 
 _MOST_FLOWS = 5
 """The most flows of a browser. Each has a cookie of up to 4 kB."""
@@ -70,8 +71,8 @@ class Browser:
         if sealed_id is not None:
             self.keep_id(response, sealed_id)
 
-    async def apps(self) -> Mapping[str, str]:
-        """The names of the apps that are connected here, by the family of their tokens."""
+    async def apps(self) -> Mapping[str, App]:
+        """The apps that are connected here, by the family of their tokens."""
         sealed_id = self._cookies().get(_ID)
         if sealed_id is None:
             return {}
@@ -84,6 +85,15 @@ class Browser:
             return
         for family in await self.apps():
             await self.provider.revoke(family, digest_of(sealed_id))
+
+    async def disconnect(self, button: str) -> None:
+        """Revoke the tokens of the app that is connected here and has this button."""
+        sealed_id = self._cookies().get(_ID)
+        if sealed_id is None:
+            return
+        for family in await self.apps():
+            if button_of(family) == button:
+                await self.provider.revoke(family, digest_of(sealed_id))
 
     async def _is_ours(self, sealed_id: str) -> bool:
         """Whether this server has made an id, perhaps with a key that was removed since."""
@@ -131,6 +141,11 @@ class Browser:
             httponly=True,
             samesite="lax",
         )
+
+
+def button_of(family: str) -> str:
+    """What names the button of an app on the home page; nobody can guess the family by it."""
+    return sha256(family.encode()).hexdigest()[:32]
 
 
 def digest_of(sealed_id: str) -> str:

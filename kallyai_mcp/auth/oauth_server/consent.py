@@ -11,6 +11,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -19,12 +20,13 @@ from mcp.server.auth.handlers.authorize import AuthorizationHandler
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from kallyai_mcp.auth.oauth_server.browsers import Browser, digest_of
+from kallyai_mcp.auth.oauth_server.browsers import Browser, button_of, digest_of
 from kallyai_mcp.auth.oauth_server.clients import ClientError
 from kallyai_mcp.auth.oauth_server.forms import form_of
 from kallyai_mcp.auth.oauth_server.provider import CODE_SECONDS, Provider
+from kallyai_mcp.auth.oauth_server.stored import App
 from kallyai_mcp.auth.pages import document, fill, page_headers
-from kallyai_mcp.cards.texts import Language, preferred_language
+from kallyai_mcp.cards.texts import Language, preferred_language, texts
 from kallyai_mcp.urls import is_loopback
 
 _HERE = "kallyai_mcp.auth.oauth_server"
@@ -50,13 +52,10 @@ class Consent:
         cursor = quote(base64.b64encode(json.dumps({"url": url}).encode()))
         vs_code = quote(json.dumps({"type": "http", "url": url}))
         browser = self._browser(request)
-        names = (await browser.apps()).values()
-        items = "".join(
-            f'<li class="plain"><bdi>{escape(name or "…")}</bdi></li>' for name in names
-        )
-        shown = fill(_HERE, "apps", _language(request), {"html_items": items})[
-            "some" if items else "none"
-        ]
+        apps = await browser.apps()
+        language = _language(request)
+        items = "".join(_row(family, app, language) for family, app in apps.items())
+        shown = fill(_HERE, "apps", language, {"html_items": items})["some" if items else "none"]
         values = {"url": url, "cursor": cursor, "vs_code": vs_code, "html_apps": shown}
         response = self._page(request, "home", values, {})
         browser.stay(response)
@@ -130,15 +129,20 @@ class Consent:
         )
 
     async def sign_out(self, request: Request) -> Response:
-        """`POST /oauth/sign-out`: revokes the tokens of all apps that were connected in this
-        browser.
+        """`POST /oauth/sign-out`: revokes the tokens of the app whose button was pressed, or of all
+        apps that were connected in this browser.
 
         The user stays signed in at KallyAI, and apps that were connected in another browser keep
         their tokens.
         """
-        if await form_of(request) is None:
+        form = await form_of(request)
+        if form is None:
             return self._problem(request, "elsewhere")
-        await self._browser(request).disconnect_all()
+        browser = self._browser(request)
+        if "app" in form:
+            await browser.disconnect(form["app"])
+        else:
+            await browser.disconnect_all()
         return RedirectResponse("/#apps", 303)
 
     def _problem(self, request: Request, kind: str, details: str = "") -> Response:
@@ -153,7 +157,8 @@ class Consent:
         browser = self._browser(request)
         sealed_id = await browser.own_id()
         name = digest_of(sealed_id)
-        await self.provider.stored.add_app(name, flow["family"], flow["name"] or "")
+        app = App(flow["name"] or "", self.provider.sealed_tokens.today())
+        await self.provider.stored.add_app(name, flow["family"], app)
         content = {**flow, "token": code, "browser": name}
         ours = self.provider.sealed_tokens.seal("code", content, CODE_SECONDS)
         response = self._back(request, flow, code=ours)
@@ -194,6 +199,27 @@ class Consent:
         html = document(language, brand=brand, body=filled["html"], **parts)
         status = 400 if page == "problem" else 200
         return HTMLResponse(html, status, headers=page_headers(forms="<form" in html))
+
+
+def _row(family: str, app: App, language: Language) -> str:
+    """The row of a connected app: its name, the day since when, and the button that disconnects."""
+    words = fill(_HERE, "app", language, {"day": _day(app.since, language)})
+    since = f' <span class="soft">{words["since"]}</span>' if app.since else ""
+    name = escape(app.name or "…")
+    button = f'<button name="app" value="{button_of(family)}">{words["disconnect"]}</button>'
+    return f'<li class="app"><span><bdi>{name}</bdi>{since}</span>{button}</li>'
+
+
+def _day(day: str, language: Language) -> str:
+    """A day (ISO 8601) in words: "Nov 24, 2026", "24 de noviembre de 2026"."""
+    if not day:
+        return ""
+    at = date.fromisoformat(day)
+    months = texts(language, "forms")["months"].split()
+    month = months[at.month - 1]
+    if language == "es":
+        return f"{at.day} de {month} de {at.year}"
+    return f"{month} {at.day}, {at.year}"
 
 
 def _destination(redirect_uri: str) -> tuple[str, str]:

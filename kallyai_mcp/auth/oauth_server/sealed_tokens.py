@@ -5,6 +5,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from mcp.server.mcpserver import AESGCMRequestStateCodec, InvalidRequestState
@@ -26,6 +27,10 @@ class SealedTokens:
         self._codec = AESGCMRequestStateCodec(of_issuer)
         self._of_newest_key = AESGCMRequestStateCodec(of_issuer[:1])
         self._clock = clock
+
+    def today(self) -> str:
+        """The day in UTC, in ISO 8601."""
+        return datetime.fromtimestamp(self._clock(), UTC).date().isoformat()
 
     def seal(self, purpose: Purpose, content: Mapping[str, Any], seconds: float = math.inf) -> str:
         """Seal content that may be opened for `seconds`."""

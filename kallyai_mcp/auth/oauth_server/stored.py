@@ -15,6 +15,18 @@ _REGISTRATION = "oauth_registration"
 """The kind of the shared values that have registrations of old keys, sealed anew."""
 
 
+_AFTER_DAY = "\n"
+"""What stands between the day and the name of an app; no name has it."""
+
+
+@dataclass(frozen=True)
+class App:
+    """An app that was connected: its name, and the day since when, in ISO 8601; "" if unknown."""
+
+    name: str
+    since: str
+
+
 @dataclass(frozen=True, repr=False)
 class Stored:
     """The stored facts; each raises `KallyAIError` when the database can't be used.
@@ -50,23 +62,31 @@ class Stored:
         """The registration that was sealed anew; None if there is none."""
         return await self.get(_REGISTRATION, digest)
 
-    async def add_app(self, browser: str, family: str, name: str) -> None:
+    async def add_app(self, browser: str, family: str, app: App) -> None:
         """List an app among those that were connected in a browser."""
-        await self.put(_apps_of(browser), family, name, REFRESH_SECONDS)
+        value = f"{app.since}{_AFTER_DAY}{app.name}"
+        await self.put(_apps_of(browser), family, value, REFRESH_SECONDS)
 
     async def renew_app(self, browser: str, family: str) -> None:
         """Keep an app in the list as long as its new refresh token lasts, if it is there."""
-        name = await self.get(_apps_of(browser), family)
-        if name is not None:
-            await self.add_app(browser, family, name)
+        value = await self.get(_apps_of(browser), family)
+        if value is not None:
+            await self.put(_apps_of(browser), family, value, REFRESH_SECONDS)
 
     async def remove_app(self, browser: str, family: str) -> None:
         """Take an app from the list of a browser."""
         await self.put(_apps_of(browser), family, "", 0)
 
-    async def apps(self, browser: str) -> Mapping[str, str]:
-        """The names of the apps that are connected in a browser, by the family of their tokens."""
-        return await self.all_of(_apps_of(browser))
+    async def apps(self, browser: str) -> Mapping[str, App]:
+        """The apps that are connected in a browser, by the family of their tokens."""
+        stored = await self.all_of(_apps_of(browser))
+        return {family: _app(value) for family, value in stored.items()}
+
+
+def _app(value: str) -> App:
+    """An app as it is stored; what an older version has stored is only its name."""
+    since, separator, name = value.partition(_AFTER_DAY)
+    return App(name, since) if separator else App(value, "")
 
 
 def _apps_of(browser: str) -> str:

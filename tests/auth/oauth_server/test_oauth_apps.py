@@ -1,5 +1,6 @@
 """The list of the apps that were connected in a browser, where they are disconnected."""
 
+import re
 import sqlite3
 from contextlib import closing
 
@@ -34,6 +35,20 @@ async def test_thirteen_apps_can_be_disconnected(server: Deployment, user: User)
 
     assert (before, await listed(server, user)) == (13, 0)
     assert used == [401] * 13
+
+
+async def test_one_of_two_apps_is_disconnected(server: Deployment, user: User) -> None:
+    client = await server.new_client()
+    signed_in = [await sign_in(server, user, client) for _ in range(2)]
+    page = await user.open(server.url)
+    first, second = re.findall(r'name="app" value="(\w+)"', page.text)
+    await user.press(page, first)
+    left = re.findall(r'name="app" value="(\w+)"', (await user.open(server.url)).text)
+    used = [(await server.use(tokens["access_token"])).status_code for tokens in signed_in]
+
+    assert "since " in page.text
+    assert left == [second]
+    assert sorted(used) == [200, 401]
 
 
 async def test_an_app_can_be_disconnected_after_months_of_renewals(
