@@ -162,7 +162,10 @@ def build_app(
     if settings.secret_keys:
         request_state = RequestStateSecurity(keys=list(settings.secret_keys))
     server = build_server(
-        shared_app_context, read_only=settings.read_only, request_state=request_state
+        shared_app_context,
+        read_only=settings.read_only,
+        sandbox=settings.sandbox,
+        request_state=request_state,
     )
 
     @asynccontextmanager

@@ -46,16 +46,18 @@ def build_server(
     open_app_context: Callable[[], AbstractAsyncContextManager[AppContext]],
     *,
     read_only: bool = False,
+    sandbox: bool = False,
     request_state: RequestStateSecurity | None = None,
 ) -> MCPServer[AppContext]:
     """Build the server.
 
     The context of `open_app_context` is open as long as the server runs. With `read_only`, all that
-    places or cancels calls is left out: these tools, prompts, tasks, and skills. `request_state`
+    places or cancels calls is left out: these tools, prompts, tasks, and skills. With `sandbox`,
+    KallyAI is the embedded sandbox, and the cards say that nobody is called. `request_state`
     protects the state that a client returns with the user's answer (multi-round requests); None for
     a key that only this process has.
     """
-    extensions: list[Extension] = [_cards(read_only=read_only)]
+    extensions: list[Extension] = [_cards(read_only=read_only, sandbox=sandbox)]
     if not read_only:
         extensions = [CallTasks(), *extensions, Skills()]
     server: MCPServer[AppContext] = MCPServer(
@@ -87,7 +89,7 @@ def build_server(
     return server
 
 
-def _cards(*, read_only: bool) -> Apps:
+def _cards(*, read_only: bool, sandbox: bool) -> Apps:
     """The MCP Apps extension with the cards. A card is built when it is first read."""
     apps = Apps()
     meta = {"ui": {"prefersBorder": True}}
@@ -97,9 +99,15 @@ def _cards(*, read_only: bool) -> Apps:
             "call_card",
             "Call card",
             "Shows a person their call",
-            partial(call_card, read_only=read_only),
+            partial(call_card, read_only=read_only, sandbox=sandbox),
         ),
-        (QUOTA_CARD, "quota_card", "Quota card", "Shows a person what is left", quota_card),
+        (
+            QUOTA_CARD,
+            "quota_card",
+            "Quota card",
+            "Shows a person what is left",
+            partial(quota_card, sandbox=sandbox),
+        ),
     ):
         apps.add_resource(
             FunctionResource(

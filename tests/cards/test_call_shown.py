@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.agent import BISTRO
-from tests.cards.scripts import value_of
+from tests.cards.scripts import value_in_sandbox, value_of
 from tests.cards.test_call_state import CALL, CONSENT, DECISION, PROGRESS, SCHEDULED
 
 RESULT = "card = afterResult(card, result(data), 0)"
@@ -63,6 +63,17 @@ def test_the_server_asks_with_its_reasons() -> None:
     assert question["reason"] == "You are asked because: it is an urgent call."
     assert question["numbers"] == [["+1 415-555-1234", "United States / Canada"]]
     assert question["canAnswer"] is True
+
+
+def test_a_simulated_call_is_not_called_real() -> None:
+    step = "card = afterResult(card, result(data), 0)"
+    text = "shown(card, can).question.text"
+    given = {"data": CONSENT, "input": BISTRO}
+
+    assert value_in_sandbox(text, INPUT, step, **given) == (
+        "This call is simulated: nobody is called."
+    )
+    assert "real phone" in value_of(text, INPUT, step, **given)
 
 
 def test_a_list_shows_a_row_for_each_candidate() -> None:
