@@ -178,8 +178,10 @@ class CallCard {
       this.#noteFailure(result);
       return false;
     }
-    await this.#lookUp(id);
-    return result.structuredContent?.status === "canceled";
+    const isCanceled = result.structuredContent?.status === "canceled";
+    if (isCanceled) this.#know(afterScheduleCanceled(this.#card));
+    else await this.#lookUp(id);
+    return isCanceled;
   }
 
   /** Places the call that the person has agreed to. */

@@ -110,6 +110,11 @@ function afterNo(card) {
   return changed(card, { question: null, call: null, list: null, error });
 }
 
+/** The scheduled call was canceled on this card, before it was placed. */
+function afterScheduleCanceled(card) {
+  return changed(card, { error: { code: "canceled", retryable: false, placed: "no" } });
+}
+
 /** The person wanted, at `now` (ms), the call that they were asked about; `requestFor` says what is sent. */
 function afterYes(card, now = 0) {
   const nothing = { question: null, call: null, list: null, error: null, talk: null };

@@ -48,6 +48,7 @@ function stateOfCall(call) {
 
 /** A key of STATES for an error's structure; `placesCalls`: it is an error of make_call. */
 function stateOfError(error, placesCalls) {
+  if (error.code === "canceled") return "canceled";
   if (error.placed === "maybe" || error.code === "outcome_unknown") return "unknown";
   return placesCalls || error.status === "refused" ? "refused" : "unavailable";
 }

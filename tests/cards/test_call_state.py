@@ -181,6 +181,16 @@ def test_call_now_leaves_out_the_scheduled_time() -> None:
     }
 
 
+def test_a_schedule_that_was_canceled_here_is_over() -> None:
+    steps = [
+        "card = afterResult(card, result(scheduled), 0)",
+        "card = afterScheduleCanceled(card)",
+    ]
+    said = value_of("[stateOf(card), shown(card, can).said]", *steps, scheduled=SCHEDULED)
+
+    assert said == ["canceled", "The call was canceled before it was placed."]
+
+
 def test_the_number_that_was_meant_is_asked_about_first() -> None:
     steps = ["card = afterInput(card, input)", "card = afterCorrected(card, '+14155551234')"]
     given = {"input": BISTRO | {"respondent_phone": "415 555 1234"}}

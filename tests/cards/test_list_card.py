@@ -96,9 +96,7 @@ async def test_a_decision_offers_what_to_do(undecided: Chat) -> None:
     await expect(undecided.card.locator("#choices button:visible")).to_have_text(
         ["Call Third", "It is booked: stop", "Hide conversation"]
     )
-    await expect(undecided.card.locator("button.primary:visible")).to_have_text(
-        "Call Third"
-    )
+    await expect(undecided.card.locator("button.primary:visible")).to_have_text("Call Third")
 
 
 async def test_the_user_lets_a_list_go_on(agent: Agent, undecided: Chat) -> None:
