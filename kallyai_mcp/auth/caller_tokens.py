@@ -12,7 +12,7 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken
 
 from kallyai_mcp.api.errors import ForbiddenError, NotSignedInError, UnauthorizedError
-from kallyai_mcp.api.models import is_token
+from kallyai_mcp.api.values import is_token
 from kallyai_mcp.auth.tokens import SIGN_IN_CLAIM, Tokens
 
 CACHE_SECONDS = 60.0

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from kallyai_mcp.api.models import Token, TokenGrant
+from kallyai_mcp.api.models import TokenGrant
+from kallyai_mcp.api.values import Token
 
 SIGN_IN_CLAIM: Final = "sign_in"
 """The claim of a verified bearer token that has the id of its sign-in."""

@@ -23,7 +23,8 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from kallyai_mcp.api.errors import KallyAIError, check_call_id
-from kallyai_mcp.api.models import Call, IsoDate, TimeOfDay
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.api.values import IsoDate, TimeOfDay
 from kallyai_mcp.calls.numbers import NumberProblem, local_times, normalize, place_of
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import MOST_RETRIES
