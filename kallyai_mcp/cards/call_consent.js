@@ -66,7 +66,7 @@ function numbersCalled(card, input, call) {
   const there = [...new Set(times)].slice(0, 3).join(" / ");
   if (!input.candidates) {
     const number = input.respondent_phone ?? card.call?.respondent_phone;
-    return [[phoneNumber(number), countryOf(number), there && locale.text("time_there", { time: there })].filter(Boolean)];
+    return [[phoneNumber(number), countryOf(number), there && locale.text("clock_there", { time: there })].filter(Boolean)];
   }
   return input.candidates.slice(0, 10).map((one) => {
     const number = one?.respondent_phone;
