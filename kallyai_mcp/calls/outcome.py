@@ -15,7 +15,7 @@ from kallyai_mcp.api.errors import (
 )
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import Calendar, is_as_asked, with_zone
-from kallyai_mcp.calls.speech.agreed_time import other_time_in
+from kallyai_mcp.calls.reported_time import other_time_in
 
 
 class Outcome(StrEnum):

@@ -79,7 +79,7 @@ async def test_no_setting_and_no_capability_of_a_client_changes_them(tmp_path: P
         settings_in(tmp_path)
     )
     # A new parameter may change an answer: then `cli.start` must leave it to the server.
-    parameters = "open_app_context read_only request_state"
+    parameters = "open_app_context read_only request_state sandbox"
     assert set(inspect.signature(build_server).parameters) == set(parameters.split())
 
 
