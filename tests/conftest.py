@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from anyio import pytest_plugin
 
 TESTS = Path(__file__).parent
 
@@ -68,6 +69,12 @@ def pytest_configure(config: pytest.Config) -> None:
         Path(folder.name).chmod(0o711)  # PostgreSQL runs as another user
         os.environ["TMPDIR"] = tempfile.tempdir = folder.name
         config.add_cleanup(folder.cleanup)
+
+
+# Where sniffio is installed, as with Inspect AI, AnyIO's plug-in notes there that its loop runs, as
+# long as an asynchronous fixture of a module lives. Then no test that is no coroutine could start a
+# loop of its own, which happened in some orders of the tests.
+vars(pytest_plugin)["set_current_async_library"] = lambda _: None
 
 
 @pytest.hookimpl(trylast=True)  # pytest-cov begins to measure in this hook, too
