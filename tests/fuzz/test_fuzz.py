@@ -33,6 +33,7 @@ def test_arguments_that_failed_once_are_clear_errors() -> None:
     assert check_tool_use("make_call", BISTRO | {"user_name": "\ud83d"}, "auto") == "refused"
     assert check_tool_use("make_call", BISTRO | {"business_name": "null"}, "auto") == "done"
     assert check_tool_use("get_call", {"call_id": "x" * 70_000}, "legacy") == "refused"
+    assert check_tool_use("make_call", BISTRO | {"not_before": "_error"}, "auto") == "refused"
 
 
 async def check_answer(
