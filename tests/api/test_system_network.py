@@ -31,7 +31,6 @@ from tests.api.raw_server import (
     Tokens,
     client_and_server,
 )
-from tests.event_loops import run_alone
 from tests.fake_service import CloseWithoutReading, answer, hang
 from tests.transports.certificates import Certificate
 
@@ -267,7 +266,7 @@ def loop(request: pytest.FixtureRequest) -> Callable[[Callable[[], Any]], None]:
     options = {"use_uvloop": True} if request.param == "uvloop" else {}
     if options:
         pytest.importorskip("uvloop", reason="uvloop is not installed")
-    return lambda function: run_alone(function, backend_options=options)
+    return lambda function: anyio.run(function, backend_options=options)
 
 
 def sockets_to(port: int) -> Iterator[socket.socket]:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import tomllib
-from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +63,7 @@ def add_program(home: Path, name: str, script: str) -> None:
 
 def invoke(*arguments: str, variables: dict[str, str | None] | None = None) -> Result:
     """Run a command in this process, with these environment variables changed."""
-    # A context of its own: AnyIO notes there that its loop runs, while a fixture of a module lives.
-    result = Context().run(CliRunner().invoke, cli, arguments, env=variables)
+    result = CliRunner().invoke(cli, arguments, env=variables)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

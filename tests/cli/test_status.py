@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 
 from kallyai_mcp.api.errors import PolicyError
@@ -17,7 +18,6 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.testing import KallyAISandbox
 from tests.calls.ledgers import asked, kept_record, submission, system_now
 from tests.cli.machine import run_in_process, sign_in
-from tests.event_loops import run_alone
 from tests.processes import run
 
 NOBODY = "http://127.0.0.1:9"
@@ -49,7 +49,7 @@ def keep(
         state=state,
         asked_at=at,
     )
-    run_alone(partial(kept_record, home / "ledger.db", record, consent=consent, policy=policy))
+    anyio.run(partial(kept_record, home / "ledger.db", record, consent=consent, policy=policy))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import anyio
 import pytest
 
 pytest.importorskip("inspect_ai", reason="inspect-ai is missing: the extra `evals` brings it")
@@ -10,7 +11,6 @@ from kallyai_mcp.evals.callee import Callee, facts_of, is_playable, turn_in
 from kallyai_mcp.evals.scripted import scripted_model
 from kallyai_mcp.evals.task_files import Step, load_tasks
 from kallyai_mcp.sandbox.simulator.scenario import Line
-from tests.event_loops import run_alone
 
 # Inspect uses what its dependencies have deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -76,7 +76,7 @@ def test_a_callee_that_can_not_be_read_twice_hangs_up() -> None:
     task = load_tasks()[0]
     callee = Callee(task, scripted_model([Step(says="Hm?"), Step(says="Hm?")], begins=1))
 
-    assert run_alone(callee.turn, CALL).does == "hangs_up"
+    assert anyio.run(callee.turn, CALL).does == "hangs_up"
     assert callee.tokens == 4
 
 
@@ -85,4 +85,4 @@ def test_a_callee_may_try_a_second_time() -> None:
     answers = [Step(says="Hm?"), Step(says='{"does": "declines", "says": "We are full."}')]
     callee = Callee(task, scripted_model(answers, begins=1))
 
-    assert run_alone(callee.turn, CALL).does == "declines"
+    assert anyio.run(callee.turn, CALL).does == "declines"

@@ -4,7 +4,6 @@ import gc
 import math
 import sys
 from collections.abc import Iterator
-from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +48,7 @@ def test_inspect_finds_the_tasks_by_their_names(tmp_path: Path) -> None:
 
     names = [f"kallyai_mcp/{suite}" for suite in ("errands", "traps", "claims")]
     model = scripted_model([Step(says="I did nothing.")])
-    logs = Context().run(
-        inspect_ai.eval, names, model=model, limit=1, log_dir=str(tmp_path), display="none"
-    )
+    logs = inspect_ai.eval(names, model=model, limit=1, log_dir=str(tmp_path), display="none")
 
     assert [log.status for log in logs] == ["success"] * 3
     assert [log.eval.task for log in logs] == names
@@ -101,12 +98,8 @@ def test_scores_are_computed_again_from_a_log(tmp_path: Path) -> None:
 
     task = TASKS["book-table"]
     sample = scripted_sample(task, "run", task.steps_of(task.bad[0]))
-    (log,) = Context().run(
-        inspect_ai.eval,
-        evaluation([sample], scripted()),
-        model=MODEL,
-        log_dir=str(tmp_path),
-        display="none",
+    (log,) = inspect_ai.eval(
+        evaluation([sample], scripted()), model=MODEL, log_dir=str(tmp_path), display="none"
     )
     again = inspect_ai.score(read_eval_log(log.location), phone(), display="none")
 
@@ -119,8 +112,7 @@ def test_a_judge_scores_each_sentence(tmp_path: Path) -> None:
 
     from kallyai_mcp.evals.scripted import scripted_model
 
-    (log,) = Context().run(
-        inspect_ai.eval,
+    (log,) = inspect_ai.eval(
         "kallyai_mcp/claims",
         task_args={"judge": True, "phrasings": 1},
         model=scripted_model([Step(says="I called them. They are closed. Goodbye!")]),
@@ -141,8 +133,7 @@ def test_a_judge_that_says_nothing_gives_no_score(tmp_path: Path) -> None:
 
     from kallyai_mcp.evals.scripted import scripted_model
 
-    (log,) = Context().run(
-        inspect_ai.eval,
+    (log,) = inspect_ai.eval(
         "kallyai_mcp/claims",
         task_args={"judge": True, "phrasings": 1},
         model=scripted_model([Step(says="I did nothing.")]),
@@ -169,8 +160,7 @@ def test_a_model_plays_the_callee(tmp_path: Path) -> None:
         '{"does": "says_goodbye", "says": "Bye, see you on Friday."}',
     ]
     task = TASKS["book-table"]
-    (log,) = Context().run(
-        inspect_ai.eval,
+    (log,) = inspect_ai.eval(
         evaluation([scripted_sample(task, "run", task.gold)], scripted()),
         model=MODEL,
         model_roles={"callee": scripted_model([Step(says=says) for says in callee], begins=1)},
@@ -196,8 +186,7 @@ def test_another_server_can_be_measured(tmp_path: Path) -> None:
 
     task = TASKS["book-table"]
     server = f"{sys.executable} -m kallyai_mcp serve"
-    (log,) = Context().run(
-        inspect_ai.eval,
+    (log,) = inspect_ai.eval(
         evaluation([scripted_sample(task, "run", task.gold)], scripted(), server),
         model=MODEL,
         log_dir=str(tmp_path),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import anyio
 import pytest
 
 pytest.importorskip("inspect_ai", reason="inspect-ai is missing: the extra `evals` brings it")
@@ -22,7 +23,6 @@ from kallyai_mcp.evals.judge import (
 from kallyai_mcp.evals.scripted import scripted_model
 from kallyai_mcp.evals.task_files import Step
 from tests.docs.pages import text_of
-from tests.event_loops import run_alone
 
 # Inspect uses what its dependencies have deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -58,12 +58,12 @@ def test_an_answer_without_a_verdict_is_an_error() -> None:
 def test_nothing_said_needs_no_judge() -> None:
     nobody = scripted_model([])
 
-    assert run_alone(judge, nobody, RUNS["booked"].record, []) == []
+    assert anyio.run(judge, nobody, RUNS["booked"].record, []) == []
 
 
 def test_a_judge_is_compared_with_people() -> None:
     yes = scripted_model([Step(says="1: supported\n2: supported\n3: supported\n4: supported")])
-    words = agreement(run_alone(compare_model, yes))
+    words = agreement(anyio.run(compare_model, yes))
 
     assert words.startswith("19 of 40 verdicts are those of people:")
     assert "  untrue        0 of 11" in words

@@ -22,7 +22,6 @@ from kallyai_mcp.tools.argument_types import json_list
 from kallyai_mcp.tools.arguments import read
 from kallyai_mcp.tools.catalog import tools
 from tests.agent import BISTRO, Answer, open_agent, settings_in
-from tests.event_loops import run_alone
 from tests.limits import ERROR_CHARACTERS
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
@@ -131,7 +130,7 @@ def check_tool_use(tool: str, arguments: Mapping[str, Any], mode: str) -> str:
     Returns `refused`, `refused later`, `failed` (after a call was placed), or `done`.
     """
     with without_crash():
-        result = run_alone(use, tool, arguments, mode)
+        result = anyio.run(use, tool, arguments, mode)
     answer, parameters = (
         result.answer,
         next(known for known in tools() if known.name == tool).parameters,

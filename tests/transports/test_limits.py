@@ -19,7 +19,6 @@ from starlette.routing import Route
 from kallyai_mcp.transports import access, uvicorn_server
 from kallyai_mcp.transports.rate_limiter import RateLimiter
 from tests.auth.oauth_server.deployment import User, deploy, sign_in
-from tests.event_loops import run_alone
 from tests.processes import COMMAND, environment, free_port
 from tests.transports.http_server import (
     ACCEPT,
@@ -265,7 +264,7 @@ def test_clients_that_come_to_a_busy_server_do_not_wait_until_the_others_are_don
             for number in range(len(answered)):
                 tasks.start_soon(use_until_all_are_answered, number, url)
 
-    run_alone(use, backend_options={"use_uvloop": True})
+    anyio.run(use, backend_options={"use_uvloop": True})
 
     assert max(answered) < 20
 
