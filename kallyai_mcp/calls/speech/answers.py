@@ -19,11 +19,24 @@ _SIMILAR = 0.6
 
 @dataclass(frozen=True)
 class Answer:
-    """The callee's whole reply to a question; `hedged` if it says that it is not certain."""
+    """The callee's whole reply to a question, in these `turns`."""
 
-    quote: str
-    at: str | None
-    hedged: bool
+    turns: tuple[TranscriptEntry, ...]
+
+    @property
+    def quote(self) -> str:
+        """All that the callee said."""
+        return " ".join(turn.content for turn in self.turns)
+
+    @property
+    def at(self) -> str | None:
+        """When the reply began, as the transcript gives it."""
+        return self.turns[0].timestamp
+
+    @property
+    def hedged(self) -> bool:
+        """Whether it says that it is not certain. Only this reads the table of phrases."""
+        return is_hedged(self.turns)
 
 
 class _Fit(NamedTuple):
@@ -71,7 +84,7 @@ def answers_in(transcript: Transcript, question: str) -> list[Answer]:
     """The callee's words after each of KallyAI's turns that ask a question best."""
     entries = transcript.entries
     replies = [_reply(entries, place) for place in _turns_that_ask(question, entries)]
-    return [_answer(turns) for turns in replies if any(turn.content for turn in turns)]
+    return [Answer(turns) for turns in replies if any(turn.content for turn in turns)]
 
 
 def _turns_that_ask(question: str, entries: Sequence[TranscriptEntry]) -> list[int]:
@@ -93,14 +106,9 @@ def _fit(asked: frozenset[str], entry: TranscriptEntry) -> _Fit:
     return _Fit(len(asked & _words(entry.content)) / len(asked), "?" in entry.content)
 
 
-def _reply(entries: Sequence[TranscriptEntry], place: int) -> list[TranscriptEntry]:
+def _reply(entries: Sequence[TranscriptEntry], place: int) -> tuple[TranscriptEntry, ...]:
     """What follows the turn at `place`, up to KallyAI's next words."""
-    return list(takewhile(lambda entry: not entry.is_kallyai, entries[place + 1 :]))
-
-
-def _answer(turns: Sequence[TranscriptEntry]) -> Answer:
-    words = " ".join(turn.content for turn in turns)
-    return Answer(words, turns[0].timestamp, is_hedged(turns))
+    return tuple(takewhile(lambda entry: not entry.is_kallyai, entries[place + 1 :]))
 
 
 def _words(text: str) -> frozenset[str]:
