@@ -17,6 +17,12 @@ COMMAND = [sys.executable, "-m", "kallyai_mcp"]
 """As a client starts it."""
 
 
+def http_command(port: int, speed: str) -> list[str]:
+    """The command of a server over HTTP with a sandbox that simulates calls at this speed."""
+    where = ["--transport", "http", "--port", str(port)]
+    return [*COMMAND, "serve", *where, "--sandbox", "--speed", speed]
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that no process listens on at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

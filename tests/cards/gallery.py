@@ -5,7 +5,6 @@ Each picture shows a state as it is 390 and 800 px wide, in light and dark, in E
 
 import base64
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,11 @@ import anyio
 from mcp.types import CallToolResult
 
 from kallyai_mcp.cards.pages import call_card, quota_card
-from kallyai_mcp.sandbox.app import create_app
-from tests.agent import Agent, Answer, open_agent, settings_in
-from tests.cards.kit import NEW_YORK, Chat, Tabs, serve_host_pages
-from tests.cards.npm import bundled
-from tests.cards.pictures import with_fonts
+from tests.agent import Agent, Answer
+from tests.cards.kit import NEW_YORK, Chat, Tabs
+from tests.cards.pictures import agent_at, studio
 from tests.cards.states import NOW, STATES, State
-from tests.chromium import CHROMIUM, FLAGS
-from tests.playwright_names import Browser, async_playwright
-from tests.sandbox.manual_clock import ManualClock
+from tests.playwright_names import Browser
 
 VARIANTS = ((390, "light", "en-US"), (390, "dark", "es-ES"), (800, "light", "es-ES"))
 """The width in px, the theme, and the language of each picture of a state."""
@@ -29,23 +24,9 @@ VARIANTS = ((390, "light", "en-US"), (390, "dark", "es-ES"), (800, "light", "es-
 
 async def main(folder: Path, names: list[str]) -> None:
     """Make the pictures of the states with these names; of all of them, if there is no name."""
-    async with async_playwright() as playwright:
-        with serve_host_pages(bundled()) as host_pages, tempfile.TemporaryDirectory() as home:
-            browser = await playwright.chromium.launch(
-                executable_path=CHROMIUM,
-                args=[*FLAGS, "--disable-lcd-text"],
-                env=with_fonts(Path(home)),
-            )
-            clock = ManualClock(NOW)
-            app = create_app(clock=clock)
-            async with open_agent(
-                settings_in(Path(home)), mode="auto", clock=clock, app=app
-            ) as agent:
-                tabs = Tabs(browser, host_pages)
-                for name in names or STATES:
-                    await _sheet(folder / f"{name}.png", STATES[name], browser, tabs, agent)
-            app.state.sandbox.close()
-            await browser.close()
+    async with studio() as (browser, tabs, home), agent_at(NOW, home) as (agent, _):
+        for name in names or STATES:
+            await _sheet(folder / f"{name}.png", STATES[name], browser, tabs, agent)
 
 
 async def _sheet(path: Path, state: State, browser: Browser, tabs: Tabs, agent: Agent) -> None:

@@ -58,29 +58,35 @@ DAYS = {
 
 async def main(folder: Path) -> None:
     """Make all pictures."""
+    async with studio() as (browser, tabs, home):
+        async with agent_at(datetime(2026, 1, 25, 15, 30, tzinfo=UTC), home / "calls") as (
+            agent,
+            clock,
+        ):
+            await _calls(folder, tabs, agent, clock)
+        async with agent_at(datetime(2026, 1, 2, 16, 0, tzinfo=UTC), home / "quota") as (
+            agent,
+            clock,
+        ):
+            await _quota(folder, tabs, agent, clock)
+        await _consent_page(folder, browser)
+
+
+@asynccontextmanager
+async def studio() -> AsyncIterator[tuple[Browser, Tabs, Path]]:
+    """A browser for pictures, its tabs with the host page, and a folder for homes."""
     async with async_playwright() as playwright:
         with serve_host_pages(bundled()) as host_pages, tempfile.TemporaryDirectory() as home:
             browser = await playwright.chromium.launch(
                 executable_path=CHROMIUM,
                 args=[*FLAGS, "--disable-lcd-text"],
-                env=with_fonts(Path(home)),
+                env=_with_fonts(Path(home)),
             )
-            tabs = Tabs(browser, host_pages)
-            async with _at(datetime(2026, 1, 25, 15, 30, tzinfo=UTC), Path(home) / "calls") as (
-                agent,
-                clock,
-            ):
-                await _calls(folder, tabs, agent, clock)
-            async with _at(datetime(2026, 1, 2, 16, 0, tzinfo=UTC), Path(home) / "quota") as (
-                agent,
-                clock,
-            ):
-                await _quota(folder, tabs, agent, clock)
-            await _consent_page(folder, browser)
+            yield browser, Tabs(browser, host_pages), Path(home)
             await browser.close()
 
 
-def with_fonts(home: Path) -> dict[str, str | float | bool]:
+def _with_fonts(home: Path) -> dict[str, str | float | bool]:
     """The environment of a browser whose system font is the first of `FONTS` on this machine
     (fontconfig).
     """
@@ -100,7 +106,8 @@ def with_fonts(home: Path) -> dict[str, str | float | bool]:
 
 
 @asynccontextmanager
-async def _at(moment: datetime, home: Path) -> AsyncIterator[tuple[Agent, ManualClock]]:
+async def agent_at(moment: datetime, home: Path) -> AsyncIterator[tuple[Agent, ManualClock]]:
+    """An agent of a sandbox of its own, at this moment, and the clock of both."""
     clock = ManualClock(moment)
     app = create_app(clock=clock)
     async with open_agent(settings_in(home), mode="auto", clock=clock, app=app) as agent:

@@ -26,7 +26,7 @@ from tests.conformance.expected import EXPECTED, KALLYAI_SCENARIOS, SKILLS, SPEC
 from tests.conformance.inspector import SPEED, inspect
 from tests.conformance.npm import Tools, installed
 from tests.conformance.suite import Suite, verdict
-from tests.processes import COMMAND, environment, free_port
+from tests.processes import environment, free_port, http_command
 from tests.transports.http_server import running_app
 
 
@@ -48,17 +48,7 @@ async def _run(tools: Tools, folder: Path) -> int:
     suite = Suite(tools, {})
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [
-        *COMMAND,
-        "serve",
-        "--transport",
-        "http",
-        "--port",
-        str(port),
-        "--sandbox",
-        "--speed",
-        SPEED,
-    ]
+    command = http_command(port, SPEED)
     env = environment(folder / "kallyai-mcp", RATE_LIMIT="100000/minute")
     with serving(command, port, env):
         await _conformance(suite, url, folder)

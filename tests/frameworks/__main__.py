@@ -25,7 +25,7 @@ from mcp import Client, StdioServerParameters
 from tests.bench.servers import serving
 from tests.frameworks.drive import find_faults, name_at
 from tests.frameworks.snippets import FRAMEWORKS, Environment, Framework
-from tests.processes import COMMAND, environment, free_port
+from tests.processes import environment, free_port, http_command
 
 _SPEED = "8"
 """At this speed the call takes about 25 seconds: longer than a client needs to time out, close, and
@@ -94,17 +94,7 @@ def _observe(framework: Framework, folder: Path) -> dict[str, tuple[list[str], f
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     places = {"stdio": " ".join(_STDIO), "/mcp": f"{url}/mcp", "/sse": f"{url}/sse"}
-    server = [
-        *COMMAND,
-        "serve",
-        "--transport",
-        "http",
-        "--port",
-        str(port),
-        "--sandbox",
-        "--speed",
-        _SPEED,
-    ]
+    server = http_command(port, _SPEED)
     results: dict[str, tuple[list[str], float]] = {}
     with serving(server, port, environment(folder / "http", RATE_LIMIT="3000/minute")):
         for number in range(_TRIES):
