@@ -92,17 +92,17 @@ async def followed(app_context: AppContext, record: Any) -> Any:
     A later attempt is not waited for. On Ctrl-C, a call whose request was not sent yet is canceled.
     Any other call goes on, and the command that follows it is printed.
     """
-    followed = record
+    current = record
     if record.is_active:
         callee = one_line(record.submission.business_name or record.submission.respondent_phone)
         say(f"Calling {callee} …", err=True)
     try:
-        while followed.is_active:
-            followed = await app_context.calls.wait(followed, _STEP_SECONDS)
-            if followed.is_active:
-                say(f"  {duration(followed.elapsed(app_context.now()))} so far", err=True)
+        while current.is_active:
+            current = await app_context.calls.wait(current, _STEP_SECONDS)
+            if current.is_active:
+                say(f"  {duration(current.elapsed(app_context.now()))} so far", err=True)
     finally:
-        if followed.is_active:
+        if current.is_active:
             with anyio.CancelScope(shield=True):
                 if (await app_context.calls.cancel(record)).state is CallState.CANCELED:
                     say("Canceled. Nobody was called.", err=True)
@@ -111,4 +111,4 @@ async def followed(app_context: AppContext, record: Any) -> Any:
                         f"kallyai-mcp show {record.tracking_id} --follow{sandbox_flag(app_context)}"
                     )
                     say(f"The call goes on. To follow it: {command}", err=True)
-    return followed
+    return current

@@ -55,9 +55,8 @@ def make_slow_call(process: subprocess.Popen[str]) -> str:
 
     assert ask(INITIALIZE)["serverInfo"]["name"] == "kallyai-mcp"
     made = ask(request(2, "tools/call", name="make_call", arguments=SLOW))["structuredContent"]
-    while not ask(request(3, "tools/call", name="list_calls", arguments={}))["structuredContent"][
-        "total"
-    ]:
+    listing = request(3, "tools/call", name="list_calls", arguments={})
+    while not ask(listing)["structuredContent"]["total"]:
         pass  # until KallyAI has the call
     assert made["status"] == "in_progress"
     return str(made["tracking_id"])

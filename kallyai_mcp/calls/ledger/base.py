@@ -259,9 +259,8 @@ def migrate(tx: Tx) -> None:
     skipped.
     """
     tx.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-    version = tx.rows("SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")[0][
-        "version"
-    ]
+    (row,) = tx.rows("SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")
+    version = row["version"]
     newest = sum(script.name.endswith(".sql") for script in _MIGRATIONS.iterdir())
     if version > newest:
         _log.warning(

@@ -72,9 +72,8 @@ def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) 
         other for other in {record.worker for record in active} - {worker} if tx.is_abandoned(other)
     }
     unknown = {record.tracking_id for record in active if record.worker == worker} - {*known}
-    for record in [one for one in active if one.worker in dead or one.tracking_id in unknown][
-        :BATCH
-    ]:
+    unrun = [one for one in active if one.worker in dead or one.tracking_id in unknown]
+    for record in unrun[:BATCH]:
         is_due = record.state is CallState.RESERVED and record.schedule.not_before is not None
         columns = {
             "worker": worker,
