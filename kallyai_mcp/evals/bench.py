@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from kallyai_mcp.evals.record import Record, RecordedCall, ScheduledCall, ToolUse
+from kallyai_mcp.evals.record import Record, RecordedCall, ToolUse
 from kallyai_mcp.evals.server_command import OURS, ServerCommand, server_command
 from kallyai_mcp.evals.task_clock import SandboxClock, ServerClock, TaskTime
 from kallyai_mcp.evals.task_files import NOW, Task
@@ -16,7 +16,7 @@ from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.simulator.scenario import Line
 from kallyai_mcp.sandbox.state import Sandbox
 from kallyai_mcp.testing.sandbox import AT_ONCE, KallyAISandbox, running_sandbox
-from kallyai_mcp.testing.scheduled_calls import scheduled_calls
+from kallyai_mcp.testing.scheduled_calls import ScheduledCall, scheduled_calls
 
 SITUATION = """\
 You are the assistant of Ada. You can have phone calls placed with the tools that you have.
@@ -56,10 +56,7 @@ class Bench:
         """The calls that our own server is to place later; it blocks."""
         if not self.command.is_ours:
             return []
-        return [
-            ScheduledCall(number=call.number, due=call.due, submission=call.submission)
-            for call in scheduled_calls(self.sandbox.env, ServerClock(self._time))
-        ]
+        return scheduled_calls(self.sandbox.env, ServerClock(self._time))
 
     def calls(self) -> int:
         """How many calls there are, placed or scheduled; it blocks."""

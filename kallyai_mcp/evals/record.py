@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from kallyai_mcp.testing import PlacedCall
+from kallyai_mcp.testing.scheduled_calls import ScheduledCall
 
 
 class _Frozen(BaseModel):
@@ -33,14 +34,6 @@ class RecordedCall(_Frozen):
             is_booked=call.calendar is not None,
             words=tuple(f"{speaker}: {words}" for speaker, words in call.transcript),
         )
-
-
-class ScheduledCall(_Frozen):
-    """A call that the server places later."""
-
-    number: str
-    due: AwareDatetime
-    submission: dict[str, Any]
 
 
 class ToolUse(_Frozen):

@@ -8,8 +8,9 @@ import pytest
 from kallyai_mcp.evals.claims import CLAIMS, claims_in
 from kallyai_mcp.evals.facts import facts_in, unsupported
 from kallyai_mcp.evals.grading import grade
-from kallyai_mcp.evals.record import GivenReply, Record, RecordedCall, ScheduledCall, ToolUse
+from kallyai_mcp.evals.record import GivenReply, Record, RecordedCall, ToolUse
 from kallyai_mcp.evals.task_files import Expectation, ExpectedCall, load_tasks
+from kallyai_mcp.testing.scheduled_calls import ScheduledCall
 
 BISTRO = "+12025550142"
 TABLE = Expectation(
