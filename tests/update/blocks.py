@@ -23,6 +23,7 @@ from tests.docs.pages import DOCS, text_of
 from tests.limits import LIMITS
 from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import sandbox_app
+from tests.update.manifests import summary
 from tests.update.setting_lists import setting_tables
 
 _MARKED = re.compile(r"<!-- derived: ([a-z ]+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -62,7 +63,7 @@ async def blocks() -> dict[str, str]:
     """Each derived part of a page, by its name in the comment before it."""
     booking = await _booking()
     return {
-        "tools": _table(["tool", "does"], [(f"`{each.name}`", _does(each)) for each in tools()]),
+        "tools": _table(["tool", "does"], [(f"`{each.name}`", summary(each)) for each in tools()]),
         "arguments": _table(
             ["tool", "takes"], [(f"`{each.name}`", _takes(each)) for each in tools()]
         ),
@@ -87,18 +88,12 @@ async def blocks() -> dict[str, str]:
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return text.replace("| --- ", "|---").replace("|--- |", "|---|").replace("---|---", "---|---")
+    title, *lines = (f"| {' | '.join(line)} |" for line in (titles, *rows))
+    return "\n".join([title, f"|{'---|' * len(titles)}", *lines])
 
 
 def _and(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])}, and {words[-1]}" if len(words) > 1 else "".join(words)
-
-
-def _does(tool: CallTool) -> str:
-    """The first line of what a model reads."""
-    return (tool.description or "").splitlines()[0]
 
 
 def _takes(tool: CallTool) -> str:

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kallyai_mcp.tools.catalog import tools
-from tests.update.manifests import BUNDLE, PLUGIN, REGISTRY
+from kallyai_mcp.tools.catalog import CallTool, tools
+from tests.update.manifests import BUNDLE, PLUGIN, REGISTRY, summary
 
 Json = dict[str, Any]
 
@@ -40,7 +40,7 @@ def directories(files: Mapping[str, str]) -> dict[str, str]:
         CURSOR: _cursor(bundle, plugin),
         AGENT_PLUGIN: _agent_plugin(plugin),
         AGENT_PLUGIN_SERVERS: _agent_plugin_servers(),
-        f"{DOCKER}/tools.json": [_tool(tool.name, tool) for tool in tools()],
+        f"{DOCKER}/tools.json": [_tool(tool) for tool in tools()],
     }
     texts = {
         name: json.dumps(content, ensure_ascii=False, indent=2) + "\n"
@@ -81,11 +81,11 @@ def _agent_plugin_servers() -> Json:
     return {"$schema": f"{SCHEMAS}/mcp.schema.json", "mcpServers": {"kallyai": server}}
 
 
-def _tool(name: str, tool: Any) -> Json:
+def _tool(tool: CallTool) -> Json:
     arguments = tool.parameters["properties"]
     return {
-        "name": name,
-        "description": (tool.description or "").splitlines()[0],
+        "name": tool.name,
+        "description": summary(tool),
         "arguments": [
             {"name": each, "type": _type(schema), "desc": schema.get("description", each)}
             for each, schema in arguments.items()

@@ -11,7 +11,7 @@ from typing import Any
 
 from kallyai_mcp import __version__
 from kallyai_mcp.setting_values import variable
-from kallyai_mcp.tools.catalog import tools
+from kallyai_mcp.tools.catalog import CallTool, tools
 from kallyai_mcp.tools.prompts import prompts
 from tests.docs.pages import text_of
 from tests.update.setting_lists import environment_variables, form_options
@@ -39,10 +39,7 @@ def manifests() -> dict[str, str]:
     address = {"url": project["urls"]["KallyAI"]}  # Claude's directory asks for one
     bundle |= {"name": project["name"], "license": project["license"], "author": author | address}
     bundle["compatibility"]["runtimes"]["python"] = project["requires-python"]
-    bundle["tools"] = [
-        {"name": tool.name, "description": (tool.description or "").splitlines()[0]}
-        for tool in tools()
-    ]
+    bundle["tools"] = [{"name": tool.name, "description": summary(tool)} for tool in tools()]
     bundle["prompts"] = _prompts({prompt["name"]: prompt["text"] for prompt in bundle["prompts"]})
     bundle["user_config"] = form_options(bundle["user_config"])
     bundle["server"]["mcp_config"]["env"] = {
@@ -61,6 +58,11 @@ def manifests() -> dict[str, str]:
     return {
         name: json.dumps(one, ensure_ascii=False, indent=2) + "\n" for name, one in made.items()
     }
+
+
+def summary(tool: CallTool) -> str:
+    """The first line of what a model reads of a tool."""
+    return (tool.description or "").splitlines()[0]
 
 
 def _read(name: str) -> Json:
