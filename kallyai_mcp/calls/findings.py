@@ -9,7 +9,6 @@ from kallyai_mcp.api.errors import (
     KallyAIError,
     NotFoundError,
     NotSignedInError,
-    RateLimitedError,
     ServiceError,
     UnreadableResponseError,
     UnusableCallIdError,
@@ -160,18 +159,34 @@ def _callee_spoke(said: Transcript | None) -> bool | None:
 
 async def _calendar_of(api: "KallyAI", call_id: str) -> Calendar:
     try:
-        return Calendar(read_appointment(await api.get_calendar(call_id)))
+        text = await api.get_calendar(call_id)
     except NotFoundError as error:
         return Calendar(is_known=not isinstance(error, UnusableCallIdError))
+    try:
+        return Calendar(read_appointment(text))
+    except UnreadableResponseError:
+        if _is_calendar_file(text):  # KallyAI has no other one
+            return Calendar(is_known=False)
+        raise
+
+
+def _is_calendar_file(text: str) -> bool:
+    """Whether a text begins as a calendar file does (RFC 5545, section 3.4)."""
+    return text.lstrip().upper().startswith("BEGIN:VCALENDAR")
+
+
+_NO_ANSWERS = frozenset({408, 425, 429, 499})
+"""The HTTP statuses below 500 that say nothing about what was asked for: it may be asked again."""
 
 
 def _says_all(error: KallyAIError) -> bool:
-    """Whether KallyAI will say no more: it has nothing, or nothing that can be read, or the user is
-    signed out.
+    """Whether KallyAI will say no more: it has nothing, or the user is signed out.
 
-    A call that follows is refused for a user who is signed out, so that its list says that they
-    have to sign in.
+    An answer that can't be read does not count: such as an empty one, it may be of something
+    between here and KallyAI. A call that follows is refused for a user who is signed out, so that
+    its list says that they have to sign in.
     """
     if isinstance(error, ServiceError):
-        return 400 <= (error.status or 404) < 500 and not isinstance(error, RateLimitedError)
-    return isinstance(error, UnreadableResponseError | NotSignedInError)
+        status = error.status or 404
+        return 400 <= status < 500 and status not in _NO_ANSWERS
+    return isinstance(error, NotSignedInError)

@@ -114,7 +114,7 @@ async def test_a_call_that_reached_nobody_is_placed_again(
 
 @pytest.mark.parametrize(
     ("status", "headers", "retry_after"),
-    [(503, {}, None), (429, {"Retry-After": "120"}, 120.0)],
+    [(503, {}, None), (408, {}, None), (429, {"Retry-After": "120"}, 120.0)],
 )
 async def test_without_an_answer_about_the_earlier_call_nothing_is_placed(
     here: World, status: int, headers: dict[str, str], retry_after: float | None
@@ -127,6 +127,43 @@ async def test_without_an_answer_about_the_earlier_call_nothing_is_placed(
 
     assert (raised.value.code, raised.value.retry_after) == ("earlier_call_unclear", retry_after)
     assert len(here.service.keys) == 1
+
+
+@pytest.mark.parametrize("part", ["/c-1", "/transcript"])
+@pytest.mark.parametrize("again", AGAIN.values(), ids=AGAIN)
+async def test_an_empty_answer_about_the_earlier_call_tells_nothing(
+    here: World, again: dict[str, Any], part: str
+) -> None:
+    await unanswered(here)
+    here.service.transcripts["c-1"], here.service.empty = TALKED, part
+    with pytest.raises(KallyAIError, match="did not say"):
+        await ask(here, **again)
+
+    here.service.empty = ""
+    assert (await ask(here, **again)).outcome is Outcome.UNKNOWN
+    assert len(here.service.keys) == 1
+
+
+async def test_an_empty_calendar_file_tells_nothing(here: World) -> None:
+    await unanswered(here)
+    here.service.empty = "/calendar.ics"
+    with pytest.raises(KallyAIError, match="did not say"):
+        await ask(here)
+
+    assert len(here.service.keys) == 1
+
+
+async def test_a_calendar_with_several_events_tells_all(here: World) -> None:
+    await unanswered(here)
+    here.service.calendars["c-1"] = (
+        "BEGIN:VCALENDAR\r\n"
+        "BEGIN:VEVENT\r\nDTSTART:20260130T200000Z\r\nEND:VEVENT\r\n"
+        "BEGIN:VEVENT\r\nDTSTART:20260131T200000Z\r\nEND:VEVENT\r\n"
+        "END:VCALENDAR\r\n"
+    )
+    placed = await ask(here)
+
+    assert placed.is_new
 
 
 async def test_a_look_that_hangs_ends_after_ten_seconds(place: str, clock: ManualClock) -> None:

@@ -94,6 +94,7 @@ class Service:
             `Date`.
         details: Its answer to every request for one call; None: what it lists.
         page: How many calls it lists at once, at most.
+        empty: The end of the paths that it answers with 200 and an empty body; "" for none.
     """
 
     clock: ManualClock
@@ -115,6 +116,7 @@ class Service:
     ignores_offset: bool = False
     list_status: int = 200
     transcript_status: int = 200
+    empty: str = ""
 
     def service_time(self) -> datetime:
         """The time by its clock."""
@@ -126,7 +128,9 @@ class Service:
         date = {}
         if self.clock_offset is not None:
             date["Date"] = format_datetime(self.service_time().astimezone(UTC), usegmt=True)
-        if request.url.path.endswith("/calendar.ics"):
+        if self.empty and request.url.path.endswith(self.empty):
+            response = Response(media_type="application/json")
+        elif request.url.path.endswith("/calendar.ics"):
             response = await self._calendar(request.url.path.split("/")[-2])
         else:
             status, body = await self._answer(request)

@@ -543,6 +543,19 @@ BROKEN: tuple[Broken, ...] = (
         look_troubles=(*(Trouble(404),) * 3, *(Trouble(503),) * 20),
     ),
     broken(
+        "an empty answer about the call before counts as all that KallyAI says",
+        Patch(
+            "calls.findings",
+            "return isinstance(error, NotSignedInError)",
+            "return isinstance(error, UnreadableResponseError | NotSignedInError)",
+        ),
+        tasks=(table(TALKED),),
+        asks=(Ask(0), Ask(100, redial=True)),
+        quirks=Quirks(words_late=40),
+        # First: time, calendar file, transcript.
+        look_troubles=(*(Trouble(404),) * 3, Trouble("empty")),
+    ),
+    broken(
         "a redial is placed although nobody was told that the call before reached somebody",
         _NOT_ASKED_ONCE_MORE,
         tasks=(table(TALKED),),
