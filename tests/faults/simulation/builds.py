@@ -793,6 +793,8 @@ BROKEN: tuple[Broken, ...] = (
         ),
         Patch("calls.ledger.follow_up", "plan_id = session_id AND plan_id IN ({listed})", "TRUE"),
         Patch("calls.worker", "        if ready:", "        if True:"),
+        # Else the ledger refuses the change of another account's record.
+        Patch("calls.ledger.base", "if self.locked != account:", "if False:"),
         *_ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(question(not_before=_due(600)),),
         events=(Event(300, "someone else signs in"), Event(1000, "someone else signs in")),
