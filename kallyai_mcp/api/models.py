@@ -62,15 +62,6 @@ class Submission(_Model):
     is_urgent: StrictBool | None = None
     additional_instructions: tuple[str, ...] | None = None
 
-    @property
-    def instructions(self) -> tuple[str, ...]:
-        """The additional instructions; empty without any."""
-        return self.additional_instructions or ()
-
-    def with_instruction(self, text: str) -> Self:
-        """The same with one more instruction, after the others."""
-        return self.model_copy(update={"additional_instructions": (*self.instructions, text)})
-
 
 def _object(value: Any) -> dict[str, Any]:
     """The fields of a JSON object that are neither null nor blank; an empty dict for anything
@@ -141,11 +132,6 @@ class SubmissionEcho(_Response):
     call_language: str | None = None
     is_urgent: StrictBool | None = None
     additional_instructions: tuple[str, ...] | None = None
-
-    @property
-    def instructions(self) -> tuple[str, ...]:
-        """The additional instructions; empty without any."""
-        return self.additional_instructions or ()
 
 
 class Report(BaseModel):

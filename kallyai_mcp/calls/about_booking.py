@@ -5,6 +5,7 @@ search for the sentence.
 """
 
 from kallyai_mcp.api.models import Submission, SubmissionEcho
+from kallyai_mcp.calls.instructions import instructions_of
 
 BEGINNINGS = {
     "en": "This call is about the booking of call ",
@@ -15,7 +16,7 @@ BEGINNINGS = {
 
 def about_call_id(submission: Submission | SubmissionEcho) -> str | None:
     """The `call_id` of the call whose booking a call is about; None if it is about none."""
-    for instruction in submission.instructions:
+    for instruction in instructions_of(submission):
         for beginning in BEGINNINGS.values():
             if instruction.startswith(beginning):
                 return instruction.removeprefix(beginning).partition(":")[0]

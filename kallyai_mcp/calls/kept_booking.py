@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kallyai_mcp.api.models import Submission, SubmissionEcho
-from kallyai_mcp.calls.other_time import without_instructions
+from kallyai_mcp.calls.instructions import instructions_of, without_instructions
 
 INSTRUCTION: Mapping[str, str] = {
     "en": "Only do what the task says about that booking. Change nothing else.",
@@ -21,7 +21,7 @@ INSTRUCTION: Mapping[str, str] = {
 
 def keeps_booking(submission: Submission | SubmissionEcho) -> bool:
     """Whether KallyAI was told to change nothing else about the booking."""
-    return any(text in submission.instructions for text in INSTRUCTION.values())
+    return any(text in instructions_of(submission) for text in INSTRUCTION.values())
 
 
 def without_kept_booking(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,15 @@ that differ only in this instruction request the same call: the second is a dupl
 `redial` places it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kallyai_mcp.api.models import Submission, SubmissionEcho
+from kallyai_mcp.calls.instructions import (
+    instructions_of,
+    with_instruction,
+    without_instructions,
+)
 
 _INSTRUCTIONS = {
     ("en", False): "Do not agree to a day or time other than the one asked for.",
@@ -33,12 +38,12 @@ def with_other_time(submission: Submission, *, accept: bool) -> Submission:
     """
     if submission.appointment_date is None and submission.appointment_time is None:
         return submission
-    return submission.with_instruction(_INSTRUCTIONS[spoken_language(submission), accept])
+    return with_instruction(submission, _INSTRUCTIONS[spoken_language(submission), accept])
 
 
 def forbids_other_time(submission: Submission | SubmissionEcho) -> bool:
     """Whether KallyAI was told to agree to no other day or time."""
-    return not _FORBIDDING.isdisjoint(submission.instructions)
+    return not _FORBIDDING.isdisjoint(instructions_of(submission))
 
 
 def without_other_time(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,19 +51,9 @@ def without_other_time(fields: Mapping[str, Any]) -> dict[str, Any]:
     return without_instructions(fields, _INSTRUCTIONS.values())
 
 
-def without_instructions(fields: Mapping[str, Any], left_out: Collection[str]) -> dict[str, Any]:
-    """The fields of a submission without the instructions that are `left_out`."""
-    others = dict(fields)
-    given = others.pop("additional_instructions", ())
-    rest = [text for text in given if text not in left_out]
-    if rest:
-        others["additional_instructions"] = rest
-    return others
-
-
 def instructions_in(language: str, submission: Submission) -> tuple[str, ...]:
     """The additional instructions, with that of `with_other_time` in this language, not in the
     call's.
     """
     own = {text: _INSTRUCTIONS[language, accept] for (_, accept), text in _INSTRUCTIONS.items()}
-    return tuple(own.get(text, text) for text in submission.instructions)
+    return tuple(own.get(text, text) for text in instructions_of(submission))

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.instructions import with_instruction
 from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.clock import Stopwatch
@@ -168,7 +169,7 @@ def _ask_only(submission: Submission) -> Submission:
     """`submission` with the instruction to ask, and not to agree to anything, for a list `until`
     all were asked.
     """
-    return submission.with_instruction(_ASK_ONLY[spoken_language(submission)])
+    return with_instruction(submission, _ASK_ONLY[spoken_language(submission)])
 
 
 async def _consent(

@@ -11,6 +11,7 @@ from datetime import date, datetime, time
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
 from kallyai_mcp.calls import about_booking, kept_booking
+from kallyai_mcp.calls.instructions import instructions_of
 from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.records import CallRequest
@@ -173,7 +174,7 @@ def _names_new_time(arguments: CallArguments) -> bool:
 
 def questions_in(submission: Submission | SubmissionEcho) -> tuple[str, ...]:
     """The questions among the instructions, each once."""
-    texts = dict.fromkeys(submission.instructions)
+    texts = dict.fromkeys(instructions_of(submission))
     return tuple(text for text in texts if text.rstrip().endswith("?"))
 
 
@@ -210,7 +211,7 @@ def _texts_after(
     beginnings: Mapping[str, str], submission: Submission | SubmissionEcho
 ) -> Iterator[str]:
     """What follows one of these beginnings in each instruction that has one."""
-    for text in submission.instructions:
+    for text in instructions_of(submission):
         for begin in beginnings.values():
             if text.startswith(begin):
                 yield text.removeprefix(begin)
