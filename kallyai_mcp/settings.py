@@ -30,6 +30,9 @@ Auth = Literal["none", "secret", "caller", "oauth"]
 KallyAI access token, or users who sign in here.
 """
 
+WAIT_SECONDS = 45
+"""How long a tool waits for a phone call to end if nobody sets it; every client allows that."""
+
 WAIT_LIMIT = 1800
 """The most seconds that a tool waits: as long as the API client waits for a phone call."""
 
@@ -98,7 +101,7 @@ class Settings:
             f"how long a tool waits for a phone call to end, 0 to {WAIT_LIMIT}",
             title="Seconds to wait for a call",
         ),
-    ] = 45
+    ] = WAIT_SECONDS
     same_call_seconds: Annotated[
         float,
         read.Number(86400),

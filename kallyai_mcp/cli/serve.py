@@ -58,7 +58,12 @@ def serve_over_stdio(
     if sys.stdin is not None and sys.stdin.isatty():
         say(_FOR_A_PERSON, err=True)
     configure(settings.log_level, settings.log_format)
-    server = build_server(app_context, read_only=settings.read_only, sandbox=settings.sandbox)
+    server = build_server(
+        app_context,
+        read_only=settings.read_only,
+        sandbox=settings.sandbox,
+        wait_seconds=settings.wait_seconds,
+    )
     allow_open_files()
     gc.freeze()
     gc.enable()  # `start` has disabled it for the imports

@@ -165,6 +165,7 @@ def build_app(
         shared_app_context,
         read_only=settings.read_only,
         sandbox=settings.sandbox,
+        wait_seconds=settings.wait_seconds,
         request_state=request_state,
     )
 

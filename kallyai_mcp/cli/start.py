@@ -9,7 +9,7 @@ import os
 import sys
 
 from kallyai_mcp.setting_values import SettingsError
-from kallyai_mcp.settings import Settings
+from kallyai_mcp.settings import WAIT_SECONDS, Settings
 from kallyai_mcp.transports.standard_streams import (
     can_be_waited_for,
     exit_on_signals,
@@ -68,5 +68,6 @@ def plain_settings() -> Settings | None:
         settings.sandbox,
         settings.database_url is not None,
         settings.read_only,
+        settings.wait_seconds != WAIT_SECONDS,
     )
     return None if any(has_effect) else settings

@@ -15,6 +15,7 @@ from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.server.middleware import middleware
 from kallyai_mcp.server.sdk_internals import lowlevel_server
 from kallyai_mcp.server.skills import TTL_MS, Skills
+from kallyai_mcp.settings import WAIT_SECONDS
 from kallyai_mcp.tools.catalog import CALL_CARD, QUOTA_CARD, tools
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.prompts import prompts
@@ -47,15 +48,17 @@ def build_server(
     *,
     read_only: bool = False,
     sandbox: bool = False,
+    wait_seconds: float = WAIT_SECONDS,
     request_state: RequestStateSecurity | None = None,
 ) -> MCPServer[AppContext]:
     """Build the server.
 
     The context of `open_app_context` is open as long as the server runs. With `read_only`, all that
     places or cancels calls is left out: these tools, prompts, tasks, and skills. With `sandbox`,
-    KallyAI is the embedded sandbox, and the cards say that nobody is called. `request_state`
-    protects the state that a client returns with the user's answer (multi-round requests); None for
-    a key that only this process has.
+    KallyAI is the embedded sandbox, and the cards say that nobody is called. `wait_seconds` is how
+    long a tool waits for the call that it places, by the settings. `request_state` protects the
+    state that a client returns with the user's answer (multi-round requests); None for a key that
+    only this process has.
     """
     extensions: list[Extension] = [_cards(read_only=read_only, sandbox=sandbox)]
     if not read_only:
@@ -66,7 +69,7 @@ def build_server(
         description="Has KallyAI call people by phone and brings back what was agreed.",
         instructions=READ_ONLY_INSTRUCTIONS if read_only else INSTRUCTIONS,
         version=__version__,
-        tools=[*tools(read_only=read_only)],
+        tools=[*tools(read_only=read_only, wait_seconds=wait_seconds)],
         lifespan=lambda _: open_app_context(),
         extensions=extensions,
         middleware=middleware(),

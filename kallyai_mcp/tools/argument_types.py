@@ -277,8 +277,12 @@ def _known_status(text: str) -> str:
     raise ValueError(f"is not one of {', '.join(_STATUSES)}")
 
 
-Status = Annotated[str, AfterValidator(_known_status)]
-"""The beginning of a status of `_STATUSES`."""
+Status = Annotated[
+    str,
+    AfterValidator(_known_status),
+    WithJsonSchema({"type": "string", "enum": [str(status) for status in _STATUSES]}),
+]
+"""A status of `_STATUSES`, or its beginning, which the schema does not name."""
 
 CallId = Annotated[str, AfterValidator(check_call_id)]
 """A `call_id` or `tracking_id`; for others, validation raises `UnusableCallIdError` (and no

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
-from pydantic_core import ErrorDetails, core_schema
+from pydantic_core import ErrorDetails
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.tools.argument_types import ABSENT, NOT_AVAILABLE, stripped
+from kallyai_mcp.tools.schemas import NULL, schema_of_arguments
 from kallyai_mcp.tools.text.plain import one_line, part
 
 MAX_NAMED = 20
@@ -169,7 +169,7 @@ def _expected(schema: Mapping[str, Any]) -> str:
     """What an argument may be, by its schema: its values, its bounds, or else its description or
     its type.
     """
-    values = next((one for one in schema.get("anyOf", ()) if one != _NULL), schema)
+    values = next((one for one in schema.get("anyOf", ()) if one != NULL), schema)
     if "enum" in values:
         *first, last = values["enum"]
         return f"{', '.join(first)}{',' if len(first) > 1 else ''} or {last}"
@@ -178,68 +178,6 @@ def _expected(schema: Mapping[str, Any]) -> str:
     if "minimum" in values:
         return f"{values['minimum']} or more"
     return str(schema.get("description") or values["type"])
-
-
-class _Terse(GenerateJsonSchema):
-    """Schemas as short as they can be: every client reads all of them, and its model pays for them.
-
-    They are without titles, which repeat names; without defaults, which some strict modes refuse;
-    and without null: results leave out what is not known.
-    """
-
-    def generate(
-        self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation"
-    ) -> JsonSchemaValue:
-        made = super().generate(schema, mode)
-        for schema_ in (made, *made.get("$defs", {}).values()):
-            schema_.pop("title", None)
-            # The docstring of a class here, which tells a client nothing.
-            schema_.pop("description", None)
-        return made
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        del schema
-        return False
-
-    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-
-_NULL = {"type": "null"}
-
-_LIMITS = frozenset({"enum", "minimum", "maximum", "pattern", "format", "minItems", "maxItems"})
-"""The parts of a schema that leave a client no value to send for "nothing", such as an empty
-text.
-"""
-
-
-class _OfArguments(_Terse):
-    """The schemas of arguments.
-
-    One that may be left out, and is limited, may be null, which counts as left out. A client that
-    makes its model fill in every argument, and lets it write only what the schema allows, would
-    else make it invent a value.
-    """
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        made = super().default_schema(schema)
-        if not _LIMITS & made.keys():
-            return made
-        outer = {"description": made.pop("description")} if "description" in made else {}
-        return {"anyOf": [made, _NULL], **outer}
-
-
-def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a tool's result."""
-    return model.model_json_schema(schema_generator=_Terse)
-
-
-def schema_of_arguments(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a tool's arguments."""
-    return model.model_json_schema(schema_generator=_OfArguments)
 
 
 def _quoted(value: Any) -> str:

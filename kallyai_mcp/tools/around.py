@@ -17,12 +17,13 @@ from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools.argument_types import Text, json_list
-from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem, schema_of_arguments
+from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_arguments import CallArguments, InList, marked
 from kallyai_mcp.tools.calls import wait_and_answer
 from kallyai_mcp.tools.confirmations import digest
 from kallyai_mcp.tools.consent import Flags, Question, ask_user
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.schemas import schema_of_arguments
 from kallyai_mcp.tools.structure.calls import candidates_of
 from kallyai_mcp.tools.structure.models import CallAnswer
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
@@ -81,10 +82,11 @@ class ListArguments(BaseModel, defer_build=True):
     ]
     until: Literal["booked", "answered", "all"] = Field(description="What ends the list")
     if_answered: Literal["stop", "continue"] = Field(
-        "stop", description="After an answer without a booking; default: stop"
+        "stop", description="After an answer without a booking: the user decides, or go on"
     )
     continue_after: Text | None = Field(
-        None, description="The call_id after which the list goes on"
+        None,
+        description="To let a stopped list go on: its last call_id, all else unchanged",
     )
 
     def calls(self) -> list[CallArguments]:

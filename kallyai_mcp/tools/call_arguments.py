@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
+from kallyai_mcp.settings import WAIT_SECONDS
 from kallyai_mcp.tools.argument_types import (
     AppointmentDate,
     CallId,
@@ -58,7 +59,7 @@ class CallArguments(BaseModel, defer_build=True):
     user_name: OfAllCalls[Text | None] = Field(None, description="For the booking")
     user_phone: OfAllCalls[PhoneNumber | None] = Field(None, description="To call back, E.164")
     appointment_date: OfAllCalls[AppointmentDate | None] = Field(
-        None, description="YYYY-MM-DD; only for a new booking or changes_call_id"
+        None, description="YYYY-MM-DD; only to make or move a booking"
     )
     appointment_time: OfAllCalls[Time | None] = Field(
         None, description="HH:MM, 24-hour, at the callee"
@@ -78,7 +79,7 @@ class CallArguments(BaseModel, defer_build=True):
     )
     call_language: OfAllCalls[SpokenLanguage | None] = Field(None, description="Spoken in the call")
     is_urgent: OfAllCalls[bool | None] = Field(
-        None, description="To be called with priority; the user is asked"
+        None, description="To be called with priority; the user is asked first"
     )
     additional_instructions: OfAllCalls[Texts | None] = Field(None, description="Wishes and limits")
     questions: OfAllCalls[QuestionTexts | None] = Field(
@@ -94,18 +95,29 @@ class CallArguments(BaseModel, defer_build=True):
         ),
     )
     changes_call_id: OfNoList[CallId | None] = Field(
-        None, description="Booking to change or cancel"
+        None, description="call_id of the booking to move, cancel, or ask about"
     )
-    session_id: OfNoList[Text | None] = Field(None, description="Passed on to KallyAI")
-    wait_seconds: OfAllCalls[WaitSeconds | None] = None
+    session_id: OfNoList[Text | None] = Field(
+        None, description="An id of yours; only passed on to KallyAI"
+    )
+    wait_seconds: OfAllCalls[WaitSeconds | None] = Field(
+        None, json_schema_extra={"default": WAIT_SECONDS}
+    )
     not_before: OfNoList[NotBefore | None] = Field(
         None,
         description="To call later: ISO 8601; without offset: in `timezone`, else the callee's",
     )
-    retries: OfNoList[Retries] = Field(0, description="More attempts, if busy or no answer")
-    redial: OfNoList[bool] = Field(False, description="Call again on purpose")
+    retries: OfNoList[Retries] = Field(
+        0,
+        description=(
+            "More attempts, if busy or no answer; none after voicemail, as a message may be left"
+        ),
+    )
+    redial: OfNoList[bool] = Field(
+        False, description="A second call on purpose, if the user wants it"
+    )
     confirmation: OfAllCalls[Text | None] = Field(
-        None, description="From a result, after the user's yes"
+        None, description="From a result that says to ask the user, after their yes"
     )
 
 

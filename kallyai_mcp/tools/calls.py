@@ -128,7 +128,7 @@ async def list_calls(
     number: Annotated[CalledNumber | None, Field(description="E.164")] = None,
     business: Annotated[Text | None, Field(description="Part of the name")] = None,
     since: Annotated[Since | None, Field(description="ISO 8601")] = None,
-    status: Annotated[Status | None, Field(description="Such as scheduled, booked")] = None,
+    status: Annotated[Status | None, Field(description="Its beginning is enough")] = None,
     timezone: UserZone = None,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallPageAnswer]:

@@ -4,6 +4,7 @@ results.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import cache, cached_property
 from inspect import getdoc, signature
 from typing import Any, get_args
@@ -16,8 +17,9 @@ from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field, create_model
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.settings import WAIT_SECONDS
 from kallyai_mcp.tools import account, around, calls
-from kallyai_mcp.tools.arguments import Problem, read, schema_of, schema_of_arguments, validate
+from kallyai_mcp.tools.arguments import Problem, read, validate
 from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import (
@@ -26,6 +28,7 @@ from kallyai_mcp.tools.elicitation import (
     ask_missing,
     lacking_details,
 )
+from kallyai_mcp.tools.schemas import schema_of, schema_of_arguments
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import tool_error
 
@@ -61,6 +64,14 @@ class CallTool(Tool):
 
     scopes: frozenset[str] = Field(exclude=True)
     places_calls: bool = Field(exclude=True)
+
+    def waiting(self, seconds: float) -> "CallTool":
+        """The same, which waits so long by default if it places calls."""
+        if not self.places_calls:
+            return self
+        parameters = deepcopy(self.parameters)
+        parameters["properties"]["wait_seconds"]["default"] = seconds
+        return self.model_copy(update={"parameters": parameters})
 
     @cached_property
     def output_schema(self) -> dict[str, Any]:
@@ -132,9 +143,15 @@ async def _report_progress(context: Context[Any, Any]) -> None:
         await anyio.sleep(PROGRESS_EVERY)
 
 
-def tools(*, read_only: bool = False) -> list[CallTool]:
-    """The tools; with `read_only`, without those that place or cancel calls."""
-    return [tool for tool in _described() if not read_only or _WRITES not in tool.scopes]
+def tools(*, read_only: bool = False, wait_seconds: float = WAIT_SECONDS) -> list[CallTool]:
+    """The tools; with `read_only`, without those that place or cancel calls.
+
+    `wait_seconds` is how long those that place calls wait for them, unless the agent says it.
+    """
+    found = [tool for tool in _described() if not read_only or _WRITES not in tool.scopes]
+    if wait_seconds == WAIT_SECONDS:
+        return found
+    return [tool.waiting(wait_seconds) for tool in found]
 
 
 _READS = "calls:read"

@@ -1,4 +1,4 @@
-"""The size of what a model reads, in characters and tokens: the tool list and each kind of answer.
+"""The size of what a client and a model read, in characters and tokens: the tool list and answers.
 
     uv run python -m tests.bench.costs
 
@@ -49,17 +49,19 @@ def _shorten_transcript(sandbox: Sandbox, call_id: str) -> None:
 
 async def _read(agent: Agent, sandbox: Sandbox) -> dict[str, str]:
     """The texts that a model reads, by description."""
+    listed_tools = await agent.client.list_tools()
     tools: dict[str, str] = {}
-    for tool in (await agent.client.list_tools()).tools:
+    for tool in listed_tools.tools:
         definition = {
             "name": tool.name,
             "description": tool.description,
             "inputSchema": tool.input_schema,
         }
-        tools[tool.name] = json.dumps(definition, ensure_ascii=False)
+        tools[tool.name] = json.dumps(definition, ensure_ascii=False, separators=(",", ":"))
     texts = {
-        "the list of all tools": "".join(tools.values()),
-        "make_call in that list": tools["make_call"],
+        "tools/list on the wire": listed_tools.model_dump_json(by_alias=True, exclude_none=True),
+        "name, description, and inputSchema of all tools": "".join(tools.values()),
+        "the same of make_call": tools["make_call"],
     }
     texts["make_call, success"] = (await agent.use("make_call", BISTRO)).text
     long = await agent.use("make_call", BISTRO, respondent_phone=_MANY_QUESTIONS)

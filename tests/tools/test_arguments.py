@@ -63,7 +63,7 @@ WRONG: list[tuple[str, Any, str]] = [
     (
         "appointment_date",
         "tomorrow",
-        'YYYY-MM-DD; only for a new booking or changes_call_id; got "tomorrow".',
+        'YYYY-MM-DD; only to make or move a booking; got "tomorrow".',
     ),
     ("appointment_date", "2026-02-29", '; got "2026-02-29": day value is outside expected range.'),
     ("appointment_date", "2026-01-23", '"2026-01-23" is past; it is Sunday, 2026-01-25 there.'),
@@ -88,7 +88,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("party_size", 51, "expected 1 to 50; got 51."),
     ("party_size", True, "expected integer: 1 to 50; got true."),
     ("is_urgent", "perhaps", '; got "perhaps".'),
-    ("redial", "maybe", 'expected boolean: Call again on purpose; got "maybe".'),
+    (
+        "redial",
+        "maybe",
+        'expected boolean: A second call on purpose, if the user wants it; got "maybe".',
+    ),
     ("questions", ["?"] * 11, "expected Up to 10; each answer is quoted; got a list of 11."),
     ("additional_instructions[0]", "[1]", "expected string: Wishes and limits; got 1."),
     (

@@ -24,6 +24,35 @@ ENUMS: list[tuple[str, str, list[str]]] = [
     ("call_around", "call_language", ["en", "es"]),
     ("call_around", "until", ["booked", "answered", "all"]),
     ("call_around", "if_answered", ["stop", "continue"]),
+    (
+        "list_calls",
+        "status",
+        [
+            *("scheduled", "in_progress", "booked", "booked_other_time", "answered", "not_reached"),
+            *("failed", "canceled", "unknown", "moved", "expired", "refused"),
+            *("busy", "cancelled", "no_answer", "success", "terminated", "voicemail"),
+        ],
+    ),
+]
+
+DEFAULTS: list[tuple[str, str, object]] = [
+    ("make_call", "wait_seconds", 45),
+    ("make_call", "retries", 0),
+    ("call_around", "wait_seconds", 45),
+    ("call_around", "if_answered", "stop"),
+    ("get_call", "wait_seconds", 0),
+    ("list_calls", "limit", 10),
+    ("list_calls", "offset", 0),
+]
+
+FIELDS: list[tuple[str, str, set[str]]] = [
+    ("get_call", "appointment", {"summary", "start", "end", "unconfirmed", "reported"}),
+    ("get_call", "asked", {"appointment_date", "appointment_time", "task_description"}),
+    ("get_call", "evidence", {"question", "quote", "at"}),
+    ("get_call", "answers", {"question", "quote", "at"}),
+    ("get_call", "calls", {"call_id", "outcome", "highlights", "answers"}),
+    ("get_call", "not_called", {"respondent_phone", "business_name"}),
+    ("list_calls", "calls", {"call_id", "status", "appointment", "created_at"}),
 ]
 
 BOUNDS: list[tuple[str, str, dict[str, Any]]] = [
@@ -67,6 +96,37 @@ def test_the_bounds_and_formats_of_an_argument_are_in_its_schema(
     schema = of_a_value(arguments_of(tool)[argument])
 
     assert {name: value for name, value in schema.items() if name != "description"} == bounds
+
+
+@pytest.mark.parametrize(("tool", "argument", "default"), DEFAULTS)
+def test_the_default_of_an_argument_is_in_its_schema(
+    tool: str, argument: str, default: object
+) -> None:
+    assert arguments_of(tool)[argument]["default"] == default
+
+
+def test_the_default_wait_is_that_of_the_server() -> None:
+    waits = {
+        tool.name: tool.parameters["properties"]["wait_seconds"]["default"]
+        for tool in tools(wait_seconds=100)
+        if "wait_seconds" in tool.parameters["properties"]
+    }
+
+    assert waits == {"make_call": 100, "call_around": 100, "get_call": 0}
+
+
+@pytest.mark.parametrize(("tool", "field", "names"), FIELDS)
+def test_the_parts_of_a_result_are_described(tool: str, field: str, names: set[str]) -> None:
+    (whole,) = (each.output_schema for each in tools() if each.name == tool)
+    described = whole["properties"][field]
+    described = described.get("items", described)
+    match described.get("$ref", "").split("/"):
+        case ["#"]:
+            described = whole
+        case ["#", defs, name]:
+            described = whole[defs][name]
+
+    assert names <= described["properties"].keys()
 
 
 @pytest.mark.parametrize("tool", ["make_call", "call_around"])

@@ -71,7 +71,6 @@ async def test_no_setting_and_no_capability_of_a_client_changes_them(tmp_path: P
         LOG_LEVEL="ERROR",
         KEEP_DAYS="1",
         CONFIRM="always",
-        WAIT_SECONDS="1",
         STOP_CALLS="1",
     )
 
@@ -79,7 +78,7 @@ async def test_no_setting_and_no_capability_of_a_client_changes_them(tmp_path: P
         settings_in(tmp_path)
     )
     # A new parameter may change an answer: then `cli.start` must leave it to the server.
-    parameters = "open_app_context read_only request_state sandbox"
+    parameters = "open_app_context read_only sandbox wait_seconds request_state"
     assert set(inspect.signature(build_server).parameters) == set(parameters.split())
 
 
@@ -201,7 +200,8 @@ def test_a_setting_that_could_matter_leaves_every_answer_to_the_server(
         "SANDBOX": "1",
         "READ_ONLY": "1",
         "LOG_LEVEL": "DEBUG",
-        "WAIT_SECONDS": "soon",
+        "WAIT_SECONDS": "100",
+        "KEEP_DAYS": "many",
     }
     for name, value in {
         **{f"KALLYAI_{name}": value for name, value in settings.items()},

@@ -29,9 +29,9 @@ class Quote:
     well, it has several.
     """
 
-    question: str | None
-    quote: str | None
-    at: str | None
+    question: str | None = None
+    quote: str | None = None
+    at: str | None = None
 
 
 @dataclass(frozen=True)

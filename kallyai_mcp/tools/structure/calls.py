@@ -16,6 +16,7 @@ from kallyai_mcp.tools.facets.relations import Relations
 from kallyai_mcp.tools.structure.models import (
     AppointmentAnswer,
     CallAnswer,
+    CalleeAnswer,
     CallRow,
     EventAnswer,
 )
@@ -205,13 +206,13 @@ def list_answer(found: CallList) -> CallAnswer:
     )
 
 
-def candidates_of(submissions: Sequence[Submission]) -> list[CallAnswer]:
+def candidates_of(submissions: Sequence[Submission]) -> list[CalleeAnswer]:
     """The callees of these submissions, as results name them."""
     return [_candidate(one) for one in submissions]
 
 
-def _candidate(asked: Submission) -> CallAnswer:
-    return CallAnswer(respondent_phone=asked.respondent_phone, business_name=asked.business_name)
+def _candidate(asked: Submission) -> CalleeAnswer:
+    return CalleeAnswer(respondent_phone=asked.respondent_phone, business_name=asked.business_name)
 
 
 def event_answer(view: CallView) -> EventAnswer:

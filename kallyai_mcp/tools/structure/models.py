@@ -1,8 +1,8 @@
 """The structures of the results (`structuredContent`).
 
 Their fields have the names of KallyAI's API reference. A field whose value is not known is left
-out. The schemas are short, because every client reads all of them: what get_call describes is only
-an object elsewhere, and the details of errors (`ErrorAnswer`) are in no schema.
+out. The schemas are short, because every client reads all of them: the details of errors
+(`ErrorAnswer`) are in none.
 """
 
 from dataclasses import dataclass
@@ -27,13 +27,15 @@ _OBJECT = WithJsonSchema({"type": "object"})
 _OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
 
 
+Placed = Literal["no", "maybe"]
+"""Whether a call was placed, where that is not clear from the outcome."""
+
+
 class Answer(BaseModel, defer_build=True):
-    """The fields that every result may have; all but `status` are for errors."""
+    """The fields that every result may have; `code` is that of an error."""
 
     status: str | None = None
     code: str | None = None
-    retryable: bool | None = None
-    placed: Literal["no", "maybe"] | None = None
 
 
 class ErrorAnswer(Answer):
@@ -45,6 +47,8 @@ class ErrorAnswer(Answer):
     themselves.
     """
 
+    retryable: bool | None = None
+    placed: Placed | None = None
     placed_now: bool | None = None
     arguments: list[dict[str, str]] | None = None
     retry_after: float | None = None
@@ -66,9 +70,27 @@ class AppointmentAnswer(BaseModel, defer_build=True):
     reported: str | None = Field(None, description="Time in KallyAI's report, if another one")
 
 
+class AskedAnswer(BaseModel, defer_build=True):
+    """What was asked for: the task, until there is an outcome; then the day and the time, if
+    something else may be agreed.
+    """
+
+    task_description: str | None = None
+    appointment_date: str | None = None
+    appointment_time: str | None = None
+
+
+class CalleeAnswer(BaseModel, defer_build=True):
+    """A candidate of a list."""
+
+    respondent_phone: str | None = None
+    business_name: str | None = None
+
+
 class CallFacts(Answer):
     """What is said of a call alone and in list_calls."""
 
+    placed: Placed | None = None
     call_id: str | None = None
     tracking_id: str | None = Field(None, description="Of a list, or a call without call_id")
     scheduled_for: str | None = None
@@ -95,19 +117,18 @@ class CallAnswer(Report, CallFacts):
         "unknown; of a list, why "
         "it stopped: booked, answered, done, needs_decision, needs_sign_in",
     )
+    retryable: bool | None = None
     outcome: Outcome | None = Field(None, description="What may be claimed")
     appointment: AppointmentAnswer | None = None
-    asked: Annotated[dict[str, str] | None, _OBJECT] = None
-    evidence: Annotated[Quote | None, _OBJECT] = Field(None, description="quote, at")
-    answers: Annotated[tuple[Quote, ...] | None, _OBJECTS] = Field(
-        None, description="question, quote, at"
-    )
+    asked: AskedAnswer | None = None
+    evidence: Quote | None = None
+    answers: tuple[Quote, ...] | None = None
     elapsed_seconds: float | None = None
     created_at: _Moment | None = None
     timezone: str | None = Field(None, description="IANA, of the times")
     until: str | None = Field(None, description="Of a list, as are calls and not_called")
-    calls: Annotated[list["CallAnswer"] | None, _OBJECTS] = None
-    not_called: Annotated[list["CallAnswer"] | None, _OBJECTS] = None
+    calls: list["CallAnswer"] | None = None
+    not_called: list[CalleeAnswer] | None = None
     placed_now: bool | None = Field(None, description="false: the same had been asked for before")
     confirmation: str | None = Field(None, description="For the same tool once the user has agreed")
     reasons: list[str] | None = None
@@ -123,6 +144,7 @@ class CancelAnswer(Answer):
     """Whether a call was canceled."""
 
     status: str | None = Field(None, description="canceled, in_progress, or over")
+    placed: Placed | None = None
     call_id: str | None = None
     tracking_id: str | None = None
 
@@ -150,7 +172,7 @@ class CallPageAnswer(Answer):
     lists: Annotated[list[CallAnswer] | None, _OBJECTS] = Field(
         None, description="Unfinished ones of call_around"
     )
-    calls: Annotated[list[CallRow], _OBJECTS] = Field(
+    calls: list[CallRow] = Field(
         [],
         description=(
             "get_call has more; status: also the outcome; appointment: its start, at the callee"
