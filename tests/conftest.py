@@ -15,9 +15,6 @@ from anyio import pytest_plugin
 
 TESTS = Path(__file__).parent
 
-FRESH_CLONE = "TESTS_ARE_NOT_COMPILED"
-"""A variable for the workers, which is empty if this is not the first run."""
-
 MEMORY = Path("/dev/shm")  # noqa: S108 - tempfile makes a folder in it
 """Where Linux has files in memory."""
 
@@ -88,21 +85,6 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     is_compiled = Path(cache_from_source(str(TESTS / "fixtures.py"))).exists()
     if not (only_starts_workers and is_compiled):
         session.config.pluginmanager.register(import_module("tests.fixtures"))
-    if only_starts_workers:
-        os.environ[FRESH_CLONE] = "" if is_compiled else "1"
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection() -> None:
-    """In a fresh clone, let each worker begin to import elsewhere, so that each compiles a part of
-    the tests.
-    """
-    if os.environ.get(FRESH_CLONE) and "PYTEST_XDIST_WORKER" in os.environ:
-        modules = sorted(TESTS.rglob("test_*.py"))
-        number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
-        first = number * len(modules) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-        for module in (*modules[first:], *modules[:first]):
-            import_module(".".join(module.relative_to(TESTS.parent).with_suffix("").parts))
 
 
 def pytest_collection_finish() -> None:
