@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it has no types, and one function of it is used
@@ -127,6 +128,28 @@ def test_the_parts_of_a_result_are_described(tool: str, field: str, names: set[s
             described = whole[defs][name]
 
     assert names <= described["properties"].keys()
+
+
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+"""What a client that checks formats takes for a `date-time`."""
+
+
+async def test_times_have_the_formats_of_their_schemas(agent: Agent) -> None:
+    formats = jsonschema.FormatChecker(())
+    formats.checks("date-time")(lambda text: RFC_3339.fullmatch(text) is not None)
+    made = await agent.use("make_call", BISTRO)
+    answers = {
+        "make_call": made,
+        "get_call": await agent.use("get_call", call_id=made.data["call_id"]),
+        "list_calls": await agent.use("list_calls"),
+    }
+
+    for tool, listed_tool in (await listed(agent)).items():
+        if tool in answers:
+            assert listed_tool.output_schema is not None
+            jsonschema.validate(
+                answers[tool].data, listed_tool.output_schema, format_checker=formats
+            )
 
 
 @pytest.mark.parametrize("tool", ["make_call", "call_around"])

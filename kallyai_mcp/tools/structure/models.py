@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 _Moment = Annotated[
     datetime, PlainSerializer(lambda at: at.replace(microsecond=0), return_type=datetime)
 ]
+
+_Minute = Annotated[
+    datetime,
+    PlainSerializer(lambda at: f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"),
+    WithJsonSchema({"type": "string"}),  # the format `date-time` demands the seconds (RFC 3339)
+]
 _OBJECT = WithJsonSchema({"type": "object"})
 _OBJECTS = WithJsonSchema({"type": "array", "items": {"type": "object"}})
 
@@ -160,10 +166,7 @@ class CallRow(CallFacts):
     """
 
     appointment: str | None = None
-    created_at: (
-        Annotated[datetime, PlainSerializer(lambda at: f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}")]
-        | None
-    ) = None
+    created_at: _Minute | None = None
 
 
 class CallPageAnswer(Answer):
