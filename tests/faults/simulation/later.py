@@ -322,6 +322,9 @@ def _may_have_told(use: Use, before: PhoneCall, asked: Use) -> bool:
 
 
 def _is_end(use: Use) -> bool:
+    """Whether an answer tells the end of a request. One without a ledger tells nothing of it."""
+    if "what was placed before is not known" in use.text:
+        return False
     return use.text.startswith("Not called") or (use.is_outcome and use.status != "scheduled")
 
 
