@@ -123,7 +123,7 @@ async def ledger(place: str, clock: Now) -> AsyncIterator[Ledger]:
         async def test_a_call_that_was_sent_is_not_canceled(ledger: Ledger) -> None:
             record = await sent(ledger, asked())
 
-            assert not await ledger.write(ACCOUNT, progress.cancel, ACCOUNT, record.tracking_id)
+            assert not await ledger.handle(ACCOUNT, Cancel(record.tracking_id))
             assert await state_of(ledger, record) is CallState.SENT
     """
     async with opened(place, clock.now) as ledger:

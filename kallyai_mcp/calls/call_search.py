@@ -19,8 +19,9 @@ from kallyai_mcp.calls.appointment import (
     time_of_day,
 )
 from kallyai_mcp.calls.context import CallContext
+from kallyai_mcp.calls.events import Found
 from kallyai_mcp.calls.fingerprint import normalized
-from kallyai_mcp.calls.ledger import progress
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.records import DATED_EARLIER, CallRecord
 
 if TYPE_CHECKING:
@@ -153,14 +154,14 @@ async def find(record: CallRecord, context: CallContext) -> Call | None:
     # Without the service's time, an older call could be taken for this one.
     if record.clock_offset is None:
         await context.learn_time(record.account)
-    unbound, call_ids, offset = await ledger.read(progress.competitors, record, context.time)
+    unbound, call_ids, offset = await ledger.read(rows.competitors, record, context.time)
     wanted = Wanted.of(record, timedelta(seconds=offset))
     others = [Wanted.of(other, None) for other in unbound]
     async with context.api_of(record.account) as api:
         call = await _only_call(api, wanted, others, call_ids)
     if call is None:
         return None
-    is_bound = await ledger.write(record.account, progress.bind_call, record, call, proven=False)
+    is_bound = await ledger.handle(record.account, Found(record, call, proven=False))
     if not is_bound:
         raise UncertainError("The call belongs to another record.")
     return call

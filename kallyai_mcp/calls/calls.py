@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -17,10 +16,11 @@ from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.delivery import Delivery
 from kallyai_mcp.calls.earlier_call import EarlierCalls
-from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.errors import LedgerUnavailableError, LookFirstError
+from kallyai_mcp.calls.events import Cancel, CancelList, Checked, ListRequested, Requested
 from kallyai_mcp.calls.findings import look_again
-from kallyai_mcp.calls.ledger import lists, progress, reservation, rows
-from kallyai_mcp.calls.ledger.base import LookFirstError, Row
+from kallyai_mcp.calls.ledger import lists, rows
+from kallyai_mcp.calls.ledger.base import Row
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import (
     AccountKey,
@@ -108,9 +108,7 @@ class Calls:
         async with self._asked_for(request, Consent(asked_by, "not_needed")) as new:
             if (running := self._worker.same_running(new)) is not None:
                 return running
-            return await self.context.ledger.read(
-                self._reservation(new, request), new, only_checks=True
-            )
+            return await self.context.ledger.ask(new.account, self._check_of(new, request))
 
     async def place(self, request: CallRequest, *, consent: Consent | None = None) -> CallRecord:
         """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call); returns
@@ -131,12 +129,11 @@ class Calls:
             if (running := self._worker.same_running(new)) is not None:
                 return running
             since = self._since_agreed(request.arrived, consent)
-            reserve = partial(self._reservation(new, request), consent=consent)
+            requested = Requested(self._check_of(new, request), consent)
             while True:
                 try:
-                    record = await self._reserve_and_start(
-                        new, since, partial(reserve, looked_at=earlier.looked_at)
-                    )
+                    requested = replace(requested, looked_at=earlier.looked_at)
+                    record = await self._reserve_and_start(requested, since)
                     break
                 except LookFirstError as first:
                     await earlier.look_at(first.record)
@@ -146,13 +143,13 @@ class Calls:
             record = await self._looked_again(record)
         return record
 
-    async def _reserve_and_start(
-        self, new: CallRecord, since: Stopwatch, reserve: "partial[CallRecord]"
-    ) -> CallRecord:
-        """Reserve `new`, and start it if it is due now; its time runs `since` the request."""
+    async def _reserve_and_start(self, requested: Requested, since: Stopwatch) -> CallRecord:
+        """Reserve a call, and start it if it is due now; its time runs `since` the request."""
+        new = requested.check.requested
         with self._worker.reserving(new.account, new.tracking_id):
             new = replace(new, worker=await self._worker.leased_name())
-            record = await self.context.ledger.write(new.account, reserve, new)
+            event = replace(requested, check=replace(requested.check, requested=new))
+            record = await self.context.ledger.handle(new.account, event)
             if record.is_new and record.is_active:
                 self._worker.start(replace(record, is_new=False), since)
         return record
@@ -166,13 +163,9 @@ class Calls:
         is_form = consent is not None and consent.how == "form"
         return Stopwatch(self.clock) if is_form else arrived
 
-    def _reservation(self, new: CallRecord, request: CallRequest) -> "partial[CallRecord]":
-        return partial(
-            reservation.reserve,
-            redial=request.redial,
-            arrived=request.arrived,
-            last_delivered=self.delivery.last_delivered(new),
-        )
+    def _check_of(self, new: CallRecord, request: CallRequest) -> Checked:
+        last_delivered = self.delivery.last_delivered(new)
+        return Checked(new, request.redial, request.arrived, last_delivered)
 
     async def find(self, id_: str) -> CallRecord | None:
         """The account's record with this `tracking_id` or `call_id`; None when there is none.
@@ -291,7 +284,7 @@ class Calls:
         self, requested: CallList, consent: Consent, arrived: Stopwatch
     ) -> tuple[CallList, bool]:
         """Start a list, or let a stopped one go on; arguments, results, and errors as in
-        `lists.reserve_list`. The request has `arrived` so long ago.
+        `lists.request_list`. The request has `arrived` so long ago.
 
         If its last call was not placed, KallyAI is asked first whether the one before reached
         somebody after all.
@@ -303,8 +296,8 @@ class Calls:
         id_ = new_tracking_id()
         worker = await self._worker.leased_name()
         with self._worker.reserving(requested.account, id_):
-            reserve = partial(lists.reserve_list, consent=consent, worker=worker, id_=id_)
-            found, is_new = await self.context.ledger.write(requested.account, reserve, requested)
+            event = ListRequested(requested, consent, worker, id_)
+            found, is_new = await self.context.ledger.handle(requested.account, event)
             for record in found.records:
                 if record.tracking_id == id_:
                     self._worker.start(record, since)
@@ -315,9 +308,7 @@ class Calls:
 
         Returns it as it is then.
         """
-        await self.context.ledger.write(
-            record.account, progress.cancel, record.account, record.tracking_id
-        )
+        await self.context.ledger.handle(record.account, Cancel(record.tracking_id))
         found = await self.context.ledger.read(rows.find, record.account, record.tracking_id)
         return found or record
 
@@ -325,9 +316,7 @@ class Calls:
         """Stop a list for good, and cancel its next call if that was not sent; returns it as it is
         then.
         """
-        await self.context.ledger.write(
-            found.account, lists.cancel_list, found.account, found.list_id
-        )
+        await self.context.ledger.handle(found.account, CancelList(found.list_id))
         return await self.find_list(found.list_id) or found
 
     @asynccontextmanager

@@ -6,11 +6,12 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Concatenate
+from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.base import ConstraintError, Ledger, Params, Result, Tx
+from kallyai_mcp.calls.errors import ConstraintError, LedgerUnavailableError
+from kallyai_mcp.calls.events import Answer_co, Event
+from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.clock import Clock, Stopwatch, pauses
@@ -120,21 +121,14 @@ class CallContext:
             self._ledger_began = began
         return abs(began - self._ledger_began) > _JUMP
 
-    async def until_written(
-        self,
-        account: AccountKey,
-        work: Callable[Concatenate[Tx, Params], Result],
-        /,
-        *args: Params.args,
-        **more: Params.kwargs,
-    ) -> Result:
-        """`Ledger.write`, repeated until the ledger can be used: what `work` writes, nobody could
+    async def until_written(self, account: AccountKey, event: Event[Answer_co]) -> Answer_co:
+        """`Ledger.handle`, repeated until the ledger can be used: what is written, nobody could
         find out again.
         """
         waits = pauses(self.timing.pause, self.timing.longest_pause)
         while True:
             try:
-                return await self.ledger.write(account, work, *args, **more)
+                return await self.ledger.handle(account, event)
             except ConstraintError:
                 raise
             except LedgerUnavailableError as error:

@@ -16,9 +16,8 @@ import anyio.lowlevel
 
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.expiry import expire
-from kallyai_mcp.calls.ledger.progress import mark_delivered
-from kallyai_mcp.calls.ledger.reservation import LastDelivered
+from kallyai_mcp.calls.events import LastDelivered, Late
+from kallyai_mcp.calls.ledger.rows import mark_delivered
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.clock import Stopwatch
 
@@ -131,7 +130,7 @@ class Delivery:
             if record.state is CallState.EXPIRED:
                 ledger = self._context.ledger
                 account = record.account
-                await ledger.write(account, expire, account, [record.tracking_id])
+                await ledger.handle(account, Late([record.tracking_id]))
 
 
 def _remember(known: OrderedDict[Any, Any], key: object, value: object) -> None:

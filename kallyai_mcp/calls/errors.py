@@ -1,6 +1,11 @@
 """The errors of placing calls that their callers tell apart."""
 
+from typing import TYPE_CHECKING
+
 from kallyai_mcp.api.errors import KallyAIError
+
+if TYPE_CHECKING:
+    from kallyai_mcp.calls.records import CallRecord
 
 
 class LedgerUnavailableError(KallyAIError, code="ledger_unavailable"):
@@ -12,3 +17,17 @@ class ConsentOutdatedError(KallyAIError, code="consent_outdated"):
 
     The number was called since it was given, or its confirmation was used already.
     """
+
+
+class ConstraintError(LedgerUnavailableError):
+    """A unique index, which is a rule, or a record of a newer version refused a transaction, which
+    was rolled back.
+    """
+
+
+class LookFirstError(Exception):
+    """KallyAI has to be asked about `record` before the call is placed, so nothing was written."""
+
+    def __init__(self, record: "CallRecord") -> None:
+        super().__init__("the earlier call has to be looked at first")
+        self.record = record

@@ -17,7 +17,7 @@ from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, read_appointment
 from kallyai_mcp.calls.call_search import find
 from kallyai_mcp.calls.context import CallContext, logged
-from kallyai_mcp.calls.ledger import progress
+from kallyai_mcp.calls.events import Over
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Findings, reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 
@@ -66,7 +66,7 @@ async def look(record: CallRecord, context: CallContext) -> Look:
         return UNCLEAR
     reader = _Reader(context, record.account)
     findings = await reader.findings(call, record)
-    await context.ledger.write(record.account, progress.finish, record.ended_with(call, findings))
+    await context.ledger.handle(record.account, Over(record.ended_with(call, findings)))
     return Look(findings.reached is not None, reader.retry_after)
 
 

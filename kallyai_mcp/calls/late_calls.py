@@ -1,6 +1,7 @@
 """Ends the scheduled calls that were not placed in their time."""
 
 from kallyai_mcp.calls.context import CallContext, logged
+from kallyai_mcp.calls.events import Late
 from kallyai_mcp.calls.ledger import expiry
 
 
@@ -11,5 +12,6 @@ async def end_late_calls(context: CallContext) -> None:
     """
     for account, late in await context.ledger.read(expiry.late_calls):
         with logged("ending late calls"):
-            await context.ledger.write(account, expiry.expire, account, late)
+            await context.ledger.handle(account, Late(late))
+            await context.ledger.write(account, expiry.end_unreadable, account, late)
         await context.clock.sleep(context.timing.purge_pause)

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 import anyio
 from anyio import CancelScope, move_on_after
@@ -29,8 +28,8 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_search import UncertainError, find
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.events import Delayed, Found, Lost, Over, Refuse, Send
 from kallyai_mcp.calls.findings import read_findings
-from kallyai_mcp.calls.ledger import progress
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.clock import Stopwatch, pauses
@@ -94,10 +93,8 @@ class Run:
                 suppress(LedgerUnavailableError),
             ):
                 if self._unwritten is not None:  # the server ends
-                    bind = partial(progress.bind_call, proven=True)
-                    await self._ledger.write(
-                        self.record.account, bind, self.record, self._unwritten
-                    )
+                    found = Found(self.record, self._unwritten, proven=True)
+                    await self._ledger.handle(self.record.account, found)
             raise
 
     async def settle(self) -> None:
@@ -150,9 +147,8 @@ class Run:
             if is_last:
                 continue
             with suppress(LedgerUnavailableError):  # users learn only later why it waits
-                self.record = await self._ledger.write(
-                    self.record.account, progress.mark_delayed, self.record, error
-                )
+                delayed = Delayed(self.record, error)
+                self.record = await self._ledger.handle(self.record.account, delayed)
             await self._clock.sleep(pause)
 
     async def _settle_limited(self, error: KallyAIError) -> bool:
@@ -223,14 +219,8 @@ class Run:
                 record = record.ended_with(
                     call, await read_findings(self._context, record.account, call, record)
                 )
-        bound = await self._context.until_written(
-            record.account,
-            progress.bind_call,
-            record,
-            call,
-            proven=True,
-            service_time=self._context.time,
-        )
+        found = Found(record, call, proven=True, service_time=self._context.time)
+        bound = await self._context.until_written(record.account, found)
         self._unwritten = None
         if bound is None:  # it is not known whether a new one was placed
             return UnreadableResponseError("KallyAI answered with an earlier call.")
@@ -253,9 +243,9 @@ class Run:
             raise ResponseLostError(
                 "KallyAI refused the token so late that it may have acted on the request."
             )
-        mark_sent = partial(progress.mark_sent, service_time=self._context.time)
+        leaves = Send(self.record, self._context.time)
         try:
-            self.record = await self._ledger.write(self.record.account, mark_sent, self.record)
+            self.record = await self._ledger.handle(self.record.account, leaves)
         except LedgerUnavailableError as error:
             raise KallyAIError(f"Nothing was sent: {error.message}", code="not_sent") from error
         await self._context.check_account(self.record.account)
@@ -296,12 +286,10 @@ class Run:
         )
 
     async def _mark_response_lost(self) -> None:
-        """See `progress.mark_response_lost`."""
+        """Note that a response was lost (`decisions.mark_lost`)."""
         since_sent = self._since_first_sent.passed if self._since_first_sent is not None else None
-        mark = partial(
-            progress.mark_response_lost, service_time=self._context.time, since_sent=since_sent
-        )
-        self.record = await self._context.until_written(self.record.account, mark, self.record)
+        lost = Lost(self.record, self._context.time, since_sent)
+        self.record = await self._context.until_written(self.record.account, lost)
 
     async def _look(self) -> bool:
         """Look once for the call; if it is found, run it to its end. Errors are those of `find`.
@@ -375,10 +363,9 @@ class Run:
         return self.record.schedule.not_before is not None and not self.record.is_of_list
 
     async def _refuse(self, error: KallyAIError) -> None:
-        """Write down that no call was placed; one that is due may wait (`progress.refuse`)."""
-        self.end = await self._context.until_written(
-            self.record.account, progress.refuse, self.record, error
-        )
+        """Write down that no call was placed; one that is due may wait (`decisions.refuse`)."""
+        refused = Refuse(self.record, error)
+        self.end = await self._context.until_written(self.record.account, refused)
         if self.end.state is CallState.REFUSED:
             count("kallyai.calls.refused", code=error.code)
 
@@ -393,7 +380,7 @@ class Run:
             ended = ended.ended_with(
                 call, await read_findings(self._context, ended.account, call, self.record)
             )
-        self.end = await self._context.until_written(ended.account, progress.finish, ended)
+        self.end = await self._context.until_written(ended.account, Over(ended))
         if error is not None and state is CallState.REFUSED:
             count("kallyai.calls.refused", code=error.code)
         else:

@@ -13,12 +13,13 @@ from typing import Self
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.calls.changes import BATCH
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.events import Due, Over, Release, ServiceTime, TakeOver
 from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.late_calls import end_late_calls
-from kallyai_mcp.calls.ledger import follow_up, lists, progress, upkeep
-from kallyai_mcp.calls.ledger.base import BATCH, ServiceTime
+from kallyai_mcp.calls.ledger import lists, upkeep
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.run import Run
 from kallyai_mcp.calls.wake_ups import Countdown, LedgerChanges, Signal
@@ -132,7 +133,7 @@ class Worker:
 
         async def undone() -> None:
             try:
-                await self.context.until_written(account, progress.release, account, tracking_id)
+                await self.context.until_written(account, Release(tracking_id))
             finally:
                 self._reserving.discard(tracking_id)
 
@@ -195,7 +196,7 @@ class Worker:
             )
             with logged("writing down an error"):
                 unknown = replace(record, state=CallState.UNKNOWN, call=None, error=problem)
-                await self.context.ledger.write(record.account, progress.finish, unknown)
+                await self.context.ledger.handle(record.account, Over(unknown))
             self._wake.set()  # if that could not be written, the record is taken over
         finally:
             # If the ledger confirmed the end late, the next attempt may already run under the same
@@ -235,13 +236,13 @@ class Worker:
     async def _send_due(
         self, account: AccountKey, service_time: ServiceTime, only: Collection[str]
     ) -> None:
-        """Send the calls that `follow_up.take_due` reserves for this worker."""
+        """Send the calls that `Due` reserves for this worker."""
         worker = await self.leased_name()
         # Else a call that is reserved here, but not started, would be taken over.
         async with self._taking_over:
             since_reserved = Stopwatch(self.clock)
-            take_due = partial(follow_up.take_due, only=only, service_time=service_time)
-            for record in await self.context.ledger.write(account, take_due, account, worker):
+            due = Due(worker, only, service_time)
+            for record in await self.context.ledger.handle(account, due):
                 self.start(record, since_reserved)
 
     async def _watch(self) -> None:
@@ -341,9 +342,8 @@ class Worker:
         worker = await self.leased_name()
         # Else two tasks would start the same record, which the ledger gives to both.
         async with self._taking_over:
-            taken = await self.context.ledger.write(
-                account, upkeep.take_over, account, worker, self._known()
-            )
+            known = frozenset(self._known())  # a copy: the ledger reads it in a thread
+            taken = await self.context.ledger.handle(account, TakeOver(worker, known))
             for record in taken:
                 if record.is_active and record.tracking_id not in self._known():
                     self.start(record)
@@ -364,7 +364,7 @@ class Worker:
         with suppress(KallyAIError):
             await self.context.learn_time(account)
         waiting = frozenset(self._waiting)  # a copy: the ledger reads it in a thread
-        due = await self.context.ledger.read(follow_up.find_due, account, besides=waiting)
+        due = await self.context.ledger.read(upkeep.find_due, account, besides=waiting)
         ready = {id_ for id_, before in due.items() if not before}
         if ready:
             await self._send_due(account, self.context.time, ready)

@@ -15,15 +15,16 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import anyio
 
 from kallyai_mcp.api.models import Call, Submission
+from kallyai_mcp.calls.changes import BATCH
+from kallyai_mcp.calls.events import Checked, Due, Over, Requested, Send
 from kallyai_mcp.calls.fingerprint import fingerprint
-from kallyai_mcp.calls.ledger import follow_up, lists, progress, reservation, rows, upkeep
-from kallyai_mcp.calls.ledger.base import BATCH, Database, Ledger, Tx
+from kallyai_mcp.calls.ledger import lists, rows, upkeep
+from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
@@ -123,18 +124,16 @@ async def _measure(database: Database, driver: str, size: int) -> None:
             told.
             """
             asked = replace(_record(f"new {number}", datetime.now(UTC)), worker=worker)
-            record = await ledger.write(asked.account, reservation.reserve, asked, redial=False)
-            record = await ledger.write(
-                record.account, progress.mark_sent, record, service_time=lambda: None
-            )
+            record = await ledger.handle(asked.account, Requested(Checked(asked, redial=False)))
+            record = await ledger.handle(record.account, Send(record))
             over = replace(
                 record,
                 state=CallState.ENDED,
                 call=_call(f"new {number}"),
                 call_id=f"c-new {number}",
             )
-            await ledger.write(over.account, progress.finish, over)
-            await ledger.write(None, progress.mark_delivered, [over], delivered=True)
+            await ledger.handle(over.account, Over(over))
+            await ledger.write(None, rows.mark_delivered, [over], delivered=True)
 
         async def list_calls(_: int) -> None:
             """What `list_calls` reads, for ten calls."""
@@ -150,11 +149,9 @@ async def _measure(database: Database, driver: str, size: int) -> None:
 
         async def take_due(_: int) -> None:
             """Two transactions for calls that are due."""
-            due = await ledger.read(follow_up.find_due, _WITH_DUE_CALLS)
-            take = partial(follow_up.take_due, only=due, service_time=lambda: None)
-            assert (
-                len(await ledger.write(_WITH_DUE_CALLS, take, _WITH_DUE_CALLS, "worker")) == BATCH
-            )
+            due = await ledger.read(upkeep.find_due, _WITH_DUE_CALLS)
+            taken = await ledger.handle(_WITH_DUE_CALLS, Due("worker", due))
+            assert len(taken) == BATCH
 
         what, batches = f"{size:,} records, {driver}", min(ROUNDS, _MANY // BATCH // 2)
         row(f"place, {what}", "ms", [await _timed(ROUNDS, place)], at_most=20)

@@ -9,16 +9,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
-from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.errors import LedgerUnavailableError, LookFirstError
+from kallyai_mcp.calls.events import Checked, Over, Requested, Send
 from kallyai_mcp.calls.fingerprint import fingerprint
-from kallyai_mcp.calls.ledger import progress, reservation, rows
-from kallyai_mcp.calls.ledger.base import Database, Ledger, LookFirstError, Tx
+from kallyai_mcp.calls.ledger import rows
+from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
@@ -123,14 +123,16 @@ def ended_as(record: CallRecord, call: Call) -> CallRecord:
     return record.ended_with(call, Findings(None, reached_somebody(call)))
 
 
-async def looked_first(ledger: Ledger, record: CallRecord, **more: Any) -> CallRecord:
+async def looked_first(
+    ledger: Ledger, record: CallRecord, *, redial: bool, consent: Consent | None = None
+) -> CallRecord:
     """Reserve a call; of an earlier one that reached nobody, KallyAI says no more than is known."""
-    reserve = partial(reservation.reserve, **more)
+    asking = Checked(record, redial)
     try:
-        return await ledger.write(record.account, reserve, record)
+        return await ledger.handle(record.account, Requested(asking, consent))
     except LookFirstError as first:
-        looked = partial(reserve, looked_at=first.record.tracking_id)
-        return await ledger.write(record.account, looked, record)
+        looked_at = first.record.tracking_id
+        return await ledger.handle(record.account, Requested(asking, consent, looked_at))
 
 
 async def reserved(
@@ -145,7 +147,7 @@ async def reserved(
 async def sent(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Reserve a call under a lease of its own process, and note that its request leaves."""
     record = await reserved(ledger, replace(record, worker=await ledger.database.take_lease()))
-    return await ledger.write(record.account, progress.mark_sent, record, service_time=lambda: None)
+    return await ledger.handle(record.account, Send(record))
 
 
 async def ended(
@@ -153,9 +155,9 @@ async def ended(
 ) -> CallRecord:
     """Reserve a call and write down its outcome."""
     over = ended_as(await reserved(ledger, record), outcome(status, f"c-{record.tracking_id}"))
-    record = await ledger.write(record.account, progress.finish, over)
+    record = await ledger.handle(record.account, Over(over))
     if delivered:
-        await ledger.write(None, progress.mark_delivered, [record], delivered=True)
+        await ledger.write(None, rows.mark_delivered, [record], delivered=True)
     return record
 
 

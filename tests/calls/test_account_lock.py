@@ -9,7 +9,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from kallyai_mcp.calls.ledger import progress
+from kallyai_mcp.calls.events import Cancel
+from kallyai_mcp.calls.ledger.apply import handle
 from kallyai_mcp.calls.ledger.base import Ledger, StatementError, Tx
 from tests.calls.ledgers import ACCOUNT, another, kept, opened, reserved
 
@@ -21,7 +22,7 @@ async def test_a_change_without_the_lock_is_refused(ledger: Ledger) -> None:
     record = await reserved(ledger, another(1))
 
     with pytest.raises(StatementError, match="has not locked"):
-        await ledger.write(None, progress.cancel, ACCOUNT, record.tracking_id)
+        await ledger.write(None, handle, ACCOUNT, Cancel(record.tracking_id))
 
     assert (await kept(ledger)).state is record.state
 
@@ -40,7 +41,7 @@ async def test_a_change_waits_for_the_one_before(database_url: str) -> None:
 
     def second(tx: Tx) -> None:
         order.append("second")
-        progress.cancel(tx, ACCOUNT, "t-1")
+        handle(tx, ACCOUNT, Cancel("t-1"))
 
     async with (
         opened(database_url) as here,

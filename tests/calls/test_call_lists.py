@@ -3,14 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import partial
 
 import pytest
 
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
 from kallyai_mcp.calls.errors import ConsentOutdatedError
-from kallyai_mcp.calls.ledger import expiry, follow_up, lists, progress, rows
+from kallyai_mcp.calls.events import (
+    CancelList,
+    Due,
+    Found,
+    Late,
+    ListRequested,
+    Over,
+    Release,
+    Send,
+)
+from kallyai_mcp.calls.ledger import lists, rows
+from kallyai_mcp.calls.ledger.apply import handle
 from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.policy import CallPolicy, Consent, ConsentKind
 from kallyai_mcp.calls.records import CallRecord, CallState, new_tracking_id
@@ -345,7 +355,7 @@ async def test_a_canceled_list_whose_call_may_have_agreed_to_something_is_not_be
     service.calendars["c-2"] = service.calendars["c-3"] = EVENT
     found, _ = await start(here)
     await here.run(here.clock.sleep(5))
-    await here.run(here.ledger.write(ACCOUNT, lists.cancel_list, ACCOUNT, found.list_id))
+    await here.run(here.ledger.handle(ACCOUNT, CancelList(found.list_id)))
     during, is_new_during = await start(here)
     await ended(here, found)
     canceled, is_new_after = await start(here)
@@ -432,14 +442,12 @@ async def left_after_one_call(here: World, stopped: CallList | None = None) -> C
     asked, worker = stopped or await wanted(here), await here.run(here.ledger.database.take_lease())
     agreed = replace(ANY, last_calls=await here.run(here.ledger.read(lists.last_calls, asked)))
     begun, _ = await here.run(
-        here.ledger.write(ACCOUNT, lists.reserve_list, asked, agreed, worker, new_tracking_id())
+        here.ledger.handle(ACCOUNT, ListRequested(asked, agreed, worker, new_tracking_id()))
     )
     call = Call.model_validate(NOBODY)
-    sent = await here.run(
-        here.ledger.write(ACCOUNT, progress.mark_sent, begun.records[-1], service_time=lambda: None)
-    )
-    await here.run(here.ledger.write(ACCOUNT, progress.bind_call, sent, call, proven=True))
-    await here.run(here.ledger.write(ACCOUNT, progress.finish, ended_as(sent, call)))
+    sent = await here.run(here.ledger.handle(ACCOUNT, Send(begun.records[-1])))
+    await here.run(here.ledger.handle(ACCOUNT, Found(sent, call, proven=True)))
+    await here.run(here.ledger.handle(ACCOUNT, Over(ended_as(sent, call))))
     left = await here.run(here.ledger.read(lists.find_list, asked.account, asked.list_id))
     assert left is not None
     assert [each.state for each in left.records[-2:]] == [CallState.ENDED, CallState.SCHEDULED]
@@ -472,8 +480,7 @@ async def test_a_later_sign_that_somebody_talked_stops_the_next_call_of_a_list(
         left = await left_after_one_call(here)
         if is_taken:
             worker = await here.run(here.ledger.database.take_lease())
-            take_due = partial(follow_up.take_due, only=[left.list_id], service_time=lambda: None)
-            await here.run(here.ledger.write(ACCOUNT, take_due, ACCOUNT, worker))
+            await here.run(here.ledger.handle(ACCOUNT, Due(worker, [left.list_id])))
         service.transcripts["c-1"] = "Yes, you have a table"
     async with world(service, place) as here:
         await here.run(clock.sleep(60))
@@ -551,11 +558,10 @@ async def test_the_end_of_a_call_that_the_user_has_passed_does_not_stop_the_list
     left = await left_after_one_call(here, await ended(here, (await start(here))[0]))
     here.clock.advance(5600)
 
+    end = Late([id_]) if state == "expired" else Release(id_)
+
     def list_after(tx: Tx) -> CallList | None:
-        if state == "expired":
-            expiry.expire(tx, ACCOUNT, [id_])
-        elif (own_call := rows.end(tx, id_, "TRUE", CallState.REFUSED)) is not None:
-            follow_up.follow_up(tx, own_call)
+        handle(tx, ACCOUNT, end)
         return lists.find_list(tx, ACCOUNT, left.list_id)
 
     found = await here.run(here.ledger.write(ACCOUNT, list_after))

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from kallyai_mcp.calls.ledger import progress, reservation
+from kallyai_mcp.calls.events import Checked, Requested, Send
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import NOW, asked, database_at, opened
 from tests.calls.manual_time import ManualClock
@@ -180,10 +180,10 @@ async def test_a_date_that_is_out_of_range_does_not_hide_how_a_call_ended(
 async def test_the_learned_time_counts_after_a_death(place: str, clock: ManualClock) -> None:
     async with opened(place, clock.now) as dead:
         new = asked(worker=await dead.database.take_lease())
-        record = await dead.write(new.account, reservation.reserve, new, redial=False)
+        record = await dead.handle(new.account, Requested(Checked(new, redial=False)))
         # The request waits for its token, and another one learns KallyAI's time meanwhile.
         clock.advance(5)
-        await dead.write(new.account, progress.mark_sent, record, service_time=clock.now)
+        await dead.handle(new.account, Send(record, clock.now))
     service = Service(
         clock, calls=[shown(at=clock.now(), task_category="restaurant")], clock_offset=-3600
     )

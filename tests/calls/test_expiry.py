@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 import pytest
 
 from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.events import Late
 from kallyai_mcp.calls.ledger import expiry
+from kallyai_mcp.calls.ledger.apply import handle
 from kallyai_mcp.calls.ledger.base import Database, Ledger, StatementError, Tx
 from kallyai_mcp.calls.ledger.record_rows import to_row
 from kallyai_mcp.calls.policy import CallPolicy
@@ -69,7 +71,7 @@ async def test_a_late_call_is_read_as_it_is_after_its_end(
     call = await reserved(ledger, waiting())
     clock.advance((LATE - NOW).total_seconds())
     read = await kept(ledger, call.tracking_id)
-    await ledger.write(ACCOUNT, expiry.expire, ACCOUNT, ["t-account-1"])
+    await ledger.handle(ACCOUNT, Late(["t-account-1"]))
     ended = await kept(ledger, call.tracking_id)
 
     assert to_row(read) == to_row(ended) == to_row(expired(call, clock.now()))
@@ -83,8 +85,8 @@ async def test_late_calls_end_under_the_lock_of_their_account(
     clock.advance((LATE - NOW).total_seconds())
     late = await ledger.read(expiry.late_calls)
     with pytest.raises(StatementError, match="has not locked"):
-        await ledger.write(OTHER, expiry.expire, ACCOUNT, ["t-account-1"])
-    await ledger.write(OTHER, expiry.expire, OTHER, ["t-account-1", "t-account-2"])
+        await ledger.write(OTHER, handle, ACCOUNT, Late(["t-account-1"]))
+    await ledger.handle(OTHER, Late(["t-account-1", "t-account-2"]))
 
     assert dict(late) == {ACCOUNT: ["t-account-1"], OTHER: ["t-account-2"]}
     assert await ledger.read(expiry.late_calls) == [(ACCOUNT, ["t-account-1"])]
@@ -96,7 +98,7 @@ async def test_a_late_call_that_cannot_be_read_ends(
     await reserved(ledger, waiting())
     await database.write(partial(Tx.run, statement="UPDATE calls SET submission = '?'"))
     clock.advance((LATE - NOW).total_seconds())
-    await ledger.write(ACCOUNT, expiry.expire, ACCOUNT, ["t-account-1"])
+    await ledger.write(ACCOUNT, expiry.end_unreadable, ACCOUNT, ["t-account-1"])
 
     [row] = await database.read(lambda tx: tx.rows("SELECT state FROM calls"))
     assert row["state"] == "expired"

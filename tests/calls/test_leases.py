@@ -15,7 +15,8 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.ledger import progress, reservation, upkeep
+from kallyai_mcp.calls.events import Cancel, Checked, Over, Requested, Send, TakeOver
+from kallyai_mcp.calls.ledger import upkeep
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import (
@@ -41,7 +42,7 @@ async def other(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
 
 async def why_not_sent(ledger: Ledger, record: CallRecord) -> str:
     with pytest.raises(KallyAIError) as raised:
-        await ledger.write(ACCOUNT, progress.mark_sent, record, service_time=lambda: None)
+        await ledger.handle(ACCOUNT, Send(record))
     return raised.value.code
 
 
@@ -59,9 +60,7 @@ async def test_a_request_leaves_only_while_its_record_is_young(
     record = await leased(ledger, asked())
     clock.set_wall_clock(seconds)
     if leaves:
-        assert (
-            await ledger.write(ACCOUNT, progress.mark_sent, record, service_time=lambda: None)
-        ).state is CallState.SENT
+        assert (await ledger.handle(ACCOUNT, Send(record))).state is CallState.SENT
     else:
         assert await why_not_sent(ledger, record) == "too_late"
         assert await state_of(ledger, record) is CallState.RESERVED
@@ -73,9 +72,9 @@ async def test_no_request_leaves_for_a_record_that_has_ended(ledger: Ledger) -> 
     ):
         record = await leased(ledger, another(number))
         if state is CallState.CANCELED:
-            await ledger.write(ACCOUNT, progress.cancel, ACCOUNT, record.tracking_id)
+            await ledger.handle(ACCOUNT, Cancel(record.tracking_id))
         else:
-            await ledger.write(ACCOUNT, progress.finish, replace(record, state=state))
+            await ledger.handle(ACCOUNT, Over(replace(record, state=state)))
         assert await why_not_sent(ledger, record) == "not_sent"
         assert await state_of(ledger, record) is state
 
@@ -100,26 +99,24 @@ async def test_records_are_taken_over_once_and_only_those_of_the_account(
         await reserved(ledger, another(number, account=account, worker=worker))
     await ended(ledger, another(4, worker=worker))
     unknown = await reserved(ledger, another(5, worker=worker))
-    await ledger.write(ACCOUNT, progress.finish, replace(unknown, state=CallState.UNKNOWN))
+    await ledger.handle(ACCOUNT, Over(replace(unknown, state=CallState.UNKNOWN)))
     await ledger.database.aclose()
 
     first = await other.database.take_lease()
-    taken = await other.write(ACCOUNT, upkeep.take_over, ACCOUNT, first, ())
+    taken = await other.handle(ACCOUNT, TakeOver(first, ()))
     assert {record.tracking_id for record in taken} == {"t-1", "t-3"}
-    assert await other.write(ACCOUNT, upkeep.take_over, ACCOUNT, first, {"t-1", "t-3"}) == []
+    assert await other.handle(ACCOUNT, TakeOver(first, {"t-1", "t-3"})) == ()
     assert (await other.read(upkeep.find_work, first, {"t-1", "t-3"})).is_abandoned
-    assert [
-        record.tracking_id
-        for record in await other.write(theirs, upkeep.take_over, theirs, first, ())
-    ] == ["t-2"]
+    assert [record.tracking_id for record in await other.handle(theirs, TakeOver(first, ()))] == [
+        "t-2"
+    ]
     assert not (await other.read(upkeep.find_work, first, {"t-1", "t-2", "t-3"})).is_abandoned
     # If the confirmation of a transaction was lost, a worker does not know of a record that is its
     # own.
     assert (await other.read(upkeep.find_work, first, {"t-1", "t-2"})).is_abandoned
-    assert [
-        each.tracking_id
-        for each in await other.write(ACCOUNT, upkeep.take_over, ACCOUNT, first, {"t-1"})
-    ] == ["t-3"]
+    assert [each.tracking_id for each in await other.handle(ACCOUNT, TakeOver(first, {"t-1"}))] == [
+        "t-3"
+    ]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has neither SIGSTOP nor SIGKILL")
@@ -137,8 +134,8 @@ async def test_only_a_killed_process_loses_its_records(
             os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)  # noqa: ASYNC222 - at once
             worker = await here.database.take_lease()
             is_abandoned = (await here.read(upkeep.find_work, worker)).is_abandoned
-            taken_over = await here.write(ACCOUNT, upkeep.take_over, ACCOUNT, worker, ())
-            duplicate = await here.write(ACCOUNT, reservation.reserve, asked(2), redial=True)
+            taken_over = await here.handle(ACCOUNT, TakeOver(worker, ()))
+            duplicate = await here.handle(ACCOUNT, Requested(Checked(asked(2), redial=True)))
             process.send_signal(signal.SIGCONT)
             await process.stdin.send(b"\n")
             state = await printed.receive_until(b"\n", 100)
@@ -147,10 +144,10 @@ async def test_only_a_killed_process_loses_its_records(
             with anyio.fail_after(LIMIT):  # PostgreSQL learns of it within milliseconds
                 while not (await here.read(upkeep.find_work, worker)).is_abandoned:
                     await anyio.lowlevel.checkpoint()
-            [taken] = await here.write(ACCOUNT, upkeep.take_over, ACCOUNT, worker, ())
+            [taken] = await here.handle(ACCOUNT, TakeOver(worker, ()))
             await here.database.take_lease()
 
-    assert (is_abandoned, taken_over) == (False, [])
+    assert (is_abandoned, taken_over) == (False, ())
     assert (duplicate.tracking_id, duplicate.is_new) == ("t-1", False)
     assert state == b"sent"
     assert (taken.tracking_id, taken.worker, taken.state) == ("t-1", worker, CallState.SENT)
@@ -163,15 +160,11 @@ async def hold_a_lease(place: str) -> None:
     async with opened(place) as ledger:
         worker = await ledger.database.take_lease()
         new = replace(asked(), worker=worker, asked_at=system_now())
-        record = await ledger.write(ACCOUNT, reservation.reserve, new, redial=False)
+        record = await ledger.handle(ACCOUNT, Requested(Checked(new, redial=False)))
         print(worker, flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
             print(
-                (
-                    await ledger.write(
-                        ACCOUNT, progress.mark_sent, record, service_time=lambda: None
-                    )
-                ).state.value,
+                (await ledger.handle(ACCOUNT, Send(record))).state.value,
                 flush=True,
             )
 

@@ -10,8 +10,9 @@ import pytest
 
 from kallyai_mcp.api.errors import RateLimitedError
 from kallyai_mcp.calls import kept_booking
+from kallyai_mcp.calls.events import Cancel, Checked, Found, Lost, Over, Requested
 from kallyai_mcp.calls.fingerprint import fingerprint
-from kallyai_mcp.calls.ledger import progress, reservation, rows
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from tests.calls.ledgers import (
@@ -46,13 +47,13 @@ async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(
         await sent(ledger, another(2)),
         await sent(ledger, another(3)),
     ]
-    await ledger.write(ACCOUNT, progress.finish, replace(records[2], state=CallState.UNKNOWN))
+    await ledger.handle(ACCOUNT, Over(replace(records[2], state=CallState.UNKNOWN)))
     clock.advance(86400 * 30)
 
     for number in (1, 2, 3):
         for redial in (False, True):
             record = another(number, tracking_id="t-new")
-            counts = await ledger.write(ACCOUNT, reservation.reserve, record, redial=redial)
+            counts = await ledger.handle(ACCOUNT, Requested(Checked(record, redial=redial)))
             assert (counts.is_new, counts.tracking_id) == (False, f"t-{number}")
 
 
@@ -61,11 +62,11 @@ async def test_an_outcome_that_is_found_after_the_user_was_told_unknown_is_not_d
 ) -> None:
     record = await sent(ledger, asked())
     unknown = replace(record, state=CallState.UNKNOWN)
-    await ledger.write(ACCOUNT, progress.finish, replace(record, state=CallState.UNKNOWN))
-    await ledger.write(None, progress.mark_delivered, [unknown], delivered=True)
-    await ledger.write(ACCOUNT, progress.finish, ended_as(record, outcome("busy")))
+    await ledger.handle(ACCOUNT, Over(replace(record, state=CallState.UNKNOWN)))
+    await ledger.write(None, rows.mark_delivered, [unknown], delivered=True)
+    await ledger.handle(ACCOUNT, Over(ended_as(record, outcome("busy"))))
     # A second client was told just before it was found.
-    await ledger.write(None, progress.mark_delivered, [unknown], delivered=True)
+    await ledger.write(None, rows.mark_delivered, [unknown], delivered=True)
 
     found = await kept(ledger)
     assert found.delivered_at is None
@@ -88,14 +89,14 @@ async def test_an_account_sees_no_record_of_another_one_or_by_what_can_not_be_an
     ledger: Ledger,
 ) -> None:
     record = await sent(ledger, asked())
-    await ledger.write(ACCOUNT, progress.bind_call, record, outcome(call_id="c-1"), proven=True)
+    await ledger.handle(ACCOUNT, Found(record, outcome(call_id="c-1"), proven=True))
 
     for account in OTHER_ACCOUNTS:
         assert await ledger.read(rows.find, account, "t-1") is None
         assert await ledger.read(rows.find, account, "c-1") is None
         assert await ledger.read(rows.list_unsettled, account) == []
         assert await ledger.read(rows.audit, account, 10) == []
-        assert not await ledger.write(ACCOUNT, progress.cancel, account, "t-1")
+        assert not await ledger.handle(account, Cancel("t-1"))
     for id_ in ("\ud800", "t-1\0", "", "t-1' OR '1'='1"):
         assert await ledger.read(rows.find, ACCOUNT, id_) is None
 
@@ -181,13 +182,9 @@ async def test_after_a_rate_limit_the_next_requests_of_the_day_have_the_same_key
 
 async def limited(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Write down that a call was refused by 429."""
-    record = await ledger.write(
-        ACCOUNT, progress.mark_response_lost, record, service_time=lambda: None
-    )
-    await ledger.write(
-        ACCOUNT,
-        progress.finish,
-        replace(record, state=CallState.REFUSED, error=RateLimitedError("too many")),
+    record = await ledger.handle(ACCOUNT, Lost(record))
+    await ledger.handle(
+        ACCOUNT, Over(replace(record, state=CallState.REFUSED, error=RateLimitedError("too many")))
     )
     return record
 
@@ -196,17 +193,11 @@ async def test_one_call_of_the_service_belongs_to_one_record_of_an_account(ledge
     first, second = await reserved(ledger, another(1)), await reserved(ledger, another(2))
     elsewhere = await reserved(ledger, another(3, account=OTHER_ACCOUNTS[0]))
 
-    assert await ledger.write(
-        ACCOUNT, progress.bind_call, first, outcome(call_id="c-1"), proven=False
-    )
-    assert await ledger.write(
-        ACCOUNT, progress.bind_call, first, outcome(call_id="c-1"), proven=False
-    )
-    assert not await ledger.write(
-        ACCOUNT, progress.bind_call, second, outcome(call_id="c-1"), proven=False
-    )
-    assert await ledger.write(
-        elsewhere.account, progress.bind_call, elsewhere, outcome(call_id="c-1"), proven=False
+    assert await ledger.handle(ACCOUNT, Found(first, outcome(call_id="c-1"), proven=False))
+    assert await ledger.handle(ACCOUNT, Found(first, outcome(call_id="c-1"), proven=False))
+    assert not await ledger.handle(ACCOUNT, Found(second, outcome(call_id="c-1"), proven=False))
+    assert await ledger.handle(
+        elsewhere.account, Found(elsewhere, outcome(call_id="c-1"), proven=False)
     )
 
 
@@ -214,16 +205,14 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
     ledger: Ledger,
 ) -> None:
     finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))
-    await ledger.write(ACCOUNT, progress.mark_response_lost, finder, service_time=lambda: None)
-    await ledger.write(ACCOUNT, progress.bind_call, finder, outcome(call_id="c-1"), proven=False)
-    await ledger.write(ACCOUNT, progress.finish, ended_as(finder, outcome()))
+    await ledger.handle(ACCOUNT, Lost(finder))
+    await ledger.handle(ACCOUNT, Found(finder, outcome(call_id="c-1"), proven=False))
+    await ledger.handle(ACCOUNT, Over(ended_as(finder, outcome())))
     await ledger.write(
-        None, progress.mark_delivered, [replace(finder, state=CallState.ENDED)], delivered=True
+        None, rows.mark_delivered, [replace(finder, state=CallState.ENDED)], delivered=True
     )
 
-    assert await ledger.write(
-        ACCOUNT, progress.bind_call, owner, outcome(call_id="c-1"), proven=True
-    )
+    assert await ledger.handle(ACCOUNT, Found(owner, outcome(call_id="c-1"), proven=True))
 
     found = await kept(ledger)
     assert (found.state, found.call_id, found.call, found.delivered_at) == (
@@ -236,15 +225,15 @@ async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_a
         owner, call_id="c-1", call=outcome()
     )
     # Its worker still follows the call that it had found: it does not know that the record lost it.
-    await ledger.write(ACCOUNT, progress.finish, ended_as(finder, outcome()))
+    await ledger.handle(ACCOUNT, Over(ended_as(finder, outcome())))
     assert await state_of(ledger, finder) is CallState.UNKNOWN
 
 
 async def test_an_outcome_stays_as_it_was_first_written(ledger: Ledger) -> None:
     record = await ended(ledger, asked())
 
-    await ledger.write(ACCOUNT, progress.finish, replace(record, state=CallState.UNKNOWN))
-    await ledger.write(ACCOUNT, progress.finish, ended_as(record, outcome("busy")))
+    await ledger.handle(ACCOUNT, Over(replace(record, state=CallState.UNKNOWN)))
+    await ledger.handle(ACCOUNT, Over(ended_as(record, outcome("busy"))))
 
     found = await kept(ledger)
     assert found.call == outcome(call_id="c-t-1")
@@ -254,9 +243,9 @@ async def test_an_outcome_stays_as_it_was_first_written(ledger: Ledger) -> None:
 async def test_a_call_is_canceled_only_before_it_was_sent(ledger: Ledger) -> None:
     waiting, left = await reserved(ledger, another(1)), await sent(ledger, another(2))
 
-    assert await ledger.write(ACCOUNT, progress.cancel, ACCOUNT, "t-1")
-    assert not await ledger.write(ACCOUNT, progress.cancel, ACCOUNT, "t-1")
-    assert not await ledger.write(ACCOUNT, progress.cancel, ACCOUNT, "t-2")
+    assert await ledger.handle(ACCOUNT, Cancel("t-1"))
+    assert not await ledger.handle(ACCOUNT, Cancel("t-1"))
+    assert not await ledger.handle(ACCOUNT, Cancel("t-2"))
     assert await state_of(ledger, waiting) is CallState.CANCELED
     assert await state_of(ledger, left) is CallState.SENT
     assert await is_placed(ledger, another(1, tracking_id="t-3"))

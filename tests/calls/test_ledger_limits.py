@@ -8,7 +8,8 @@ import pytest
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.calls.errors import ConsentOutdatedError
-from kallyai_mcp.calls.ledger import progress, reservation, rows
+from kallyai_mcp.calls.events import Cancel, Checked, Over, Requested
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
@@ -38,7 +39,7 @@ async def refusal(
     """Reserve `record` under `policy`; the error that refuses it."""
     async with opened(place, clock.now, policy) as ledger:
         try:
-            await ledger.write(ACCOUNT, reservation.reserve, record, redial=False)
+            await ledger.handle(ACCOUNT, Requested(Checked(record, redial=False)))
         except PolicyError as error:
             return error
     return None
@@ -49,12 +50,12 @@ async def test_only_a_call_that_may_have_been_placed_counts(
 ) -> None:
     policy = CallPolicy(Settings(calls_per_hour=1))
     refused, canceled, unknown = [await reserved(ledger, another(number)) for number in range(3)]
-    await ledger.write(ACCOUNT, progress.finish, replace(refused, state=CallState.REFUSED))
-    await ledger.write(ACCOUNT, progress.cancel, ACCOUNT, canceled.tracking_id)
-    await ledger.write(ACCOUNT, progress.finish, replace(unknown, state=CallState.UNKNOWN))
+    await ledger.handle(ACCOUNT, Over(replace(refused, state=CallState.REFUSED)))
+    await ledger.handle(ACCOUNT, Cancel(canceled.tracking_id))
+    await ledger.handle(ACCOUNT, Over(replace(unknown, state=CallState.UNKNOWN)))
 
     assert await refusal(place, clock, another(3), policy) is not None
-    await ledger.write(ACCOUNT, progress.finish, replace(unknown, state=CallState.REFUSED))
+    await ledger.handle(ACCOUNT, Over(replace(unknown, state=CallState.REFUSED)))
     assert await refusal(place, clock, another(4), policy) is None
 
 
@@ -167,12 +168,9 @@ async def test_a_confirmation_is_good_for_one_call(ledger: Ledger, *, same_accou
     await reserved(ledger, another(1), consent)
 
     with pytest.raises(ConsentOutdatedError):
-        await ledger.write(
-            ACCOUNT,
-            reservation.reserve,
-            another(2, THERE, account=account),
-            redial=False,
-            consent=consent,
+        await ledger.handle(
+            account,
+            Requested(Checked(another(2, THERE, account=account), redial=False), consent=consent),
         )
 
 
@@ -183,10 +181,10 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
     clock.advance(1)
 
     with pytest.raises(ConsentOutdatedError):
-        await ledger.write(ACCOUNT, reservation.reserve, another(2), redial=False, consent=UNCALLED)
+        await ledger.handle(ACCOUNT, Requested(Checked(another(2), redial=False), consent=UNCALLED))
     await reserved(ledger, another(3, THERE), UNCALLED)
     await reserved(ledger, another(4), Consent("tests", "never_asks"))
-    found = await ledger.read(reservation.reserve, another(5), redial=False, only_checks=True)
+    found = await ledger.ask(ACCOUNT, Checked(another(5), redial=False))
     assert found.last_call == clock.now() != first.asked_at
     await reserved(ledger, another(5), Consent("tests", "form", last_calls=(found.last_call,)))
 
@@ -196,15 +194,15 @@ async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_wa
 ) -> None:
     consent = Consent("tests", "not_needed", joins=True)
     record = await reserved(ledger, asked(1))
-    duplicate = await ledger.write(
-        ACCOUNT, reservation.reserve, asked(2), redial=False, consent=consent
+    duplicate = await ledger.handle(
+        ACCOUNT, Requested(Checked(asked(2), redial=False), consent=consent)
     )
-    await ledger.write(
-        ACCOUNT, progress.finish, replace(record, state=CallState.REFUSED, error=KallyAIError("no"))
+    await ledger.handle(
+        ACCOUNT, Over(replace(record, state=CallState.REFUSED, error=KallyAIError("no")))
     )
 
     with pytest.raises(ConsentOutdatedError):
-        await ledger.write(ACCOUNT, reservation.reserve, asked(3), redial=False, consent=consent)
+        await ledger.handle(ACCOUNT, Requested(Checked(asked(3), redial=False), consent=consent))
     assert duplicate.tracking_id == "t-1"
 
 

@@ -12,7 +12,8 @@ from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.ledger import progress, rows
+from kallyai_mcp.calls.events import Over
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import ACCOUNT, NOW, ended_as, outcome
@@ -317,7 +318,7 @@ async def test_an_end_that_another_process_wrote_is_the_answer(here: World) -> N
     await here.run(here.clock.sleep(1))
     sent = await here.find(placed.tracking_id)
     over = ended_as(sent, outcome())
-    await here.run(here.ledger.write(sent.account, progress.finish, over))
+    await here.run(here.ledger.handle(sent.account, Over(over)))
     found = await here.find(placed.tracking_id)
     waited = await here.run(here.calls.wait(found, 1))
 

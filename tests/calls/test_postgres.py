@@ -24,7 +24,7 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.ledger import progress, reservation
+from kallyai_mcp.calls.events import Checked, Requested, Send
 from kallyai_mcp.calls.ledger.base import Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.policy import CallPolicy
@@ -132,7 +132,7 @@ async def test_requests_to_a_hanging_server_are_answered(
 
         async def ask(ledger: Ledger, number: int) -> None:
             with pytest.raises(LedgerUnavailableError) as raised:
-                await ledger.write(ACCOUNT, reservation.reserve, another(number), redial=False)
+                await ledger.handle(ACCOUNT, Requested(Checked(another(number), redial=False)))
             errors.append(raised.value.code)
 
         with anyio.fail_after(LIMIT):
@@ -207,9 +207,7 @@ async def test_a_record_that_is_being_taken_over_is_not_sent(
 
         async def send() -> None:
             try:
-                await ledger.write(
-                    record.account, progress.mark_sent, record, service_time=lambda: None
-                )
+                await ledger.handle(record.account, Send(record))
             except KallyAIError as error:
                 codes.append(error.code)
 

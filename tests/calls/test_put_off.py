@@ -39,7 +39,7 @@ def change_sign_in(here: World, name: str | None) -> None:
     """Let the sign-in change once a worker has taken the call, before its request leaves."""
 
     def after_write(result: object) -> None:
-        if isinstance(result, list) and result:
+        if isinstance(result, tuple) and result:
             here.session.name = name
 
     here.database.after_write = after_write

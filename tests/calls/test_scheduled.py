@@ -2,15 +2,16 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.ledger import follow_up, progress, rows
-from kallyai_mcp.calls.ledger.base import BATCH, Ledger
+from kallyai_mcp.calls.changes import BATCH
+from kallyai_mcp.calls.events import Due, Over
+from kallyai_mcp.calls.ledger import rows
+from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState
@@ -240,12 +241,11 @@ async def test_another_process_places_what_a_lost_lease_left(
     clock.advance((DUE - NOW).total_seconds())
     dying = Ledger(database_at(place, clock.now), policy=CallPolicy(), timing=Timing())
     worker = await dying.database.take_lease()
-    take_due = partial(follow_up.take_due, only=[placed.tracking_id], service_time=lambda: None)
-    [taken] = await dying.write(placed.account, take_due, placed.account, worker)
+    [taken] = await dying.handle(placed.account, Due(worker, [placed.tracking_id]))
     await dying.database.take_lease()  # as after a restart of the server
 
     async def refuse() -> None:
-        await dying.write(taken.account, progress.finish, replace(taken, state=CallState.REFUSED))
+        await dying.handle(taken.account, Over(replace(taken, state=CallState.REFUSED)))
 
     service.replies = [after(refuse, PLACED)]
     async with world(service, place) as other:

@@ -16,7 +16,8 @@ import anyio
 import pytest
 
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.ledger import progress, reservation, rows
+from kallyai_mcp.calls.events import Checked, Over, Requested
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
@@ -134,7 +135,7 @@ async def test_on_a_full_disk_nothing_is_reserved_and_later_it_is(
     resource.setrlimit(resource.RLIMIT_FSIZE, (written, most[1]))
     try:
         with pytest.raises(LedgerUnavailableError, match="can't be used"):
-            await ledger.write(ACCOUNT, reservation.reserve, another(2), redial=False)
+            await ledger.handle(ACCOUNT, Requested(Checked(another(2), redial=False)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
 
@@ -151,7 +152,7 @@ async def test_a_ledger_that_is_locked_for_long_is_an_error_and_still_read(
 
     async def ask(number: int) -> None:
         with pytest.raises(LedgerUnavailableError) as raised:
-            await locked.write(ACCOUNT, reservation.reserve, another(number), redial=False)
+            await locked.handle(ACCOUNT, Requested(Checked(another(number), redial=False)))
         errors.append(str(raised.value))
 
     assert await locked.read(rows.find, ACCOUNT, "t-1") == record
@@ -271,9 +272,7 @@ async def test_a_ledger_of_a_newer_schema_is_used_as_it_is(
 
     assert await ledger.read(rows.find, ACCOUNT, "t-1") == record
     await ended(ledger, another(2))
-    await ledger.write(
-        ACCOUNT, progress.finish, replace(record, state=CallState.ENDED, call=outcome())
-    )
+    await ledger.handle(ACCOUNT, Over(replace(record, state=CallState.ENDED, call=outcome())))
 
     assert await state_of(ledger, record) is CallState.ENDED
     assert "newer version" in caplog.text

@@ -1,9 +1,8 @@
 """A list that has stopped places no call, whatever its calls in the ledger say."""
 
-from functools import partial
-
 from kallyai_mcp.calls.call_lists import CallList, StopReason
-from kallyai_mcp.calls.ledger import follow_up, lists, progress
+from kallyai_mcp.calls.events import Due, ListRequested, Over
+from kallyai_mcp.calls.ledger import lists
 from kallyai_mcp.calls.ledger.base import Ledger, Tx
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallState
@@ -17,10 +16,9 @@ async def with_next_call_due(ledger: Ledger) -> CallList:
     """A list whose first call reached nobody, and whose next one is due."""
     worker = await ledger.database.take_lease()
     wanted = CallList(ACCOUNT, TWO, "booked", False, ("UTC", "UTC"), NOW)
-    begin = partial(lists.reserve_list, id_="t-1")
-    begun, _ = await ledger.write(ACCOUNT, begin, wanted, NO_QUESTION, worker)
+    begun, _ = await ledger.handle(ACCOUNT, ListRequested(wanted, NO_QUESTION, worker, "t-1"))
     busy = ended_as(begun.records[0], outcome("busy"))
-    await ledger.write(ACCOUNT, progress.finish, busy)
+    await ledger.handle(ACCOUNT, Over(busy))
     found = await ledger.read(lists.find_list, ACCOUNT, wanted.list_id)
     assert found is not None
     return found
@@ -29,8 +27,8 @@ async def with_next_call_due(ledger: Ledger) -> CallList:
 async def taken(ledger: Ledger, found: CallList) -> list[CallState]:
     """The states of the calls of a list that a worker takes because they are due."""
     worker = await ledger.database.take_lease()
-    take_due = partial(follow_up.take_due, only=[found.list_id], service_time=lambda: None)
-    return [record.state for record in await ledger.write(ACCOUNT, take_due, ACCOUNT, worker)]
+    due = Due(worker, [found.list_id])
+    return [record.state for record in await ledger.handle(ACCOUNT, due)]
 
 
 async def test_a_due_call_of_a_stopped_list_is_canceled(ledger: Ledger) -> None:

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from kallyai_mcp.calls.errors import ConsentOutdatedError, LedgerUnavailableError
-from kallyai_mcp.calls.ledger.base import ConstraintError, Database, Ledger, Tx
-from kallyai_mcp.calls.ledger.progress import mark_delivered
-from kallyai_mcp.calls.ledger.reservation import reserve
-from kallyai_mcp.calls.ledger.rows import list_unsettled
+from kallyai_mcp.calls.errors import ConsentOutdatedError, ConstraintError, LedgerUnavailableError
+from kallyai_mcp.calls.events import Checked, Requested
+from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
+from kallyai_mcp.calls.ledger.rows import list_unsettled, mark_delivered
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.timing import Timing
@@ -96,7 +95,7 @@ async def test_a_refused_write_harms_no_other_and_an_outage_fails_all_that_wait(
     async with aclosing(database):
         consents = [joins if number in refused else None for number in range(6)]
         reserving = [
-            ledger.write(ACCOUNT, reserve, another(n), redial=False, consent=one)
+            ledger.handle(ACCOUNT, Requested(Checked(another(n), redial=False), consent=one))
             for n, one in enumerate(consents)
         ]
         results = await asyncio.gather(*reserving, return_exceptions=True)
@@ -110,7 +109,9 @@ async def test_a_refused_write_harms_no_other_and_an_outage_fails_all_that_wait(
 
 async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: Ledger) -> None:
     writes = [
-        asyncio.create_task(ledger.write(ACCOUNT, reserve, another(number), redial=False))
+        asyncio.create_task(
+            ledger.handle(ACCOUNT, Requested(Checked(another(number), redial=False)))
+        )
         for number in range(3)
     ]
     await asyncio.sleep(0)
@@ -126,11 +127,13 @@ async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: 
 async def test_a_record_that_this_version_can_not_read_refuses_its_own_call_alone(
     ledger: Ledger, database: Database
 ) -> None:
-    await ledger.write(ACCOUNT, reserve, another(2), redial=False)
+    await ledger.handle(ACCOUNT, Requested(Checked(another(2), redial=False)))
     await database.write(partial(Tx.run, statement="UPDATE calls SET submission = '{}'"))
 
     again = [
-        ledger.write(ACCOUNT, reserve, replace(another(n), tracking_id=f"t-{n}0"), redial=False)
+        ledger.handle(
+            ACCOUNT, Requested(Checked(replace(another(n), tracking_id=f"t-{n}0"), redial=False))
+        )
         for n in range(3)
     ]
     results = await asyncio.gather(*again, return_exceptions=True)

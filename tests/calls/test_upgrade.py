@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.ledger import reservation, rows
+from kallyai_mcp.calls.events import Checked, Requested
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.record_rows import to_row
 from kallyai_mcp.calls.records import CallRecord, CallState
 from tests.calls.ledgers import ACCOUNT, NOW, another, asked, ended_as, opened, outcome, submission
@@ -101,6 +102,6 @@ async def test_the_same_request_is_answered_with_the_old_call(
     old = old_records()[number]
     again = replace(asked(9), submission=old.submission, fingerprint=old.fingerprint)
     async with opened(place, clock.now) as ledger:
-        answer = await ledger.write(ACCOUNT, reservation.reserve, again, redial=False)
+        answer = await ledger.handle(ACCOUNT, Requested(Checked(again, redial=False)))
 
     assert (answer.tracking_id, answer.state, answer.is_new) == (old.tracking_id, old.state, False)

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 import pytest
 
-from kallyai_mcp.calls.ledger import expiry, follow_up, lists, reservation, rows, upkeep
+from kallyai_mcp.calls.events import Checked, Due, Late, Requested, TakeOver
+from kallyai_mcp.calls.ledger import expiry, lists, rows, upkeep
 from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.shared_values import put
@@ -132,14 +133,9 @@ def ledger(counting: CountingDatabase) -> Ledger:
 Use = Callable[[Ledger], Awaitable[object]]
 
 
-async def take(ledger: Ledger) -> list[CallRecord]:
-    due = await ledger.read(follow_up.find_due, ACCOUNT)
-    return await ledger.write(
-        ACCOUNT,
-        partial(follow_up.take_due, only=due, service_time=lambda: None),
-        ACCOUNT,
-        "0000000a",
-    )
+async def take(ledger: Ledger) -> tuple[CallRecord, ...]:
+    due = await ledger.read(upkeep.find_due, ACCOUNT)
+    return await ledger.handle(ACCOUNT, Due("0000000a", due))
 
 
 USES: dict[str, Use] = {
@@ -153,16 +149,17 @@ USES: dict[str, Use] = {
     "find by call_id": lambda ledger: ledger.read(rows.find, ACCOUNT, "c-over-7"),
     "list_related": lambda ledger: ledger.read(rows.list_related, ACCOUNT, "+14155551007"),
     "list_unfinished": lambda ledger: ledger.read(lists.list_unfinished, ACCOUNT),
-    "check": lambda ledger: ledger.read(
-        reservation.reserve, another(1, "+14155559999"), redial=False, only_checks=True
-    ),
-    "reserve": lambda ledger: ledger.write(
-        ACCOUNT, reservation.reserve, another(1, "+14155559999"), redial=False
+    "check": lambda ledger: ledger.ask(ACCOUNT, Checked(another(1, "+14155559999"), redial=False)),
+    "reserve": lambda ledger: ledger.handle(
+        ACCOUNT, Requested(Checked(another(1, "+14155559999"), redial=False))
     ),
     "find_work": lambda ledger: ledger.read(upkeep.find_work, None),
     "take_due": take,
     "late_calls": lambda ledger: ledger.read(expiry.late_calls),
-    "expire": lambda ledger: ledger.write(ACCOUNT, expiry.expire, ACCOUNT, ["t-due-7"]),
+    "expire": lambda ledger: ledger.handle(ACCOUNT, Late(["t-due-7"])),
+    "end_unreadable": lambda ledger: ledger.write(
+        ACCOUNT, expiry.end_unreadable, ACCOUNT, ["t-due-7"]
+    ),
     "purge": lambda ledger: ledger.write(None, upkeep.purge, DAY),
 }
 
@@ -215,14 +212,12 @@ async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
     await add_records(database, due(), 350, interval=0.001)
     clock.advance(1)
     taken = [len(await take(ledger)) for _ in range(2)]
-    taken_over = await ledger.write(
-        ACCOUNT, upkeep.take_over, ACCOUNT, await ledger.database.take_lease(), ()
-    )
+    taken_over = await ledger.handle(ACCOUNT, TakeOver(await ledger.database.take_lease(), ()))
     clock.advance(3600)
     shown = await kept(ledger, "t-due-350")
     late = await ledger.read(expiry.late_calls)
     for account, ids in late:
-        await ledger.write(account, expiry.expire, account, ids)
+        await ledger.handle(account, Late(ids))
 
     assert [*taken, len(taken_over)] == [100, 100, 100]
     assert shown.state is CallState.EXPIRED

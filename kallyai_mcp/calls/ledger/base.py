@@ -5,17 +5,18 @@ drivers.
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from importlib.resources import files
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
 
-from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.errors import ConstraintError, LedgerUnavailableError
+from kallyai_mcp.calls.events import Answer_co, Event
 from kallyai_mcp.calls.policy import CallPolicy
-from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 
 _log = logging.getLogger(__name__)
@@ -25,36 +26,20 @@ _MIGRATIONS = files("kallyai_mcp.calls.ledger") / "migrations"
 one.
 """
 
+_TRIES = 5
+"""How often an event is decided anew because what was read has changed: few things change a record
+without the lock of its account.
+"""
+
 Row = dict[str, Any]
 """One row by column name: text, integers, floats, and None."""
-
-BATCH = 100
-"""How many records a transaction takes, expires, or deletes at most, so that none holds up the
-others for long.
-"""
-
-ServiceTime = Callable[[], datetime | None]
-"""Returns the time by the service's clock (aware), None when it is not known.
-
-Called within the transaction.
-"""
 
 Result = TypeVar("Result")
 Params = ParamSpec("Params")
 
 
-class ConstraintError(LedgerUnavailableError):
-    """A unique index, which is a rule, or a record of a newer version refused a transaction, which
-    was rolled back.
-    """
-
-
-class LookFirstError(Exception):
-    """KallyAI has to be asked about `record` before the call is placed, so nothing was written."""
-
-    def __init__(self, record: CallRecord) -> None:
-        super().__init__("the earlier call has to be looked at first")
-        self.record = record
+class OutdatedError(Exception):
+    """Something has changed since the transaction has read it, so nothing was written."""
 
 
 class StatementError(Exception):
@@ -181,9 +166,10 @@ class _Turn:
 class Ledger:
     """The records of calls, which all processes of one user or all workers of one server share.
 
-    The modules of this package have the functions that read and write them; each runs in one
-    transaction here, as in `ledger.write(record.account, progress.mark_sent, record)`. Both methods
-    raise `LedgerUnavailableError` when the `database` can't be used.
+    `handle` decides an event (`calls.decisions`), and writes what was decided. The modules of this
+    package have functions for what needs no decision; each runs in one transaction here, as in
+    `ledger.read(rows.find, account, tracking_id)`. All methods raise `LedgerUnavailableError` when
+    the `database` can't be used.
 
     Attributes:
         certain_time: Returns the latest time that it certainly is (`Tx.expires_before`), for the
@@ -196,6 +182,26 @@ class Ledger:
         self._timing = timing
         self.certain_time: Callable[[float], float] = lambda now: now
         self._turns = WeakValueDictionary[AccountKey | None, _Turn]()
+
+    async def handle(self, account: AccountKey, event: Event[Answer_co]) -> Answer_co:
+        """What the event does to the calls of an account, in one transaction; returns its answer.
+
+        Raises the errors of the event; then nothing was written.
+        """
+        from kallyai_mcp.calls.ledger.apply import handle  # which needs this module
+
+        for _ in range(_TRIES):
+            with suppress(OutdatedError):
+                answer: Answer_co = await self.write(account, handle, account, event)
+                return answer
+        raise LedgerUnavailableError("The ledger changes too often to be written")
+
+    async def ask(self, account: AccountKey, event: Event[Answer_co]) -> Answer_co:
+        """What `handle` would return now; nothing is written. Errors are those of `handle`."""
+        from kallyai_mcp.calls.ledger.apply import ask
+
+        answer: Answer_co = await self.read(ask, account, event)
+        return answer
 
     async def read(
         self,

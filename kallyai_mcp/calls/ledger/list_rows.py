@@ -15,17 +15,15 @@ from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
 
-_CALLS_OF_LIST = f"SELECT * FROM calls WHERE {MINE} AND plan_id = :list_id"
-
-_CALLS_OF_OLDER_VERSION = (
+CALLS_OF_LIST = (
+    f"SELECT * FROM calls WHERE {MINE} AND plan_id = :list_id",
     # So that SQLite begins with the few rows.
     "SELECT calls.* FROM call_list_calls CROSS JOIN calls "
     "WHERE list_id = :list_id AND calls.tracking_id = call_list_calls.tracking_id "
-    f"AND {MINE} AND plan_id IS NULL"
+    f"AND {MINE} AND plan_id IS NULL",
 )
-"""Selects the calls of a list that a process of an older version has made since the migration.
-
-Before a call had a `plan_id`, a table of its own said which list it belonged to.
+"""Select the calls of a list, and those that a process of an older version has made since the
+migration: before a call had a `plan_id`, a table of its own said which list it belonged to.
 """
 
 
@@ -40,7 +38,7 @@ def select_lists(tx: Tx, account: AccountKey, condition: str, **values: Any) -> 
 def _with_calls(tx: Tx, account: AccountKey, row: Row) -> CallList:
     """The list in a row, with the records of its calls, also those of an older version."""
     found: list[Row] = []
-    for calls in (_CALLS_OF_LIST, _CALLS_OF_OLDER_VERSION):
+    for calls in CALLS_OF_LIST:
         found += tx.rows(calls, list_id=row["list_id"], **account.columns)
     records = readable(tx, found)
     read = {record.tracking_id for record in records}

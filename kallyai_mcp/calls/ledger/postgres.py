@@ -29,8 +29,8 @@ from psycopg.errors import (
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.base import ConstraintError, Result, StatementError, Tx, migrate
+from kallyai_mcp.calls.errors import ConstraintError, LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import Result, StatementError, Tx, migrate
 from kallyai_mcp.calls.records import AccountKey
 
 _log = logging.getLogger(__name__)

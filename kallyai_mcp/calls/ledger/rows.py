@@ -6,15 +6,17 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any
 
-from kallyai_mcp.api.errors import KallyAIError, sanitize
+from kallyai_mcp.api.errors import sanitize
+from kallyai_mcp.calls.decisions import offset_at
+from kallyai_mcp.calls.events import ServiceTime
 from kallyai_mcp.calls.ledger.base import Row, Tx
-from kallyai_mcp.calls.ledger.conditions import MINE, list_ids, state_in
+from kallyai_mcp.calls.ledger.conditions import MINE, list_ids, state_in, state_not_in
 from kallyai_mcp.calls.ledger.record_rows import from_row
-from kallyai_mcp.calls.ledger.stored_errors import error_to_json
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import (
     ACTIVE,
     NEVER_PLACED,
+    NOT_PLACED,
     AccountKey,
     CallRecord,
     CallState,
@@ -35,41 +37,6 @@ def select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[C
     )
 
 
-def change(
-    tx: Tx, tracking_id: str, condition: str, columns: Row, **known: Any
-) -> CallRecord | None:
-    """Set columns of a record if it meets a condition with the values `known`; returns it as it is
-    then, else None.
-    """
-    settings = ", ".join(f"{name} = :new_{name}" for name in columns)
-    values = {f"new_{name}": value for name, value in columns.items()} | known
-    statement = f"UPDATE calls SET {settings} WHERE tracking_id = :id AND {condition} RETURNING *"
-    rows = tx.rows(statement, id=tracking_id, **values)
-    for row in rows:
-        tx.require_lock(AccountKey(row["api"], row["account"]))
-    return from_row(rows[0]) if rows else None
-
-
-def end(
-    tx: Tx,
-    tracking_id: str,
-    condition: str,
-    state: CallState,
-    error: KallyAIError | None = None,
-    /,
-    **known: Any,
-) -> CallRecord | None:
-    """End a call that is not placed, as by `change`. A canceled one counts as delivered."""
-    delivered_at = tx.now if state is CallState.CANCELED else None
-    columns = {
-        "state": state.value,
-        "ended_at": tx.now,
-        "delivered_at": delivered_at,
-        "error": error_to_json(error),
-    }
-    return change(tx, tracking_id, condition, columns, **known)
-
-
 def insert(tx: Tx, table: str, row: Row) -> None:
     """Insert a row of an account by column names."""
     tx.require_lock(AccountKey(row["api"], row["account"]))
@@ -78,21 +45,26 @@ def insert(tx: Tx, table: str, row: Row) -> None:
 
 
 def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
-    """The records in `rows`. Those that this version can't read are logged and left out.
+    """The records in `rows` as they are now.
 
     A scheduled one that is too late to be placed has expired, even if nothing has written that yet.
     """
+    return [_as_it_is_now(tx, record) for record in as_written(rows)]
+
+
+def as_written(rows: Iterable[Row]) -> list[CallRecord]:
+    """The records in `rows`. Those that this version can't read are logged and left out."""
     records = []
     for row in rows:
         try:
-            records.append(_as_it_is_now(tx, from_row(row)))
+            records.append(from_row(row))
         except (ValueError, KeyError, TypeError) as error:
             _log_unreadable(row["tracking_id"], type(error).__name__)
     return records
 
 
 def _as_it_is_now(tx: Tx, record: CallRecord) -> CallRecord:
-    """A record as it is after `expiry.end_late`, if it is late."""
+    """A record as it is after its end, if it is late."""
     if is_late(record, moment(tx.expires_before)):
         return expired(record, moment(tx.now))
     return record
@@ -184,3 +156,41 @@ def audit(tx: Tx, account: AccountKey, limit: int) -> list[Row]:
         row | {"at": moment(row["at"]), "risk_flags": json.loads(row["risk_flags"])}
         for row in found
     ]
+
+
+def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) -> None:
+    """Note that the outcomes of these calls were delivered, or that they were not `delivered` after
+    all.
+
+    A record is not changed if its state in the ledger differs from the one that was delivered. This
+    locks no account.
+    """
+    for record in records:
+        if not record.is_open:
+            delivery = (
+                "UPDATE calls SET delivered_at = :at WHERE tracking_id = :id AND state = :state"
+            )
+            tx.run(
+                delivery,
+                at=tx.now if delivered else None,
+                id=record.tracking_id,
+                state=record.state.value,
+            )
+
+
+def competitors(
+    tx: Tx, record: CallRecord, service_time: ServiceTime
+) -> tuple[list[CallRecord], set[str], float]:
+    """The other records of an account with the number of `record`, which the service's call of it
+    may belong to.
+
+    Returns those whose call is not known, the `call_id`s of the others, and the offset of the
+    clocks now, 0 if unknown.
+    """
+    same_number = "number = :number AND tracking_id <> :id AND call_id"
+    values = {"number": record.submission.respondent_phone, "id": record.tracking_id}
+    may_be_placed = f"sent_at IS NOT NULL AND {state_not_in(*NOT_PLACED)}"
+    unbound = select(tx, record.account, f"{same_number} IS NULL AND {may_be_placed}", **values)
+    bound = f"SELECT call_id FROM calls WHERE {MINE} AND {same_number} IS NOT NULL"
+    call_ids = {row["call_id"] for row in tx.rows(bound, **values, **record.account.columns)}
+    return unbound, call_ids, offset_at(service_time, tx.now) or 0.0

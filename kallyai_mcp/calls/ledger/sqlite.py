@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.ledger.base import ConstraintError, Result, StatementError, Tx, migrate
+from kallyai_mcp.calls.errors import ConstraintError, LedgerUnavailableError
+from kallyai_mcp.calls.ledger.base import Result, StatementError, Tx, migrate
 from kallyai_mcp.calls.records import AccountKey
 
 if TYPE_CHECKING:

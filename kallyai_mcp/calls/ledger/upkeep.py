@@ -1,15 +1,16 @@
-"""The transactions that find work for a worker, take over records of workers that have died, and
-delete old ones.
-"""
+"""The transactions that find work for a worker, and delete old records."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from kallyai_mcp.calls.ledger.base import BATCH, Tx
+from kallyai_mcp.calls import lists
+from kallyai_mcp.calls.changes import BATCH
+from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, IS_SCHEDULED, list_ids, state_in
-from kallyai_mcp.calls.ledger.rows import change, select
+from kallyai_mcp.calls.ledger.rows import select
+from kallyai_mcp.calls.ledger.view import SqlView
 from kallyai_mcp.calls.records import OVER, AccountKey, CallRecord, CallState
 
 _DAY = 86_400.0
@@ -58,30 +59,36 @@ def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
     )
 
 
-def take_over(tx: Tx, account: AccountKey, worker: str, known: Collection[str]) -> list[CallRecord]:
-    """Give `worker` up to `BATCH` of the account's active records that no living process runs;
-    returns them.
+def find_due(
+    tx: Tx,
+    account: AccountKey,
+    *,
+    besides: Collection[str] = (),
+) -> dict[str, list[CallRecord]]:
+    """The first of the account's scheduled calls that are due, by tracking id, each with the calls
+    before it.
 
-    They are records of workers that have died, and records of `worker` that are not among the
-    `known` tracking ids: a transaction may be committed without a confirmation. A call that was
-    due, and whose request has not left, is scheduled again: it is placed, or it expires. A record
-    that this version can't read is left to a newer one.
+    They are the earlier attempts of a call that is to be tried again, and the call before in a
+    list, if they reached nobody, as far as is known. A list that asks all of its candidates goes on
+    in any case. Calls that are due and have an id in `besides` are left out.
     """
-    active, found = select(tx, account, IS_ACTIVE), list[CallRecord]()
-    dead = {
-        other for other in {record.worker for record in active} - {worker} if tx.is_abandoned(other)
-    }
-    unknown = {record.tracking_id for record in active if record.worker == worker} - {*known}
-    unrun = [one for one in active if one.worker in dead or one.tracking_id in unknown]
-    for record in unrun[:BATCH]:
-        is_due = record.state is CallState.RESERVED and record.schedule.not_before is not None
-        columns = {
-            "worker": worker,
-            "state": CallState.SCHEDULED.value if is_due else record.state.value,
-        }
-        taken = change(tx, record.tracking_id, IS_ACTIVE, columns)
-        found += [taken] if taken is not None else []
-    return found
+    due: dict[str, list[CallRecord]] = {}
+    waiting_last = "ORDER BY CASE WHEN earlier IS NULL THEN 0 ELSE 1 END, not_before LIMIT :most"
+    listed, names = list_ids(besides)
+    first_due = (
+        f"{IS_SCHEDULED} AND not_before <= :now AND tracking_id NOT IN ({listed}) {waiting_last}"
+    )
+    for record in select(tx, account, first_due, now=tx.now, most=BATCH, **names):
+        found: list[CallRecord] = []
+        for attempt in record.schedule.earlier:
+            found += select(tx, account, "call_id = :id", id=attempt.call_id)
+        call_list = lists.open_list_of(SqlView(tx, account), record)
+        if call_list is not None and call_list.until != "all":
+            found += call_list.records[-2:-1]
+        due[record.tracking_id] = [
+            one for one in found if one.state is CallState.ENDED and not one.reached
+        ]
+    return due
 
 
 def purge(tx: Tx, seconds: float) -> bool:

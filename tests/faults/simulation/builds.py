@@ -59,18 +59,21 @@ _REDIAL_JOINS_NOTHING = Patch(
     "if answers(record, asked, timing)]",
     "if not asked.redial and answers(record, asked, timing)]",
 )
-_CONSENT_IS_NOT_CHECKED = Patch(
-    "calls.ledger.reservation",
-    "    id_ = consent.confirmation_id\n",
-    "    return None\n    id_ = consent.confirmation_id\n",
+_CONSENT_IS_NOT_CHECKED = (
+    Patch(
+        "calls.requests",
+        "    if consent.confirmation_id is not None and",
+        "    return\n    if consent.confirmation_id is not None and",
+    ),
+    Patch("calls.ledger.apply", "    if before is not None:\n", "    if False:\n"),
 )
 _NOT_ASKED_ONCE_MORE = Patch(
-    "calls.ledger.reservation",
-    "if before is not None and before.tracking_id != looked_at:",
+    "calls.requests",
+    "if earlier is not None and earlier.tracking_id != event.looked_at:",
     "if False:",
 )
 _RANDOM_KEY = Patch(
-    "calls.ledger.reservation",
+    "calls.requests",
     'str(uuid.uuid5(uuid.NAMESPACE_OID, f"kallyai-mcp/call/{named}"))',
     "str(uuid.uuid4())",
 )
@@ -78,7 +81,11 @@ _RANDOM_KEY = Patch(
 _IN_LONDON, _ALSO_IN_LONDON = "+442079460123", "+442079460124"
 
 _SENT_AT_ANY_TIME = (
-    Patch("calls.ledger.progress", "if not (is_young and is_due):", "if not is_young:"),
+    Patch(
+        "calls.decisions",
+        "if not (_is_young(view, own) and _is_due(view, own)):",
+        "if not _is_young(view, own):",
+    ),
     Patch(
         "calls.run",
         "within = min(within, (place_by - self.record.asked_at).total_seconds())",
@@ -111,7 +118,7 @@ _NO_LOCK = (
     Patch("calls.ledger.postgres", '_check_lock(account, row["locks"])', "pass"),
 )
 _STOPPED_LIST_GOES_ON = Patch(
-    "calls.ledger.follow_up", "if _has_stopped_without(tx, record):", "if False:"
+    "calls.due_calls", "if _has_stopped_without(view, record):", "if False:"
 )
 # A little before the end: it first looks for the call.
 _CANCELED_BY_THE_OTHER = Ask(0, waits=False, cancels_at=-0.6, cancels_at_end_of=1, canceled_by=1)
@@ -170,9 +177,9 @@ BROKEN: tuple[Broken, ...] = (
         "the call of another record is taken",
         Patch("calls.call_search", " if one.call_id.casefold() not in others_ids]", "]"),
         Patch(
-            "calls.ledger.progress",
-            "    if other is not None:\n        if not proven",
-            "    if proven and other:\n        if not proven",
+            "calls.decisions",
+            "    if other is not None:\n        if not event.proven",
+            "    if event.proven and other:\n        if not event.proven",
         ),
         _NO_CALL_ID_INDEX,
         tasks=(table("busy"),),
@@ -206,9 +213,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a limit is not checked when a call is reserved",
         Patch(
-            "calls.ledger.reservation",
-            "requested)) is not None:",
-            "requested)) is not None and only_checks:",
+            "calls.requests",
+            "duplicate = _duplicate(view, requested, known, asked)",
+            "duplicate = answer_among(view, known, asked)",
         ),
         tasks=tuple(table(task_description=f"Ask question {number}") for number in range(12)),
         asks=tuple(Ask(0, task=number) for number in range(12)),
@@ -274,9 +281,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a limit is forgotten when the ledger is deleted",
         Patch(
-            "calls.ledger.progress",
-            "replace(record, response_lost_at=lost_at, clock_offset=offset)",
-            "record",
+            "calls.decisions",
+            "lost = replace(known, response_lost_at=lost_at, clock_offset=offset)",
+            "lost = replace(known, response_lost_at=lost_at if own else None)",
         ),
         events=(Event(1, "its ledger is deleted"),),
         troubles=(Trouble(429, placed=True, delay=10, retry_after=6),),
@@ -342,14 +349,14 @@ BROKEN: tuple[Broken, ...] = (
         "a confirmation can be used again",
         _REDIAL_JOINS_NOTHING,
         _NO_INDEX,
-        _CONSENT_IS_NOT_CHECKED,
+        *_CONSENT_IS_NOT_CHECKED,
         _NO_CONFIRMATION_INDEX,
         asks=(Ask(0, confirms=True, redial=True, times=15),),
         confirm="always",
     ),
     broken(
         "consent and reservation are two steps",
-        _CONSENT_IS_NOT_CHECKED,
+        *_CONSENT_IS_NOT_CHECKED,
         tasks=tuple(table(task_description=f"Ask question {number}") for number in range(12)),
         asks=tuple(Ask(0, task=number) for number in range(12)),
         confirm="auto",
@@ -455,7 +462,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "what a response tells of the service's clock is not written down",
-        Patch("calls.ledger.reservation", "return known.timestamp() - now if", "return None if"),
+        Patch("calls.decisions", "return known.timestamp() - now if", "return None if"),
         asks=(Ask(0, until_told=True),),
         events=(Event(5, "is killed"), Event(6, "has its clock set", seconds=-300)),
         starts=(Start(ahead=300), Start(ahead=300)),
@@ -523,7 +530,11 @@ BROKEN: tuple[Broken, ...] = (
             "if self._since_reserved is None or self._since_reserved.longest() > within:",
             "if False:",
         ),
-        Patch("calls.ledger.progress", "if not (is_young and is_due):", "if not is_due:"),
+        Patch(
+            "calls.decisions",
+            "if not (_is_young(view, own) and _is_due(view, own)):",
+            "if not _is_due(view, own):",
+        ),
         starts=(Start(at_step={4: 1000.0}),),
     ),
     broken(
@@ -577,10 +588,10 @@ BROKEN: tuple[Broken, ...] = (
         "after a call that reached nobody, the same request with retries places another one at "
         "once",
         Patch(
-            "calls.ledger.reservation",
-            "    not_before = requested.schedule.not_before\n",
-            "    not_before = now if requested.schedule.attempts > 1 else "
-            "requested.schedule.not_before\n",
+            "calls.requests",
+            "now, not_before = view.now, event.requested.schedule.not_before\n",
+            "now, not_before = view.now, event.requested.schedule.not_before\n"
+            "    if event.requested.schedule.attempts > 1:\n        not_before = now\n",
         ),
         tasks=(question("voicemail", retries=2),),
         asks=(Ask(0), Ask(40)),
@@ -610,8 +621,12 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call is placed before it is due",
-        Patch("calls.ledger.follow_up", "AND not_before <= :now", "AND not_before <= :now + 900"),
-        Patch("calls.ledger.follow_up", "AND not_before <= :there ", ""),
+        Patch(
+            "calls.ledger.upkeep",
+            "not_before <= :now AND tracking_id",
+            "not_before <= :now + 900 AND tracking_id",
+        ),
+        Patch("calls.due_calls", "all(begins <= now <= ends", "all(now <= ends"),
         Patch("calls.ledger.upkeep", 'due["first"] <= tx.now', 'due["first"] <= tx.now + 900'),
         Patch("calls.ledger.upkeep", 'due["next"] - tx.now', 'due["next"] - tx.now - 900'),
         *_SENT_AT_ANY_TIME,
@@ -636,9 +651,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a canceled call is placed",
         Patch(
-            "calls.ledger.progress",
-            "end(tx, tracking_id, not_sent, CallState.CANCELED, **account.columns)",
-            'change(tx, tracking_id, not_sent, {"ended_at": tx.now}, **account.columns)',
+            "calls.decisions",
+            "return ended(view, lists.canceled(view, own)).answering(True)",
+            "return Changes(True, save=(replace(own, ended_at=view.now),))",
         ),
         Patch(
             "tools.telling", "== CallState.CANCELED", "in (CallState.CANCELED, CallState.SCHEDULED)"
@@ -648,7 +663,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a retry that was canceled is placed",
-        Patch("calls.ledger.progress", "record.schedule.attempt}", "record.schedule.attempts}"),
+        Patch("calls.decisions", "attempts=own.schedule.attempt)", "attempts=3)"),
         tasks=(question("no_answer", retries=2),),
         asks=(Ask(0, waits=False, cancels_at=10),),
     ),
@@ -657,13 +672,13 @@ BROKEN: tuple[Broken, ...] = (
         Patch(
             "calls.schedule", 'frozenset({"busy", "no_answer"})', 'frozenset({"busy", "success"})'
         ),
-        Patch("calls.ledger.follow_up", "call is None or record.reached:", "call is None:"),
-        Patch("calls.ledger.follow_up", "asked_at, call.plain_status,", 'asked_at, "busy",'),
+        Patch("calls.follow_up", "call is None or record.reached:", "call is None:"),
+        Patch("calls.follow_up", "asked_at, record.call.plain_status,", 'asked_at, "busy",'),
         tasks=(question(retries=2),),
     ),
     broken(
         "words that come late do not stop a retry",
-        Patch("calls.ledger.progress", "    if record.reached:\n", "    if False:\n"),
+        Patch("calls.decisions", "    if not record.reached:\n", "    if True:\n"),
         tasks=(question(TALKED, retries=1),),
         asks=(Ask(0, waits=False, looks_at=700),),
         quirks=Quirks(words_late=600),
@@ -711,7 +726,7 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a call that waited after 429 gets a new key",
         Patch(
-            "calls.ledger.follow_up",
+            "calls.due_calls",
             "    if record.response_lost_at is not None:\n",
             "    if False:\n",
         ),
@@ -735,9 +750,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call that was put off after it was canceled is placed",
-        Patch(
-            "calls.ledger.progress", 'last["place_by"] = tx.now', 'last["place_by"] = tx.now + 1800'
-        ),
+        Patch("calls.decisions", "replace(last, place_by=view.now)", "replace(last, attempts=9)"),
         tasks=(question(not_before=_due(600)),),
         asks=(Ask(0, waits=False, cancels_at=610),),
         troubles=(Trouble(429, delay=20.0, retry_after=300),),
@@ -776,9 +789,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a due call is placed by this machine's clock alone",
         Patch(
-            "calls.ledger.follow_up",
-            "there = known.timestamp() if known is not None else now",
-            "there = now",
+            "calls.due_calls",
+            "if known is None or",
+            "if True or",
         ),
         *_SENT_AT_ANY_TIME,
         tasks=(question(not_before=_due(7200)),),
@@ -787,11 +800,16 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a due call is placed on the account that is signed in",
         Patch(
-            "calls.ledger.follow_up",
-            'tx, account, f"{in_time}',
-            'tx, account, f"FALSE OR {in_time}',
+            "calls.ledger.view",
+            'self._select(f"tracking_id IN ({listed})", **names)',
+            "self._select(\"FALSE OR state = 'scheduled'\")",
         ),
-        Patch("calls.ledger.follow_up", "plan_id = session_id AND plan_id IN ({listed})", "TRUE"),
+        Patch(
+            "calls.ledger.rows",
+            '    tx.require_lock(AccountKey(row["api"], row["account"]))\n',
+            "",
+        ),
+        Patch("calls.ledger.apply", "    tx.require_lock(record.account)\n", ""),
         Patch("calls.worker", "        if ready:", "        if True:"),
         # Else the ledger refuses the change of another account's record.
         Patch("calls.ledger.base", "if self.locked != account:", "if False:"),
@@ -802,9 +820,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a limit does not count the attempts of a call",
         Patch(
-            "calls.ledger.follow_up",
-            "if (refusal := check_policy(tx, record)) is not None:",
-            "if False:",
+            "calls.due_calls",
+            "    if refusal is not None:\n",
+            "    if False:\n",
         ),
         tasks=(question("busy", retries=1),),
         calls_per_hour=1,
@@ -823,11 +841,15 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "the same due call is taken twice",
         Patch(
-            "calls.ledger.follow_up",
+            "calls.ledger.upkeep",
             "{IS_SCHEDULED} AND not_before <= :now",
             "state IN ('scheduled', 'sent') AND not_before <= :now",
         ),
-        Patch("calls.ledger.follow_up", "IS_SCHEDULED, to_row(taken)", '"TRUE", to_row(taken)'),
+        Patch(
+            "calls.ledger.view",
+            "if one.state is CallState.SCHEDULED",
+            "if one.state in (CallState.SCHEDULED, CallState.SENT)",
+        ),
         Patch(
             "calls.ledger.upkeep", "WHERE {IS_SCHEDULED}", "WHERE state IN ('scheduled', 'sent')"
         ),
@@ -925,9 +947,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a canceled list goes on",
         Patch(
-            "calls.ledger.lists",
-            "found is not None and found.stop_reason is None",
-            "found is not None",
+            "calls.lists",
+            "return call_list if call_list.stop_reason is None else None",
+            "return call_list",
         ),
         _STOPPED_LIST_GOES_ON,
         tasks=(_candidates("no_answer", BOOKED),),
@@ -943,7 +965,9 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a due call of a canceled list is placed",
-        Patch("calls.ledger.lists", "        cancel_next(tx, call_list)\n\n", "\n"),
+        Patch(
+            "calls.lists", "return canceled.then(_cancel_next(view, call_list))", "return canceled"
+        ),
         _STOPPED_LIST_GOES_ON,
         tasks=(_candidates("no_answer", BOOKED),),
         asks=(Ask(0, waits=False, cancels_at=40),),
@@ -951,7 +975,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a list goes on hours after it was asked for",
-        Patch("calls.ledger.lists", "call_list.asked_at + LONGEST", "now + LONGEST"),
+        Patch("calls.lists", "call_list.asked_at + LONGEST", "view.now + LONGEST"),
         tasks=(_candidates("no_answer", BOOKED),),
         events=(Event(10, "is suspended with its machine", seconds=10_800),),
     ),
@@ -966,11 +990,11 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "limits don't count in a list",
-        Patch("calls.ledger.lists", "refusal = check_policy(tx, record)", "refusal = None"),
+        Patch("calls.lists", "refusal = refusal_of(view, record)", "refusal = None"),
         Patch(
-            "calls.ledger.follow_up",
-            "if (refusal := check_policy(tx, record)) is not None:",
-            "if False:",
+            "calls.due_calls",
+            "    if refusal is not None:\n",
+            "    if False:\n",
         ),
         tasks=(_candidates("busy", "busy", BOOKED),),
         calls_per_hour=1,

@@ -1,0 +1,313 @@
+"""What a decision may read, and what it may change.
+
+`decisions.decide` reads a `View` and returns `Changes`; nothing else is written. The ledger has a
+view in SQL, and tests have one in a dict.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.duplicates import Asked
+from kallyai_mcp.calls.events import Answer_co
+from kallyai_mcp.calls.policy import CallPolicy, Consent
+from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, expired, is_late
+from kallyai_mcp.calls.timing import Timing
+
+Other = TypeVar("Other")
+
+BATCH = 100
+"""How many records a transaction changes or deletes at most, so that none holds up the others for
+long.
+"""
+
+
+@dataclass(frozen=True)
+class PlacedCall:
+    """A call that was placed, or may have been, as limits count it."""
+
+    tracking_id: str
+    asked_at: datetime
+
+
+@dataclass(frozen=True)
+class SameCalls:
+    """The records of one call that may answer a request for it, or are of today.
+
+    Attributes:
+        is_whole: False if there are others, which this version can't read.
+        hidden_generations: The generations of today that the others have.
+    """
+
+    records: tuple[CallRecord, ...] = ()
+    is_whole: bool = True
+    hidden_generations: tuple[int, ...] = ()
+
+
+class View(Protocol):
+    """What a decision may read: what the ledger has for one account, which is locked.
+
+    Records are as they were written, also those that are late by now (`as_it_is_now`). Those that
+    this version can't read are left out, where nothing else is said.
+    """
+
+    @property
+    def now(self) -> datetime:
+        """The time by the ledger's clock."""
+
+    @property
+    def expires_before(self) -> datetime:
+        """A scheduled call whose time ended before this one has expired.
+
+        Earlier than `now` while nobody knows whether the ledger's clock is right.
+        """
+
+    @property
+    def policy(self) -> CallPolicy:
+        """What the operator allows."""
+
+    @property
+    def timing(self) -> Timing:
+        """The times for placing calls."""
+
+    def record(self, tracking_id: str) -> CallRecord | None:
+        """The record with this id."""
+
+    def bound_to(self, call_id: str | None, other_than: str) -> CallRecord | None:
+        """The record, other than the one with this tracking id, that has KallyAI's call."""
+
+    def open_call(self, fingerprint: str) -> CallRecord | None:
+        """The record of this call that has not ended."""
+
+    def same_calls(self, requested: CallRecord, asked: Asked) -> SameCalls:
+        """The records of the call that is requested."""
+
+    def newest_placed(self, number: str | None, since: datetime, most: int) -> Sequence[PlacedCall]:
+        """The newest calls that were placed after `since`, newest first, to a number or to all."""
+
+    def active(self) -> Sequence[CallRecord]:
+        """The records in progress."""
+
+    def scheduled(self, ids: Collection[str]) -> Sequence[CallRecord]:
+        """The scheduled records with these tracking ids, and those that lists with these ids have
+        made; the one that is due first comes first.
+        """
+
+    def call_list(self, list_id: str) -> CallList | None:
+        """The list with this id, with the records of its calls."""
+
+    def same_lists(self, fingerprint: str) -> Sequence[CallList]:
+        """The lists of these calls, the one that goes on first, then the newest."""
+
+    def holds_lease(self, worker: str) -> bool:
+        """Whether this process is that worker, and still holds its lease."""
+
+    def is_abandoned(self, worker: str) -> bool:
+        """Whether no living process holds the lease of another worker."""
+
+    def was_used(self, confirmation_id: str) -> bool:
+        """Whether a call was placed with this confirmation."""
+
+
+@dataclass(frozen=True)
+class AuditLine:
+    """A line of the audit trail: a call was placed or scheduled, or `refused_by` a setting."""
+
+    record: CallRecord
+    consent: Consent | None = None
+    refused_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Changes(Generic[Answer_co]):
+    """What is written, in this order, and what is answered.
+
+    Attributes:
+        save: Records that the ledger has, as they are to be. They are saved in this order.
+        begin: Lists that the ledger does not have yet.
+        lists: Lists that the ledger has.
+        insert: Records that the ledger does not have yet.
+        left: The tracking ids of calls that no longer belong to a list.
+        used: The id of a confirmation that allows no further call.
+    """
+
+    answer: Answer_co
+    save: tuple[CallRecord, ...] = ()
+    begin: tuple[CallList, ...] = ()
+    lists: tuple[CallList, ...] = ()
+    insert: tuple[CallRecord, ...] = ()
+    left: tuple[str, ...] = ()
+    audit: tuple[AuditLine, ...] = ()
+    used: str | None = None
+
+    def answering(self, answer: Other) -> "Changes[Other]":
+        """The same changes with another answer."""
+        return self.then(Changes(answer))
+
+    def then(self, more: "Changes[Other]") -> "Changes[Other]":
+        """These changes and, after them, `more`, whose answer counts.
+
+        What both save is saved once, as the later one has it.
+        """
+        inserted = {record.tracking_id for record in self.insert}
+        begun = {call_list.list_id for call_list in self.begin}
+        return Changes(
+            more.answer,
+            save=_newest(_id, self.save, (one for one in more.save if _id(one) not in inserted)),
+            begin=_newest(_list_id, self.begin, (one for one in more.lists if one.list_id in begun))
+            + more.begin,
+            lists=_newest(
+                _list_id, self.lists, (one for one in more.lists if one.list_id not in begun)
+            ),
+            insert=_newest(_id, self.insert, (one for one in more.save if _id(one) in inserted))
+            + more.insert,
+            left=self.left + more.left,
+            audit=self.audit + more.audit,
+            used=more.used or self.used,
+        )
+
+
+Item = TypeVar("Item", CallRecord, CallList)
+
+
+def _newest(
+    id_of: Callable[[Item], str], before: Iterable[Item], after: Iterable[Item]
+) -> tuple[Item, ...]:
+    """The items of both by id, each as `after` has it, in the order in which they came first."""
+    found = {id_of(item): item for item in before}
+    found |= {id_of(item): item for item in after}
+    return tuple(found.values())
+
+
+def _id(record: CallRecord) -> str:
+    return record.tracking_id
+
+
+def _list_id(call_list: CallList) -> str:
+    return call_list.list_id
+
+
+@dataclass(frozen=True)
+class _After:
+    """A view as it will be after some changes."""
+
+    before: View
+    changes: Changes[object]
+
+    @property
+    def now(self) -> datetime:
+        return self.before.now
+
+    @property
+    def expires_before(self) -> datetime:
+        return self.before.expires_before
+
+    @property
+    def policy(self) -> CallPolicy:
+        return self.before.policy
+
+    @property
+    def timing(self) -> Timing:
+        return self.before.timing
+
+    @property
+    def _changed(self) -> dict[str, CallRecord]:
+        return {one.tracking_id: one for one in (*self.changes.save, *self.changes.insert)}
+
+    def _with_changed(
+        self, found: Iterable[CallRecord | None], is_wanted: Callable[[CallRecord], bool]
+    ) -> list[CallRecord]:
+        """The records that were found before, or have changed, and are wanted."""
+        records = {one.tracking_id: one for one in found if one is not None} | self._changed
+        return [record for record in records.values() if is_wanted(record)]
+
+    def record(self, tracking_id: str) -> CallRecord | None:
+        return self._changed.get(tracking_id) or self.before.record(tracking_id)
+
+    def bound_to(self, call_id: str | None, other_than: str) -> CallRecord | None:
+        def has_call(record: CallRecord) -> bool:
+            is_other = record.tracking_id != other_than
+            return is_other and call_id is not None and record.call_id == call_id
+
+        found = self._with_changed([self.before.bound_to(call_id, other_than)], has_call)
+        return found[0] if found else None
+
+    def open_call(self, fingerprint: str) -> CallRecord | None:
+        def is_same(record: CallRecord) -> bool:
+            return record.fingerprint == fingerprint and record.is_open
+
+        found = self._with_changed([self.before.open_call(fingerprint)], is_same)
+        return found[0] if found else None
+
+    def same_calls(self, requested: CallRecord, asked: Asked) -> SameCalls:
+        def is_same(record: CallRecord) -> bool:
+            return record.fingerprint == requested.fingerprint
+
+        found = self.before.same_calls(requested, asked)
+        return replace(found, records=tuple(self._with_changed(found.records, is_same)))
+
+    def newest_placed(self, number: str | None, since: datetime, most: int) -> Sequence[PlacedCall]:
+        changed = self._changed
+        found = self.before.newest_placed(number, since, most + len(changed))
+        placed = [one for one in found if one.tracking_id not in changed]
+        for record in changed.values():
+            is_to_number = number is None or record.submission.respondent_phone == number
+            was_placed = record.state not in NOT_PLACED and record.asked_at > since
+            if is_to_number and was_placed:
+                placed.append(PlacedCall(record.tracking_id, record.asked_at))
+        return sorted(placed, key=lambda one: one.asked_at, reverse=True)[:most]
+
+    # A decision reads the next two before it changes anything.
+
+    def active(self) -> Sequence[CallRecord]:
+        return self.before.active()
+
+    def scheduled(self, ids: Collection[str]) -> Sequence[CallRecord]:
+        return self.before.scheduled(ids)
+
+    def call_list(self, list_id: str) -> CallList | None:
+        lists = {one.list_id: one for one in (*self.changes.begin, *self.changes.lists)}
+        found = lists.get(list_id) or self.before.call_list(list_id)
+        return self._with_calls(found) if found is not None else None
+
+    def same_lists(self, fingerprint: str) -> Sequence[CallList]:
+        found = [self.call_list(one.list_id) for one in self.before.same_lists(fingerprint)]
+        return [one for one in found if one is not None]
+
+    def _with_calls(self, call_list: CallList) -> CallList:
+        """A list with its records as they are after the changes, in the order of its candidates."""
+        left = frozenset(self.changes.left)
+        records = {one.tracking_id: one for one in call_list.records}
+        for record in self._changed.values():
+            if record.tracking_id in records or record.plan_id == call_list.list_id:
+                records[record.tracking_id] = record
+        numbers = {
+            record.submission.respondent_phone: record
+            for record in records.values()
+            if record.tracking_id not in left
+        }
+        called = [numbers.get(one.respondent_phone) for one in call_list.submissions]
+        return replace(call_list, records=tuple(filter(None, called)))
+
+    def holds_lease(self, worker: str) -> bool:
+        return self.before.holds_lease(worker)
+
+    def is_abandoned(self, worker: str) -> bool:
+        return self.before.is_abandoned(worker)
+
+    def was_used(self, confirmation_id: str) -> bool:
+        return self.changes.used == confirmation_id or self.before.was_used(confirmation_id)
+
+
+def after(view: View, changes: Changes[object]) -> View:
+    """The view as it will be after these changes."""
+    return _After(view, changes)
+
+
+def as_it_is_now(view: View, record: CallRecord) -> CallRecord:
+    """A record as everybody sees it: a late call has expired, even if nothing has written that."""
+    if is_late(record, view.expires_before):
+        return expired(record, view.now)
+    return record
