@@ -206,6 +206,18 @@ class CallList:
         return all(one.delivered_at is not None and one.delivered_at < before for one in ended)
 
     @property
+    def unclear_before_next(self) -> CallRecord | None:
+        """The call before its next one, if it may turn out to have reached somebody.
+
+        None if that is known, or if it would not stop the list.
+        """
+        before = self.records[-2:-1]
+        if self.until == "all" or not before:
+            return None
+        is_unclear = before[0].state is CallState.ENDED and before[0].reached is None
+        return before[0] if is_unclear else None
+
+    @property
     def as_it_is_now(self) -> "CallList":
         """The list, stopped for the reason that its last call gives by now.
 
@@ -225,42 +237,55 @@ class CallList:
         """
         if not self.records:
             return None
-        record = self.records[-1]
-        if (
-            len(self.records) > self.passed
-            and (reason := self._stop_reason_after(record)) is not None
-        ):
+        is_passed = len(self.records) <= self.passed
+        reason = None if is_passed else self._stop_reason_after(self.records[-1])
+        if reason is not None:
             return reason
         if self.unreadable:
             return StopReason.UNKNOWN
         return StopReason.DONE if len(self.records) == len(self.submissions) else None
 
     def _stop_reason_after(self, record: CallRecord) -> StopReason | None:
+        """Why it stops after this call; None if it goes on."""
         if record.state is CallState.CANCELED:
             return StopReason.CANCELED
         if record.error is not None and record.was_refused:
             return _stop_reason_of_refusal(record.error)
-        if record.state is CallState.UNKNOWN or record.outcome is Outcome.UNKNOWN:
+        if record.outcome is Outcome.UNKNOWN:
             return None if self.until == "all" else StopReason.UNKNOWN
         if record.state is CallState.SCHEDULED:
             return StopReason.NEEDS_DECISION
-        if record.call is None or self.until == "all" or not record.reached:
+        if self.until == "all" or not _has_reached_somebody(record):
             return None
+        return self._stop_reason_after_talk(record)
+
+    def _stop_reason_after_talk(self, record: CallRecord) -> StopReason | None:
+        """Why it stops after a call that reached somebody; None if it goes on."""
         if record.outcome in (Outcome.FAILED, Outcome.CANCELED):
             return StopReason.NEEDS_DECISION
         if self.until == "answered":
             return StopReason.ANSWERED
-        has_no_event = (
-            record.calendar is not None
-            and record.calendar.is_known
-            and record.calendar.appointment is None
-        )
-        if self.goes_on_if_answered and record.outcome is Outcome.ANSWERED and has_no_event:
+        if self.goes_on_if_answered and _has_no_event(record):
             return None
-        wanted = {Outcome.BOOKED} | (
-            {Outcome.BOOKED_OTHER_TIME} if self.accept_other_time else set()
-        )
-        return StopReason.BOOKED if record.outcome in wanted else StopReason.NEEDS_DECISION
+        return StopReason.BOOKED if record.outcome in self._wanted else StopReason.NEEDS_DECISION
+
+    @property
+    def _wanted(self) -> tuple[Outcome, ...]:
+        """The outcomes of a booking that the user wants."""
+        if self.accept_other_time:
+            return (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME)
+        return (Outcome.BOOKED,)
+
+
+def _has_reached_somebody(record: CallRecord) -> bool:
+    return record.call is not None and bool(record.reached)
+
+
+def _has_no_event(record: CallRecord) -> bool:
+    """Whether somebody talked, and KallyAI has certainly no calendar event."""
+    if record.outcome is not Outcome.ANSWERED or record.calendar is None:
+        return False
+    return record.calendar.is_known and record.calendar.appointment is None
 
 
 def _moved_last(items: tuple[Item, ...], place: int) -> tuple[Item, ...]:

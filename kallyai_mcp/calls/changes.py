@@ -151,18 +151,16 @@ class Changes(Generic[Answer_co]):
 
         What both save is saved once, as the later one has it.
         """
-        inserted = {record.tracking_id for record in self.insert}
-        begun = {call_list.list_id for call_list in self.begin}
+        insert, of_ledger = _written_over(_id, self.insert, more.save)
+        save, others = _written_over(_id, self.save, of_ledger)
+        begin, lists_of_ledger = _written_over(_list_id, self.begin, more.lists)
+        lists, other_lists = _written_over(_list_id, self.lists, lists_of_ledger)
         return Changes(
             more.answer,
-            save=_newest(_id, self.save, (one for one in more.save if _id(one) not in inserted)),
-            begin=_newest(_list_id, self.begin, (one for one in more.lists if one.list_id in begun))
-            + more.begin,
-            lists=_newest(
-                _list_id, self.lists, (one for one in more.lists if one.list_id not in begun)
-            ),
-            insert=_newest(_id, self.insert, (one for one in more.save if _id(one) in inserted))
-            + more.insert,
+            save=save + others,
+            begin=begin + more.begin,
+            lists=lists + other_lists,
+            insert=insert + more.insert,
             left=self.left + more.left,
             audit=self.audit + more.audit,
             used=more.used or self.used,
@@ -172,13 +170,13 @@ class Changes(Generic[Answer_co]):
 Item = TypeVar("Item", CallRecord, CallList)
 
 
-def _newest(
-    id_of: Callable[[Item], str], before: Iterable[Item], after: Iterable[Item]
-) -> tuple[Item, ...]:
-    """The items of both by id, each as `after` has it, in the order in which they came first."""
-    found = {id_of(item): item for item in before}
-    found |= {id_of(item): item for item in after}
-    return tuple(found.values())
+def _written_over(
+    id_of: Callable[[Item], str], items: Iterable[Item], newer: Iterable[Item]
+) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """The items, each as `newer` has it if it is in there, and the others of `newer`."""
+    by_id = {id_of(item): item for item in newer}
+    over = tuple(by_id.pop(id_of(item), item) for item in items)
+    return over, tuple(by_id.values())
 
 
 def _id(record: CallRecord) -> str:
@@ -251,12 +249,9 @@ class _After:
     def newest_placed(self, number: str | None, since: datetime, most: int) -> Sequence[PlacedCall]:
         changed = self._changed
         found = self.before.newest_placed(number, since, most + len(changed))
+        counted = [one for one in changed.values() if _counts(one, number, since)]
         placed = [one for one in found if one.tracking_id not in changed]
-        for record in changed.values():
-            is_to_number = number is None or record.submission.respondent_phone == number
-            was_placed = record.state not in NOT_PLACED and record.asked_at > since
-            if is_to_number and was_placed:
-                placed.append(PlacedCall(record.tracking_id, record.asked_at))
+        placed += [PlacedCall(one.tracking_id, one.asked_at) for one in counted]
         return sorted(placed, key=lambda one: one.asked_at, reverse=True)[:most]
 
     # A decision reads the next two before it changes anything.
@@ -304,6 +299,13 @@ class _After:
 def after(view: View, changes: Changes[object]) -> View:
     """The view as it will be after these changes."""
     return _After(view, changes)
+
+
+def _counts(record: CallRecord, number: str | None, since: datetime) -> bool:
+    """Whether a call was placed after `since`, or may have been, to this number or to any."""
+    if number is not None and record.submission.respondent_phone != number:
+        return False
+    return record.state not in NOT_PLACED and record.asked_at > since
 
 
 def as_it_is_now(view: View, record: CallRecord) -> CallRecord:

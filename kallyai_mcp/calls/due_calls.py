@@ -42,8 +42,7 @@ def take_over(view: View, event: TakeOver) -> Changes[tuple[CallRecord, ...]]:
     expires.
     """
     active = view.active()
-    others = {record.worker for record in active if record.worker != event.worker}
-    dead = {worker for worker in others if view.is_abandoned(worker)}
+    dead = set(filter(view.is_abandoned, {record.worker for record in active} - {event.worker}))
     left = [one for one in active if one.worker in dead or _is_unknown(one, event)]
     taken = tuple(_taken_over(record, event.worker) for record in left[:BATCH])
     return Changes(taken, save=taken)

@@ -138,10 +138,11 @@ def with_key(view: View, requested: CallRecord, known: SameCalls) -> Changes[Cal
     new = replace(requested, asked_at=now, day=now.astimezone(UTC).date().isoformat())
     of_day = [one for one in others if one.day == new.day]
     last = max(of_day, key=lambda one: one.generation, default=None)
-    used = [-1, *(one.generation for one in of_day), *known.hidden_generations]
-    new = replace(new, generation=max(used) + 1)
+    newest = -1 if last is None else last.generation
+    hidden = max(known.hidden_generations, default=-1)
+    new = replace(new, generation=max(newest, hidden) + 1)
     expiring = _expired(view, others)
-    if last is None or last.generation != max(used) or not _may_have_been_placed(last):
+    if last is None or hidden > newest or not _may_have_been_placed(last):
         return expiring.answering(replace(new, idempotency_key=idempotency_key(new)))
     return expiring.answering(
         replace(

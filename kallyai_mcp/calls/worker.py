@@ -13,10 +13,11 @@ from typing import Self
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
+from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.changes import BATCH
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.events import Due, Over, Release, ServiceTime, TakeOver
+from kallyai_mcp.calls.events import Due, Over, Release, ServiceTime, TakeOver, not_known
 from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.late_calls import end_late_calls
 from kallyai_mcp.calls.ledger import lists, upkeep
@@ -221,17 +222,18 @@ class Worker:
         found = await self.context.ledger.read(lists.find_list, account, list_id)
         if found is None or not found.is_open or found.is_calling:
             return True
-        unclear = [
-            one
-            for one in found.records[-2:-1]
-            if one.state is CallState.ENDED and one.reached is None
-        ]
-        is_known = not unclear or found.until == "all"
-        if not is_known and not self._works_alone:
-            is_known = await look_again(unclear[0], self.context)
-        if is_known:
-            await self._send_due(account, lambda: None, {list_id})
+        if await self._is_clear(found):
+            await self._send_due(account, not_known, {list_id})
         return self._works_alone
+
+    async def _is_clear(self, found: CallList) -> bool:
+        """Whether it is known how the call before the next one of a list ended, as far as that
+        counts; where nothing works without a request, KallyAI is asked.
+        """
+        unclear = found.unclear_before_next
+        if unclear is None:
+            return True
+        return not self._works_alone and await look_again(unclear, self.context)
 
     async def _send_due(
         self, account: AccountKey, service_time: ServiceTime, only: Collection[str]

@@ -905,7 +905,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a yes without a calendar event does not stop a list",
         Patch(
-            "calls.call_lists", "in wanted else StopReason.NEEDS_DECISION", "in wanted else None"
+            "calls.call_lists",
+            "in self._wanted else StopReason.NEEDS_DECISION",
+            "in self._wanted else None",
         ),
         tasks=(_candidates("success", BOOKED),),
     ),
@@ -920,7 +922,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a list goes on while KallyAI does not tell whether somebody talked",
-        Patch("calls.worker", "is_known = not unclear or", "is_known = True or"),
+        Patch("calls.worker", "        if unclear is None:\n", "        if True:\n"),
         tasks=(_candidates(DROPPED, BOOKED),),
         look_troubles=(Trouble(500),) * 8,
     ),
@@ -1001,7 +1003,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a list goes on when someone else has signed in",
-        Patch("calls.worker", "is_known = not unclear or", "is_known = True or"),
+        Patch("calls.worker", "        if unclear is None:\n", "        if True:\n"),
         *_ACCOUNT_IS_NOT_LOOKED_AT,
         tasks=(_candidates("no_answer", BOOKED),),
         events=(Event(20, "someone else signs in"), Event(300, "someone else signs in")),
