@@ -41,7 +41,7 @@ FROM: Mapping[type[Event[Any]], tuple[CallState, ...]] = {
     Send: ACTIVE,
     Delayed: ACTIVE,
     Lost: _EVERY,
-    Refuse: ACTIVE,
+    Refuse: (*ACTIVE, CallState.UNKNOWN),
     Found: _EVERY,
     Over: (*ACTIVE, CallState.UNKNOWN, CallState.ENDED),
     Cancel: OPEN,
@@ -159,7 +159,7 @@ def refuse(view: View, event: Refuse) -> Changes[CallRecord]:
     waiting = put_off(own.schedule, event.error, view.now)
     if waiting is None:
         return end(view, refused)
-    if _held(view, event.record, FROM[Refuse]) is None:
+    if _held(view, event.record, ACTIVE) is None:
         return Changes(as_it_is_now(view, own))
     later = replace(own, state=CallState.SCHEDULED, error=None, schedule=waiting)
     if own.response_lost_at is None:

@@ -258,6 +258,15 @@ def test_each_event_that_may_lead_from_a_state_is_known(event: type[Event[Any]])
     assert event in made
 
 
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_changes_nothing_from_any_other_state(name: str) -> None:
+    may_lead_from = FROM[type(EVENTS[name](in_state(CallState.SENT)))]
+    others = [state for state in CallState if state not in may_lead_from]
+    words = {happens(name, state).split(";")[0] for state in others}
+
+    assert words <= {"nothing", "error not_sent"}
+
+
 LEAVES: dict[str, tuple[dict[str, Any], str]] = {
     "it is young": ({}, "saves sent; answers sent"),
     "it is two minutes old": ({"asked_at": ago(minutes=2)}, "saves sent; answers sent"),
