@@ -13,6 +13,7 @@ from kallyai_mcp.calls import due_calls, expiring, lists, requests
 from kallyai_mcp.calls.changes import Changes, View, as_it_is_now
 from kallyai_mcp.calls.changes import after as after_changes
 from kallyai_mcp.calls.events import (
+    Adopt,
     Cancel,
     CancelList,
     Checked,
@@ -21,15 +22,14 @@ from kallyai_mcp.calls.events import (
     Event,
     Found,
     Late,
+    Leave,
     ListRequested,
     Lost,
     Over,
     Refuse,
     Release,
     Requested,
-    Send,
     ServiceTime,
-    TakeOver,
 )
 from kallyai_mcp.calls.follow_up import ended, not_placed, nothing_follows
 from kallyai_mcp.calls.records import ACTIVE, OPEN, WAITING, CallRecord, CallState
@@ -38,7 +38,7 @@ from kallyai_mcp.calls.schedule import put_off
 _EVERY = tuple(CallState)
 
 FROM: Mapping[type[Event[Any]], tuple[CallState, ...]] = {
-    Send: ACTIVE,
+    Leave: ACTIVE,
     Delayed: ACTIVE,
     Lost: _EVERY,
     Refuse: (*ACTIVE, CallState.UNKNOWN),
@@ -47,7 +47,7 @@ FROM: Mapping[type[Event[Any]], tuple[CallState, ...]] = {
     Cancel: OPEN,
     Release: OPEN,
     Due: (CallState.SCHEDULED,),
-    TakeOver: ACTIVE,
+    Adopt: ACTIVE,
     Late: (CallState.SCHEDULED,),
 }
 """The states from which an event about a call may lead."""
@@ -61,8 +61,8 @@ def decide(view: View, event: Event[Any]) -> Changes[Any]:
     changed.
     """
     match event:
-        case Send():
-            return send(view, event)
+        case Leave():
+            return leave(view, event)
         case Delayed():
             return mark_delayed(view, event)
         case Lost():
@@ -79,8 +79,8 @@ def decide(view: View, event: Event[Any]) -> Changes[Any]:
             return release(view, event)
         case Due():
             return due_calls.take(view, event)
-        case TakeOver():
-            return due_calls.take_over(view, event)
+        case Adopt():
+            return due_calls.adopt(view, event)
         case Late():
             return expiring.expire_late(view, event)
         case Checked():
@@ -95,7 +95,7 @@ def decide(view: View, event: Event[Any]) -> Changes[Any]:
             raise TypeError(f"an unknown event: {type(event).__name__}")
 
 
-def send(view: View, event: Send) -> Changes[CallRecord]:
+def leave(view: View, event: Leave) -> Changes[CallRecord]:
     """Note that a request is about to leave; a record says `sent` before its request may.
 
     Raises:
@@ -103,7 +103,7 @@ def send(view: View, event: Send) -> Changes[CallRecord]:
             has ended, is gone, or belongs to another worker, or this worker lost its lease (code
             `not_sent`).
     """
-    own = _held(view, event.record, FROM[Send])
+    own = _held(view, event.record, FROM[Leave])
     if own is None or not view.holds_lease(own.worker):
         raise KallyAIError(
             "This process no longer holds the call's record, so it sent nothing.", code="not_sent"

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from kallyai_mcp.calls.changes import BATCH, AuditLine, Changes, View, after
 from kallyai_mcp.calls.duplicates import Asked
-from kallyai_mcp.calls.events import Due, ServiceTime, TakeOver
+from kallyai_mcp.calls.events import Adopt, Due, ServiceTime
 from kallyai_mcp.calls.follow_up import ended, not_placed
 from kallyai_mcp.calls.lists import canceled, go_on, open_list_of, without_last
 from kallyai_mcp.calls.records import CallRecord, CallState, expired, is_late
@@ -35,7 +35,7 @@ def take(view: View, event: Due) -> Changes[tuple[CallRecord, ...]]:
     return changes
 
 
-def take_over(view: View, event: TakeOver) -> Changes[tuple[CallRecord, ...]]:
+def adopt(view: View, event: Adopt) -> Changes[tuple[CallRecord, ...]]:
     """Give a worker up to `BATCH` of the records that no living process runs.
 
     A call that was due, and whose request has not left, is scheduled again: it is placed, or it
@@ -129,7 +129,7 @@ def _with_key_when_due(view: View, record: CallRecord) -> Changes[CallRecord]:
     return with_key(view, record, known)
 
 
-def _is_unknown(record: CallRecord, event: TakeOver) -> bool:
+def _is_unknown(record: CallRecord, event: Adopt) -> bool:
     """Whether the worker has a record that it does not know."""
     return record.worker == event.worker and record.tracking_id not in event.known
 

@@ -47,7 +47,7 @@ class Event(Generic[Answer_co]):
 
 
 @dataclass(frozen=True)
-class Send(Event[CallRecord]):
+class Leave(Event[CallRecord]):
     """A request for the call is about to leave. The answer is the record, which says `sent`."""
 
     record: CallRecord
@@ -143,7 +143,7 @@ class Due(Event[tuple[CallRecord, ...]]):
 
 
 @dataclass(frozen=True)
-class TakeOver(Event[tuple[CallRecord, ...]]):
+class Adopt(Event[tuple[CallRecord, ...]]):
     """A worker takes over the account's active records that no living process runs.
 
     They are records of workers that have died, and records of `worker` that are not among the

@@ -28,7 +28,7 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_search import UncertainError, find
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.events import Delayed, Found, Lost, Over, Refuse, Send
+from kallyai_mcp.calls.events import Delayed, Found, Leave, Lost, Over, Refuse
 from kallyai_mcp.calls.findings import read_findings
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
@@ -243,7 +243,7 @@ class Run:
             raise ResponseLostError(
                 "KallyAI refused the token so late that it may have acted on the request."
             )
-        leaves = Send(self.record, self._context.time)
+        leaves = Leave(self.record, self._context.time)
         try:
             self.record = await self._ledger.handle(self.record.account, leaves)
         except LedgerUnavailableError as error:

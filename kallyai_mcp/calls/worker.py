@@ -17,7 +17,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.changes import BATCH
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.events import Due, Over, Release, ServiceTime, TakeOver, not_known
+from kallyai_mcp.calls.events import Adopt, Due, Over, Release, ServiceTime, not_known
 from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.late_calls import end_late_calls
 from kallyai_mcp.calls.ledger import lists, upkeep
@@ -345,7 +345,7 @@ class Worker:
         # Else two tasks would start the same record, which the ledger gives to both.
         async with self._taking_over:
             known = frozenset(self._known())  # a copy: the ledger reads it in a thread
-            taken = await self.context.ledger.handle(account, TakeOver(worker, known))
+            taken = await self.context.ledger.handle(account, Adopt(worker, known))
             for record in taken:
                 if record.is_active and record.tracking_id not in self._known():
                     self.start(record)

@@ -21,7 +21,7 @@ import anyio
 
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.changes import BATCH
-from kallyai_mcp.calls.events import Checked, Due, Over, Requested, Send
+from kallyai_mcp.calls.events import Checked, Due, Leave, Over, Requested
 from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.ledger import lists, rows, upkeep
 from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
@@ -125,7 +125,7 @@ async def _measure(database: Database, driver: str, size: int) -> None:
             """
             asked = replace(_record(f"new {number}", datetime.now(UTC)), worker=worker)
             record = await ledger.handle(asked.account, Requested(Checked(asked, redial=False)))
-            record = await ledger.handle(record.account, Send(record))
+            record = await ledger.handle(record.account, Leave(record))
             over = replace(
                 record,
                 state=CallState.ENDED,

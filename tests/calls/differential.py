@@ -39,6 +39,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.changes import View
 from kallyai_mcp.calls.errors import LookFirstError
 from kallyai_mcp.calls.events import (
+    Adopt,
     Cancel,
     CancelList,
     Checked,
@@ -48,14 +49,13 @@ from kallyai_mcp.calls.events import (
     Found,
     LastDelivered,
     Late,
+    Leave,
     ListRequested,
     Lost,
     Over,
     Refuse,
     Release,
     Requested,
-    Send,
-    TakeOver,
 )
 from kallyai_mcp.calls.ledger import list_rows, record_rows, rows
 from kallyai_mcp.calls.ledger.apply import handle
@@ -434,7 +434,7 @@ class BothSides(RuleBasedStateMachine):
             self._clock.advance(max(0.0, (due - self._clock.now()).total_seconds()))
             self.is_due(WORKERS[pick % 2])
         pair = self._now(pair)
-        self._happens(*(Send(record, self._service_time) for record in pair))
+        self._happens(*(Leave(record, self._service_time) for record in pair))
         pair = self._now(pair)
         if error is not None:
             self._happens(*(Refuse(record, error) for record in pair))
@@ -455,7 +455,7 @@ class BothSides(RuleBasedStateMachine):
         known = self._read(pair)[0]
         # A record that was read before its request left says nothing about that.
         assume(known is None or known.sent_at is None or pair[0].sent_at == known.sent_at)
-        self._happens(*(Send(record, self._service_time) for record in pair))
+        self._happens(*(Leave(record, self._service_time) for record in pair))
 
     @precondition(lambda self: self._pairs)
     @rule(pick=picks, error=st.sampled_from(ERRORS))
@@ -550,7 +550,7 @@ class BothSides(RuleBasedStateMachine):
         known = [frozenset[str](), frozenset[str]()]
         if self._pairs and pick % 2:
             known = [frozenset({record.tracking_id}) for record in self._pair(pick)]
-        self._happens(*(TakeOver(worker, ids) for ids in known))
+        self._happens(*(Adopt(worker, ids) for ids in known))
 
     @precondition(lambda self: self._pairs)
     @rule(all_of_them=st.booleans(), pick=picks)

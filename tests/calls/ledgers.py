@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.errors import LedgerUnavailableError, LookFirstError
-from kallyai_mcp.calls.events import Checked, Over, Requested, Send
+from kallyai_mcp.calls.events import Checked, Leave, Over, Requested
 from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
@@ -147,7 +147,7 @@ async def reserved(
 async def sent(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Reserve a call under a lease of its own process, and note that its request leaves."""
     record = await reserved(ledger, replace(record, worker=await ledger.database.take_lease()))
-    return await ledger.handle(record.account, Send(record))
+    return await ledger.handle(record.account, Leave(record))
 
 
 async def ended(

@@ -14,10 +14,10 @@ from kallyai_mcp.calls.events import (
     Due,
     Found,
     Late,
+    Leave,
     ListRequested,
     Over,
     Release,
-    Send,
 )
 from kallyai_mcp.calls.ledger import lists, rows
 from kallyai_mcp.calls.ledger.apply import handle
@@ -445,7 +445,7 @@ async def left_after_one_call(here: World, stopped: CallList | None = None) -> C
         here.ledger.handle(ACCOUNT, ListRequested(asked, agreed, worker, new_tracking_id()))
     )
     call = Call.model_validate(NOBODY)
-    sent = await here.run(here.ledger.handle(ACCOUNT, Send(begun.records[-1])))
+    sent = await here.run(here.ledger.handle(ACCOUNT, Leave(begun.records[-1])))
     await here.run(here.ledger.handle(ACCOUNT, Found(sent, call, proven=True)))
     await here.run(here.ledger.handle(ACCOUNT, Over(ended_as(sent, call))))
     left = await here.run(here.ledger.read(lists.find_list, asked.account, asked.list_id))

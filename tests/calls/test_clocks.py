@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from kallyai_mcp.calls.events import Checked, Requested, Send
+from kallyai_mcp.calls.events import Checked, Leave, Requested
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import NOW, asked, database_at, opened
 from tests.calls.manual_time import ManualClock
@@ -183,7 +183,7 @@ async def test_the_learned_time_counts_after_a_death(place: str, clock: ManualCl
         record = await dead.handle(new.account, Requested(Checked(new, redial=False)))
         # The request waits for its token, and another one learns KallyAI's time meanwhile.
         clock.advance(5)
-        await dead.handle(new.account, Send(record, clock.now))
+        await dead.handle(new.account, Leave(record, clock.now))
     service = Service(
         clock, calls=[shown(at=clock.now(), task_category="restaurant")], clock_offset=-3600
     )

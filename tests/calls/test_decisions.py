@@ -15,18 +15,18 @@ from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.changes import Changes
 from kallyai_mcp.calls.decisions import FROM, decide
 from kallyai_mcp.calls.events import (
+    Adopt,
     Cancel,
     Delayed,
     Due,
     Event,
     Found,
     Late,
+    Leave,
     Lost,
     Over,
     Refuse,
     Release,
-    Send,
-    TakeOver,
 )
 from kallyai_mcp.calls.outcome import Findings
 from kallyai_mcp.calls.records import CallRecord, CallState
@@ -202,7 +202,7 @@ def without_call(record: CallRecord, state: CallState) -> Over:
 
 
 EVENTS: dict[str, Any] = {
-    "leaves": Send,
+    "leaves": Leave,
     "is delayed": lambda one: Delayed(one, ERROR),
     "is lost": Lost,
     "is refused": lambda one: Refuse(one, ERROR),
@@ -217,7 +217,7 @@ EVENTS: dict[str, Any] = {
     "is canceled": lambda one: Cancel(one.tracking_id),
     "is released": lambda one: Release(one.tracking_id),
     "is due": lambda one: Due("another", [one.tracking_id]),
-    "is adopted": lambda _: TakeOver("another", []),
+    "is adopted": lambda _: Adopt("another", []),
     "is late": lambda one: Late([one.tracking_id]),
 }
 SCHEDULES = {"waits": WINDOW, "was busy, and has retries": TWICE, "is late": PAST, "is due": WINDOW}
@@ -287,13 +287,13 @@ def test_a_request_leaves_only_in_time_and_from_its_worker(
     record = in_state(CallState.RESERVED)
     view = DictView.of(NOW, replace(record, **changes), living={record.worker, "another"})
 
-    assert _said(view, Send(record)) == expected
+    assert _said(view, Leave(record)) == expected
 
 
 def test_a_request_does_not_leave_without_the_lease() -> None:
     record = in_state(CallState.RESERVED)
 
-    assert _said(DictView.of(NOW, record), Send(record)) == "error not_sent"
+    assert _said(DictView.of(NOW, record), Leave(record)) == "error not_sent"
 
 
 BOUND: dict[str, tuple[dict[str, Any], bool, str]] = {

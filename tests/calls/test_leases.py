@@ -15,7 +15,7 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.events import Cancel, Checked, Over, Requested, Send, TakeOver
+from kallyai_mcp.calls.events import Adopt, Cancel, Checked, Leave, Over, Requested
 from kallyai_mcp.calls.ledger import upkeep
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
@@ -42,7 +42,7 @@ async def other(place: str, clock: ManualClock) -> AsyncIterator[Ledger]:
 
 async def why_not_sent(ledger: Ledger, record: CallRecord) -> str:
     with pytest.raises(KallyAIError) as raised:
-        await ledger.handle(ACCOUNT, Send(record))
+        await ledger.handle(ACCOUNT, Leave(record))
     return raised.value.code
 
 
@@ -60,7 +60,7 @@ async def test_a_request_leaves_only_while_its_record_is_young(
     record = await leased(ledger, asked())
     clock.set_wall_clock(seconds)
     if leaves:
-        assert (await ledger.handle(ACCOUNT, Send(record))).state is CallState.SENT
+        assert (await ledger.handle(ACCOUNT, Leave(record))).state is CallState.SENT
     else:
         assert await why_not_sent(ledger, record) == "too_late"
         assert await state_of(ledger, record) is CallState.RESERVED
@@ -103,18 +103,18 @@ async def test_records_are_taken_over_once_and_only_those_of_the_account(
     await ledger.database.aclose()
 
     first = await other.database.take_lease()
-    taken = await other.handle(ACCOUNT, TakeOver(first, ()))
+    taken = await other.handle(ACCOUNT, Adopt(first, ()))
     assert {record.tracking_id for record in taken} == {"t-1", "t-3"}
-    assert await other.handle(ACCOUNT, TakeOver(first, {"t-1", "t-3"})) == ()
+    assert await other.handle(ACCOUNT, Adopt(first, {"t-1", "t-3"})) == ()
     assert (await other.read(upkeep.find_work, first, {"t-1", "t-3"})).is_abandoned
-    assert [record.tracking_id for record in await other.handle(theirs, TakeOver(first, ()))] == [
+    assert [record.tracking_id for record in await other.handle(theirs, Adopt(first, ()))] == [
         "t-2"
     ]
     assert not (await other.read(upkeep.find_work, first, {"t-1", "t-2", "t-3"})).is_abandoned
     # If the confirmation of a transaction was lost, a worker does not know of a record that is its
     # own.
     assert (await other.read(upkeep.find_work, first, {"t-1", "t-2"})).is_abandoned
-    assert [each.tracking_id for each in await other.handle(ACCOUNT, TakeOver(first, {"t-1"}))] == [
+    assert [each.tracking_id for each in await other.handle(ACCOUNT, Adopt(first, {"t-1"}))] == [
         "t-3"
     ]
 
@@ -134,7 +134,7 @@ async def test_only_a_killed_process_loses_its_records(
             os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)  # noqa: ASYNC222 - at once
             worker = await here.database.take_lease()
             is_abandoned = (await here.read(upkeep.find_work, worker)).is_abandoned
-            taken_over = await here.handle(ACCOUNT, TakeOver(worker, ()))
+            taken_over = await here.handle(ACCOUNT, Adopt(worker, ()))
             duplicate = await here.handle(ACCOUNT, Requested(Checked(asked(2), redial=True)))
             process.send_signal(signal.SIGCONT)
             await process.stdin.send(b"\n")
@@ -144,7 +144,7 @@ async def test_only_a_killed_process_loses_its_records(
             with anyio.fail_after(LIMIT):  # PostgreSQL learns of it within milliseconds
                 while not (await here.read(upkeep.find_work, worker)).is_abandoned:
                     await anyio.lowlevel.checkpoint()
-            [taken] = await here.handle(ACCOUNT, TakeOver(worker, ()))
+            [taken] = await here.handle(ACCOUNT, Adopt(worker, ()))
             await here.database.take_lease()
 
     assert (is_abandoned, taken_over) == (False, ())
@@ -164,7 +164,7 @@ async def hold_a_lease(place: str) -> None:
         print(worker, flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
             print(
-                (await ledger.handle(ACCOUNT, Send(record))).state.value,
+                (await ledger.handle(ACCOUNT, Leave(record))).state.value,
                 flush=True,
             )
 

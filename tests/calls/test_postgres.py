@@ -24,7 +24,7 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.events import Checked, Requested, Send
+from kallyai_mcp.calls.events import Checked, Leave, Requested
 from kallyai_mcp.calls.ledger.base import Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.policy import CallPolicy
@@ -207,7 +207,7 @@ async def test_a_record_that_is_being_taken_over_is_not_sent(
 
         async def send() -> None:
             try:
-                await ledger.handle(record.account, Send(record))
+                await ledger.handle(record.account, Leave(record))
             except KallyAIError as error:
                 codes.append(error.code)
 

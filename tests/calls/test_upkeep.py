@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from kallyai_mcp.calls.events import Checked, Due, Late, Requested, TakeOver
+from kallyai_mcp.calls.events import Adopt, Checked, Due, Late, Requested
 from kallyai_mcp.calls.ledger import expiry, lists, rows, upkeep
 from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
@@ -212,7 +212,7 @@ async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
     await add_records(database, due(), 350, interval=0.001)
     clock.advance(1)
     taken = [len(await take(ledger)) for _ in range(2)]
-    taken_over = await ledger.handle(ACCOUNT, TakeOver(await ledger.database.take_lease(), ()))
+    taken_over = await ledger.handle(ACCOUNT, Adopt(await ledger.database.take_lease(), ()))
     clock.advance(3600)
     shown = await kept(ledger, "t-due-350")
     late = await ledger.read(expiry.late_calls)
