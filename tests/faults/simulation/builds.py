@@ -634,7 +634,12 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call does not expire",
-        Patch("calls.ledger.expiry", "AND place_by < :before", "AND place_by < :before - 86400"),
+        Patch(
+            "calls.expiring",
+            "if record is not None and is_late(record, view.expires_before):",
+            "if False:",
+        ),
+        Patch("calls.ledger.expiry", 'AND {_IS_LATE}",', 'AND FALSE",'),
         *_SENT_AT_ANY_TIME,
         tasks=(question(not_before=_due(600)),),
         events=_NOBODY_RUNS,
