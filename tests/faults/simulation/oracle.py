@@ -29,6 +29,9 @@ _KEEP_THE_TIME = "Do not agree to a day or time other than the one asked for."
 _WAITED = timedelta(seconds=5)
 """A request that is answered later than this had been placed, or had joined a call."""
 
+_ON_ITS_WAY = timedelta(seconds=1)
+"""So long an answer that the ledger knows as delivered may take to its client."""
+
 _NOTICED = timedelta(seconds=2)
 """So long a process may take to notice that another one has ended a call."""
 
@@ -96,8 +99,7 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
         allowed += sum(
             row["state"] == "refused" and row["account"] == account for row in evidence.rows
         )
-    # And so it is another day.
-    if evidence.service.quirks.forgets_keys or evidence.plan.has("has its clock set"):
+    if _has_new_key(calls, evidence):
         # Nobody knows of a call that is in no ledger.
         allowed += any(is_deleted(call, evidence) for call in calls)
     if may_be_old(evidence):
@@ -118,9 +120,7 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
         )
     for request in sorted(requests, key=lambda use: use.asked):
         for key, use in told.items():
-            # The answer had left before the request arrived.
-            crossed = use.answered_at == request.asked_at
-            if (use.answered > request.asked and not crossed) or use.answer is None:
+            if use.answer is None or not _told_before(use, request, evidence):
                 continue
             call = by_id.get(use.answer.data.get("call_id") or "")
             if _allows_another(use, call, request, evidence):
@@ -128,6 +128,29 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
                 del told[key]
                 break
     return allowed
+
+
+def _has_new_key(calls: list[PhoneCall], evidence: Evidence) -> bool:
+    """Whether the same request had another key without a ledger, or KallyAI forgets keys."""
+    days = {call.started.date() for call in calls}
+    is_another_day = len(days) > 1 or evidence.plan.has("has its clock set")
+    return is_another_day or evidence.service.quirks.forgets_keys
+
+
+def _told_before(told: Use, request: Use, evidence: Evidence) -> bool:
+    """Whether an answer had left before a request arrived: both may have been on their way."""
+    if told.answered <= request.asked or told.answered_at == request.asked_at:
+        return True
+    if told.answered_at is None or told.answer is None:
+        return False
+    was_on_its_way = told.answered_at - request.asked_at <= _ON_ITS_WAY
+    call_id = told.answer.data.get("call_id")
+    delivered = [
+        row["delivered_at"]
+        for row in evidence.rows
+        if row["call_id"] == call_id and row["delivered_at"] is not None
+    ]
+    return was_on_its_way and any(at <= request.asked_at.timestamp() for at in delivered)
 
 
 def _allows_another(told: Use, call: PhoneCall | None, request: Use, evidence: Evidence) -> bool:
