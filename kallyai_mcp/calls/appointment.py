@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
+from kallyai_mcp.calls.speech.agreed_time import AgreedTime
 
 _TIME = re.compile(
     r"([01]?\d|2[0-3]):([0-5]\d)(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?",
@@ -36,14 +37,26 @@ class Appointment:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """What report and transcript of a call say together of the time of its appointment.
+
+    `other_time` is the one that was agreed to in words, if it is not the appointment's.
+    """
+
+    other_time: AgreedTime | None = None
+
+
+@dataclass(frozen=True)
 class Calendar:
     """The result of asking KallyAI for the calendar file of a call.
 
-    `is_known` is False when KallyAI did not answer in time, or its file can't be read.
+    `is_known` is False when KallyAI did not answer in time, or its file can't be read. `words` is
+    None if there is no appointment, or no transcript was read.
     """
 
     appointment: Appointment | None = None
     is_known: bool = True
+    words: Agreement | None = None
 
 
 def read_appointment(ics: str) -> Appointment | None:

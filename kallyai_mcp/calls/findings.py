@@ -3,7 +3,9 @@
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo
 
 from kallyai_mcp.api.errors import (
     KallyAIError,
@@ -14,12 +16,21 @@ from kallyai_mcp.api.errors import (
     UnusableCallIdError,
 )
 from kallyai_mcp.api.models import Call, Transcript
-from kallyai_mcp.calls.appointment import Appointment, Calendar, lies_before, read_appointment
+from kallyai_mcp.calls.appointment import (
+    Agreement,
+    Appointment,
+    Calendar,
+    lies_before,
+    read_appointment,
+    with_zone,
+)
 from kallyai_mcp.calls.call_search import find
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.events import Over
+from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Findings, reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.speech.agreed_time import agreed_other_time
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -39,6 +50,8 @@ class Look:
     is_all: bool
     retry_after: float | None = None
 
+
+_NO_TRANSCRIPT = Transcript(entries=())
 
 UNCLEAR = Look(is_all=False)
 """A look without an answer."""
@@ -107,19 +120,44 @@ class _Reader:
         unread = Calendar(is_known=False)
         found = await self._read(lambda api: _calendar_of(api, call.call_id), unread)
         calendar = found or unread
-        event = calendar.appointment
-        if event is not None and _is_before(event, call, record):
-            calendar = Calendar()
-        if call.plain_status == "success" or event is not None:
+        if calendar.appointment is not None:
+            return Findings(await self._booking(calendar.appointment, call, record), reached=True)
+        if call.plain_status == "success":
             return Findings(calendar, reached=True)
-        nothing = Transcript(entries=())
-        said: Transcript | None = nothing
+        return await self._without_success(call, is_calendar_read=found is not None)
+
+    async def _without_success(self, call: Call, *, is_calendar_read: bool) -> Findings:
+        """Whether a call reached somebody that has neither `success` nor an event."""
+        said: Transcript | None = _NO_TRANSCRIPT
         if call.plain_status in NOBODY_REACHED:
-            said = await self._read(lambda api: api.get_transcript(call.call_id), nothing)
+            said = await self._read(lambda api: api.get_transcript(call.call_id), _NO_TRANSCRIPT)
         if reached_somebody(call, callee_spoke=_callee_spoke(said)):
             return Findings(None, reached=True)
-        is_known = found is not None and said is not None
+        is_known = is_calendar_read and said is not None
         return Findings(None, reached=False if is_known else None)
+
+    async def _booking(self, event: Appointment, call: Call, record: CallRecord | None) -> Calendar:
+        """The calendar of a call with an event, and what was agreed to in words; an empty one if
+        the call did not make the event.
+        """
+        if _is_before(event, call, record):
+            return Calendar()
+        return Calendar(event, words=await self._words(call, event, record))
+
+    async def _words(
+        self, call: Call, event: Appointment, record: CallRecord | None
+    ) -> Agreement | None:
+        """What was agreed to in words; None without a transcript, or without a known clock."""
+        zone = _zone_of(call, record)
+        if zone is None or not isinstance(event.start, datetime):
+            return None
+        said = await self._read(lambda api: api.get_transcript(call.call_id), _NO_TRANSCRIPT)
+        if said is None or not said.entries:
+            return None
+        asked = call.submission if record is None else record.submission
+        start = with_zone(event.start, zone)
+        number, people = asked.respondent_phone, asked.party_size
+        return Agreement(agreed_other_time(call.highlights, said, start, number, people))
 
     async def _read(
         self,
@@ -141,6 +179,16 @@ class _Reader:
                 self.retry_after = error.retry_after
                 raise
         return None  # type: ignore[unreachable]  # after an error, which mypy does not see
+
+
+def _zone_of(call: Call, record: CallRecord | None) -> ZoneInfo | None:
+    """The zone of the times of a request; None if only KallyAI has the call and its number has
+    no zone, or several.
+    """
+    if record is not None:
+        return ZoneInfo(record.timezone)
+    name = zone_of_callee(call.submission.respondent_phone, otherwise="")
+    return ZoneInfo(name) if name else None
 
 
 def _is_before(event: Appointment, call: Call, record: CallRecord | None) -> bool:

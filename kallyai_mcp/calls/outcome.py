@@ -15,14 +15,14 @@ from kallyai_mcp.api.errors import (
 )
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import Calendar, is_as_asked, with_zone
-from kallyai_mcp.calls.reported_time import other_time_in
+from kallyai_mcp.calls.speech.agreed_time import AgreedTime, agreed_other_time
 
 
 class Outcome(StrEnum):
     """What may be claimed about a call that has ended."""
 
     BOOKED = "booked"  # KallyAI has a calendar event, as asked for and as it reports
-    # It has one for another day or time than asked for, or than it reports.
+    # It has one for another day or time than asked for, or than was agreed to in words.
     BOOKED_OTHER_TIME = "booked_other_time"
     ANSWERED = "answered"  # the conversation took place, and nothing shows a booking
     NOT_REACHED = "not_reached"  # nobody talked
@@ -87,7 +87,7 @@ def outcome_of(
         return Outcome.ANSWERED
     if not is_as_asked(calendar.appointment, asked, ZoneInfo(zone_name)):
         return Outcome.BOOKED_OTHER_TIME
-    if reported_other_time(call, calendar, asked=asked, zone_name=zone_name) is not None:
+    if other_time_of(call, calendar, asked=asked, zone_name=zone_name) is not None:
         return Outcome.BOOKED_OTHER_TIME
     return Outcome.BOOKED
 
@@ -98,20 +98,25 @@ def _outcome_without_success(call: Call, *, reached: bool) -> Outcome:
     return Outcome.UNKNOWN if contradicts_itself else found
 
 
-def reported_other_time(
+def other_time_of(
     call: Call | None,
     calendar: Calendar | None,
     *,
     asked: Submission | SubmissionEcho,
     zone_name: str,
-) -> str | None:
-    """The time of the booking in KallyAI's report, if its calendar event has another one; None if
-    they agree.
+) -> AgreedTime | None:
+    """The time that was agreed to in words, if the calendar event has another one; None if they
+    agree.
+
+    If the transcript was not read, only KallyAI's report counts.
     """
     if call is None or calendar is None or calendar.appointment is None:
         return None
+    if calendar.words is not None:
+        return calendar.words.other_time
     start = with_zone(calendar.appointment.start, ZoneInfo(zone_name))
-    return other_time_in(call.highlights, start, asked.respondent_phone)
+    number, people = asked.respondent_phone, asked.party_size
+    return agreed_other_time(call.highlights, None, start, number, people)
 
 
 def reached_somebody(call: Call, *, callee_spoke: bool | None = None) -> bool:

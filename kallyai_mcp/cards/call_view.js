@@ -123,7 +123,7 @@ function callSentence(state, call, asked, isHeadline = false) {
   const values = {
     when: appointmentTime(call),
     asked: timeOf(asked.appointment_date, asked.appointment_time),
-    reported: oneLine(call.appointment?.reported ?? ""),
+    agreed: oneLine(call.appointment?.agreed?.time ?? ""),
   };
   const isDated = values.when && state === "booked";
   const isBooking = asked.appointment_date || ["restaurant", "clinic", "hotel"].includes(asked.task_category);
@@ -131,7 +131,7 @@ function callSentence(state, call, asked, isHeadline = false) {
     state === "unknown" && call.placed !== "maybe" && "unclear_text",
     ["not_reached", "failed"].includes(state) && `${call.status}_text`,
     state === "answered" && isBooking && (call.calendar_checked === false ? "not_checked_text" : "not_booked_text"),
-    state === "booked_other_time" && values.reported && "booked_other_time_text_reported",
+    state === "booked_other_time" && values.agreed && "booked_other_time_text_agreed",
     state === "booked_other_time" && values.asked && "booked_other_time_text_asked",
     !isDated && `${state}_text`,
   ];

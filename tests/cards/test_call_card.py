@@ -119,7 +119,7 @@ async def test_a_report_of_another_time_than_the_calendars_is_told(
     chat = await open_card()
     await chat.give(made, BISTRO)
 
-    said = "KallyAI's report says 7:30 PM, and its calendar another time. Check it with them."
+    said = "They agreed to 7:30 PM, and the calendar has another time. Check it with them."
     await expect(chat.card.locator("#status")).to_have_text("Booked for another time")
     await expect(chat.card.locator("#said")).to_have_text(said)
 

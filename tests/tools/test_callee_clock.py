@@ -20,6 +20,7 @@ AT_SEVEN = calendar_file(
 """7 PM in San Francisco."""
 
 AT_FOUR = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"])
+_CALLEE = ("respondent_phone", "business_name")
 SEVEN = {"status": "success", "highlights": "Reserved a table for 4 on Wednesday at 7:00 PM."}
 
 
@@ -69,18 +70,15 @@ async def test_kallyai_gets_the_zone_of_the_callee(
             AT_FOUR,
             SEVEN["highlights"],
             "booked_other_time",
-            "Booked for another time: the calendar says Wed Jan 28, 4:00 PM there (7:00 PM in New "
-            "York); KallyAI's "
-            "report says 7:00 PM. Italian Bistro (+1 415-555-1234). Check it before you tell the "
-            "user.",
+            "They agreed to 7:00 PM; the calendar says Wed Jan 28, 4:00 PM there (7:00 PM in New "
+            "York). Check it.",
         ),
         (
             AT_SEVEN,
             "Reserved a table at 7:30 PM.",
             "booked_other_time",
-            "Booked for another time: the calendar says Wed Jan 28, 7:00 PM there (10:00 PM in New "
-            "York); KallyAI's "
-            "report says 7:30 PM.",
+            "They agreed to 7:30 PM; the calendar says Wed Jan 28, 7:00 PM there (10:00 PM in New "
+            "York). Check it.",
         ),
         (
             AT_FOUR,
@@ -111,18 +109,50 @@ async def test_the_time_in_a_report_that_differs_is_in_the_structure(
     async with asking(tmp_path, clock, {"+": SEVEN}, {"+": AT_FOUR}) as (_, agent):
         made = await agent.use("make_call", FROM_NEW_YORK)
 
-    assert made.data["appointment"]["reported"] == "7:00 PM"
+    assert made.data["appointment"]["agreed"]["time"] == "7:00 PM"
     assert made.data["asked"] == {"appointment_date": "2026-01-28", "appointment_time": "19:00"}
+
+
+async def test_the_callees_words_decide_whether_it_is_booked(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    call = {"status": "success", "highlights": "Reserved a table."}
+    words = {"speaker": "HUMAN", "content": "Friday at eight, see you.", "timestamp": "00:00:21"}
+    async with asking(tmp_path, clock, {"+": call}, {"+": AT_SEVEN}) as (kallyai, agent):
+        kallyai.transcript = {"entries": [words]}
+        made = await agent.use("make_call", FROM_NEW_YORK)
+        kallyai.transcript = 503
+        read = await agent.use("get_call", call_id=made.data["call_id"])
+
+    assert made.data["outcome"] == "booked_other_time"
+    assert made.data["appointment"]["agreed"] == {
+        "time": "eight",
+        "quote": "Friday at eight, see you.",
+        "at": "0:21",
+    }
+    assert 'They said (0:21): "Friday at eight, see you."' in made.text
+    assert read.data["appointment"] == made.data["appointment"]
+
+
+async def test_a_list_goes_on_only_by_a_decision_where_words_and_event_differ(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    table = {name: value for name, value in FROM_NEW_YORK.items() if name not in _CALLEE}
+    two = [{"respondent_phone": f"+1415555123{digit}"} for digit in (4, 5)]
+    call = {"status": "success", "highlights": "Reserved a table."}
+    words = {"speaker": "HUMAN", "content": "Friday at eight, see you.", "timestamp": "00:00:21"}
+    async with asking(tmp_path, clock, {"+": call}, {"+": AT_SEVEN}) as (kallyai, agent):
+        kallyai.transcript = {"entries": [words]}
+        listed = await agent.use("call_around", table, candidates=two, until="booked")
+
+    assert listed.data["status"] == "needs_decision"
+    assert len(kallyai.bodies) == 1
 
 
 async def test_a_list_goes_on_only_by_a_decision_where_report_and_event_differ(
     tmp_path: Path, clock: ManualClock
 ) -> None:
-    table = {
-        name: value
-        for name, value in FROM_NEW_YORK.items()
-        if name not in ("respondent_phone", "business_name")
-    }
+    table = {name: value for name, value in FROM_NEW_YORK.items() if name not in _CALLEE}
     two = [{"respondent_phone": f"+1415555123{digit}"} for digit in (4, 5)]
     call = {"status": "success", "highlights": "Reserved a table at 7:30 PM."}
     async with asking(tmp_path, clock, {"+": call}, {"+": AT_SEVEN}) as (_, agent):
@@ -133,11 +163,7 @@ async def test_a_list_goes_on_only_by_a_decision_where_report_and_event_differ(
 
 
 async def test_a_list_has_the_time_of_each_place(agent: Agent) -> None:
-    table = {
-        name: value
-        for name, value in FROM_NEW_YORK.items()
-        if name not in ("respondent_phone", "business_name")
-    }
+    table = {name: value for name, value in FROM_NEW_YORK.items() if name not in _CALLEE}
     two = [{"respondent_phone": number} for number in ("+14155551234", "+442079460123")]
     listed = await agent.use(
         "call_around", table, candidates=two, until="booked", appointment_time="20:00"

@@ -47,7 +47,7 @@ DEFAULTS: list[tuple[str, str, object]] = [
 ]
 
 FIELDS: list[tuple[str, str, set[str]]] = [
-    ("get_call", "appointment", {"summary", "start", "end", "unconfirmed", "reported"}),
+    ("get_call", "appointment", {"summary", "start", "end", "unconfirmed", "agreed"}),
     ("get_call", "asked", {"appointment_date", "appointment_time", "task_description"}),
     ("get_call", "evidence", {"question", "quote", "at"}),
     ("get_call", "answers", {"question", "quote", "at"}),

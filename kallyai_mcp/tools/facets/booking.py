@@ -6,7 +6,8 @@ from datetime import date, datetime
 
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import Appointment, Calendar, with_zone
-from kallyai_mcp.calls.outcome import reported_other_time
+from kallyai_mcp.calls.outcome import other_time_of
+from kallyai_mcp.calls.speech.agreed_time import AgreedTime
 from kallyai_mcp.tools.submissions import departure_in, other_times_text, spans_in
 from kallyai_mcp.tools.text.plain import zone_of
 
@@ -25,7 +26,7 @@ class Booking:
         unconfirmed: The submission's fields whose values could be in the event, and are not.
         is_at_allowed_time: Whether the appointment is on the day that was asked for, at one of the
             other times that the user allowed.
-        reported_time: Its time in KallyAI's report, if the event has another one.
+        agreed: The time that was agreed to in words, if the event has another one.
     """
 
     is_read: bool = False
@@ -33,7 +34,7 @@ class Booking:
     departs_on: date | None = None
     unconfirmed: tuple[str, ...] = ()
     is_at_allowed_time: bool = False
-    reported_time: str | None = None
+    agreed: AgreedTime | None = None
 
     @property
     def event(self) -> Appointment:
@@ -68,7 +69,7 @@ def booking_of(
         _departs_on(made, asked),
         _unconfirmed(made, asked),
         _is_at_allowed_time(made, asked),
-        reported_other_time(call, calendar, asked=asked, zone_name=zone_name),
+        other_time_of(call, calendar, asked=asked, zone_name=zone_name),
     )
 
 

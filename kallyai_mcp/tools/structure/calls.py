@@ -10,10 +10,12 @@ from kallyai_mcp.calls.appointment import Appointment, with_zone
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import may_be_retried
 from kallyai_mcp.tools.facets.relations import Relations
 from kallyai_mcp.tools.structure.models import (
+    AgreedAnswer,
     AppointmentAnswer,
     CallAnswer,
     CalleeAnswer,
@@ -21,7 +23,7 @@ from kallyai_mcp.tools.structure.models import (
     EventAnswer,
 )
 from kallyai_mcp.tools.text.calendar import begins
-from kallyai_mcp.tools.text.plain import LIMIT, visible, zone_of
+from kallyai_mcp.tools.text.plain import LIMIT, clock, visible, zone_of
 from kallyai_mcp.tools.text.report import ROOM, answer_of
 
 Facts = dict[str, Any]
@@ -100,11 +102,20 @@ def _booking(view: CallView) -> Facts:
         facts["appointment"] = AppointmentAnswer(
             **event_facts(view.booking.appointment, view.zone_name),
             unconfirmed=list(view.booking.unconfirmed) or None,
-            reported=view.booking.reported_time,
+            agreed=_agreed(view),
         )
     if view.state is CallState.SCHEDULED:
         facts["timezone"] = view.zone_name
     return facts
+
+
+def _agreed(view: CallView) -> AgreedAnswer | None:
+    """The time that was agreed to in words, if the event has another one."""
+    agreed = view.booking.agreed
+    if agreed is None:
+        return None
+    quote = visible(agreed.quote, LONGEST_QUOTE)
+    return AgreedAnswer(time=visible(agreed.time, ROOM), quote=quote, at=clock(agreed.at) or None)
 
 
 def _calendar_checked(view: CallView) -> Facts:

@@ -66,6 +66,17 @@ class ErrorAnswer(Answer):
     dial: str | None = None
 
 
+class AgreedAnswer(BaseModel, defer_build=True):
+    """A time that was agreed to in words, as it was named, and the sentence that says so.
+
+    `at` is when the callee said it; without it, KallyAI's report has the sentence.
+    """
+
+    time: str
+    quote: str
+    at: str | None = None
+
+
 class AppointmentAnswer(BaseModel, defer_build=True):
     """An appointment, by KallyAI's calendar event; get_calendar_event has its place."""
 
@@ -73,7 +84,7 @@ class AppointmentAnswer(BaseModel, defer_build=True):
     start: str | None = Field(None, description="ISO 8601; whole day: a date")
     end: str | None = None
     unconfirmed: list[str] | None = Field(None, description="Asked for, not in the event")
-    reported: str | None = Field(None, description="Time in KallyAI's report, if another one")
+    agreed: AgreedAnswer | None = Field(None, description="Time agreed to in words, if another")
 
 
 class AskedAnswer(BaseModel, defer_build=True):

@@ -16,13 +16,9 @@ SAY = {
     "booked": "Booked: {what} at {party}, {when}.",
     "booked_allowed": ("Booked: {what} at {party}, {when}, one of the other times that you gave."),
     "booked_other_time": "Booked for another time: {when}; you asked for {asked}. {party}.",
-    "report_differs": (
-        "Booked for another time: the calendar says {when}; KallyAI's report says "
-        "{reported}. {party}."
-    ),
+    "words_differ": "They agreed to {agreed}; the calendar says {when}. Check it.",
     # What is not certain
     "tell_now": "Tell the user now and ask if that works.",
-    "check_it": "Check it before you tell the user.",
     "no_event": "KallyAI's calendar has no event for this call, so no booking is confirmed.",
     "calendar_not_known": (
         "Whether it booked something is not known: no calendar file shows it. get_call asks again."
@@ -49,6 +45,9 @@ SAY = {
     ),
 }
 
+_LONGEST_TIME = 60
+"""Characters of a time in words."""
+
 _NOTHING_SHOWN = (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN)
 """The outcomes after which something may have been agreed that nothing shows."""
 
@@ -59,9 +58,9 @@ def booked(view: CallView, reader: Reader) -> str:
     when = booked_time(view, reader)
     if view.outcome is not Outcome.BOOKED_OTHER_TIME:
         return SAY["booked"].format(what=thing(view), party=party, when=when)
-    if view.booking.reported_time is not None:
-        reported = view.booking.reported_time
-        return SAY["report_differs"].format(when=when, reported=reported, party=party)
+    if view.booking.agreed is not None:
+        agreed = one_line(view.booking.agreed.time, _LONGEST_TIME)
+        return SAY["words_differ"].format(agreed=agreed, when=when)
     if view.booking.is_at_allowed_time:
         return SAY["booked_allowed"].format(what=thing(view), party=party, when=when)
     asked = asked_time(view, reader)
@@ -95,9 +94,8 @@ def _doubt_of_time(view: CallView) -> str:
     """What to do about a booking for another time, until a later call was about it."""
     if view.related.later is not None:
         return ""
-    if view.booking.reported_time is not None:
-        return SAY["check_it"]
-    if view.booking.is_at_allowed_time:
+    says_already = view.booking.agreed is not None or view.booking.is_at_allowed_time
+    if says_already:
         return ""
     return SAY["tell_now"]
 

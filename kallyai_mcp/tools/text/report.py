@@ -4,10 +4,21 @@ import re
 from itertools import groupby
 
 from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.speech.agreed_time import AgreedTime
+from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.speech import Quote, Speech
 from kallyai_mcp.tools.submissions import questions_in
-from kallyai_mcp.tools.text.plain import CUT_MARK, LIMIT, lasted, part, quoted, sentence
+from kallyai_mcp.tools.text.plain import (
+    CUT_MARK,
+    LIMIT,
+    clock,
+    lasted,
+    one_line,
+    part,
+    quoted,
+    sentence,
+)
 
 ROOM = 120
 """Characters of what KallyAI reports of a call in a row."""
@@ -31,6 +42,8 @@ def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) 
     An answer has its question or its number.
     """
     lines = [_reported(view, limit)]
+    if view.booking.agreed is not None:
+        lines.append(_agreed(view.booking.agreed))
     if view.speech.evidence is not None:
         lines.append(_they_said(view.speech.evidence))
     lines.append(_why_unanswered(view.speech))
@@ -83,6 +96,13 @@ def _they_said(quote: Quote) -> str:
     if quote.quote is None:
         return _SAY["not_answered"]
     return f"They said{part(' ({})', quote.at)}: {quoted(quote.quote)}"
+
+
+def _agreed(agreed: AgreedTime) -> str:
+    """The words in which the callee agreed to a time; "" if KallyAI's report has them."""
+    if agreed.at is None:
+        return ""
+    return _they_said(Quote(None, one_line(agreed.quote, LONGEST_QUOTE), clock(agreed.at)))
 
 
 def _why_unanswered(speech: Speech) -> str:
