@@ -33,14 +33,15 @@ class CallContext:
     call_id: str
 
     def opening(self) -> list[str]:
-        """Return the sentences in which the assistant says that it is an AI, for which user it
-        calls, and why.
+        """Return the sentences in which the assistant says that it is an AI, unless it forgets to,
+        for which user it calls, and why.
         """
         request = self.request
         book = self.spoken
+        intro = "intro" if self.scenario.discloses else "intro.silent"
         name = request.name
         sentences = [
-            book.say("intro.named", name=name) if name else book.say("intro.unnamed"),
+            book.say(f"{intro}.named", name=name) if name else book.say(f"{intro}.unnamed"),
             *self._purpose(),
         ]
         if request.preference and request.kind != "cancel":

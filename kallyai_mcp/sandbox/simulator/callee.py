@@ -35,7 +35,12 @@ class Callee:
             yield from self._decide(self._say("noted") if notes_first else "")
         while self._caller.question is not None:
             yield self._turn("answers", self._answer(self._caller.question))
-        yield self._turn("says_goodbye", self._say("bye.callee"))
+        yield self._last_turn()
+
+    def _last_turn(self) -> Turn:
+        if self._context.scenario.is_recording:
+            return Turn(does="hangs_up")
+        return self._turn("says_goodbye", self._say("bye.callee"))
 
     def _begins_with_greeting(self) -> bool:
         """Whether the scenario has the call from its beginning."""

@@ -224,6 +224,10 @@ class Scenario(_Strict):
     ignores_instructions: bool = Field(
         False, description="The assistant agrees to another time although that is forbidden"
     )
+    is_recording: bool = Field(
+        False, description="A recording speaks: it says no goodbye, and the line goes dead"
+    )
+    discloses: bool = Field(True, description="The assistant says that it is an AI")
     highlights: BilingualText | None = Field(
         None, description="The summary, in place of the sandbox's own"
     )
