@@ -27,7 +27,7 @@ from kallyai_mcp.tools.facets.relations import (
 from kallyai_mcp.tools.facets.speech import (
     NOT_NEEDED,
     Speech,
-    is_speech_needed,
+    may_have_transcript,
     speech_of,
     unread_speech,
 )
@@ -160,11 +160,11 @@ async def _view_with_findings(app_context: AppContext, found: CallRecord | Call)
 
 
 async def _speech(app_context: AppContext, view: CallView) -> Speech:
-    """What the callee of an ended call said, as far as its result needs it."""
+    """What was said in an ended call, as far as its result needs it."""
     asked = view.submission
     call = view.call
     transcript = None
-    if call is None or not is_speech_needed(asked, view.outcome):
+    if call is None or not may_have_transcript(call, view.outcome):
         return NOT_NEEDED
     has_transcript = True
     # The outcome counts without it.
@@ -174,8 +174,8 @@ async def _speech(app_context: AppContext, view: CallView) -> Speech:
         except NotFoundError:
             has_transcript = False
     if transcript is None:
-        return unread_speech(asked, has_transcript=has_transcript)
-    return speech_of(asked, call, transcript)
+        return unread_speech(asked, view.outcome, has_transcript=has_transcript)
+    return speech_of(asked, call, transcript, view.outcome)
 
 
 async def read_relations(

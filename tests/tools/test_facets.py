@@ -8,14 +8,16 @@ import pytest
 from kallyai_mcp.api.models import Call, Submission, Transcript
 from kallyai_mcp.calls import about_booking
 from kallyai_mcp.calls.appointment import Appointment, Calendar
-from kallyai_mcp.calls.outcome import Findings
+from kallyai_mcp.calls.outcome import Findings, Outcome
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Attempt, Schedule
+from kallyai_mcp.calls.speech.disclosure import Disclosure
+from kallyai_mcp.calls.speech.machine import SpokeWith
 from kallyai_mcp.tools.facets.booking import booking_of
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import next_step
 from kallyai_mcp.tools.facets.relations import may_have_relations, relations_of
-from kallyai_mcp.tools.facets.speech import speech_of
+from kallyai_mcp.tools.facets.speech import Quote, speech_of
 
 NOW = datetime(2026, 1, 26, 15, 0, tzinfo=UTC)
 AT_SEVEN = datetime(2026, 1, 28, 19, 0)  # noqa: DTZ001 - by the clock of the callee
@@ -87,7 +89,7 @@ def test_an_answer_is_what_follows_the_question() -> None:
         ("HUMAN", "Bye."),
     )
     questions = asked("Is there parking?", "Are dogs allowed?")
-    speech = speech_of(questions, Call(call_id="c"), transcript)
+    speech = speech_of(questions, Call(call_id="c"), transcript, Outcome.ANSWERED)
 
     assert [one.quote for one in speech.answers] == ["Yes. Behind the house.", None]
     assert speech.evidence is None
@@ -101,10 +103,44 @@ def test_the_evidence_is_the_turn_most_like_the_report() -> None:
         ("HUMAN", "Goodbye."),
     )
     call = Call(call_id="c", highlights="They have no table on Friday.")
-    evidence = speech_of(asked(), call, transcript).evidence
+    evidence = speech_of(asked(), call, transcript, Outcome.ANSWERED).evidence
 
     assert evidence is not None
     assert (evidence.quote, evidence.at) == ("We have no table on Friday.", "0:05")
+
+
+def test_a_hedged_answer_says_so() -> None:
+    transcript = spoken(
+        ("AI", "Is there parking at your place?"),
+        ("HUMAN", "I think so."),
+        ("AI", "Are dogs allowed inside?"),
+        ("HUMAN", "Yes, they are."),
+    )
+    questions = asked("Is there parking?", "Are dogs allowed?")
+    answers = speech_of(questions, Call(call_id="c"), transcript, Outcome.BOOKED).answers
+
+    assert answers == (
+        Quote("Is there parking?", "I think so.", "0:05", hedged=True),
+        Quote("Are dogs allowed?", "Yes, they are.", "0:05"),
+    )
+
+
+@pytest.mark.parametrize("outcome", [Outcome.BOOKED, Outcome.NOT_REACHED, Outcome.UNKNOWN])
+def test_who_spoke_is_told_after_every_outcome(outcome: Outcome) -> None:
+    person = spoken(("AI", "Hello, I am an AI assistant."), ("HUMAN", "Hi, how can I help you?"))
+    menu = spoken(("HUMAN", "For reservations, press 1."), ("AI", "A table, please."))
+    said = speech_of(asked(), Call(call_id="c"), person, outcome)
+    unsaid = speech_of(asked(), Call(call_id="c"), menu, outcome)
+
+    assert said.disclosure == Disclosure(True, "Hello, I am an AI assistant.", "0:05")
+    assert (said.spoke_with, unsaid.spoke_with) == (SpokeWith.PERSON, SpokeWith.MACHINE)
+    assert unsaid.disclosure == Disclosure(said=False)
+
+
+def test_without_a_transcript_nothing_is_said_of_disclosure() -> None:
+    speech = speech_of(asked(), Call(call_id="c"), Transcript(entries=()), Outcome.ANSWERED)
+
+    assert (speech.disclosure, speech.spoke_with) == (None, None)
 
 
 def test_a_booking_is_moved_by_the_last_booked_change() -> None:

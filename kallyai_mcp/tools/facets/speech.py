@@ -4,11 +4,13 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.speech.answers import answers_in, evidence_in
+from kallyai_mcp.calls.speech.disclosure import Disclosure, disclosure_in
+from kallyai_mcp.calls.speech.machine import SpokeWith, spoke_with
 from kallyai_mcp.tools.facets.booking import Asked
 from kallyai_mcp.tools.submissions import questions_in
 from kallyai_mcp.tools.text.plain import clock, one_line
@@ -20,18 +22,23 @@ _WITH_EVIDENCE = frozenset({Outcome.ANSWERED, Outcome.FAILED})
 _WITH_ANSWERS = _WITH_EVIDENCE | {Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME}
 """The outcomes whose results quote the callee: without questions, and with them."""
 
+_WITHOUT_SPEECH = frozenset({"no_answer", "busy", "canceled", "cancelled"})
+"""The statuses of calls that nobody and nothing answered."""
+
 
 @dataclass(frozen=True)
 class Quote:
     """Words of the callee, and when they were said: the time since the call began, as "0:34".
 
     After a `question`, `quote` is None if nothing answered it; if several turns fit it equally
-    well, it has several.
+    well, it has several. `hedged` is True for an answer that says that it is not certain, else
+    None.
     """
 
     question: str | None = None
     quote: str | None = None
     at: str | None = None
+    hedged: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -43,42 +50,75 @@ class Speech:
         answers: The words after each question.
         is_unanswered: Whether there are questions, and no transcript was read to find answers in.
         has_transcript: False if KallyAI is known to have none.
+        disclosure: Whether KallyAI said that it is an AI; None without a transcript.
+        spoke_with: Who spoke in place of the callee; None without a transcript.
     """
 
     evidence: Quote | None = None
     answers: tuple[Quote, ...] = ()
     is_unanswered: bool = False
     has_transcript: bool = True
+    disclosure: Disclosure | None = None
+    spoke_with: SpokeWith | None = None
 
 
 NOT_NEEDED = Speech()
-"""What is known of a call whose result does not quote the callee."""
+"""What is known of a call that has no transcript, because it has not ended or nobody answered."""
 
 
-def is_speech_needed(asked: Asked, outcome: Outcome | None) -> bool:
-    """Whether the result of a call quotes the callee, so that its transcript must be read."""
-    return outcome in (_WITH_ANSWERS if questions_in(asked) else _WITH_EVIDENCE)
+def may_have_transcript(call: Call, outcome: Outcome | None) -> bool:
+    """Whether a call has ended in which something may have been said."""
+    return outcome is not None and call.plain_status not in _WITHOUT_SPEECH
 
 
-def speech_of(asked: Asked, call: Call, transcript: Transcript) -> Speech:
-    """What the callee said in a call whose result quotes it."""
+def speech_of(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome | None) -> Speech:
+    """What was said in a call, as far as its outcome lets the result quote it."""
+    if not transcript.entries:
+        return _quoted(asked, call, transcript, outcome)
+    return replace(
+        _quoted(asked, call, transcript, outcome),
+        disclosure=_disclosure(transcript),
+        spoke_with=spoke_with(transcript).spoke_with,
+    )
+
+
+def unread_speech(asked: Asked, outcome: Outcome | None, *, has_transcript: bool) -> Speech:
+    """What is known of such a call without its transcript."""
+    is_asked = bool(questions_in(asked)) and outcome in _WITH_ANSWERS
+    return Speech(is_unanswered=is_asked, has_transcript=has_transcript)
+
+
+def _quoted(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome | None) -> Speech:
+    """The callee's words: after questions the answers, else those that decided the outcome."""
     questions = questions_in(asked)
-    if not questions:
+    if questions and outcome in _WITH_ANSWERS:
+        return Speech(answers=_answers_to(questions, transcript))
+    if not questions and outcome in _WITH_EVIDENCE:
         return Speech(evidence=_evidence(transcript, call.highlights or ""))
+    return Speech()
+
+
+def _disclosure(transcript: Transcript) -> Disclosure:
+    """Whether KallyAI said that it is an AI, with its words as a result shows them."""
+    found = disclosure_in(transcript)
+    if found.quote is None:
+        return found
+    return Disclosure(found.said, one_line(found.quote, _LONGEST), clock(found.at) or None)
+
+
+def _answers_to(questions: Sequence[str], transcript: Transcript) -> tuple[Quote, ...]:
     answers: list[Quote] = []
     for question in questions:
         answers += _answers(question, transcript)
-    return Speech(answers=tuple(answers))
-
-
-def unread_speech(asked: Asked, *, has_transcript: bool) -> Speech:
-    """What is known of such a call without its transcript."""
-    return Speech(is_unanswered=bool(questions_in(asked)), has_transcript=has_transcript)
+    return tuple(answers)
 
 
 def _answers(question: str, transcript: Transcript) -> Sequence[Quote]:
     """The callee's words after the turns that ask a question best; of the same words, the last."""
-    quotes = [_quote(question, one.quote, one.at) for one in answers_in(transcript, question)]
+    quotes = [
+        replace(_quote(question, one.quote, one.at), hedged=one.hedged or None)
+        for one in answers_in(transcript, question)
+    ]
     by_words = {one.quote: one for one in quotes}
     return list(by_words.values()) or [Quote(question, None, None)]
 

@@ -132,7 +132,12 @@ def _report(view: CallView, limit: int) -> Facts:
 
 
 def _speech(view: CallView) -> Facts:
-    return {"evidence": view.speech.evidence, "answers": view.speech.answers or None}
+    return {
+        "evidence": view.speech.evidence,
+        "answers": view.speech.answers or None,
+        "disclosure": view.speech.disclosure,
+        "spoke_with": view.speech.spoke_with,
+    }
 
 
 def relation_facts(related: Relations) -> Facts:

@@ -13,6 +13,8 @@ from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
 from kallyai_mcp.api.models import Report, Statistics, Subscription, TranscriptEntry
 from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.speech.disclosure import Disclosure
+from kallyai_mcp.calls.speech.machine import SpokeWith
 from kallyai_mcp.tools.facets.speech import Quote
 from kallyai_mcp.tools.text.account import Allowance
 from kallyai_mcp.tools.text.plain import visible_throughout
@@ -140,6 +142,8 @@ class CallAnswer(Report, CallFacts):
     asked: AskedAnswer | None = None
     evidence: Quote | None = None
     answers: tuple[Quote, ...] | None = None
+    disclosure: Disclosure | None = Field(None, description="Whether KallyAI said that it is an AI")
+    spoke_with: SpokeWith | None = None
     elapsed_seconds: float | None = None
     created_at: _Moment | None = None
     timezone: str | None = Field(None, description="IANA, of the times")

@@ -32,6 +32,7 @@ _SAY = {
     ),
     "whole": "Each quote is their whole reply, up to KallyAI's next words.",
     "not_answered": "Not answered in the conversation.",
+    "not_certain": "(not certain)",
     "suggests": "KallyAI suggests: {said}",
 }
 
@@ -95,7 +96,8 @@ def _they_said(quote: Quote) -> str:
     """The callee's own words: 'They said (0:31): "We have nothing at seven."'."""
     if quote.quote is None:
         return _SAY["not_answered"]
-    return f"They said{part(' ({})', quote.at)}: {quoted(quote.quote)}"
+    said = f"They said{part(' ({})', quote.at)}: {quoted(quote.quote)}"
+    return f"{said} {_SAY['not_certain']}" if quote.hedged else said
 
 
 def _agreed(agreed: AgreedTime) -> str:
