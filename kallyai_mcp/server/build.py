@@ -13,7 +13,7 @@ from mcp.server.mcpserver.resources import FunctionResource
 from kallyai_mcp import __version__
 from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.server.middleware import middleware
-from kallyai_mcp.server.sdk_internals import lowlevel_server
+from kallyai_mcp.server.sdk_internals import lowlevel_server, skip_log_of_sdk
 from kallyai_mcp.server.skills import TTL_MS, Skills
 from kallyai_mcp.settings import WAIT_SECONDS
 from kallyai_mcp.tools.catalog import CALL_CARD, QUOTA_CARD, tools
@@ -63,6 +63,7 @@ def build_server(
     extensions: list[Extension] = [_cards(read_only=read_only, sandbox=sandbox)]
     if not read_only:
         extensions = [CallTasks(), *extensions, Skills()]
+    skip_log_of_sdk()
     server: MCPServer[AppContext] = MCPServer(
         "kallyai-mcp",
         title="KallyAI phone",
@@ -80,7 +81,6 @@ def build_server(
             "resources/list": _LISTS,
             "resources/templates/list": _LISTS,
         },
-        log_level="WARNING",  # if `logs.configure` was not called
         request_state_security=request_state,
     )
     # No argument is to be repeated in a header. With the schemas, the SDK would search them for

@@ -6,11 +6,23 @@ part.
 
 from typing import Any
 
+import mcp.server.mcpserver.server as sdk_server
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.mcpserver import MCPServer
 
 from kallyai_mcp.tools.context import AppContext
+
+
+def skip_log_of_sdk() -> None:
+    """Keep each `MCPServer` from setting up the log: `logs` does, and the SDK's handler imports
+    `rich`, which costs a server 20 ms of its start.
+    """
+    vars(sdk_server)["configure_logging"] = _set_up_no_log
+
+
+def _set_up_no_log(_: str) -> None:
+    pass
 
 
 def lowlevel_server(server: MCPServer[AppContext]) -> Server[AppContext]:
