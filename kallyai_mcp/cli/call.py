@@ -9,10 +9,9 @@ import click
 
 from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.cli.call_commands import Shown, about_calls, followed
-from kallyai_mcp.cli.output import (
-    CommandError,
-    say,
-)
+from kallyai_mcp.cli.calls import screen_of
+from kallyai_mcp.cli.output import CommandError, say
+from kallyai_mcp.cli.service import Service
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools import telling
 from kallyai_mcp.tools.context import AppContext
@@ -24,6 +23,10 @@ _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_p
 """The exit code for an outcome; 0 for the others, which say that the phone conversation took
 place.
 """
+
+
+_REAL = "This is a real call to another person."
+_SIMULATED = "SANDBOX: the call is simulated, and nobody is called."
 
 
 class _InterruptedError(CommandError):
@@ -119,14 +122,10 @@ async def call(app_context: AppContext, *, yes: bool, **arguments: Any) -> Shown
     )
     record = await followed(app_context, placed)
     result = await telling.call_result(app_context, record, placed_now=placed.is_new)
-    text = result.text
-    if not placed.is_new:
-        text = text.replace("accept_other_time", "--accept-other-time", 1)
-        text = text.replace("redial=true", "--redial", 1)
     code = _exit_code(result.structure)
     if result.is_error or _is_over_already(placed, request, record):
         code = 1
-    return Shown(text, result.structure, code)
+    return Shown(screen_of(app_context, record, result), result.structure, code)
 
 
 def _likely_category(arguments: Mapping[str, Any]) -> str:
@@ -193,6 +192,7 @@ async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> A
     )
     if not sys.stdin.isatty():
         raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")
+    say(_SIMULATED if Service.of(app_context.settings).is_simulated else _REAL, err=True, bold=True)
     question = "Place this call?" if request.schedule.not_before is None else "Schedule this call?"
     # On the main thread, with Python's own handler of Ctrl-C: asyncio's would wait for the reply.
     # And not by `input`, which prints the question so late that a Ctrl-C right after it would have

@@ -1,8 +1,8 @@
 """What the commands about calls have in common: how they open the service, print, and wait."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import anyio
 import click
@@ -11,6 +11,7 @@ from kallyai_mcp.api import errors
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.error_screens import error_screen
 from kallyai_mcp.cli.output import (
     CommandError,
     json_option,
@@ -18,8 +19,9 @@ from kallyai_mcp.cli.output import (
     sandbox_option,
     say,
     say_json,
-    say_result,
 )
+from kallyai_mcp.cli.screen import Screen, show_screen
+from kallyai_mcp.cli.service import Service
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.structure.models import Answer
@@ -35,18 +37,32 @@ not waited for.
 
 
 class Shown(NamedTuple):
-    """What a command prints: the tool's text, its structure for --json, and the exit code."""
+    """What a command prints: a screen or lines, the tool's structure for --json, and the exit
+    code.
+    """
 
-    text: str
+    text: Screen | str
     structure: Answer | dict[str, Any]
     exit_code: int = 0
+
+
+class _CallError(CommandError):
+    """An error of KallyAI's or about a call; `message` is the tool's text, for --json."""
+
+    def __init__(self, message: str, facts: Mapping[str, Any], screen: Screen) -> None:
+        super().__init__(message, facts)
+        self.screen = screen
+
+    def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002 - it is click's parameter
+        """Print the error for a person, on stderr."""
+        show_screen(self.screen, err=True)
 
 
 def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
     """Make a function a command with the options --sandbox and --json, which prints what the
     function returns.
 
-    An error is printed as the tool says it; with --json, its structure, with the text as `message`.
+    With --json, an error is printed as the tool's structure, with the tool's text as `message`.
     """
 
     @wraps(work)
@@ -58,10 +74,7 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
                 try:
                     return await work(app_context, **arguments)
                 except errors.KallyAIError as error:
-                    facts = structure_of(error_answer(error, places_calls=places_calls))
-                    raise CommandError(
-                        error_text(error, places_calls=places_calls), facts
-                    ) from None
+                    raise _call_error(error, settings, places_calls=places_calls) from None
 
         try:
             text, structure, code = run(opened)
@@ -73,17 +86,24 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
             code = error.exit_code
         if as_json:
             say_json(structure if isinstance(structure, dict) else structure_of(structure))
+        elif isinstance(text, Screen):
+            show_screen(text)
         elif text:
-            say_result(text)
+            say(text)
         if code:
             raise SystemExit(code)
 
     return sandbox_option(json_option(click.pass_obj(command)))
 
 
-def sandbox_flag(app_context: AppContext) -> str:
-    """What a command that is printed ends with, so that it asks the same service."""
-    return " --sandbox" if app_context.settings.sandbox else ""
+def _call_error(
+    error: errors.KallyAIError, settings: Settings, *, places_calls: bool
+) -> CommandError:
+    return _CallError(
+        error_text(error, places_calls=places_calls),
+        structure_of(error_answer(error, places_calls=places_calls)),
+        error_screen(error, Service.of(settings), places_calls=places_calls),
+    )
 
 
 async def followed(app_context: AppContext, record: Any) -> Any:
@@ -107,8 +127,7 @@ async def followed(app_context: AppContext, record: Any) -> Any:
                 if (await app_context.calls.cancel(record)).state is CallState.CANCELED:
                     say("Canceled. Nobody was called.", err=True)
                 else:
-                    command = (
-                        f"kallyai-mcp show {record.tracking_id} --follow{sandbox_flag(app_context)}"
-                    )
+                    service = Service.of(app_context.settings)
+                    command = service.command("show", record.tracking_id, "--follow")
                     say(f"The call goes on. To follow it: {command}", err=True)
     return current

@@ -1,6 +1,6 @@
 """The commands about calls that were placed: calls, show, cancel, transcript, calendar.
 
-They print the tools' own texts. Those that only read import no MCP SDK.
+Those that only read import no MCP SDK.
 """
 
 import math
@@ -15,16 +15,17 @@ import click
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.records import CallRecord
-from kallyai_mcp.cli.call_commands import Shown, about_calls, followed, sandbox_flag
-from kallyai_mcp.cli.output import (
-    CommandError,
-    say,
-)
+from kallyai_mcp.cli.call_commands import Shown, about_calls, followed
+from kallyai_mcp.cli.call_screens import call_screen, end_screen, list_screen
+from kallyai_mcp.cli.conversation_screen import conversation_screen
+from kallyai_mcp.cli.output import CommandError, say
+from kallyai_mcp.cli.screen import Screen
+from kallyai_mcp.cli.service import Service
 from kallyai_mcp.tools import telling
 from kallyai_mcp.tools.call_page import ListedCalls, list_page
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.call import CallView
-from kallyai_mcp.tools.lookup import find, find_booking
+from kallyai_mcp.tools.lookup import Found, find, find_booking
 from kallyai_mcp.tools.structure.calls import event_answer
 from kallyai_mcp.tools.structure.models import CallAnswer
 from kallyai_mcp.tools.text.calendar import rebuilt
@@ -69,7 +70,8 @@ async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
         notes.append(_NO_CALLS if offset == 0 else "No more calls.")
     if page.next_offset is not None:
         notes.append(
-            f"More: kallyai-mcp calls --offset {page.next_offset}{sandbox_flag(app_context)}"
+            "More: "
+            + Service.of(app_context.settings).command("calls", "--offset", f"{page.next_offset}")
         )
     for note in notes:
         say(note, err=True)
@@ -162,7 +164,17 @@ async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Sho
         case CallList():
             found = await app_context.calls.wait_for_list(found, seconds)
     result = await telling.call_result(app_context, found, placed_now=None)
-    return Shown(result.text, result.structure)
+    return Shown(screen_of(app_context, found, result), result.structure)
+
+
+def screen_of(app_context: AppContext, found: Found, result: telling.CallResult) -> Screen:
+    """What a person is shown of a call or a list."""
+    reader = app_context.reader()
+    service = Service.of(app_context.settings)
+    if isinstance(found, CallList):
+        return list_screen(found, result.views, reader, service)
+    is_duplicate = result.structure.placed_now is False
+    return call_screen(result.views[0], reader, service, is_duplicate=is_duplicate)
 
 
 @click.command()
@@ -176,7 +188,11 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
     """
     result = await telling.cancel(app_context, await whole_id(app_context, id_))
     is_canceled = result.structure.status == "canceled"
-    return Shown(result.text, result.structure, int(not is_canceled))
+    reader = app_context.reader()
+    screen = end_screen(
+        result.view, reader, Service.of(app_context.settings), status=result.structure.status
+    )
+    return Shown(screen, result.structure, int(not is_canceled))
 
 
 @click.command()
@@ -185,7 +201,9 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
 async def transcript(app_context: AppContext, *, id_: str | None) -> Shown:
     """Show who said what in the call with this ID; without ID, in the last call."""
     result = await telling.transcript(app_context, await whole_id(app_context, id_))
-    return Shown(result.text, result.structure)
+    service = Service.of(app_context.settings)
+    spoken = conversation_screen(result.call, result.transcript, app_context.reader(), service)
+    return Shown(spoken, result.structure)
 
 
 @click.command()

@@ -39,7 +39,7 @@ async def status(app_context: AppContext, *, audit: bool) -> Shown:
     last = await list_page(app_context, limit=5, offset=0)
     lines = [
         f"Signed in{part(' as {}', one_line(who or ''))}",
-        quota(statistics, None, now=app_context.now()),
+        quota(statistics, None, now=app_context.now(), has_tools=False),
         "Last calls:" if last.views else "Last calls: none",
         *call_rows(last.views, app_context),
         *notes_of(last),

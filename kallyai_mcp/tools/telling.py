@@ -3,10 +3,13 @@
 The tools, the tasks, the resources, and the terminal use it; the terminal without the MCP SDK.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
+from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.records import CallRecord, CallState, PlacedFor
 from kallyai_mcp.tools.context import AppContext
@@ -41,6 +44,30 @@ _SAID = 500
 """Characters of each of KallyAI's texts about one call; a list may have ten."""
 
 
+@dataclass(frozen=True)
+class CallResult(ToolResult[CallAnswer]):
+    """What is told of a call or a list, with the `views` it was made of: the call's, or those of
+    the list's calls.
+    """
+
+    views: Sequence[CallView] = ()
+
+
+@dataclass(frozen=True)
+class CancelResult(ToolResult[CancelAnswer]):
+    """Whether a call was canceled, with what is known of it; `view` is None for a list."""
+
+    view: CallView | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscriptResult(ToolResult[TranscriptAnswer]):
+    """Who said what; `call` is None if the sign-in may not read calls."""
+
+    transcript: Transcript
+    call: Call | None = None
+
+
 async def result_of(
     app_context: AppContext, found: Found, *, placed_now: bool | None, client_is_there: bool = True
 ) -> "CallToolResult":
@@ -60,7 +87,7 @@ async def result_of(
 
 async def call_result(
     app_context: AppContext, found: Found, *, placed_now: bool | None, client_is_there: bool = True
-) -> ToolResult[CallAnswer]:
+) -> CallResult:
     """What to answer about a call or a list in its present state.
 
     The outcomes in it count as delivered.
@@ -93,7 +120,7 @@ async def call_result(
 
 async def _record_result(
     app_context: AppContext, record: CallRecord, *, placed_now: bool | None, client_is_there: bool
-) -> ToolResult[CallAnswer]:
+) -> CallResult:
     if placed_now and record.is_earlier_call:
         placed_now = False
     view = await view_of(app_context, record, is_new=placed_now is True)
@@ -108,19 +135,19 @@ async def _record_result(
         if not view.is_retry:
             raise view.refusal
         structure = call_answer(view, reader.now, is_request=placed_now is not None)
-        return await _refused_again(app_context, record, view.refusal, structure)
+        return await _refused_again(app_context, view, view.refusal, structure)
     result = _call_result(view, reader, placed_now)
-    return ToolResult("\n".join(filter(None, (result.text, few_left))), result.structure)
+    return replace(result, text="\n".join(filter(None, (result.text, few_left))))
 
 
-def _call_result(view: CallView, reader: Reader, placed_now: bool | None) -> ToolResult[CallAnswer]:
+def _call_result(view: CallView, reader: Reader, placed_now: bool | None) -> CallResult:
     """The text and the structure of a call that was not refused."""
     structure = call_answer(view, reader.now, is_request=placed_now is not None)
     structure.placed_now = placed_now
     if placed_now and not _is_surely_placed(view, reader.now):
         structure.placed_now = None
     text = call_text(view, reader, is_duplicate=placed_now is False)
-    return ToolResult(text, structure)
+    return CallResult(text, structure, views=(view,))
 
 
 def _is_surely_placed(view: CallView, now: datetime) -> bool:
@@ -136,18 +163,20 @@ def _is_surely_placed(view: CallView, now: datetime) -> bool:
 
 
 async def _refused_again(
-    app_context: AppContext, record: CallRecord, refusal: KallyAIError, structure: CallAnswer
-) -> ToolResult[CallAnswer]:
+    app_context: AppContext, view: CallView, refusal: KallyAIError, structure: CallAnswer
+) -> CallResult:
     """The result about a call that reached nobody, and whose next attempt was refused."""
     text, error = await error_result(refusal, app_context, places_calls=True)
     known = {name: value for name, value in structure if value is not None}
     answer = RefusedRetryAnswer(**dict(error) | known)
-    return ToolResult(refused_again(text, record, app_context.reader()), answer, is_error=True)
+    if view.record is not None:
+        text = refused_again(text, view.record, app_context.reader())
+    return CallResult(text, answer, is_error=True, views=(view,))
 
 
 async def _list_result(
     app_context: AppContext, found: CallList, *, placed_now: bool | None, client_is_there: bool
-) -> ToolResult[CallAnswer]:
+) -> CallResult:
     usage = None
     if found.stop_reason is StopReason.REFUSED:
         usage = await app_context.usage()
@@ -159,7 +188,7 @@ async def _list_result(
     structure = list_answer(found)
     structure.calls = [call_answer(view, reader.now, limit=_SAID) for view in views]
     structure.placed_now = placed_now
-    return ToolResult(text, structure)
+    return CallResult(text, structure, views=views)
 
 
 async def text_of(app_context: AppContext, id_: str) -> str:
@@ -173,7 +202,7 @@ async def text_of(app_context: AppContext, id_: str) -> str:
     return call_text(await view_of(app_context, found), app_context.reader())
 
 
-async def transcript(app_context: AppContext, id_: str) -> ToolResult[TranscriptAnswer]:
+async def transcript(app_context: AppContext, id_: str) -> TranscriptResult:
     """The transcript of a call; in the text, what was said is between delimiters."""
     call_id = await find_call_id(app_context, id_)
     spoken = await app_context.api().get_transcript(call_id)
@@ -183,10 +212,11 @@ async def transcript(app_context: AppContext, id_: str) -> ToolResult[Transcript
         call = None
     shown = list(spoken.entries[: entries_shown(spoken)])
     text = conversation(call, spoken, app_context.reader())
-    return ToolResult(text, TranscriptAnswer(call_id=call_id, entries=shown))
+    answer = TranscriptAnswer(call_id=call_id, entries=shown)
+    return TranscriptResult(text, answer, transcript=spoken, call=call)
 
 
-async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
+async def cancel(app_context: AppContext, id_: str) -> CancelResult:
     """Cancel a list, or a call whose request was not sent yet.
 
     The text says whether it was canceled.
@@ -199,23 +229,24 @@ async def cancel(app_context: AppContext, id_: str) -> ToolResult[CancelAnswer]:
     else:
         view = await view_of(app_context, found)
     structure = _cancel_answer(view)
-    return ToolResult(cancel_text(view, structure.status, app_context.reader()), structure)
+    text = cancel_text(view, structure.status, app_context.reader())
+    return CancelResult(text, structure, view=view)
 
 
 async def _cancel_list(
     app_context: AppContext,
     found: CallList,
     id_: str,
-) -> ToolResult[CancelAnswer]:
+) -> CancelResult:
     found = await app_context.calls.cancel_list(found)
     if found.stop_reason is not StopReason.CANCELED:
-        return ToolResult(
+        return CancelResult(
             "Not canceled: the list is over.",
             CancelAnswer(status="over", tracking_id=id_),
         )
     views = [CallView.of_record(record) for record in found.records]
     text = call_list(found, app_context.reader(), views)
-    return ToolResult(text, CancelAnswer(status="canceled", tracking_id=id_))
+    return CancelResult(text, CancelAnswer(status="canceled", tracking_id=id_))
 
 
 async def _cancel_call(app_context: AppContext, record: CallRecord) -> CallView:

@@ -90,7 +90,7 @@ def test_a_home_folder_that_can_not_be_written_ends_in_one_line(
 
     assert placed.returncode == 1
     assert "Traceback" not in placed.stderr
-    assert placed.stderr.splitlines()[-1].startswith("Error: ")
+    assert placed.stderr.splitlines()[-1].startswith("✗ Not called ")
     assert json.loads(as_json.stdout)["code"] == "ledger_unavailable"
     assert kallyai_sandbox.calls == []
 

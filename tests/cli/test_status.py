@@ -169,7 +169,7 @@ def test_without_the_service_status_fails(tmp_path: Path, kallyai_sandbox: Kally
     as_json = status(tmp_path, NOBODY, "--json")
 
     assert (as_text.returncode, as_text.stdout) == (1, f"KallyAI: {NOBODY}\n")
-    assert as_text.stderr.startswith("Error: KallyAI cannot be reached")
+    assert "KallyAI cannot be reached" in as_text.stderr
     assert (as_json.returncode, as_json.stderr) == (1, "")
     assert json.loads(as_json.stdout)["code"] == "connection_failed"
 
@@ -178,7 +178,7 @@ def test_without_a_keyring_status_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     done = run(tmp_path, "status", API_URL=NOBODY, TOKEN_STORE="keyring")
 
-    assert done.stderr.startswith("Error: This machine has no keyring")
+    assert "This machine has no keyring" in done.stderr
 
 
 def test_without_the_ledger_status_shows_the_rest(

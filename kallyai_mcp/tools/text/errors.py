@@ -45,10 +45,15 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
 
 def what_happened(error: errors.KallyAIError) -> str:
     """What an error means, without a period; and its code, if it is KallyAI's."""
-    happened, _ = _explain(error)
+    happened = meaning(error)
     if isinstance(error, _CODES_SHOWN):
         return f"{happened} ({word(error.code)})"
     return happened
+
+
+def meaning(error: errors.KallyAIError) -> str:
+    """What an error means, without a period and without its code."""
+    return _explain(error)[0]
 
 
 def what_to_do(error: errors.KallyAIError) -> str:

@@ -1,0 +1,366 @@
+"""What a person is shown about a call: how it ended or how far it is, and what was said in it.
+
+Each facet of a call has a function; the commands print what they make together.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.call_lists import CallList, StopReason
+from kallyai_mcp.calls.numbers import for_people
+from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.cli.error_screens import refusal_screen
+from kallyai_mcp.cli.screen import Fact, Screen, Tone
+from kallyai_mcp.cli.service import Service
+from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.next_step import next_step
+from kallyai_mcp.tools.facets.relations import BOOKED
+from kallyai_mcp.tools.facets.speech import Quote
+from kallyai_mcp.tools.text.calendar import asked_time, booked_time, unconfirmed
+from kallyai_mcp.tools.text.calls import attempts, reason, state_in_words
+from kallyai_mcp.tools.text.consent import Words
+from kallyai_mcp.tools.text.plain import Reader, duration, lasted, one_line, quoted, sentence
+
+_SHORT = 8
+"""Characters of an id that find a call; another one that begins so is very unlikely."""
+
+_LONGEST_LABEL = 24
+
+_TONES = {
+    Outcome.BOOKED: Tone.GOOD,
+    Outcome.BOOKED_OTHER_TIME: Tone.UNSURE,
+    Outcome.ANSWERED: Tone.TALKED,
+    Outcome.NOT_REACHED: Tone.MISSED,
+    Outcome.FAILED: Tone.BAD,
+    Outcome.CANCELED: Tone.MISSED,
+    Outcome.UNKNOWN: Tone.UNSURE,
+}
+
+_SAY = {
+    "no_event": "No calendar event shows a booking. Take nothing as booked.",
+    "calendar_not_known": "Whether something was booked is not known yet. Look again later.",
+    "check_with_them": "The calendar event and KallyAI's report differ. Check it with them.",
+    "nothing_agreed": "Take nothing as agreed.",
+    "may_be_agreed": "Something may have been agreed. Make sure before you call again.",
+    "lost": "The connection broke after the request was sent, so they may have been called. Look "
+    "again before you call a second time.",
+    "computer_on": "This computer must be on then, with a client open or a server running.",
+    "goes_on": "The call goes on without this program.",
+    "not_placed_yet": "KallyAI has not been reached yet. This program still tries.",
+    "being_checked": "No usable answer came, so they may have been called. This is being checked.",
+    "already": "The same call was asked for before, so no new call was placed.",
+    "moved": "A later call has booked {when} instead.",
+    "asked_about": "A later call was about this booking.",
+    "canceled": "Nobody will be called.",
+    "list_canceled": "Nobody else is called. A call in progress goes on.",
+    "is_over": "It is over.",
+    "no_hanging_up": "It is in progress, and KallyAI has no way to hang up.",
+    "no_transcript": "KallyAI has no transcript of this call.",
+    "answers_later": "The transcript can't be read now, so the answers are not known yet.",
+}
+
+
+def short_id(id_: str) -> str:
+    """The beginning of an id: enough to find its call."""
+    return one_line(id_)[: _SHORT + len("t-") if id_.startswith("t-") else _SHORT]
+
+
+def call_screen(
+    view: CallView, reader: Reader, service: Service, *, is_duplicate: bool = False
+) -> Screen:
+    """What is known of a call: why it was not placed, its outcome, when it is due, or how far it
+    is. `is_duplicate`: the same call was asked for before.
+    """
+    if view.refusal is not None:
+        return refusal_screen(view.refusal, service)
+    if view.call is not None and view.outcome is not None:
+        screen = _ended(view, view.call, reader, service)
+    else:
+        screen = _without_outcome(view, reader, service)
+    return _asked_before(screen, view) if is_duplicate else screen
+
+
+def _asked_before(screen: Screen, view: CallView) -> Screen:
+    """The same, with how to place a second call on purpose, unless the first goes on."""
+    step = () if view.is_open else (Fact("Call again", "the same command with --redial"),)
+    return replace(screen, notes=(_SAY["already"], *screen.notes), steps=(*screen.steps, *step))
+
+
+def _ended(view: CallView, call: Call, reader: Reader, service: Service) -> Screen:
+    outcome = view.outcome or Outcome.UNKNOWN
+    return Screen(
+        _TONES[outcome],
+        _state(view),
+        tuple(_result(view, call, reader)),
+        (*_party(view), *_said(view), *_not_confirmed(view, reader), *_earlier(view, reader)),
+        tuple(_doubts(view, reader)),
+        steps=tuple(_steps(view, call, reader, service)),
+        is_simulated=service.is_simulated,
+    )
+
+
+def _state(view: CallView) -> str:
+    if view.related.is_moved:
+        return "Was booked"
+    if view.outcome is Outcome.UNKNOWN:
+        return "Not known how it ended"
+    return state_in_words(view).rstrip("*").capitalize()
+
+
+def _result(view: CallView, call: Call, reader: Reader) -> Iterator[str]:
+    """What belongs to the headline: the appointment, or why nobody talked and for how long."""
+    if view.outcome in BOOKED:
+        yield from _appointment(view, reader)
+        return
+    why = reason(view)
+    if why:
+        yield why
+    time = lasted(call)
+    if time:
+        yield time
+
+
+def _appointment(view: CallView, reader: Reader) -> Iterator[str]:
+    yield from booked_time(view, reader).split(", ")
+    people = view.submission.party_size
+    if people is not None and "party_size" not in view.booking.unconfirmed:
+        yield "1 person" if people == 1 else f"{people} people"
+
+
+def _party(view: CallView) -> Iterator[Fact]:
+    """Who was called, and the name of the booking."""
+    name = one_line(view.submission.business_name or "", 80)
+    number = for_people(view.submission.respondent_phone or "") or "the number"
+    if not name:
+        yield Fact("Number", one_line(number, 40))
+    elif len(name) <= _LONGEST_LABEL:
+        yield Fact(name, one_line(number, 40))
+    else:
+        yield Fact("Who", name)
+        yield Fact("Number", one_line(number, 40))
+    if view.submission.user_name and view.outcome in BOOKED:
+        yield Fact("Under", one_line(view.submission.user_name, 80))
+
+
+def _said(view: CallView) -> Iterator[Fact]:
+    """What KallyAI reports, and the callee's own words."""
+    if view.report:
+        yield Fact("KallyAI", quoted(sentence(view.report)))
+    evidence = view.speech.evidence
+    if evidence is not None and evidence.quote is not None:
+        yield Fact("They said", quoted(evidence.quote), evidence.at or "")
+    yield from map(_answer, view.speech.answers)
+    if view.suggestion:
+        yield Fact("KallyAI suggests", quoted(sentence(view.suggestion)))
+
+
+def _answer(one: Quote) -> Fact:
+    question = one_line(one.question or "", 200)
+    if one.quote is None:
+        return Fact("No answer", question)
+    return Fact("They said", f"{quoted(one.quote)} to: {question}", one.at or "")
+
+
+def _not_confirmed(view: CallView, reader: Reader) -> Iterator[Fact]:
+    """What was asked for, and what the calendar event does not show."""
+    if view.outcome is Outcome.BOOKED_OTHER_TIME and view.booking.reported_time is None:
+        yield Fact("You asked for", asked_time(view, reader))
+    if view.booking.reported_time is not None:
+        yield Fact("KallyAI's report", view.booking.reported_time)
+    missing = unconfirmed(view)
+    if missing:
+        yield Fact("Not confirmed", missing)
+
+
+def _earlier(view: CallView, reader: Reader) -> Iterator[Fact]:
+    earlier = attempts(view.record, reader) if view.record is not None else ""
+    if earlier:
+        yield Fact("Attempts", earlier)
+
+
+def _doubts(view: CallView, reader: Reader) -> Iterator[str]:
+    """What is not certain about the outcome, and what a later call has done with the booking."""
+    if view.outcome in (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN):
+        has_no_booking = view.booking.appointment is None
+        is_certain = view.reached is False and has_no_booking
+        yield _SAY["nothing_agreed" if is_certain else "may_be_agreed"]
+    if view.booking.reported_time is not None:
+        yield _SAY["check_with_them"]
+    if view.is_calendar_unread:
+        yield _SAY["calendar_not_known"]
+    if view.outcome is Outcome.ANSWERED and view.is_without_event:
+        yield _SAY["no_event"]
+    if view.speech.is_unanswered:
+        yield _SAY["answers_later" if view.speech.has_transcript else "no_transcript"]
+    later = view.related.later
+    if later is not None and view.related.is_moved:
+        yield _SAY["moved"].format(when=booked_time(later, reader))
+    elif later is not None:
+        yield _SAY["asked_about"]
+
+
+def _steps(view: CallView, call: Call, reader: Reader, service: Service) -> Iterator[Fact]:
+    """Commands for what may come next."""
+    id_ = short_id(view.id)
+    step = next_step(view, call, reader.now, schedules=reader.schedules)
+    if view.booking.appointment is not None:
+        yield Fact("Calendar file", service.command("calendar", id_))
+    if "get_transcript" in step.tools:
+        yield Fact("Conversation", service.command("transcript", id_))
+    if view.related.later is not None:
+        later = short_id(view.related.later.id)
+        yield Fact("Later call", service.command("show", later))
+    if step.retry is None:
+        return
+    planned = step.retry.planned
+    if planned is not None and planned.record is not None:
+        due = planned.record.schedule
+        yield Fact("Next attempt", _due(planned, reader) if due.not_before else "now")
+        cancel = service.command("cancel", short_id(planned.id))
+        yield Fact("To cancel it", cancel)
+    elif step.retry.not_before is not None:
+        at = step.retry.not_before.isoformat(timespec="minutes")
+        yield Fact("Try again", f"the same command with --retries 2 --not-before {at}")
+    else:
+        yield Fact("Try again", "the same command")
+
+
+def _due(view: CallView, reader: Reader) -> str:
+    record = view.record
+    if record is None:
+        return ""
+    number = record.submission.respondent_phone
+    return Words().due(record.schedule, number, record.timezone, reader)
+
+
+def _without_outcome(view: CallView, reader: Reader, service: Service) -> Screen:
+    """A call that KallyAI has told no outcome for: lost, due later, or in progress."""
+    id_ = short_id(view.tracking_id or view.id)
+    follow = Fact("To follow it", service.command("show", id_, "--follow"))
+    party = tuple(_party(view))
+    match view.state:
+        case CallState.UNKNOWN:
+            look = Fact("Look again", service.command("show", id_))
+            return Screen(
+                Tone.UNSURE,
+                "Not known",
+                facts=party,
+                notes=(_SAY["lost"],),
+                steps=(look,),
+                is_simulated=service.is_simulated,
+            )
+        case CallState.SCHEDULED:
+            cancel = Fact("To cancel", service.command("cancel", id_))
+            return Screen(
+                Tone.PLANNED,
+                "Planned",
+                tuple(_plan(view, reader)),
+                (*party, *_earlier(view, reader)),
+                (_SAY["computer_on"],),
+                steps=(cancel,),
+                is_simulated=service.is_simulated,
+            )
+    headline, notes = _progress(view, reader)
+    return Screen(
+        Tone.RUNNING,
+        headline,
+        tuple(_elapsed(view, reader)),
+        party,
+        (notes,),
+        steps=(follow,),
+        is_simulated=service.is_simulated,
+    )
+
+
+def _plan(view: CallView, reader: Reader) -> Iterator[str]:
+    due = _due(view, reader)
+    yield from due.split(", ")
+    is_first = not view.is_retry
+    if is_first and view.record is not None and view.record.schedule.attempts > 1:
+        yield f"up to {view.record.schedule.attempts} attempts"
+
+
+def _progress(view: CallView, reader: Reader) -> tuple[str, str]:
+    """The headline, and what it means."""
+    if view.is_not_placed_yet(reader.now):
+        return "Not placed yet", _SAY["not_placed_yet"]
+    if view.is_being_checked:
+        return "Being checked", _SAY["being_checked"]
+    return "In progress", _SAY["goes_on"]
+
+
+def _elapsed(view: CallView, reader: Reader) -> Iterator[str]:
+    if view.placed_at is not None and not view.is_being_checked:
+        yield duration(max(0.0, (reader.now - view.placed_at).total_seconds()))
+
+
+_LIST_HEADLINES = {
+    None: (Tone.RUNNING, "In progress"),
+    StopReason.BOOKED: (Tone.GOOD, "Booked"),
+    StopReason.ANSWERED: (Tone.TALKED, "Answered"),
+    StopReason.DONE: (Tone.TALKED, "All were called"),
+    StopReason.NEEDS_DECISION: (Tone.UNSURE, "Needs your decision"),
+    StopReason.UNKNOWN: (Tone.UNSURE, "Stopped, not known how a call ended"),
+    StopReason.NEEDS_SIGN_IN: (Tone.BAD, "Stopped, not signed in"),
+    StopReason.REFUSED: (Tone.BAD, "Stopped, no call may be placed now"),
+    StopReason.CANCELED: (Tone.MISSED, "Canceled"),
+}
+
+
+def list_screen(
+    found: CallList, views: Sequence[CallView], reader: Reader, service: Service
+) -> Screen:
+    """A list of calls: how far it is or why it stopped, and a line for each call."""
+    tone, headline = _LIST_HEADLINES[found.stop_reason]
+    rows = [_candidate(view, reader) for view in views]
+    rows += [
+        Fact(one_line(one.business_name or for_people(one.respondent_phone), 40), "not called")
+        for one in found.not_called
+    ]
+    steps = []
+    if found.stop_reason is None:
+        for label, command in (("To follow it", "show"), ("To stop it", "cancel")):
+            text = service.command(command, short_id(found.list_id))
+            steps.append(Fact(label, text))
+    for view in views:
+        if view.booking.appointment is not None:
+            text = service.command("show", short_id(view.id))
+            steps.append(Fact("The booking", text))
+    details = (f"{len(views)} of {len(rows)} called",)
+    return Screen(tone, headline, details, rows, steps=steps, is_simulated=service.is_simulated)
+
+
+def _candidate(view: CallView, reader: Reader) -> Fact:
+    """A call of a list: who, how it ended, and the words that say why."""
+    number = for_people(view.submission.respondent_phone or "")
+    who = one_line(view.submission.business_name or number, 40)
+    facts = [state_in_words(view).rstrip("*"), reason(view), booked_time(view, reader)]
+    quote = view.speech.evidence.quote if view.speech.evidence is not None else None
+    if quote is not None:
+        facts.append(quoted(quote, 120))
+    return Fact(who, ", ".join(filter(None, facts)))
+
+
+def end_screen(
+    view: CallView | None, reader: Reader, service: Service, *, status: str | None
+) -> Screen:
+    """Whether a call was canceled, which is its `status` then; `view` is None for a list."""
+    party = tuple(_party(view)) if view is not None else ()
+    if status == CallState.CANCELED:
+        note = _SAY["canceled" if view is not None else "list_canceled"]
+        return Screen(Tone.GOOD, "Canceled", (note,), party, is_simulated=service.is_simulated)
+    why = _SAY["is_over" if status == "over" else "no_hanging_up"]
+    return Screen(
+        Tone.BAD,
+        "Not canceled",
+        (why,),
+        (*party, *(_how_it_ended(view, reader) if view is not None else ())),
+        is_simulated=service.is_simulated,
+    )
+
+
+def _how_it_ended(view: CallView, reader: Reader) -> Iterator[Fact]:
+    facts = (state_in_words(view).rstrip("*"), booked_time(view, reader))
+    yield Fact("The call", ", ".join(filter(None, facts)))

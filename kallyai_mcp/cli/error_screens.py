@@ -1,0 +1,92 @@
+"""What a person is shown about an error: whether somebody was called, why, and what to do."""
+
+from kallyai_mcp.api import errors
+from kallyai_mcp.calls.outcome import proves_no_call
+from kallyai_mcp.cli.screen import Fact, Screen, Tone
+from kallyai_mcp.cli.service import Service
+from kallyai_mcp.tools.argument_types import RefusedNumberError
+from kallyai_mcp.tools.text.errors import meaning
+from kallyai_mcp.tools.text.plain import duration, one_line, quoted, sentence
+
+_SAY = {
+    "not_signed_in": "Not signed in to KallyAI.",
+    "emergency": "{number} is an emergency number. Dial it yourself, now.",
+    "premium": "This is a premium-rate number, and KallyAI does not call those.",
+    "lost": "No usable answer came after the request was sent, so they may have been called. "
+    "Look before you call again.",
+    "unknown_id": "No call has this id.",
+    "wait": "Try again in {pause}.",
+}
+
+
+def refusal_screen(error: errors.KallyAIError, service: Service) -> Screen:
+    """Why a call was not placed, or that it may have been."""
+    return error_screen(error, service, places_calls=True)
+
+
+def error_screen(error: errors.KallyAIError, service: Service, *, places_calls: bool) -> Screen:
+    """An error in a person's words; with `places_calls`, whether somebody was called."""
+    may_have_called = places_calls and not proves_no_call(error)
+    if may_have_called:
+        look = Fact("Your calls", service.command("calls"))
+        return Screen(
+            Tone.UNSURE,
+            "Not known",
+            (_SAY["lost"],),
+            tuple(_from_kallyai(error)),
+            steps=(look,),
+            is_simulated=service.is_simulated,
+        )
+    return Screen(
+        Tone.BAD,
+        "Not called" if places_calls else "Error",
+        (_why(error),),
+        tuple(_from_kallyai(error)),
+        tuple(_when_again(error)),
+        steps=tuple(_what_helps(error, service)),
+        is_simulated=service.is_simulated,
+    )
+
+
+def _why(error: errors.KallyAIError) -> str:
+    match error:
+        case errors.NotSignedInError():
+            return _SAY["not_signed_in"]
+        case RefusedNumberError(dial=str(number)):
+            return _SAY["emergency"].format(number=number)
+        case RefusedNumberError():
+            return _SAY["premium"]
+        case errors.KallyAIError(code="call_not_found"):
+            return _SAY["unknown_id"]
+    text = sentence(meaning(error))
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def _from_kallyai(error: errors.KallyAIError) -> list[Fact]:
+    """KallyAI's own words, and what its support asks for."""
+    if error.status is None or error.code == "call_not_found":
+        return []
+    facts = []
+    said = errors.own_words(error)
+    if said:
+        facts.append(Fact("KallyAI", quoted(said)))
+    if error.correlation_id:
+        facts.append(Fact("For its support", one_line(error.correlation_id, 80)))
+    return facts
+
+
+def _when_again(error: errors.KallyAIError) -> list[str]:
+    if error.retry_after is None:
+        return []
+    return [_SAY["wait"].format(pause=duration(error.retry_after))]
+
+
+def _what_helps(error: errors.KallyAIError, service: Service) -> list[Fact]:
+    match error:
+        case errors.NotSignedInError():
+            return [Fact("To sign in", service.command("login").removesuffix(" --sandbox"))]
+        case errors.QuotaExceededError(upgrade_url=str(url)):
+            return [Fact("To get more now", one_line(url))]
+        case errors.KallyAIError(code="call_not_found"):
+            return [Fact("Your calls", service.command("calls"))]
+    return []

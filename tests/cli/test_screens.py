@@ -1,0 +1,101 @@
+"""What a person reads at the terminal: the layout for a width, and no word for a model."""
+
+import re
+
+import pytest
+from rich.cells import cell_len
+
+from kallyai_mcp.api.errors import (
+    KallyAIError,
+    NotSignedInError,
+    ResponseLostError,
+)
+from kallyai_mcp.cli.error_screens import refusal_screen
+from kallyai_mcp.cli.screen import Fact, Screen, Terminal, Tone, Turn, rendered
+from kallyai_mcp.cli.service import Service
+from kallyai_mcp.settings import Settings
+
+BOOKED = Screen(
+    Tone.GOOD,
+    "Booked",
+    ("Fri Dec 4", "7:00 PM there", "4 people"),
+    (
+        Fact("Italian Bistro", "+1 415-555-1234"),
+        Fact(
+            "They said", '"A table for four at seven on Friday, under Ada, call +1 415-555-1234."'
+        ),
+    ),
+    ("Take nothing as agreed.",),
+    (Turn("They", "We have a table for you at 7:00 PM on Friday.", "0:01", is_kallyai=False),),
+    (Fact("Calendar file", "kallyai-mcp calendar 3f0c1d2e --sandbox"),),
+    is_simulated=True,
+)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100])
+def test_a_screen_fits_its_width(columns: int) -> None:
+    lines = rendered(BOOKED, Terminal(columns)).splitlines()
+    command = BOOKED.steps[0].text
+
+    assert all(cell_len(line) <= columns for line in lines if command not in line)
+    assert any(line.endswith(command) for line in lines)
+
+
+@pytest.mark.parametrize("whole", ["+1 415-555-1234", "7:00 PM", "4 people", "Dec 4"])
+@pytest.mark.parametrize("columns", range(24, 60))
+def test_no_number_is_split(whole: str, columns: int) -> None:
+    text = rendered(BOOKED, Terminal(columns))
+
+    assert text.count(whole) == rendered(BOOKED, Terminal(1000)).count(whole)
+
+
+def test_without_colors_there_are_no_codes() -> None:
+    assert "\x1b" not in rendered(BOOKED, Terminal(80))
+    assert "\x1b[1;32m✓ Booked\x1b[0m" in rendered(BOOKED, Terminal(80, has_colors=True))
+
+
+def test_without_unicode_the_mark_is_ascii() -> None:
+    text = rendered(BOOKED, Terminal(80, has_unicode=False))
+
+    assert text.startswith("+ Booked   SANDBOX ")
+    assert text.isascii()
+
+
+def test_the_sides_of_a_conversation_differ() -> None:
+    turns = [Turn(name, "Hello", "0:01", name == "KallyAI") for name in ("KallyAI", "They")]
+    text = rendered(Screen(Tone.TALKED, "Conversation", turns=turns), Terminal(80, has_colors=True))
+    colors = re.findall(r"\x1b\[(\d+)m  0:01", text)
+
+    assert len(set(colors)) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "simulated", "command"),
+    [
+        (Settings(sandbox=True), True, "kallyai-mcp calls --sandbox"),
+        (Settings(api_url="http://127.0.0.1:8787"), True, "kallyai-mcp calls"),
+        (Settings(), False, "kallyai-mcp calls"),
+    ],
+    ids=["embedded", "over HTTP", "real"],
+)
+def test_commands_ask_the_same_service(settings: Settings, simulated: bool, command: str) -> None:
+    service = Service.of(settings)
+
+    assert service.is_simulated is simulated
+    assert service.command("calls") == command
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NotSignedInError("Sign in with the sign_in tool"), "kallyai-mcp login"),
+        (ResponseLostError("lost"), "they may have been called"),
+        (KallyAIError("no", code="toll_number"), "premium-rate number"),
+        (KallyAIError("no", code="not_agreed"), "Not called"),
+    ],
+)
+def test_an_error_has_a_persons_words(error: KallyAIError, said: str) -> None:
+    text = rendered(refusal_screen(error, Service()), Terminal(100))
+
+    assert said in text
+    assert not re.search(r"[a-z]_[a-z]|tool|the user", text)
