@@ -84,7 +84,7 @@ def call_screen(
 
 def _asked_before(screen: Screen, view: CallView) -> Screen:
     """The same, with how to place a second call on purpose, unless the first goes on."""
-    step = () if view.is_open else (Fact("Call again", "the same command with --redial"),)
+    step = () if view.is_open else (Fact("Call again", "the same call with --redial"),)
     return replace(screen, notes=(_SAY["already"], *screen.notes), steps=(*screen.steps, *step))
 
 
@@ -222,9 +222,9 @@ def _steps(view: CallView, call: Call, reader: Reader, service: Service) -> Iter
         yield Fact("To cancel it", cancel)
     elif step.retry.not_before is not None:
         at = step.retry.not_before.isoformat(timespec="minutes")
-        yield Fact("Try again", f"the same command with --retries 2 --not-before {at}")
+        yield Fact("Try again", f"the same call with --retries 2 --not-before {at}")
     else:
-        yield Fact("Try again", "the same command")
+        yield Fact("Try again", "the same call")
 
 
 def _due(view: CallView, reader: Reader) -> str:

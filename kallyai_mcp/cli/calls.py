@@ -16,11 +16,13 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.cli.call_commands import Shown, about_calls, followed
-from kallyai_mcp.cli.call_screens import call_screen, end_screen, list_screen
+from kallyai_mcp.cli.call_screens import call_screen, end_screen, list_screen, short_id
 from kallyai_mcp.cli.conversation_screen import conversation_screen
+from kallyai_mcp.cli.id_completion import complete_id
 from kallyai_mcp.cli.output import CommandError, say
-from kallyai_mcp.cli.screen import Screen
+from kallyai_mcp.cli.screen import Screen, terminal_of
 from kallyai_mcp.cli.service import Service
+from kallyai_mcp.cli.tables import Column, rendered_table
 from kallyai_mcp.tools import telling
 from kallyai_mcp.tools.call_page import ListedCalls, list_page
 from kallyai_mcp.tools.context import AppContext
@@ -29,7 +31,7 @@ from kallyai_mcp.tools.lookup import Found, find, find_booking
 from kallyai_mcp.tools.structure.calls import event_answer
 from kallyai_mcp.tools.structure.models import CallAnswer
 from kallyai_mcp.tools.text.calendar import rebuilt
-from kallyai_mcp.tools.text.listing import NO_LEDGER
+from kallyai_mcp.tools.text.listing import NO_LEDGER, detail
 from kallyai_mcp.tools.text.plain import Reader, one_line, when
 
 _SETTLE_SECONDS = 3.0
@@ -95,6 +97,15 @@ def _list_in_words(one: CallAnswer) -> str:
     return f"{one.tracking_id} ({(one.status or '').replace('_', ' ')})"
 
 
+_COLUMNS = (
+    Column("When"),
+    Column("How it ended"),
+    Column("Who", shrinks=True),
+    Column("What was answered", shrinks=True),
+    Column("Id"),
+)
+
+
 class _Row(NamedTuple):
     """What a row says of a call."""
 
@@ -102,23 +113,25 @@ class _Row(NamedTuple):
     ended: str
     name: str
     number: str
+    answer: str
     id_: str
 
 
 def call_rows(found: Sequence[CallView], app_context: AppContext) -> list[str]:
-    """A row of at most 80 columns for each call; without a terminal, columns with tabs between them
-    and whole ids.
+    """The calls as a table that fits the terminal; without one, a row for each, with tabs between
+    its columns, without what was answered, and with the whole id.
     """
     reader = app_context.reader()
     rows = [_row_of(view, reader) for view in found]
+    if not rows:
+        return []
     if sys.stdout.isatty():
-        return list(map(_in_columns, rows))
-    return list(map("\t".join, rows))
+        return [rendered_table(_COLUMNS, list(map(_cells, rows)), terminal_of(err=False))]
+    return [f"{row.at}\t{row.ended}\t{row.name}\t{row.number}\t{row.id_}" for row in rows]
 
 
-def _in_columns(row: _Row) -> str:
-    who = f"{row.name} {row.number}".strip()
-    return f"{row.at:<16.16} {row.ended:<17.17} {who:<33.33} {row.id_[:10]}"
+def _cells(row: _Row) -> Sequence[str]:
+    return (row.at, row.ended, row.name or row.number, row.answer, short_id(row.id_))
 
 
 def _row_of(view: CallView, reader: Reader) -> _Row:
@@ -128,6 +141,7 @@ def _row_of(view: CallView, reader: Reader) -> _Row:
         (view.outcome or view.status).replace("_", " "),
         one_line(asked.business_name or ""),
         for_people(asked.respondent_phone or ""),
+        detail(view, reader),
         one_line(view.id),
     )
 
@@ -145,7 +159,7 @@ def _was_not_placed(record: CallRecord) -> bool:
 
 
 @click.command()
-@click.argument("id_", metavar="[ID]", required=False)
+@click.argument("id_", metavar="[ID]", required=False, shell_complete=complete_id)
 @click.option("--follow", is_flag=True, help="Wait until it has ended.")
 @about_calls
 async def show(app_context: AppContext, *, id_: str | None, follow: bool) -> Shown:
@@ -178,7 +192,7 @@ def screen_of(app_context: AppContext, found: Found, result: telling.CallResult)
 
 
 @click.command()
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="ID", shell_complete=complete_id)
 @about_calls
 async def cancel(app_context: AppContext, *, id_: str) -> Shown:
     """Cancel the scheduled call, the retry, or the list with this ID for good.
@@ -196,7 +210,7 @@ async def cancel(app_context: AppContext, *, id_: str) -> Shown:
 
 
 @click.command()
-@click.argument("id_", metavar="[ID]", required=False)
+@click.argument("id_", metavar="[ID]", required=False, shell_complete=complete_id)
 @about_calls
 async def transcript(app_context: AppContext, *, id_: str | None) -> Shown:
     """Show who said what in the call with this ID; without ID, in the last call."""
@@ -207,7 +221,7 @@ async def transcript(app_context: AppContext, *, id_: str | None) -> Shown:
 
 
 @click.command()
-@click.argument("id_", metavar="[ID]", required=False)
+@click.argument("id_", metavar="[ID]", required=False, shell_complete=complete_id)
 @about_calls
 async def calendar(app_context: AppContext, *, id_: str | None) -> Shown:
     """Print the appointment that the call with this ID made, as an .ics file; without ID, that of

@@ -33,7 +33,8 @@ json_option = click.option(
 
 
 def _use_sandbox(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and isinstance(context.obj, Settings):  # not while a shell completes a line
+    context.meta["sandbox"] = wanted  # for the completion of a line, which has no settings
+    if wanted and isinstance(context.obj, Settings):
         context.obj = replace(context.obj, sandbox=True)
 
 

@@ -111,10 +111,11 @@ class Terminal:
 
 def show_screen(screen: Screen, *, err: bool = False) -> None:
     """Print a screen on stdout, or with `err` on stderr."""
-    say(rendered(screen, _terminal_of(err=err)), err=err)
+    say(rendered(screen, terminal_of(err=err)), err=err)
 
 
-def _terminal_of(*, err: bool) -> Terminal:
+def terminal_of(*, err: bool) -> Terminal:
+    """What stdout, or with `err` stderr, is laid out for: without a terminal, for no width."""
     stream = sys.stderr if err else sys.stdout
     columns = _UNLIMITED
     has_colors = False
@@ -135,11 +136,20 @@ def _has_unicode(encoding: str | None) -> bool:
 
 def rendered(screen: Screen, terminal: Terminal) -> str:
     """A screen as lines of text, with the codes of colors where the terminal has them."""
+    console = console_for(terminal)
+    with console.capture() as written:
+        for line in _lines(screen, terminal, console):
+            console.print(line, soft_wrap=True)
+    text = written.get().replace(_GLUE, " ")
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def console_for(terminal: Terminal) -> "Console":
+    """What `rich` lays out texts with; it takes nothing from the environment."""
     from rich.console import Console
 
-    written = io.StringIO()
-    console = Console(
-        file=written,
+    return Console(
+        file=io.StringIO(),
         width=terminal.columns,
         force_terminal=terminal.has_colors,
         color_system="standard" if terminal.has_colors else None,
@@ -149,10 +159,6 @@ def rendered(screen: Screen, terminal: Terminal) -> str:
         emoji=False,
         _environ={},
     )
-    for line in _lines(screen, terminal, console):
-        console.print(line, soft_wrap=True)
-    text = written.getvalue().replace(_GLUE, " ")
-    return "\n".join(line.rstrip() for line in text.splitlines())
 
 
 def _lines(screen: Screen, terminal: Terminal, console: "Console") -> "Iterator[Text | str]":

@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 import anyio.to_thread
 import httpx2
 import pytest
+from click.shell_completion import ShellComplete
 
+from kallyai_mcp.cli.main import cli
 from kallyai_mcp.testing import KallyAISandbox
 from tests.agent import Answer, open_agent, settings_in
 from tests.cli.machine import invoke, run_ok
@@ -392,7 +394,7 @@ async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(
 
 
 @on_posix
-def test_on_a_terminal_a_row_fits_80_columns_and_has_enough_of_the_id(
+def test_on_a_terminal_a_row_fits_and_has_enough_of_the_id(
     home: Path, signed_in: dict[str, str]
 ) -> None:
     from tests.cli.pseudo_terminal import on_terminal
@@ -407,11 +409,34 @@ def test_on_a_terminal_a_row_fits_80_columns_and_has_enough_of_the_id(
     )
     with on_terminal(home, "calls", **signed_in) as terminal:
         assert terminal.wait() == 0
-    (row,) = terminal.output.splitlines()
+    headers, row = terminal.output.splitlines()
 
-    assert len(row) <= 80
+    assert "How it ended" in headers
+    assert len(row) <= 100
     assert "\x1b" not in row
     assert structure("show", row.split()[-1])["respondent_phone"] == BISTRO
+
+
+def completions(command: str, incomplete: str) -> list[tuple[str, str | None]]:
+    """What TAB completes the id to, with what is said of it."""
+    shell = ShellComplete(cli, {}, "kallyai-mcp", "_KALLYAI_MCP_COMPLETE")
+    return [(one.value, one.help) for one in shell.get_completions([command], incomplete)]
+
+
+@pytest.mark.parametrize("command", ["show", "transcript", "calendar", "cancel"])
+def test_tab_completes_the_id_of_a_call(command: str) -> None:
+    run_ok("call", BISTRO, *TABLE, "--yes")
+    id_ = only_row()[-1]
+
+    assert completions(command, id_[:3]) == [(id_[:8], "Italian Bistro, booked")]
+    assert completions(command, id_[:12]) == [(id_[:12], "Italian Bistro, booked")]
+    assert completions(command, "nothing") == []
+
+
+def test_tab_without_kallyai_completes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALLYAI_API_URL", "http://127.0.0.1:9")
+
+    assert completions("show", "") == []
 
 
 def test_commands_that_only_read_import_no_mcp_sdk_and_the_help_no_command(

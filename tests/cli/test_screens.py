@@ -13,6 +13,7 @@ from kallyai_mcp.api.errors import (
 from kallyai_mcp.cli.error_screens import refusal_screen
 from kallyai_mcp.cli.screen import Fact, Screen, Terminal, Tone, Turn, rendered
 from kallyai_mcp.cli.service import Service
+from kallyai_mcp.cli.tables import Column, rendered_table
 from kallyai_mcp.settings import Settings
 
 BOOKED = Screen(
@@ -99,3 +100,14 @@ def test_an_error_has_a_persons_words(error: KallyAIError, said: str) -> None:
 
     assert said in text
     assert not re.search(r"[a-z]_[a-z]|tool|the user", text)
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100])
+def test_a_table_fits_its_width_and_keeps_ids(columns: int) -> None:
+    headers = (Column("When"), Column("What was answered", shrinks=True), Column("Id"))
+    rows = [("Dec 2 2:22 PM", "Yes, " * 8, "t-9f1e3ae0"), ("Dec 4 7:00 PM", "東京", "3f0c1d2e")]
+    text = rendered_table(headers, rows, Terminal(columns))
+
+    assert all(cell_len(line) <= max(columns, 42) for line in text.splitlines())
+    assert "t-9f1e3ae0" in text
+    assert "3f0c1d2e" in text

@@ -121,11 +121,11 @@ def _by_day(views: Sequence[CallView], reader: Reader) -> list[str]:
 
 def _row(view: CallView, at: str, reader: Reader) -> str:
     party = party_in_row(view.submission)
-    row = (at, state_in_words(view), party, _detail(view, reader), word(view.id))
+    row = (at, state_in_words(view), party, detail(view, reader), word(view.id))
     return "  ".join(filter(None, row))
 
 
-def _detail(view: CallView, reader: Reader) -> str:
+def detail(view: CallView, reader: Reader) -> str:
     """What a row says of a call besides its state."""
     record = view.record
     if view.booking.appointment is not None:
