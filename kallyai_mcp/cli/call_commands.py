@@ -8,8 +8,9 @@ import anyio
 import click
 
 from kallyai_mcp.api import errors
-from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.cli.app_context import open_app_context
+from kallyai_mcp.cli.call_screens import short_id
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.error_screens import error_screen
 from kallyai_mcp.cli.output import (
@@ -20,6 +21,7 @@ from kallyai_mcp.cli.output import (
     say,
     say_json,
 )
+from kallyai_mcp.cli.progress import progress_on_stderr, progress_text
 from kallyai_mcp.cli.screen import Screen, show_screen
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.settings import Settings
@@ -27,13 +29,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.structure.models import Answer
 from kallyai_mcp.tools.structure.models import as_json as structure_of
 from kallyai_mcp.tools.text.errors import error_text
-from kallyai_mcp.tools.text.plain import duration, one_line
 from kallyai_mcp.tools.tool_errors import error_answer
-
-_STEP_SECONDS = 60.0
-"""How long one wait for a call lasts; it is shorter than the pause before another attempt, which is
-not waited for.
-"""
 
 
 class Shown(NamedTuple):
@@ -106,28 +102,37 @@ def _call_error(
     )
 
 
-async def followed(app_context: AppContext, record: Any) -> Any:
+async def followed(app_context: AppContext, record: CallRecord) -> CallRecord:
     """Wait until a call has ended, and show how long it has lasted.
 
     A later attempt is not waited for. On Ctrl-C, a call whose request was not sent yet is canceled.
     Any other call goes on, and the command that follows it is printed.
     """
     current = record
-    if record.is_active:
-        callee = one_line(record.submission.business_name or record.submission.respondent_phone)
-        say(f"Calling {callee} …", err=True)
     try:
-        while current.is_active:
-            current = await app_context.calls.wait(current, _STEP_SECONDS)
-            if current.is_active:
-                say(f"  {duration(current.elapsed(app_context.now()))} so far", err=True)
+        if current.is_active:
+            current = await _wait_visibly(app_context, current)
     finally:
         if current.is_active:
             with anyio.CancelScope(shield=True):
-                if (await app_context.calls.cancel(record)).state is CallState.CANCELED:
-                    say("Canceled. Nobody was called.", err=True)
-                else:
-                    service = Service.of(app_context.settings)
-                    command = service.command("show", record.tracking_id, "--follow")
-                    say(f"The call goes on. To follow it: {command}", err=True)
+                await _stop_waiting(app_context, record)
     return current
+
+
+async def _wait_visibly(app_context: AppContext, record: CallRecord) -> CallRecord:
+    """Wait until a call has ended, and show for how long it has gone on."""
+    with progress_on_stderr() as progress:
+        while record.is_active:
+            progress.tell(progress_text(record, app_context.now()))
+            record = await app_context.calls.wait(record, progress.seconds)
+    return record
+
+
+async def _stop_waiting(app_context: AppContext, record: CallRecord) -> None:
+    """Cancel a call that has not left yet, or say how to follow it."""
+    if (await app_context.calls.cancel(record)).state is CallState.CANCELED:
+        say("Canceled. Nobody was called.", err=True)
+        return
+    id_ = short_id(record.tracking_id)
+    command = Service.of(app_context.settings).command("show", id_, "--follow")
+    say(f"The call goes on. To follow it: {command}", err=True)

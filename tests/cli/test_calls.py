@@ -86,7 +86,7 @@ def test_call_prints_what_became_of_it() -> None:
     placed = invoke("call", BISTRO, *TABLE, "--yes")
 
     assert placed.exit_code == 0, placed.output
-    assert placed.stderr.startswith("Calling Italian Bistro …\n")
+    assert placed.stderr.startswith("Calling Italian Bistro, 0:00\n")
     assert placed.stdout.startswith("✓ Booked   SANDBOX ")
     assert only_row()[1:4] == ["booked", "Italian Bistro", "+1 415-555-1234"]
 
@@ -345,7 +345,7 @@ def test_a_yes_on_a_terminal_places_the_call(home: Path, signed_in: dict[str, st
         ended = terminal.wait()
 
     assert ended == 0, terminal.output
-    assert "Calling Italian Bistro" in terminal.output
+    assert re.search(r"⠋.* Calling Italian Bistro, 0:0\d", terminal.output)
     assert "\x1b[1;32m✓ Booked\x1b[0m" in terminal.output
 
 
