@@ -38,6 +38,9 @@ _TONES = {
     Outcome.UNKNOWN: Tone.UNSURE,
 }
 
+_NOTHING_SHOWN = (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN)
+"""The outcomes after which something may have been agreed that nothing shows."""
+
 _SAY = {
     "no_event": "No calendar event shows a booking. Take nothing as booked.",
     "calendar_not_known": "Whether something was booked is not known yet. Look again later.",
@@ -182,10 +185,8 @@ def _earlier(view: CallView, reader: Reader) -> Iterator[Fact]:
 
 def _doubts(view: CallView, reader: Reader) -> Iterator[str]:
     """What is not certain about the outcome, and what a later call has done with the booking."""
-    if view.outcome in (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN):
-        has_no_booking = view.booking.appointment is None
-        is_certain = view.reached is False and has_no_booking
-        yield _SAY["nothing_agreed" if is_certain else "may_be_agreed"]
+    if view.outcome in _NOTHING_SHOWN:
+        yield _SAY["nothing_agreed" if _has_agreed_nothing(view) else "may_be_agreed"]
     if view.booking.reported_time is not None:
         yield _SAY["check_with_them"]
     if view.is_calendar_unread:
@@ -194,11 +195,18 @@ def _doubts(view: CallView, reader: Reader) -> Iterator[str]:
         yield _SAY["no_event"]
     if view.speech.is_unanswered:
         yield _SAY["answers_later" if view.speech.has_transcript else "no_transcript"]
-    later = view.related.later
-    if later is not None and view.related.is_moved:
-        yield _SAY["moved"].format(when=booked_time(later, reader))
-    elif later is not None:
-        yield _SAY["asked_about"]
+    if view.related.later is not None:
+        yield _what_later_call_did(view, view.related.later, reader)
+
+
+def _has_agreed_nothing(view: CallView) -> bool:
+    return view.reached is False and view.booking.appointment is None
+
+
+def _what_later_call_did(view: CallView, later: CallView, reader: Reader) -> str:
+    if view.related.is_moved:
+        return _SAY["moved"].format(when=booked_time(later, reader))
+    return _SAY["asked_about"]
 
 
 def _steps(view: CallView, call: Call, reader: Reader, service: Service) -> Iterator[Fact]:
