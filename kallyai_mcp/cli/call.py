@@ -11,6 +11,8 @@ from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.cli.call_commands import Shown, about_calls, followed
 from kallyai_mcp.cli.calls import screen_of
 from kallyai_mcp.cli.output import CommandError, say
+from kallyai_mcp.cli.preview_screen import preview_screen, question_of
+from kallyai_mcp.cli.screen import show_screen
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools import telling
@@ -23,10 +25,6 @@ _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_p
 """The exit code for an outcome; 0 for the others, which say that the phone conversation took
 place.
 """
-
-
-_REAL = "This is a real call to another person."
-_SIMULATED = "SANDBOX: the call is simulated, and nobody is called."
 
 
 class _InterruptedError(CommandError):
@@ -173,7 +171,6 @@ def _as_typed(argument: str) -> str:
 async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> Any:
     """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
     from kallyai_mcp.calls.policy import CallPolicy, Consent
-    from kallyai_mcp.tools.text.consent import Words, preview
 
     found = await app_context.calls.precheck(request, asked_by=_ASKED_BY)
     if not found.is_new:
@@ -186,20 +183,17 @@ async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> A
     flags = policy.risk_flags(request.submission, usage, now=due, last_call=found.last_call)
     if yes:
         return Consent(_ASKED_BY, "never_asks", flags, last_calls=(found.last_call,))
-    say(
-        preview(request.submission, flags, usage, request.schedule, app_context.reader(), Words()),
-        err=True,
-    )
+    service = Service.of(app_context.settings)
+    show_screen(preview_screen(request, flags, usage, app_context.reader(), service), err=True)
     if not sys.stdin.isatty():
         raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")
-    say(_SIMULATED if Service.of(app_context.settings).is_simulated else _REAL, err=True, bold=True)
-    question = "Place this call?" if request.schedule.not_before is None else "Schedule this call?"
+    question = question_of(request, service)
     # On the main thread, with Python's own handler of Ctrl-C: asyncio's would wait for the reply.
     # And not by `input`, which prints the question so late that a Ctrl-C right after it would have
     # no effect.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        click.echo(f"{question} [y/N]: ", err=True, nl=False)
+        click.echo(f"\n{question} [y/N]: ", err=True, nl=False)
         agreed = sys.stdin.readline().strip().lower() in ("y", "yes")
     except KeyboardInterrupt:
         say(err=True)

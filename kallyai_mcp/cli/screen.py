@@ -50,6 +50,7 @@ class Tone(Enum):
     GOOD = ("✓", "+", "green")
     TALKED = ("✓", "+", "cyan")
     PLANNED = ("◷", "o", "cyan")
+    ASKED = ("?", "?", "cyan")
     RUNNING = ("●", "*", "cyan")
     UNSURE = ("!", "!", "yellow")
     MISSED = ("✗", "x", "yellow")
@@ -201,8 +202,22 @@ def _first_words(screen: Screen, terminal: Terminal) -> "Text":
     shown = sign if terminal.has_unicode else plain_sign
     line = Text.assemble((f"{shown} {screen.headline}", f"bold {color}"))
     if screen.is_simulated:
-        line.append("  ").append(" SANDBOX ", style="reverse")
+        line.append("  ").append_text(_sandbox_mark())
     return line
+
+
+def _sandbox_mark() -> "Text":
+    from rich.text import Text
+
+    return Text(" SANDBOX ", style="reverse")
+
+
+def sandbox_line(terminal: Terminal) -> str:
+    """A line above what is no screen: a table of simulated calls."""
+    console = console_for(terminal)
+    with console.capture() as written:
+        console.print(_sandbox_mark().append("  Nobody was called.", style="not reverse"))
+    return written.get().rstrip()
 
 
 def _fact(fact: Fact, widest: int, terminal: Terminal, console: "Console") -> "Iterator[Text]":
@@ -211,13 +226,19 @@ def _fact(fact: Fact, widest: int, terminal: Terminal, console: "Console") -> "I
 
 
 def _step(step: Fact, widest: int, terminal: Terminal) -> "Iterator[Text]":
-    """A command, on one line whatever the width, so that it can be copied as it is."""
+    """A command, on one line whatever the width, so that it can be copied as it is.
+
+    One that is too long to stand beside its label stands below it.
+    """
+    from rich.cells import cell_len
+
     label = _label(_padded(step.label, widest))
-    if terminal.columns < _NARROW:
-        yield label
-        yield _plain(f"{_INDENT * 2}{step.text}")
+    fits = label.cell_len + cell_len(step.text) <= terminal.columns
+    if fits and terminal.columns >= _NARROW:
+        yield label.append_text(_plain(step.text))
         return
-    yield label.append_text(_plain(step.text))
+    yield label
+    yield _plain(f"{_INDENT * 2}{step.text}")
 
 
 def _conversation(

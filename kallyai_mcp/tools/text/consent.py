@@ -4,6 +4,7 @@ when it is due.
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
 
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls import kept_booking
@@ -34,6 +35,17 @@ _MAX_LENGTH = 600
 _WRONG = "That confirmation is for another call, or too old; no call was placed. "
 
 
+class Row(NamedTuple):
+    """A line of a preview."""
+
+    label: str
+    text: str
+
+    def __str__(self) -> str:
+        """For example "When: Fri Nov 27, 7:00 PM"."""
+        return f"{self.label}: {self.text}"
+
+
 class Words:
     """The texts of forms and previews in one language.
 
@@ -53,9 +65,9 @@ class Words:
         """The title and the description of a field of a form, for its JSON schema."""
         return {"title": self.say(key, **values), "description": self.say(f"{key}_help")}
 
-    def row(self, key: str, text: object) -> str:
-        """A line of a preview: the label with this key and the text; "" without a text."""
-        return part(f"{self._texts[key]}: {{}}", text)
+    def row(self, key: str, text: str) -> Row:
+        """A line of a preview: the label with this key and the text."""
+        return Row(self._texts[key], text)
 
     def number(self, value: float, phone: str) -> str:
         """A number in a text about a call to `phone` (E.164): "12.5" or "12,5"."""
@@ -136,26 +148,49 @@ def preview(
     `risk_flags` are the reasons to ask the user, and `usage` are the account's statistics, if they
     are known.
     """
-    phone = submission.respondent_phone
+    why = words.row("asked_because", reasons(risk_flags, words))
     rows = [
         words.say("ask_call", callee=_callee(submission, words)),
-        words.row("asked_because", reasons(risk_flags, words)),
-        *_when(phone, schedule, reader, words),
+        *_shown([why]),
+        *map(str, call_rows(submission, usage, schedule, reader, words)),
+    ]
+    return "\n".join(rows)
+
+
+def call_rows(
+    submission: Submission,
+    usage: Statistics | None,
+    schedule: Schedule,
+    reader: Reader,
+    words: Words,
+) -> list[Row]:
+    """What a preview says of a call, beside who is called and why the user is asked."""
+    rows = (
+        *_when(submission.respondent_phone, schedule, reader, words),
         words.row("spoken", _spoken(submission, words)),
         *_what_for(submission, usage, reader, words),
-    ]
-    return "\n".join(filter(None, rows))
+    )
+    return [row for row in rows if row.text]
+
+
+def _shown(rows: Sequence[Row]) -> list[str]:
+    """The rows that have a text."""
+    return [str(row) for row in rows if row.text]
 
 
 def _callee(submission: Submission, words: Words) -> str:
     """Who is called: "Italian Bistro, +1 415-555-1234 (United States)"."""
-    phone = submission.respondent_phone
-    parties = (one_line(submission.business_name or ""), for_people(phone))
-    country = part(" ({})", place_of(phone, words.language))
-    return f"{', '.join(filter(None, parties))}{country}"
+    number_there = number_and_country(submission.respondent_phone, words)
+    parties = (one_line(submission.business_name or ""), number_there)
+    return ", ".join(filter(None, parties))
 
 
-def _when(phone: str, schedule: Schedule, reader: Reader, words: Words) -> list[str]:
+def number_and_country(phone: str, words: Words) -> str:
+    """A number (E.164) and where it is: "+1 415-555-1234 (United States)"."""
+    return f"{for_people(phone)}{part(' ({})', place_of(phone, words.language))}"
+
+
+def _when(phone: str, schedule: Schedule, reader: Reader, words: Words) -> list[Row]:
     """The rows that say when and how often a number is called: later, or at which time there."""
     due = words.due(schedule, phone, reader.timezone, reader)
     rows = [words.row("when", due)]
@@ -199,8 +234,8 @@ def list_preview(
         _candidate(submission, risks, reader, words)
         for submission, risks in zip(submissions, flags, strict=True)
     ]
-    rows += _what_for(submissions[0], usage, reader, words)
-    return "\n".join(filter(None, rows))
+    rows += _shown(_what_for(submissions[0], usage, reader, words))
+    return "\n".join(rows)
 
 
 def _candidate(
@@ -216,8 +251,8 @@ def _candidate(
 
 def _what_for(
     submission: Submission, usage: Statistics | None, reader: Reader, words: Words
-) -> list[str]:
-    """The lines that say what KallyAI is asked to do, and what is left of the plan, the scarcest
+) -> list[Row]:
+    """The rows that say what KallyAI is asked to do, and what is left of the plan, the scarcest
     first.
     """
     details = ", ".join(_details(submission, reader, words))
@@ -249,7 +284,7 @@ def _details(submission: Submission, reader: Reader, words: Words) -> Iterator[s
         yield words.say("persons", count=submission.party_size)
 
 
-def _what_is_left(usage: Statistics | None, phone: str, words: Words) -> list[str]:
+def _what_is_left(usage: Statistics | None, phone: str, words: Words) -> list[Row]:
     """The rows for what is left of the plan, with the numbers of a text about this callee."""
     if usage is None:
         return []

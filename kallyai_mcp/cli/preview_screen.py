@@ -1,0 +1,47 @@
+"""What a person is shown of a call before it is placed, and the question after it."""
+
+from collections.abc import Sequence
+
+from kallyai_mcp.api.models import Statistics
+from kallyai_mcp.calls.policy import RiskFlag
+from kallyai_mcp.calls.records import CallRequest
+from kallyai_mcp.cli.screen import Fact, Screen, Tone
+from kallyai_mcp.cli.service import Service
+from kallyai_mcp.tools.text.consent import Words, call_rows, number_and_country, reasons
+from kallyai_mcp.tools.text.plain import Reader, one_line, sentence
+
+
+def preview_screen(
+    request: CallRequest,
+    risk_flags: Sequence[RiskFlag],
+    usage: Statistics | None,
+    reader: Reader,
+    service: Service,
+) -> Screen:
+    """Who will be called, when, and what for; `risk_flags` are reasons to think about it first."""
+    words = Words()
+    asked = request.submission
+    number = number_and_country(asked.respondent_phone, words)
+    name = one_line(asked.business_name or "", 80)
+    who = (Fact("Who", name), Fact("Number", number)) if name else (Fact("Number", number),)
+    rows = call_rows(asked, usage, request.schedule, reader, words)
+    return Screen(
+        Tone.UNSURE if risk_flags else Tone.ASKED,
+        "Simulated call" if service.is_simulated else "Real call",
+        ("nobody is called" if service.is_simulated else "to another person",),
+        (*who, *(Fact(row.label, row.text) for row in rows)),
+        [_before_you_agree(risk_flags, words)] if risk_flags else (),
+        is_simulated=service.is_simulated,
+    )
+
+
+def _before_you_agree(risk_flags: Sequence[RiskFlag], words: Words) -> str:
+    return sentence(f"Before you agree: {reasons(risk_flags, words)}")
+
+
+def question_of(request: CallRequest, service: Service) -> str:
+    """What is asked below the preview."""
+    kind = "simulated" if service.is_simulated else "real"
+    if request.schedule.not_before is None:
+        return f"Place this {kind} call?"
+    return f"Schedule this {kind} call?"
