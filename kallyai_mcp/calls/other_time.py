@@ -25,6 +25,7 @@ _INSTRUCTIONS = {
 """The instructions by their language, and by whether another day or time may be agreed to."""
 
 _FORBIDDING = frozenset({_INSTRUCTIONS["en", False], _INSTRUCTIONS["es", False]})
+_ACCEPTING = frozenset({_INSTRUCTIONS["en", True], _INSTRUCTIONS["es", True]})
 
 
 def spoken_language(submission: Submission) -> str:
@@ -44,6 +45,17 @@ def with_other_time(submission: Submission, *, accept: bool) -> Submission:
 def forbids_other_time(submission: Submission | SubmissionEcho) -> bool:
     """Whether KallyAI was told to agree to no other day or time."""
     return not _FORBIDDING.isdisjoint(instructions_of(submission))
+
+
+def accepts_other_time(submission: Submission | SubmissionEcho) -> bool:
+    """Whether KallyAI was told that it may agree to another day or time."""
+    return not _ACCEPTING.isdisjoint(instructions_of(submission))
+
+
+def wishes_in(submission: Submission) -> tuple[str, ...]:
+    """The additional instructions without that of `with_other_time`."""
+    own = _FORBIDDING | _ACCEPTING
+    return tuple(text for text in instructions_of(submission) if text not in own)
 
 
 def without_other_time(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.cli.error_screens import refusal_screen
+from kallyai_mcp.cli.same_call import command_for_same_call
 from kallyai_mcp.cli.screen import Fact, Screen, Tone
-from kallyai_mcp.cli.service import Service
+from kallyai_mcp.cli.service import Service, in_shell
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import next_step
 from kallyai_mcp.tools.facets.relations import BOOKED
@@ -82,13 +83,15 @@ def call_screen(
         screen = _ended(view, view.call, reader, service)
     else:
         screen = _without_outcome(view, reader, service)
-    return _asked_before(screen, view) if is_duplicate else screen
+    return _asked_before(screen, view, reader, service) if is_duplicate else screen
 
 
-def _asked_before(screen: Screen, view: CallView) -> Screen:
+def _asked_before(screen: Screen, view: CallView, reader: Reader, service: Service) -> Screen:
     """The same, with how to place a second call on purpose, unless the first goes on."""
-    step = () if view.is_open else (Fact("Call again", "the same call with --redial"),)
-    return replace(screen, notes=(_SAY["already"], *screen.notes), steps=(*screen.steps, *step))
+    steps = list(screen.steps)
+    if not view.is_open:
+        steps.append(Fact("Call again", _same_call(view, reader, service, "--redial")))
+    return replace(screen, notes=(_SAY["already"], *screen.notes), steps=steps)
 
 
 def _ended(view: CallView, call: Call, reader: Reader, service: Service) -> Screen:
@@ -230,9 +233,21 @@ def _steps(view: CallView, call: Call, reader: Reader, service: Service) -> Iter
         yield Fact("To cancel it", cancel)
     elif step.retry.not_before is not None:
         at = step.retry.not_before.isoformat(timespec="minutes")
-        yield Fact("Try again", f"the same call with --retries 2 --not-before {at}")
+        options = ("--retries", "2", "--not-before", at)
+        yield Fact("Try again", _same_call(view, reader, service, *options))
     else:
-        yield Fact("Try again", "the same call")
+        yield Fact("Try again", _same_call(view, reader, service))
+
+
+def _same_call(view: CallView, reader: Reader, service: Service, *options: str) -> str:
+    """The command that asks for the same call, or the options to add where that isn't known."""
+    if view.record is not None:
+        command = command_for_same_call(view.record, reader, service, *options)
+        if command is not None:
+            return command
+    if not options:
+        return "the same call"
+    return f"the same call with {in_shell(*options)}"
 
 
 def _due(view: CallView, reader: Reader) -> str:
