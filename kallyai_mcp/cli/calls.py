@@ -20,7 +20,7 @@ from kallyai_mcp.cli.call_screens import call_screen, end_screen, list_screen, s
 from kallyai_mcp.cli.conversation_screen import conversation_screen
 from kallyai_mcp.cli.id_completion import complete_id
 from kallyai_mcp.cli.output import CommandError, say
-from kallyai_mcp.cli.screen import Screen, terminal_of
+from kallyai_mcp.cli.screen import Screen, sandbox_line, terminal_of
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.cli.tables import Column, rendered_table
 from kallyai_mcp.tools import telling
@@ -77,7 +77,10 @@ async def calls(app_context: AppContext, *, limit: int, offset: int) -> Shown:
         )
     for note in notes:
         say(note, err=True)
-    return Shown("\n".join(call_rows(result.views, app_context)), page)
+    rows = call_rows(result.views, app_context)
+    if rows and sys.stdout.isatty() and Service.of(app_context.settings).is_simulated:
+        rows.insert(0, sandbox_line(terminal_of(err=False)))
+    return Shown("\n".join(rows), page)
 
 
 def notes_of(page: ListedCalls) -> list[str]:

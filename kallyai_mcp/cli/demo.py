@@ -1,12 +1,11 @@
-"""`kallyai-mcp demo`: three calls on a sandbox in this process, with the texts that an agent
-reads.
-"""
+"""`kallyai-mcp demo`: three calls on a sandbox in this process."""
 
 import os
 import shlex
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,18 +15,20 @@ import click
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.records import CallRequest
+from kallyai_mcp.cli.account_screen import account_screen
 from kallyai_mcp.cli.app_context import open_app_context
+from kallyai_mcp.cli.call_screens import call_screen
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.output import run, say, say_result, speed_option
+from kallyai_mcp.cli.conversation_screen import conversation_screen
+from kallyai_mcp.cli.error_screens import refusal_screen
+from kallyai_mcp.cli.output import run, say, speed_option
+from kallyai_mcp.cli.screen import show_screen
+from kallyai_mcp.cli.service import Service
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.lookup import find_booking
 from kallyai_mcp.tools.submissions import callee_zone
 from kallyai_mcp.tools.telling import call_result, transcript
-from kallyai_mcp.tools.text.account import quota
-from kallyai_mcp.tools.text.errors import error_text
-from kallyai_mcp.tools.text.plain import day_and_hour
 
 _BUSY = "+12025550103"
 _DO_NOT_CALL = "+12025550121"
@@ -37,7 +38,7 @@ _DO_NOT_CALL = "+12025550121"
 @click.command()
 @speed_option(60)
 def demo(*, speed: float) -> None:
-    """Show three calls on the sandbox: what an agent is told, what was said, and the appointment.
+    """Show three calls on the sandbox: what became of them, what was said, and what is left.
 
     Nobody is called.
     """
@@ -68,20 +69,15 @@ async def _run(connection: Connection) -> None:
             appointment_time="19:00",
             party_size=4,
         )
+        service = Service.of(app_context.settings)
         call_id = await _place(
             app_context, "1. You ask for a table for four on Friday at seven.", table
         )
         assert call_id is not None  # noqa: S101 - a booked call has one
-        say("\nWhat was said:", bold=True)
-        say((await transcript(app_context, call_id)).text)
-        event = (await find_booking(app_context, call_id)).booking.appointment
-        say("\nThe appointment:", bold=True)
-        assert event is not None  # noqa: S101 - or `find_booking` has raised an error
-        say(
-            f"{event.summary}, {day_and_hour(event.start, app_context.now())}"
-            if event.start
-            else str(event.summary)
-        )
+        say()
+        spoken = await transcript(app_context, call_id)
+        reader = app_context.reader()
+        show_screen(conversation_screen(spoken.call, spoken.transcript, reader, service))
         busy = table.model_copy(update={"respondent_phone": _BUSY, "business_name": "Busy Bistro"})
         await _place(
             app_context, "2. You ask for the same at a restaurant whose line is busy.", busy
@@ -94,13 +90,16 @@ async def _run(connection: Connection) -> None:
         await _place(
             app_context, "3. You ask for a call to a number that is on the do-not-call list.", ask
         )
-        say("\nWhat it cost:", bold=True)
-        say(quota(await app_context.api().get_statistics(), None, now=app_context.now()))
+        say()
+        statistics = await app_context.api().get_statistics()
+        who = await app_context.sign_in.signed_in()
+        show_screen(account_screen(who or "", statistics, app_context.now(), service))
 
 
 async def _place(app_context: AppContext, title: str, submission: Submission) -> str | None:
-    """Place a call and print what an agent is told; returns its id, None if it was refused."""
+    """Place a call and show what became of it; returns its id, None if it was refused."""
     say(f"\n{title}", bold=True)
+    service = Service.of(app_context.settings)
     try:
         zone = callee_zone(None, submission.respondent_phone, app_context)
         placed = await app_context.calls.place(
@@ -109,7 +108,8 @@ async def _place(app_context: AppContext, title: str, submission: Submission) ->
         ended = await app_context.calls.wait(placed, 60)
         result = await call_result(app_context, ended, placed_now=True)
     except KallyAIError as error:
-        say_result(error_text(error, places_calls=True))
+        show_screen(refusal_screen(error, service))
         return None
-    say_result(result.text)
+    screen = call_screen(result.views[0], app_context.reader(), service)
+    show_screen(replace(screen, steps=()))  # after the demo, no command finds its calls
     return result.structure.call_id

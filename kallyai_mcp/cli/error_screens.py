@@ -41,7 +41,7 @@ def error_screen(error: errors.KallyAIError, service: Service, *, places_calls: 
         Tone.BAD,
         "Not called" if places_calls else "Error",
         (_why(error),),
-        tuple(_from_kallyai(error)),
+        (*_asked_at(error, service), *_from_kallyai(error)),
         tuple(_when_again(error)),
         steps=tuple(_what_helps(error, service)),
         is_simulated=service.is_simulated,
@@ -60,6 +60,13 @@ def _why(error: errors.KallyAIError) -> str:
             return _SAY["unknown_id"]
     text = sentence(meaning(error))
     return f"{text[:1].upper()}{text[1:]}"
+
+
+def _asked_at(error: errors.KallyAIError, service: Service) -> list[Fact]:
+    """Which KallyAI was asked, where the address may be what is wrong."""
+    if not isinstance(error, errors.NotConnectedError | errors.NotSignedInError):
+        return []
+    return [Fact("Address", service.place)]
 
 
 def _from_kallyai(error: errors.KallyAIError) -> list[Fact]:

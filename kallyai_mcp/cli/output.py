@@ -115,25 +115,6 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
         discard(2)  # what stderr does not take changes no result
 
 
-_COLORS = {
-    "cyan": ("Scheduled", "In", "Answered", "Left"),
-    "green": ("Booked",),
-    "yellow": ("Unknown", "Not"),
-    "red": ("Refused", "Failed"),
-}
-"""The colors of a result and the first words that have them; the cards have the same ones."""
-
-
-def say_result(text: str) -> None:
-    """Print a tool's own text, with its first word in color."""
-    first = text.split(":")[0].split(" ")[0].rstrip(".")
-    for color, words in _COLORS.items():
-        if first in words:
-            say(click.style(first, fg=color, bold=True) + text[len(first) :])
-            return
-    say(text)
-
-
 def say_json(document: Mapping[str, Any]) -> None:
     """Print a JSON document."""
     say(json.dumps(document, indent=2))

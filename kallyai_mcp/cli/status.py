@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
+from kallyai_mcp.cli.account_screen import account_screen
 from kallyai_mcp.cli.call_commands import Shown, about_calls
 from kallyai_mcp.cli.calls import call_rows, notes_of
-from kallyai_mcp.cli.output import say
+from kallyai_mcp.cli.screen import rendered, terminal_of
+from kallyai_mcp.cli.service import Service
 from kallyai_mcp.tools.call_page import list_page
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.structure.models import QuotaAnswer, as_json
-from kallyai_mcp.tools.text.account import quota
-from kallyai_mcp.tools.text.plain import one_line, part
+from kallyai_mcp.tools.text.plain import one_line
 
 
 @click.command()
@@ -29,18 +30,15 @@ async def status(app_context: AppContext, *, audit: bool) -> Shown:
     if audit:
         return await _audit(app_context)
     api = app_context.api()
-    # Before the first request, whose error does not say it.
-    if not click.get_current_context().params["as_json"]:
-        is_sandbox = app_context.settings.sandbox
-        where = "the embedded sandbox, which calls nobody" if is_sandbox else api.base_url
-        say(f"KallyAI: {where}")
     who = await app_context.sign_in.signed_in()
     statistics = await api.get_statistics()
     last = await list_page(app_context, limit=5, offset=0)
+    service = Service.of(app_context.settings)
+    screen = account_screen(one_line(who or ""), statistics, app_context.now(), service)
     lines = [
-        f"Signed in{part(' as {}', one_line(who or ''))}",
-        quota(statistics, None, now=app_context.now(), has_tools=False),
-        "Last calls:" if last.views else "Last calls: none",
+        rendered(screen, terminal_of(err=False)),
+        "",
+        "Last calls" if last.views else "Last calls: none",
         *call_rows(last.views, app_context),
         *notes_of(last),
     ]

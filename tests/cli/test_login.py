@@ -33,7 +33,7 @@ def test_login_without_a_browser_waits_for_its_link(
 
     assert code == 0
     assert "Signed in as personal@sandbox.test." in output
-    assert "Signed in as personal@sandbox.test\n" in status.stdout
+    assert "Signed in   SANDBOX    personal@sandbox.test\n" in status.stdout
 
 
 def test_logout_signs_the_user_out(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:

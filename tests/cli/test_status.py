@@ -68,10 +68,11 @@ def test_status_shows_account_quota_and_calls(
     shown = status(tmp_path, kallyai_sandbox.url)
 
     assert shown.returncode == 0, shown.stderr
-    *account, quota, title, first, second = shown.stdout.splitlines()
-    assert account == [f"KallyAI: {kallyai_sandbox.url}", "Signed in as personal@sandbox.test"]
-    assert quota.startswith("27 of 35 calls left (and 165 of 210 minutes); ")
-    assert title == "Last calls:"
+    account, last = shown.stdout.split("\n\n")
+    assert account.startswith("✓ Signed in   SANDBOX    personal@sandbox.test\n")
+    assert f"  KallyAI  {kallyai_sandbox.url}\n" in account
+    assert "  Left     27 of 35 calls, 165 of 210 minutes\n" in account
+    _, first, second = last.splitlines()
     assert {tuple(row.split("\t")[1:]) for row in (first, second)} == {
         ("in progress", "Italian Bistro", "+1 415-555-1234", "t-sent"),
         ("unknown", "Italian Bistro", "+1 415-555-1234", "t-unknown"),
@@ -158,7 +159,7 @@ def test_what_was_done_on_the_embedded_sandbox_can_be_read(tmp_path: Path) -> No
     assert re.search(
         r"  placed  asked by kallyai-mcp call  never_asks  risk: .*urgent  ", audit.stdout
     )
-    assert shown.stdout.startswith("KallyAI: the embedded sandbox, which calls nobody\nSigned in")
+    assert "  KallyAI  the embedded sandbox, which calls nobody\n" in shown.stdout
     assert "\tnot reached\t\t+1 202-555-0103\t" in shown.stdout
     assert json.loads(by_setting.stdout)["calls"]["calls"][0]["status"] == "busy"
 
@@ -168,8 +169,8 @@ def test_without_the_service_status_fails(tmp_path: Path, kallyai_sandbox: Kally
     as_text = status(tmp_path, NOBODY)
     as_json = status(tmp_path, NOBODY, "--json")
 
-    assert (as_text.returncode, as_text.stdout) == (1, f"KallyAI: {NOBODY}\n")
-    assert "KallyAI cannot be reached" in as_text.stderr
+    assert (as_text.returncode, as_text.stdout) == (1, "")
+    assert f"  Address  {NOBODY}\n" in as_text.stderr
     assert (as_json.returncode, as_json.stderr) == (1, "")
     assert json.loads(as_json.stdout)["code"] == "connection_failed"
 

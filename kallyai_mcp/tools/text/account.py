@@ -132,10 +132,10 @@ def quota(
     With `has_tools`, the reader is an agent, and the text names the tool for the next step.
     """
     left = allowances(statistics)
-    plan = ", ".join(_plan(statistics, subscription or Subscription(), now))
+    plan = ", ".join(plan_in_words(statistics, subscription or Subscription(), now))
     sentences = [f"{_left(left)}{part('; {}', plan)}."]
     if left:
-        sentences += _when_back(comes_back(statistics, subscription, now), left)
+        sentences += when_back(comes_back(statistics, subscription, now), left)
     if has_tools and _is_little(left):
         sentences.append(MORE)
     return " ".join(sentences)
@@ -148,7 +148,7 @@ def _left(left: Sequence[Allowance]) -> str:
     return f"{left[0]} left{part(' (and {})', others)}"
 
 
-def _when_back(back: str | None, left: Sequence[Allowance]) -> list[str]:
+def when_back(back: str | None, left: Sequence[Allowance]) -> list[str]:
     """On which day what is left comes `back`, if that is known, and whether calls are refused."""
     is_used_up = any(allowance.remaining <= 0 for allowance in left)
     if back is None:
@@ -193,7 +193,7 @@ def _is_over_by(moment: datetime, subscription: Subscription) -> bool:
     return subscription.has_active_subscription is False or not subscription.auto_renew
 
 
-def _plan(statistics: Statistics, subscription: Subscription, now: datetime) -> list[str]:
+def plan_in_words(statistics: Statistics, subscription: Subscription, now: datetime) -> list[str]:
     """The plan's name, and what is unusual about it.
 
     The subscription counts more than the statistics.
