@@ -227,8 +227,7 @@ def _steps(view: CallView, call: Call, reader: Reader, service: Service) -> Iter
         return
     planned = step.retry.planned
     if planned is not None and planned.record is not None:
-        due = planned.record.schedule
-        yield Fact("Next attempt", _due(planned, reader) if due.not_before else "now")
+        yield Fact("Next attempt", _due(planned, reader) or "now")
         cancel = service.command("cancel", short_id(planned.id))
         yield Fact("To cancel it", cancel)
     elif step.retry.not_before is not None:
