@@ -22,7 +22,15 @@ from kallyai_mcp.tools.facets.speech import Quote
 from kallyai_mcp.tools.text.calendar import asked_time, booked_time, unconfirmed
 from kallyai_mcp.tools.text.calls import attempts, reason, state_in_words
 from kallyai_mcp.tools.text.consent import Words
-from kallyai_mcp.tools.text.plain import Reader, duration, lasted, one_line, quoted, sentence
+from kallyai_mcp.tools.text.plain import (
+    Reader,
+    clock,
+    duration,
+    lasted,
+    one_line,
+    quoted,
+    sentence,
+)
 
 _SHORT = 8
 """Characters of an id that find a call; another one that begins so is very unlikely."""
@@ -45,7 +53,7 @@ _NOTHING_SHOWN = (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN)
 _SAY = {
     "no_event": "No calendar event shows a booking. Take nothing as booked.",
     "calendar_not_known": "Whether something was booked is not known yet. Look again later.",
-    "check_with_them": "The calendar event and KallyAI's report differ. Check it with them.",
+    "check_with_them": "They agreed to another time than the calendar has. Check it with them.",
     "nothing_agreed": "Take nothing as agreed.",
     "may_be_agreed": "Something may have been agreed. Make sure before you call again.",
     "lost": "The connection broke after the request was sent, so they may have been called. Look "
@@ -171,10 +179,13 @@ def _answer(one: Quote) -> Fact:
 
 def _not_confirmed(view: CallView, reader: Reader) -> Iterator[Fact]:
     """What was asked for, and what the calendar event does not show."""
-    if view.outcome is Outcome.BOOKED_OTHER_TIME and view.booking.reported_time is None:
+    agreed = view.booking.agreed
+    if agreed is not None:
+        yield Fact(
+            "Agreed to", f"{one_line(agreed.time, 60)}: {quoted(agreed.quote)}", clock(agreed.at)
+        )
+    elif view.outcome is Outcome.BOOKED_OTHER_TIME:
         yield Fact("You asked for", asked_time(view, reader))
-    if view.booking.reported_time is not None:
-        yield Fact("KallyAI's report", view.booking.reported_time)
     missing = unconfirmed(view)
     if missing:
         yield Fact("Not confirmed", missing)
@@ -190,7 +201,7 @@ def _doubts(view: CallView, reader: Reader) -> Iterator[str]:
     """What is not certain about the outcome, and what a later call has done with the booking."""
     if view.outcome in _NOTHING_SHOWN:
         yield _SAY["nothing_agreed" if _has_agreed_nothing(view) else "may_be_agreed"]
-    if view.booking.reported_time is not None:
+    if view.booking.agreed is not None:
         yield _SAY["check_with_them"]
     if view.is_calendar_unread:
         yield _SAY["calendar_not_known"]

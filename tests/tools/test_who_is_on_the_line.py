@@ -19,7 +19,7 @@ def call_to(number: str, language: str, *questions: str) -> dict[str, object]:
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_what_the_assistant_disclosed_is_quoted(agent: Agent, language: str) -> None:
     told = await agent.use("make_call", call_to("+12025550100", language))
-    forgot = await agent.use("make_call", call_to("+12025550130", language))
+    forgot = await agent.use("make_call", call_to("+12025550117", language))
 
     assert told.data["disclosure"]["said"] is True
     assert {"quote", "at"} <= told.data["disclosure"].keys()
@@ -29,7 +29,7 @@ async def test_what_the_assistant_disclosed_is_quoted(agent: Agent, language: st
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
     ("number", "who"),
-    [("+12025550100", "person"), ("+12025550132", "machine"), ("+12025550133", "machine")],
+    [("+12025550100", "person"), ("+12025550119", "machine"), ("+12025550126", "machine")],
 )
 async def test_a_recording_is_told_from_a_person(
     agent: Agent, language: str, number: str, who: str
@@ -41,7 +41,7 @@ async def test_a_recording_is_told_from_a_person(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_an_answer_that_is_not_certain_is_marked(agent: Agent, language: str) -> None:
-    made = await agent.use("make_call", call_to("+12025550134", language, "Is there parking?"))
+    made = await agent.use("make_call", call_to("+12025550127", language, "Is there parking?"))
     sure = await agent.use("make_call", call_to("+12025550100", language, "Is there parking?"))
 
     assert [one["hedged"] for one in made.data["answers"]] == [True]
