@@ -13,7 +13,7 @@ from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.base import Database, StatementError, Tx
 from tests.calls.ledgers import ACCOUNT
-from tests.calls.test_call_lists import start, went_on
+from tests.calls.lists import asked_for, calls_of, went_on
 from tests.calls.world import World
 
 
@@ -82,11 +82,11 @@ async def test_a_list_that_was_written_without_a_confirmation_calls_nobody(here:
     await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
     here.database.unconfirmed = 2  # the second: that it is undone
     with pytest.raises(LedgerUnavailableError):
-        await start(here)
+        await asked_for(here)
     await here.run(here.clock.sleep(600))
-    calls, (found, _) = len(here.service.keys), await start(here)
-    done = await went_on(here, found)
+    found, is_new = await asked_for(here)
 
-    assert calls == 0
     assert found.stop_reason is StopReason.REFUSED
-    assert [record.call_id for record in done.records] == ["c-1"]
+    assert not is_new
+    assert here.service.keys == []
+    assert calls_of(await went_on(here, found)) == ["c-1"]

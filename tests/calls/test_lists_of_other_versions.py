@@ -2,21 +2,29 @@
 claimed.
 """
 
-from functools import partial
-
 import pytest
 
 from kallyai_mcp.calls.call_lists import CallList, StopReason
-from kallyai_mcp.calls.ledger import lists
 from kallyai_mcp.calls.ledger.base import Tx
-from kallyai_mcp.tools.facets.call import CallView
-from kallyai_mcp.tools.text.call_lists import call_list
-from kallyai_mcp.tools.text.plain import Reader, party_of
-from tests.calls.ledgers import ACCOUNT, NOW
-from tests.calls.test_call_lists import EVENT, NUMBERS, THREE, ended, start, wanted, went_on
-from tests.calls.world import World, after, reply
-
-BUSY = [reply("busy", f"c-{number}") for number in range(3)]
+from kallyai_mcp.tools.text.plain import party_of
+from tests.calls.ledgers import ACCOUNT
+from tests.calls.lists import (
+    BUSY,
+    EVENT,
+    NUMBERS,
+    SUCCESS,
+    THREE,
+    calls_of,
+    ended,
+    not_called,
+    read_again,
+    said_of,
+    started,
+    stopped,
+    wanted,
+    went_on,
+)
+from tests.calls.world import World, after
 
 
 def as_an_older_version_wrote_it(tx: Tx) -> None:
@@ -26,77 +34,118 @@ def as_an_older_version_wrote_it(tx: Tx) -> None:
     tx.run("UPDATE calls SET plan_id = NULL")
 
 
-def with_a_call_that_cannot_be_read(tx: Tx, call_id: str) -> None:
-    tx.run(
-        "UPDATE calls SET submission = :newer WHERE call_id = :id",
-        newer='{"version": 9}',
-        id=call_id,
-    )
+def without_its_calls(tx: Tx) -> None:
+    tx.run("UPDATE calls SET plan_id = NULL")
 
 
-def said_of(found: CallList) -> str:
-    views = [CallView.of_record(record) for record in found.records]
-    return call_list(found, Reader(timezone="UTC", now=NOW), views)
+async def spoil(here: World, call_id: str, column: str = "submission") -> None:
+    """Write a record as a newer version might, so that this one can't read it."""
+    newer = f"UPDATE calls SET {column} = :newer WHERE call_id = :id"  # noqa: S608 - ours
+
+    def write(tx: Tx) -> None:
+        tx.run(newer, newer='{"version": 9}', id=call_id)
+
+    await here.run(here.ledger.write(ACCOUNT, write))
 
 
-async def read_again(here: World, found: CallList) -> CallList:
-    again = await here.run(here.calls.find_list(found.list_id))
-    assert again is not None
-    return again
-
-
-async def test_a_list_of_an_older_version_goes_on_after_its_last_call(here: World) -> None:
-    service = here.answering(
-        [reply("success", "c-0"), reply("success", "c-1")], calendars={"c-1": EVENT}
-    )
-    found = await ended(here, (await start(here))[0])
+async def answered_once(here: World) -> CallList:
+    """A list that an older version has stopped after its first call was answered."""
+    here.answering(SUCCESS, calendars={"c-2": EVENT})
+    found = await stopped(here)
     await here.run(here.ledger.write(ACCOUNT, as_an_older_version_wrote_it))
-    known = await here.run(here.ledger.read(lists.find_list_of, await wanted(here), "c-0"))
-    assert known is not None
-    done = await went_on(here, known)
-    planned = [record.plan_id for record in (await read_again(here, found)).records]
+    return found
 
+
+async def test_an_older_list_is_found_by_its_call(here: World) -> None:
+    found = await answered_once(here)
+    known = await here.run(here.calls.list_of(await wanted(here), "c-1"))
+
+    assert known is not None
+    assert known.list_id == found.list_id
     assert known.stop_reason is StopReason.NEEDS_DECISION
-    assert [record.call_id for record in done.records] == ["c-0", "c-1"]
-    assert planned == [found.list_id] * 2
-    assert len(service.keys) == 2
+
+
+async def test_an_older_list_goes_on(here: World) -> None:
+    found = await answered_once(here)
+    await went_on(here, await read_again(here, found))
+    done = await read_again(here, found)
+
+    assert calls_of(done) == ["c-1", "c-2"]
+    assert [record.plan_id for record in done.records] == [found.list_id] * 2
+    assert len(here.service.keys) == 2
+
+
+async def test_the_calls_of_an_older_list_are_read(here: World) -> None:
+    here.answering(SUCCESS)
+    found = await stopped(here, until="all")
+    await here.run(here.ledger.write(ACCOUNT, as_an_older_version_wrote_it))
+    again = await read_again(here, found)
+
+    assert calls_of(again) == ["c-1", "c-2", "c-3"]
+    assert again.not_called == ()
+
+
+async def test_a_done_list_claims_no_unread_call(here: World) -> None:
+    here.answering(SUCCESS)
+    found = await stopped(here, until="all")
+    await here.run(here.ledger.write(ACCOUNT, without_its_calls))
+    again = await read_again(here, found)
+
+    assert again.records == ()
+    assert again.not_called == ()
+    assert again.unread == 3
+    assert said_of(here, again) == [
+        "Done: all 3 were called. What became of 3 of these calls can't be read here: list_calls."
+    ]
 
 
 @pytest.mark.parametrize("position", range(3))
-async def test_a_done_list_has_a_call_that_cannot_be_read(here: World, position: int) -> None:
-    here.answering([*BUSY])
-    found = await ended(here, (await start(here))[0])
-    spoil = partial(with_a_call_that_cannot_be_read, call_id=f"c-{position}")
-    await here.run(here.ledger.write(ACCOUNT, spoil))
+async def test_a_done_list_counts_an_unread_call(here: World, position: int) -> None:
+    here.answering(BUSY)
+    found = await stopped(here)
+    await spoil(here, f"c-{position + 1}")
     again = await read_again(here, found)
 
     assert again.unreadable == {NUMBERS[position]}
-    assert (again.not_called, again.unread) == ((), 1)
+    assert again.not_called == ()
+    assert again.unread == 1
     assert not again.may_go_on
-    assert said_of(again).startswith("Done: all 3 were called. What became of 1 of these calls")
+    assert said_of(here, again)[0].startswith(
+        "Done: all 3 were called. What became of 1 of these calls"
+    )
 
 
-async def test_a_call_that_cannot_be_read_is_not_missing(here: World) -> None:
-    here.answering([BUSY[0], reply("success", "c-1")], calendars={"c-1": EVENT})
-    found = await ended(here, (await start(here))[0])
-    spoil = partial(with_a_call_that_cannot_be_read, call_id="c-0")
-    await here.run(here.ledger.write(ACCOUNT, spoil))
+async def test_an_unread_call_is_not_missing(here: World) -> None:
+    here.answering([BUSY[0], SUCCESS[1]], calendars={"c-2": EVENT})
+    found = await stopped(here)
+    await spoil(here, "c-1")
     again = await read_again(here, found)
 
     assert again.stop_reason is StopReason.BOOKED
-    assert [one.respondent_phone for one in again.not_called] == [NUMBERS[2]]
-    assert f"can't be read here: {party_of(THREE[0])}." in said_of(again)
+    assert not_called(again) == [NUMBERS[2]]
+    assert f"can't be read here: {party_of(THREE[0])}." in "\n".join(said_of(here, again))
 
 
-async def test_an_open_list_stops_at_a_call_that_cannot_be_read(here: World) -> None:
-    in_progress = after(lambda: here.clock.sleep(60), reply("busy", "c-1"))
-    service = here.answering([BUSY[0], in_progress, BUSY[2]])
-    found, _ = await start(here)
+async def test_an_open_list_stops_at_an_unread_call(here: World) -> None:
+    in_progress = after(lambda: here.clock.sleep(60), BUSY[1])
+    here.answering([BUSY[0], in_progress, BUSY[2]])
+    found = await started(here)
     await here.run(here.clock.sleep(30))
-    spoil = partial(with_a_call_that_cannot_be_read, call_id="c-0")
-    await here.run(here.ledger.write(ACCOUNT, spoil))
-    stopped = await ended(here, found)
+    await spoil(here, "c-1")
+    last = await ended(here, found)
 
-    assert stopped.stop_reason is StopReason.UNKNOWN
-    assert len(service.keys) == 2
-    assert said_of(stopped).startswith("Stopped: ")
+    assert last.stop_reason is StopReason.UNKNOWN
+    assert len(here.service.keys) == 2
+    assert said_of(here, last)[0].startswith("Stopped: ")
+
+
+async def test_an_unread_call_keeps_no_later_outcome(here: World) -> None:
+    in_progress = after(lambda: here.clock.sleep(60), SUCCESS[1])
+    here.answering([BUSY[0], in_progress], calendars={"c-2": EVENT})
+    found = await started(here)
+    await here.run(here.clock.sleep(30))
+    await spoil(here, "c-1", "outcome")
+    last = await ended(here, found)
+
+    assert calls_of(last) == ["c-2"]
+    assert last.stop_reason is StopReason.BOOKED

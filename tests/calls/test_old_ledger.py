@@ -3,8 +3,9 @@ drivers.
 """
 
 import sqlite3
+from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,21 +13,23 @@ import psycopg
 import pytest
 
 from kallyai_mcp.calls.call_lists import StopReason
-from kallyai_mcp.calls.ledger import lists, rows
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from tests.calls.ledgers import ACCOUNT
+from tests.calls.lists import calls_of, went_on
 from tests.calls.manual_time import ManualClock
-from tests.calls.test_call_lists import went_on
-from tests.calls.world import Service, reply, world
+from tests.calls.world import Service, World, reply, world
 
 ROWS = Path(__file__).with_name("ledger_of_schema_1.sql")
 BOOKED = "t-dd9f9165-06ad-456b-bed1-d0ba0dd33374"
 SCHEDULED = "t-fee71a8f-570a-4ca1-86c4-28479bc9c1b7"
 LIST = "t-f5145de8-2b79-4418-9720-7c81cedd1d37"
-# A list with a zone for each candidate, one between two calls, and one with a call of another list
-# and a next call.
-CAN_NOT_GO_ON = [f"t-{number}a1b2c3d-2b79-4418-9720-7c81cedd1d37" for number in range(3)]
+CAN_NOT_GO_ON = {
+    "with a zone for each candidate": "t-0a1b2c3d-2b79-4418-9720-7c81cedd1d37",
+    "between two calls": "t-1a1b2c3d-2b79-4418-9720-7c81cedd1d37",
+    "with a call of another list": "t-2a1b2c3d-2b79-4418-9720-7c81cedd1d37",
+}
 NEXT_CALL = "t-4a1b2c3d-2b79-4418-9720-7c81cedd1d37"
 DUE = datetime(2026, 1, 26, 14, 0, tzinfo=UTC)
 
@@ -52,39 +55,77 @@ def make_old_ledger(place: str) -> None:
             file.executescript(script)
 
 
-async def test_what_an_older_version_wrote_goes_on(
-    place: str, clock: ManualClock, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+async def older(place: str, clock: ManualClock) -> AsyncIterator[World]:
+    """A process on a ledger of schema 1, twenty minutes after that version has written its rows."""
     make_old_ledger(place)
     clock.advance(1200)
-    service = Service(
-        clock, [reply("success", "c-list"), reply("busy", "c-due"), reply("success", "c-again")]
-    )
-    async with world(service, place) as here:
-        booked = await here.find(BOOKED)
-        unsettled = await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
-        [waiting] = await here.run(here.ledger.read(lists.list_unfinished, ACCOUNT))
-        done = await went_on(here, waiting)
-        others = [await here.run(here.calls.find_list(list_id)) for list_id in CAN_NOT_GO_ON]
-        ties = await here.run(here.ledger.read(lambda tx: tx.rows("SELECT * FROM call_list_calls")))
-        planned = await here.find(NEXT_CALL)
-        clock.advance((DUE - clock.now()).total_seconds())
-        await here.run(clock.sleep(60))
-        tried = await here.find(SCHEDULED)
-        await here.run(clock.sleep(timedelta(minutes=20).total_seconds()))
-        again = await here.find(SCHEDULED)
+    async with world(Service(clock), place) as here:
+        yield here
+
+
+async def test_an_older_booking_is_told(older: World) -> None:
+    booked = await older.find(BOOKED)
+
+    # Its event is at 4 PM at the callee, who agreed to 7 PM.
+    assert booked.outcome is Outcome.BOOKED_OTHER_TIME
+
+
+async def test_an_older_list_waits_and_goes_on(older: World) -> None:
+    older.answering([reply("success", "c-list")])
+    [waiting] = await older.run(older.calls.unfinished_lists())
+    done = await went_on(older, waiting)
+
+    assert waiting.list_id == LIST
+    assert waiting.stop_reason is StopReason.NEEDS_DECISION
+    assert waiting.timezones == ("Europe/Madrid",) * 3
+    assert calls_of(done)[2:] == ["c-list"]
+
+
+@pytest.mark.parametrize("list_id", CAN_NOT_GO_ON.values(), ids=CAN_NOT_GO_ON)
+async def test_an_older_list_without_a_plan_is_canceled(older: World, list_id: str) -> None:
+    found = await older.run(older.calls.find_list(list_id))
+
+    assert found is not None
+    assert found.stop_reason is StopReason.CANCELED
+
+
+async def test_the_next_call_of_one_is_canceled(older: World) -> None:
+    assert (await older.find(NEXT_CALL)).state is CallState.CANCELED
+
+
+async def test_older_processes_still_read_their_lists(older: World) -> None:
+    calls_of_lists = "SELECT * FROM call_list_calls"
+    ties = await older.run(older.ledger.read(lambda tx: tx.rows(calls_of_lists)))
+
+    assert len(ties) == 5
+
+
+async def test_an_older_plan_is_listed(older: World) -> None:
+    unsettled = await older.run(older.ledger.read(rows.list_unsettled, ACCOUNT))
+
+    assert [record.tracking_id for record in unsettled] == [SCHEDULED, NEXT_CALL]
+
+
+async def test_an_older_scheduled_call_is_placed_and_retried(older: World) -> None:
+    older.answering([reply("busy", "c-due"), reply("success", "c-again")])
+    older.clock.advance((DUE - older.clock.now()).total_seconds())
+    await older.run(older.clock.sleep(60))
+    tried = await older.find(SCHEDULED)
+    await older.run(older.clock.sleep(20 * 60))
+    again = await older.find(SCHEDULED)
+
+    assert [attempt.call_id for attempt in tried.schedule.earlier] == ["c-due"]
+    assert again.state is CallState.ENDED
+    assert again.call_id == "c-again"
+
+
+async def test_the_end_of_older_webhooks_is_logged(
+    older: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await older.find(BOOKED)
     told = [record.getMessage() for record in caplog.records if "Webhooks" in record.message]
+
     assert told == [
         "Webhooks are gone; subscriptions that ended with them: 1. get_call follows calls"
     ]
-    # Its event is at 4 PM at the callee, who agreed to 7 PM.
-    assert booked.outcome is Outcome.BOOKED_OTHER_TIME
-    assert [record.tracking_id for record in unsettled] == [SCHEDULED, NEXT_CALL]
-    assert waiting.timezones == ("Europe/Madrid",) * 3
-    assert [found.stop_reason for found in others if found is not None] == [StopReason.CANCELED] * 3
-    assert planned.state is CallState.CANCELED
-    assert len(ties) == 5  # read by older processes that still run
-    assert (waiting.list_id, waiting.stop_reason) == (LIST, StopReason.NEEDS_DECISION)
-    assert [record.call_id for record in done.records[2:]] == ["c-list"]
-    assert [attempt.call_id for attempt in tried.schedule.earlier] == ["c-due"]
-    assert (again.state, again.call_id) == (CallState.ENDED, "c-again")

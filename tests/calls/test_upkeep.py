@@ -33,9 +33,9 @@ from tests.calls.ledgers import (
     kept,
     outcome,
 )
+from tests.calls.lists import SUCCESS, asked_for, calls_of, stopped, went_on
 from tests.calls.manual_time import ManualClock
-from tests.calls.test_call_lists import NUMBERS, ended, start, went_on
-from tests.calls.world import Service, reply, world
+from tests.calls.world import Service, world
 from tests.many_records import add_records, add_rows
 
 FEW, MANY = 200, 2000
@@ -292,9 +292,7 @@ async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
 async def test_a_list_that_waits_for_its_user_keeps_its_calls(
     place: str, clock: ManualClock
 ) -> None:
-    service = Service(
-        clock, [reply("success", "c-1"), reply("success", "c-2"), reply("success", "c-3")]
-    )
+    service = Service(clock, [*SUCCESS])
     async with world(
         service,
         place,
@@ -302,16 +300,16 @@ async def test_a_list_that_waits_for_its_user_keeps_its_calls(
             watch_active=3600, watch_idle=3600, purge=3600, settings=Settings(keep_days=1)
         ),
     ) as here:
-        first = await ended(here, (await start(here))[0])
+        first = await stopped(here)
         await here.tell(first.records[0])
         await here.run(clock.sleep(3600 * 23))
         second = await went_on(here, first)
         await here.tell(second.records[1])
         await here.run(clock.sleep(3600 * 30))
-        same, is_new = await start(here)
+        same, is_new = await asked_for(here)
         third = await went_on(here, same)
 
     assert not is_new
     assert same.list_id == first.list_id
-    assert [record.call_id for record in third.records] == ["c-1", "c-2", "c-3"]
-    assert len(service.keys) == len(NUMBERS)
+    assert calls_of(third) == ["c-1", "c-2", "c-3"]
+    assert len(service.keys) == 3
