@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.records import CallRecord, CallState
 from tests.calls.world import PLACED, World, after, reply
 
 pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
@@ -87,23 +87,32 @@ async def test_an_outcome_whose_client_may_be_gone_is_told_again(here: World) ->
     assert not redialed.is_new
 
 
-async def test_while_the_ledger_is_down_a_call_in_progress_is_known_from_memory(
-    here: World,
-) -> None:
-    service = here.answering([after(lambda: here.clock.sleep(90), reply("success"))])
+async def in_progress_without_a_ledger(here: World) -> CallRecord:
+    """A call that lasts ninety seconds, and a ledger that is down since its first second."""
+    here.answering([after(lambda: here.clock.sleep(90), reply("success"))])
     placed = await here.place()
     await here.run(here.clock.sleep(1))
     here.database.is_down = True
-    waited = await here.run(here.calls.wait(placed, 45))
+    return placed
+
+
+async def test_a_call_in_progress_is_known_from_memory(here: World) -> None:
+    placed = await in_progress_without_a_ledger(here)
+    again = await here.place()
+
+    assert not (await here.precheck()).is_new
+    assert not again.is_new
+    assert again.tracking_id == placed.tracking_id
     with pytest.raises(LedgerUnavailableError):
         await here.find(placed.tracking_id)
-    checked = await here.precheck()
-    again = await here.place()
+
+
+async def test_an_outage_does_not_end_a_wait(here: World) -> None:
+    placed = await in_progress_without_a_ledger(here)
+    waited = await here.run(here.calls.wait(placed, 45))
     here.database.is_down = False
     ended = await here.outcome(placed)
 
     assert waited.is_active
-    assert not checked.is_new
-    assert (again.is_new, again.tracking_id) == (False, placed.tracking_id)
     assert ended.state is CallState.ENDED
-    assert len(service.keys) == 1
+    assert len(here.service.keys) == 1

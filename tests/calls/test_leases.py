@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
+from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -90,67 +92,121 @@ async def test_no_request_leaves_for_the_record_of_another_worker(
     assert await state_of(other, record) is CallState.RESERVED
 
 
-async def test_records_are_taken_over_once_and_only_those_of_the_account(
-    ledger: Ledger, other: Ledger
-) -> None:
-    theirs = AccountKey(ACCOUNT.api, "account-2")
+THEIRS = AccountKey(ACCOUNT.api, "account-2")
+
+
+async def records_of_a_dead_worker(ledger: Ledger) -> None:
+    """Two records of an account, one of another account, and two that have ended."""
     worker = await ledger.database.take_lease()
-    for number, account in ((1, ACCOUNT), (2, theirs), (3, ACCOUNT)):
+    for number, account in ((1, ACCOUNT), (2, THEIRS), (3, ACCOUNT)):
         await reserved(ledger, another(number, account=account, worker=worker))
     await ended(ledger, another(4, worker=worker))
     unknown = await reserved(ledger, another(5, worker=worker))
     await ledger.handle(ACCOUNT, Over(replace(unknown, state=CallState.UNKNOWN)))
     await ledger.database.aclose()
 
-    first = await other.database.take_lease()
-    taken = await other.handle(ACCOUNT, Adopt(first, ()))
-    assert {record.tracking_id for record in taken} == {"t-1", "t-3"}
-    assert await other.handle(ACCOUNT, Adopt(first, {"t-1", "t-3"})) == ()
-    assert (await other.read(upkeep.find_work, first, {"t-1", "t-3"})).is_abandoned
-    assert [record.tracking_id for record in await other.handle(theirs, Adopt(first, ()))] == [
-        "t-2"
-    ]
-    assert not (await other.read(upkeep.find_work, first, {"t-1", "t-2", "t-3"})).is_abandoned
-    # If the confirmation of a transaction was lost, a worker does not know of a record that is its
-    # own.
-    assert (await other.read(upkeep.find_work, first, {"t-1", "t-2"})).is_abandoned
-    assert [each.tracking_id for each in await other.handle(ACCOUNT, Adopt(first, {"t-1"}))] == [
-        "t-3"
-    ]
+
+async def taken_over(
+    ledger: Ledger, worker: str, account: AccountKey = ACCOUNT, *, known: Collection[str] = ()
+) -> set[str]:
+    """The records of an account that a worker takes over, besides those that it knows."""
+    taken = await ledger.handle(account, Adopt(worker, known))
+    return {record.tracking_id for record in taken}
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows has neither SIGSTOP nor SIGKILL")
-async def test_only_a_killed_process_loses_its_records(
-    place: str,
-) -> None:
+async def is_abandoned(ledger: Ledger, worker: str, *known: str) -> bool:
+    """Whether there is a record that no living worker has, as far as this one knows."""
+    return (await ledger.read(upkeep.find_work, worker, known)).is_abandoned
+
+
+async def test_records_are_taken_over_once(ledger: Ledger, other: Ledger) -> None:
+    await records_of_a_dead_worker(ledger)
+    worker = await other.database.take_lease()
+
+    assert await taken_over(other, worker) == {"t-1", "t-3"}
+    assert await taken_over(other, worker, known={"t-1", "t-3"}) == set()
+
+
+async def test_each_account_takes_over_its_own_records(ledger: Ledger, other: Ledger) -> None:
+    await records_of_a_dead_worker(ledger)
+    worker = await other.database.take_lease()
+    await taken_over(other, worker)
+
+    assert await is_abandoned(other, worker, "t-1", "t-3")
+    assert await taken_over(other, worker, THEIRS) == {"t-2"}
+    assert not await is_abandoned(other, worker, "t-1", "t-2", "t-3")
+
+
+async def test_a_worker_takes_over_its_own_record(ledger: Ledger, other: Ledger) -> None:
+    """The confirmation of a transaction was lost, so it does not know of that record."""
+    await records_of_a_dead_worker(ledger)
+    worker = await other.database.take_lease()
+    await taken_over(other, worker)
+    await taken_over(other, worker, THEIRS)
+
+    assert await is_abandoned(other, worker, "t-1", "t-2")
+    assert await taken_over(other, worker, known={"t-1"}) == {"t-3"}
+
+
+Send = Callable[[], Awaitable[bytes]]
+
+
+@asynccontextmanager
+async def another_process(place: str) -> AsyncIterator[tuple[Process, Send]]:
+    """A process that has reserved a call (`hold_a_lease`), and what lets it send the request."""
     command = [sys.executable, "-m", "tests.calls.test_leases", place]
     async with await anyio.open_process(command, cwd=Path(__file__).parents[2]) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        printed = BufferedByteReceiveStream(process.stdout)
-        async with opened(place) as here:  # by the clock of the machine, as the process has it
-            await printed.receive_until(b"\n", 100)
-            process.send_signal(signal.SIGSTOP)
-            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)  # noqa: ASYNC222 - at once
-            worker = await here.database.take_lease()
-            is_abandoned = (await here.read(upkeep.find_work, worker)).is_abandoned
-            taken_over = await here.handle(ACCOUNT, Adopt(worker, ()))
-            duplicate = await here.handle(ACCOUNT, Requested(Checked(asked(2), redial=True)))
-            process.send_signal(signal.SIGCONT)
-            await process.stdin.send(b"\n")
-            state = await printed.receive_until(b"\n", 100)
-            process.kill()
-            await process.wait()
-            with anyio.fail_after(LIMIT):  # PostgreSQL learns of it within milliseconds
-                while not (await here.read(upkeep.find_work, worker)).is_abandoned:
-                    await anyio.lowlevel.checkpoint()
-            [taken] = await here.handle(ACCOUNT, Adopt(worker, ()))
-            await here.database.take_lease()
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        printed = BufferedByteReceiveStream(stdout)
 
-    assert (is_abandoned, taken_over) == (False, ())
-    assert (duplicate.tracking_id, duplicate.is_new) == ("t-1", False)
+        async def send() -> bytes:
+            await stdin.send(b"\n")
+            return await printed.receive_until(b"\n", 100)
+
+        await printed.receive_until(b"\n", 100)
+        try:
+            yield process, send
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGSTOP")
+async def test_a_suspended_process_keeps_its_records(place: str) -> None:
+    async with another_process(place) as (process, send), opened(place) as here:
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)  # noqa: ASYNC222 - at once
+        worker = await here.database.take_lease()
+        duplicate = await here.handle(ACCOUNT, Requested(Checked(asked(2), redial=True)))
+        is_free = await is_abandoned(here, worker)
+        taken = await taken_over(here, worker)
+        process.send_signal(signal.SIGCONT)
+        state = await send()
+
+    assert not is_free
+    assert taken == set()
+    assert duplicate.tracking_id == "t-1"
+    assert not duplicate.is_new
     assert state == b"sent"
-    assert (taken.tracking_id, taken.worker, taken.state) == ("t-1", worker, CallState.SENT)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
+async def test_a_killed_process_loses_its_records(place: str) -> None:
+    async with another_process(place) as (process, send), opened(place) as here:
+        worker = await here.database.take_lease()
+        await send()
+        process.kill()
+        await process.wait()
+        with anyio.fail_after(LIMIT):  # PostgreSQL learns of it within milliseconds
+            while not await is_abandoned(here, worker):
+                await anyio.lowlevel.checkpoint()
+        [taken] = await here.handle(ACCOUNT, Adopt(worker, ()))
+
+    assert taken.tracking_id == "t-1"
+    assert taken.worker == worker
+    assert taken.state is CallState.SENT
 
 
 async def hold_a_lease(place: str) -> None:

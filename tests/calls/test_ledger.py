@@ -85,20 +85,28 @@ async def test_another_submission_account_or_api_is_another_call(ledger: Ledger)
         assert await is_placed(ledger, asked(number, account=account))
 
 
-async def test_an_account_sees_no_record_of_another_one_or_by_what_can_not_be_an_id(
-    ledger: Ledger,
-) -> None:
+async def known_call(ledger: Ledger) -> None:
+    """A call of the account, with the ids `t-1` and `c-1`."""
     record = await sent(ledger, asked())
     await ledger.handle(ACCOUNT, Found(record, outcome(call_id="c-1"), proven=True))
 
-    for account in OTHER_ACCOUNTS:
-        assert await ledger.read(rows.find, account, "t-1") is None
-        assert await ledger.read(rows.find, account, "c-1") is None
-        assert await ledger.read(rows.list_unsettled, account) == []
-        assert await ledger.read(rows.audit, account, 10) == []
-        assert not await ledger.handle(account, Cancel("t-1"))
-    for id_ in ("\ud800", "t-1\0", "", "t-1' OR '1'='1"):
-        assert await ledger.read(rows.find, ACCOUNT, id_) is None
+
+@pytest.mark.parametrize("account", OTHER_ACCOUNTS)
+async def test_an_account_sees_no_record_of_others(ledger: Ledger, account: AccountKey) -> None:
+    await known_call(ledger)
+
+    assert await ledger.read(rows.find, account, "t-1") is None
+    assert await ledger.read(rows.find, account, "c-1") is None
+    assert await ledger.read(rows.list_unsettled, account) == []
+    assert await ledger.read(rows.audit, account, 10) == []
+    assert not await ledger.handle(account, Cancel("t-1"))
+
+
+@pytest.mark.parametrize("id_", ["\ud800", "t-1\0", "", "t-1' OR '1'='1"])
+async def test_what_is_no_id_finds_no_record(ledger: Ledger, id_: str) -> None:
+    await known_call(ledger)
+
+    assert await ledger.read(rows.find, ACCOUNT, id_) is None
 
 
 async def test_of_many_requests_at_one_instant_one_is_reserved(
@@ -240,12 +248,17 @@ async def test_an_outcome_stays_as_it_was_first_written(ledger: Ledger) -> None:
     assert found.delivered_at is not None
 
 
-async def test_a_call_is_canceled_only_before_it_was_sent(ledger: Ledger) -> None:
-    waiting, left = await reserved(ledger, another(1)), await sent(ledger, another(2))
+async def test_a_call_that_waits_is_canceled_once(ledger: Ledger) -> None:
+    waiting = await reserved(ledger, another(1))
 
     assert await ledger.handle(ACCOUNT, Cancel("t-1"))
     assert not await ledger.handle(ACCOUNT, Cancel("t-1"))
-    assert not await ledger.handle(ACCOUNT, Cancel("t-2"))
     assert await state_of(ledger, waiting) is CallState.CANCELED
-    assert await state_of(ledger, left) is CallState.SENT
     assert await is_placed(ledger, another(1, tracking_id="t-3"))
+
+
+async def test_a_call_that_was_sent_is_not_canceled(ledger: Ledger) -> None:
+    left = await sent(ledger, another(2))
+
+    assert not await ledger.handle(ACCOUNT, Cancel("t-2"))
+    assert await state_of(ledger, left) is CallState.SENT

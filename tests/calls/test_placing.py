@@ -238,22 +238,35 @@ async def test_a_key_is_not_sent_again_long_after_the_list_was_read(here: World)
     assert record.state is CallState.REFUSED
 
 
-async def test_an_unknown_call_is_looked_for_when_asked(
-    here: World,
-) -> None:
-    service = here.answering([LOST])
+async def test_a_lost_call_is_looked_for_and_unknown(here: World) -> None:
+    here.answering([LOST])
     record = await here.call()
-    took, keys = here.clock.now() - NOW, [*service.keys]
+
+    assert record.state is CallState.UNKNOWN
+    assert here.clock.now() - NOW >= timedelta(seconds=300)
+    assert 2 <= len(here.service.keys) <= 11
+    assert set(here.service.keys) == {record.idempotency_key}
+
+
+async def test_an_unknown_call_is_not_placed_again(here: World) -> None:
+    here.answering([LOST])
+    record = await here.call()
+    here.service.keys.clear()
     again = await here.place()
-    service.calls.append(shown())
+
+    assert again.tracking_id == record.tracking_id
+    assert again.state is CallState.UNKNOWN
+    assert not again.is_new
+    assert here.service.keys == []
+
+
+async def test_an_unknown_call_is_looked_for_when_asked(here: World) -> None:
+    here.answering([LOST])
+    record = await here.call()
+    here.service.calls.append(shown())
     found = await here.find(record.tracking_id)
 
-    assert record.state is again.state is CallState.UNKNOWN
-    assert not again.is_new
-    assert 2 <= len(keys) <= 11
-    assert set(keys) == {record.idempotency_key}
-    assert service.keys == keys
-    assert took >= timedelta(seconds=300)
+    assert record.state is CallState.UNKNOWN
     assert found.state is CallState.ENDED
 
 

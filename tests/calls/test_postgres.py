@@ -224,47 +224,47 @@ async def test_a_record_that_is_being_taken_over_is_not_sent(
         assert await state_of(ledger, record) is CallState.RESERVED
 
 
-async def test_a_server_without_connections_is_reported_at_once(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Long before the time-out for a server that hangs."""
-    caplog.set_level(logging.DEBUG)
-    password = "p/a?s#s@w:o%r[d] horse"
-    shown: list[str] = []
+PASSWORD = "p/a?s#s@w:o%r[d] horse"
 
-    async def repeat(client: SocketStream) -> None:
+
+@pytest.fixture
+async def refusing_port() -> AsyncIterator[int]:
+    """The port of a server that repeats the password as it refuses it."""
+
+    async def refuse(client: SocketStream) -> None:
         async with client:
             await client.receive()
-            words = f"SFATAL\0C28P01\0Mpassword {password} is wrong\0\0".encode()
+            words = f"SFATAL\0C28P01\0Mpassword {PASSWORD} is wrong\0\0".encode()
             await client.send(b"E" + (len(words) + 4).to_bytes(4) + words)
 
     async with (
         await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
         anyio.create_task_group() as tasks,
     ):
-        tasks.start_soon(listener.serve, repeat)
-        port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - not Django's
-        for address in (
-            f"127.0.0.1:{port}/ledger?sslmode=disable",
-            "127.0.0.1:9/ledger",
-            "no-such-host.invalid/x",
-        ):
-            database = PostgresDatabase(
-                f"postgresql://user:{quote(password, safe='')}@{address}", seconds=10 * LIMIT
-            )
-            shown += [repr(database), str(database)]
-            for step in (
-                database.take_lease,
-                lambda database=database: database.write(lambda tx: tx.now),
-            ):
-                with anyio.fail_after(LIMIT):
-                    shown += await _error_of(step)
-            await database.aclose()
+        tasks.start_soon(listener.serve, refuse)
+        yield listener.extra(SocketAttribute.local_port)  # noqa: S610 - not Django's
         tasks.cancel_scope.cancel()
 
-    shown += [caplog.text, *(entry.getMessage() for entry in caplog.records)]
-    assert "can't be used" in "".join(shown)
-    assert not [text for text in shown if password in text or quote(password, safe="") in text]
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:{port}/x?sslmode=disable", "127.0.0.1:9/x", "no-such-host.invalid/x"]
+)
+async def test_an_unusable_server_is_reported_at_once(
+    refusing_port: int, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Long before the time-out for a server that hangs, and without the password."""
+    caplog.set_level(logging.DEBUG)
+    quoted = quote(PASSWORD, safe="")
+    url = f"postgresql://user:{quoted}@{address.format(port=refusing_port)}"
+    async with aclosing(PostgresDatabase(url, seconds=10 * LIMIT)) as database:
+        with anyio.fail_after(LIMIT):
+            shown = await _error_of(database.take_lease)
+            shown += await _error_of(lambda: database.write(lambda tx: tx.now))
+        shown += [repr(database), str(database), caplog.text]
+    shown += [entry.getMessage() for entry in caplog.records]
+
+    assert "can't be used" in shown[0]
+    assert not [text for text in shown if PASSWORD in text or quoted in text]
 
 
 async def _error_of(step: Callable[[], Awaitable[object]]) -> list[str]:

@@ -60,20 +60,29 @@ async def attempt(here: World, placed: CallRecord) -> CallRecord:
     return await here.run(here.calls.wait(placed, 100))
 
 
-async def test_a_scheduled_call_is_placed_once_when_it_is_due_by_a_process_that_runs_then(
-    place: str, clock: ManualClock
-) -> None:
+async def scheduled_by_another_process(place: str, service: Service) -> CallRecord:
+    """A call for `DUE`, whose process has ended."""
+    async with world(service, place) as here:
+        return await schedule(here)
+
+
+async def test_a_scheduled_call_waits_until_it_is_due(place: str, clock: ManualClock) -> None:
     service = Service(clock)
-    async with world(service, place) as first:
-        placed = await schedule(first)
-    async with world(service, place) as second, world(service, place) as third:
-        await at(second, DUE - timedelta(seconds=40))
-        before = len(service.keys)
-        await at(second, DUE)
-        record = await third.find(placed.tracking_id)
+    placed = await scheduled_by_another_process(place, service)
+    async with world(service, place) as here:
+        await at(here, DUE - timedelta(seconds=40))
 
     assert placed.state is CallState.SCHEDULED
-    assert before == 0
+    assert service.keys == []
+
+
+async def test_one_of_two_processes_places_a_due_call(place: str, clock: ManualClock) -> None:
+    service = Service(clock)
+    placed = await scheduled_by_another_process(place, service)
+    async with world(service, place) as first, world(service, place) as second:
+        await at(first, DUE)
+        record = await second.find(placed.tracking_id)
+
     assert record.state is CallState.ENDED
     assert service.keys == [record.idempotency_key]
     assert record.asked_at >= DUE
@@ -258,35 +267,50 @@ async def test_another_process_places_what_a_lost_lease_left(
     assert len(service.keys) == 1
 
 
-@pytest.mark.parametrize("status", ["busy", "no_answer"])
-async def test_a_call_that_reached_nobody_is_placed_again_under_a_key_of_its_own(
-    here: World, status: str
-) -> None:
-    service = here.answering([reply(status, "c-1"), reply(status, "c-2"), reply("success", "c-3")])
-    placed = await schedule(here, None, retries=2)
-    first = await attempt(here, placed)
-    joined = await here.place(IN_WASHINGTON)
+async def test_a_retry_waits_for_a_quarter_hour(here: World) -> None:
+    here.answering([reply("busy", "c-1")])
+    first = await attempt(here, await schedule(here, None, retries=2))
     await at(here, NOW + timedelta(minutes=14))
-    after_14_minutes = len(service.keys)
-    await at(here, NOW + timedelta(minutes=16))
-    await at(here, NOW + timedelta(minutes=33))
-    record = await here.find(placed.tracking_id)
-    earlier = await here.find("c-1")
 
     assert first.state is CallState.SCHEDULED
     assert first.schedule.attempt == 2
+    assert len(here.service.keys) == 1
+
+
+async def test_a_call_that_waits_is_joined(here: World) -> None:
+    here.answering([reply("busy", "c-1")])
+    placed = await schedule(here, None, retries=2)
+    await attempt(here, placed)
+    joined = await here.place(IN_WASHINGTON)
+
     assert joined.tracking_id == placed.tracking_id
     assert not joined.is_new
-    assert after_14_minutes == 1
-    assert len(set(service.keys)) == 3
+    assert len(here.service.keys) == 1
+
+
+@pytest.mark.parametrize("status", ["busy", "no_answer"])
+async def test_each_attempt_has_its_own_key(here: World, status: str) -> None:
+    here.answering([reply(status, "c-1"), reply(status, "c-2"), reply("success", "c-3")])
+    placed = await schedule(here, None, retries=2)
+    await attempt(here, placed)
+    await at(here, NOW + timedelta(minutes=16))
+    await at(here, NOW + timedelta(minutes=33))
+    record = await here.find(placed.tracking_id)
+
+    assert len(set(here.service.keys)) == 3
     assert record.state is CallState.ENDED
     assert record.call_id == "c-3"
-    assert [(attempt.status, attempt.call_id) for attempt in record.schedule.earlier] == [
-        (status, "c-1"),
-        (status, "c-2"),
-    ]
+    assert [each.call_id for each in record.schedule.earlier] == ["c-1", "c-2"]
+    assert {each.status for each in record.schedule.earlier} == {status}
+
+
+async def test_an_earlier_attempt_is_found(here: World) -> None:
+    here.answering([reply("busy", "c-1")])
+    await attempt(here, await schedule(here, None, retries=2))
+    earlier = await here.find("c-1")
+
     assert earlier.call is not None
-    assert earlier.call.status == status
+    assert earlier.call.status == "busy"
 
 
 @pytest.mark.parametrize("status", ["success", "voicemail", "failed", "cancelled"])

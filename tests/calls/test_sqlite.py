@@ -7,7 +7,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import aclosing, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,32 +142,55 @@ async def test_on_a_full_disk_nothing_is_reserved_and_later_it_is(
     assert await is_placed(ledger, another(2))
 
 
-async def test_a_ledger_that_is_locked_for_long_is_an_error_and_still_read(
-    ledger: Ledger, path: Path, clock: ManualClock
-) -> None:
-    record = await reserved(ledger, another(1))
-    database = SqliteDatabase(path, now=clock.now, seconds=0.2)
-    locked = Ledger(database, policy=CallPolicy(), timing=Timing())
-    errors = []
-
-    async def ask(number: int) -> None:
-        with pytest.raises(LedgerUnavailableError) as raised:
-            await locked.handle(ACCOUNT, Requested(Checked(another(number), redial=False)))
-        errors.append(str(raised.value))
-
-    assert await locked.read(rows.find, ACCOUNT, "t-1") == record
+@contextmanager
+def locked_by_another_program(path: Path) -> Iterator[None]:
     with connected(path) as other:
         other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@pytest.fixture
+async def impatient(ledger: Ledger, path: Path, clock: ManualClock) -> AsyncIterator[Ledger]:
+    """Another process, which has opened the ledger with `t-1`, and waits for a lock for 0.2 s."""
+    record = await reserved(ledger, another(1))
+    async with aclosing(SqliteDatabase(path, now=clock.now, seconds=0.2)) as database:
+        impatient = Ledger(database, policy=CallPolicy(), timing=Timing())
+        await state_of(impatient, record)
+        yield impatient
+
+
+async def why_not_written(ledger: Ledger, number: int) -> str:
+    with pytest.raises(LedgerUnavailableError) as raised:
+        await ledger.handle(ACCOUNT, Requested(Checked(another(number), redial=False)))
+    return str(raised.value)
+
+
+async def test_a_locked_ledger_is_still_read(impatient: Ledger, path: Path) -> None:
+    with locked_by_another_program(path):
+        assert await state_of(impatient, another(1)) is CallState.RESERVED
+
+
+async def test_each_write_to_a_locked_ledger_fails(impatient: Ledger, path: Path) -> None:
+    errors: list[str] = []
+
+    async def write(number: int) -> None:
+        errors.append(await why_not_written(impatient, number))
+
+    with locked_by_another_program(path):
         async with anyio.create_task_group() as tasks:
             for number in range(2, 12):
-                tasks.start_soon(ask, number)
-        assert await locked.read(rows.find, ACCOUNT, "t-1") == record
-        other.execute("ROLLBACK")
+                tasks.start_soon(write, number)
 
     assert len(errors) == 10
     assert any("database is locked" in error for error in errors)
-    assert await is_placed(locked, another(12))
-    await locked.database.aclose()
+
+
+async def test_a_ledger_is_used_after_a_lock(impatient: Ledger, path: Path) -> None:
+    with locked_by_another_program(path):
+        await why_not_written(impatient, 2)
+
+    assert await is_placed(impatient, another(2))
 
 
 async def why_unusable(path: Path, clock: ManualClock) -> str:
