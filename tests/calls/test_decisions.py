@@ -271,6 +271,7 @@ LEAVES: dict[str, tuple[dict[str, Any], str]] = {
     "it is young": ({}, "saves sent; answers sent"),
     "it is two minutes old": ({"asked_at": ago(minutes=2)}, "saves sent; answers sent"),
     "it is older": ({"asked_at": ago(seconds=121)}, "error too_late"),
+    "the clock was corrected": ({"asked_at": ago(seconds=-0.5)}, "saves sent; answers sent"),
     "the clock was set back": ({"asked_at": ago(seconds=-2)}, "error too_late"),
     "it is due": ({"schedule": WINDOW}, "saves sent; answers sent"),
     "it is not due yet": ({"schedule": Schedule(ago(hours=-1), ago(hours=-2))}, "error too_late"),

@@ -17,7 +17,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.events import Adopt, Cancel, Checked, Leave, Over, Requested
+from kallyai_mcp.calls.events import Adopt, Checked, Leave, Over, Requested
 from kallyai_mcp.calls.ledger import upkeep
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
@@ -51,34 +51,6 @@ async def why_not_sent(ledger: Ledger, record: CallRecord) -> str:
 async def leased(ledger: Ledger, record: CallRecord) -> CallRecord:
     """Reserve a call under a lease of its own."""
     return await reserved(ledger, replace(record, worker=await ledger.database.take_lease()))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "leaves"), [(121, False), (-3600, False), (120, True), (-0.5, True)]
-)
-async def test_a_request_leaves_only_while_its_record_is_young(
-    ledger: Ledger, clock: ManualClock, seconds: float, *, leaves: bool
-) -> None:
-    record = await leased(ledger, asked())
-    clock.set_wall_clock(seconds)
-    if leaves:
-        assert (await ledger.handle(ACCOUNT, Leave(record))).state is CallState.SENT
-    else:
-        assert await why_not_sent(ledger, record) == "too_late"
-        assert await state_of(ledger, record) is CallState.RESERVED
-
-
-async def test_no_request_leaves_for_a_record_that_has_ended(ledger: Ledger) -> None:
-    for number, state in enumerate(
-        (CallState.ENDED, CallState.REFUSED, CallState.UNKNOWN, CallState.CANCELED)
-    ):
-        record = await leased(ledger, another(number))
-        if state is CallState.CANCELED:
-            await ledger.handle(ACCOUNT, Cancel(record.tracking_id))
-        else:
-            await ledger.handle(ACCOUNT, Over(replace(record, state=state)))
-        assert await why_not_sent(ledger, record) == "not_sent"
-        assert await state_of(ledger, record) is state
 
 
 async def test_no_request_leaves_for_the_record_of_another_worker(

@@ -255,10 +255,3 @@ async def test_a_call_that_waits_is_canceled_once(ledger: Ledger) -> None:
     assert not await ledger.handle(ACCOUNT, Cancel("t-1"))
     assert await state_of(ledger, waiting) is CallState.CANCELED
     assert await is_placed(ledger, another(1, tracking_id="t-3"))
-
-
-async def test_a_call_that_was_sent_is_not_canceled(ledger: Ledger) -> None:
-    left = await sent(ledger, another(2))
-
-    assert not await ledger.handle(ACCOUNT, Cancel("t-2"))
-    assert await state_of(ledger, left) is CallState.SENT
