@@ -1,4 +1,5 @@
 import math
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
-from tests.agent import BISTRO, open_agent, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.fake_service import fake_service, out_of_reach
 from tests.sandbox.auth import browser_client
 from tests.sandbox.manual_clock import ManualClock
@@ -21,30 +22,40 @@ from tests.tools.user import User, open_agent_for
 TOKEN = "token-of-the-settings-0123456789"
 
 
-async def test_without_a_sign_in_there_is_a_link_and_the_call_works_afterwards(
+@pytest.fixture
+async def signed_out(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
-) -> None:
+) -> AsyncIterator[Agent]:
+    """An agent of a sandbox to which nobody has signed in."""
     async with (
         running(app) as url,
         open_agent(settings_in(tmp_path, API_URL=url), mode=mode, clock=clock) as agent,
     ):
-        refused = await agent.use("make_call", BISTRO)
-        link = await agent.use("sign_in")
+        yield agent
 
-        assert refused.is_error
-        assert refused.text.startswith(
-            "Not called: not signed in to KallyAI. Give the user this link (valid for 5"
-        )
-        assert "call make_call again with the same arguments" in refused.text
-        assert link.data["link"] in refused.text  # both links have the same listener
-        assert link.data["expires_in"] == 300
 
-        page = await anyio.to_thread.run_sync(browser_client.sign_in, link.data["link"])
-        assert "Sign-in received" in page
-        with anyio.fail_after(60):
-            while not (await agent.use("sign_in")).data["signed_in"]:
-                await anyio.lowlevel.checkpoint()
-        assert (await agent.use("make_call", BISTRO)).data["status"] == "success"
+async def test_without_a_sign_in_there_is_a_link(signed_out: Agent) -> None:
+    refused = await signed_out.use("make_call", BISTRO)
+    link = await signed_out.use("sign_in")
+
+    assert refused.is_error
+    assert refused.text.startswith(
+        "Not called: not signed in to KallyAI. Give the user this link (valid for 5"
+    )
+    assert "call make_call again with the same arguments" in refused.text
+    assert link.data["link"] in refused.text  # both links have the same listener
+    assert link.data["expires_in"] == 300
+
+
+async def test_after_the_sign_in_the_call_works(signed_out: Agent) -> None:
+    link = (await signed_out.use("sign_in")).data["link"]
+    page = await anyio.to_thread.run_sync(browser_client.sign_in, link)
+    with anyio.fail_after(60):
+        while not (await signed_out.use("sign_in")).data["signed_in"]:
+            await anyio.lowlevel.checkpoint()
+
+    assert "Sign-in received" in page
+    assert (await signed_out.use("make_call", BISTRO)).data["status"] == "success"
 
 
 QUOTA = {
@@ -66,39 +77,40 @@ BOT_CHECK = HTMLResponse("<html><title>Just a moment...</title>" + "x" * 9000, 4
 EXPIRED = {"error": {"code": "token_expired", "details": {"message": "Token expired"}}}
 
 
-async def test_a_refusal_says_what_happened_and_what_to_do(
-    tmp_path: Path, clock: ManualClock
+REFUSALS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "the quota": ((402, QUOTA), (USED_UP,)),
+    "the quota, as an error": (
+        (402, {"error": STANDARD, **QUOTA}),
+        (USED_UP, 'KallyAI: "Out of minutes". correlation_id c-1'),
+    ),
+    "a bot check": (
+        BOT_CHECK,
+        ("KallyAI's bot check answered with a web page instead of the API", "KALLYAI_USER_AGENT"),
+    ),
+    "the token": (
+        (401, EXPIRED),
+        ("KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN.",),
+    ),
+}
+"""An answer of KallyAI, and the words with which it is told."""
+
+
+@pytest.mark.parametrize(("response", "words"), REFUSALS.values(), ids=REFUSALS)
+async def test_a_refusal_says_what_to_do(
+    tmp_path: Path, clock: ManualClock, response: Any, words: tuple[str, ...]
 ) -> None:
-    refusals: tuple[tuple[Any, tuple[str, ...]], ...] = (
-        ((402, QUOTA), (USED_UP,)),
-        (
-            (402, {"error": STANDARD, **QUOTA}),
-            (USED_UP, 'KallyAI: "Out of minutes". correlation_id c-1'),
-        ),
-        (
-            BOT_CHECK,
-            (
-                "KallyAI's bot check answered with a web page instead of the API",
-                "KALLYAI_USER_AGENT",
-            ),
-        ),
-        ((401, EXPIRED), ("KallyAI does not accept the token in KALLYAI_ACCESS_TOKEN.",)),
-    )
-    given: list[Any] = []
     async with fake_service(
-        lambda request: given[-1] if request.url.path == "/v1/calls" else (404, {})
+        lambda request: response if request.url.path == "/v1/calls" else (404, {})
     ) as url:
         settings = settings_in(tmp_path, API_URL=url, ACCESS_TOKEN=TOKEN)
         async with open_agent(settings, mode="auto", clock=clock) as agent:
-            for response, words in refusals:
-                given.append(response)
-                answer = await agent.use("make_call", BISTRO)
+            answer = await agent.use("make_call", BISTRO)
 
-                assert answer.is_error
-                assert answer.text.startswith(f"Not called: {words[0]}")
-                assert all(word in answer.text for word in words)
-                assert not [word for word in ("<", "sign_in", TOKEN) if word in answer.text]
-                assert len(answer.text) < 600, "the error quotes a whole page of the service"
+    assert answer.is_error
+    assert answer.text.startswith(f"Not called: {words[0]}")
+    assert all(word in answer.text for word in words)
+    assert not [word for word in ("<", "sign_in", TOKEN) if word in answer.text]
+    assert len(answer.text) < 600, "the error quotes a whole page of the service"
 
 
 MUCH_LEFT = {

@@ -6,10 +6,11 @@ import phonenumbers
 import pytest
 
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.numbers import NumberProblem, normalize
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.validation import SUPPORTED_COUNTRIES
-from tests.agent import BISTRO, Agent
+from tests.agent import BISTRO, Agent, Answer
 from tests.conftest import one_generation
 from tests.emergency_numbers import emergency_numbers
 from tests.sandbox.manual_clock import ManualClock
@@ -113,18 +114,29 @@ WRONG: list[tuple[str, Any, str]] = [
 ]
 
 
+async def refused(agent: Agent, argument: str, value: Any) -> Answer:
+    """The answer to a call with a wrong argument, or a wrong item of one."""
+    return await agent.use("make_call", BISTRO | {argument.partition("[")[0]: value})
+
+
 async def test_a_wrong_argument_is_named_in_one_line(agent: Agent) -> None:
     for argument, value, line in WRONG:
-        answer = await agent.use("make_call", BISTRO | {argument.partition("[")[0]: value})
+        answer = await refused(agent, argument, value)
+        heading, problem = answer.text.splitlines()
 
         assert answer.is_error
-        heading, problem = answer.text.splitlines()
         assert heading == "Not called. Fix 1 argument:"
         assert problem.startswith(f"- {argument}: ")
         assert line in problem
-        told = problem.split(": ", 1)[1].removesuffix(".")
+
+
+async def test_a_wrong_argument_is_in_the_structure(agent: Agent) -> None:
+    for argument, value, _ in WRONG:
+        answer = await refused(agent, argument, value)
+        told = answer.text.splitlines()[-1].split(": ", 1)[1].removesuffix(".")
+
         assert answer.data["arguments"] == [{"argument": argument, "problem": told}]
-    assert (await agent.use("list_calls")).data["total"] == 0
+    assert await agent.calls_made() == 0
 
 
 async def test_whether_a_date_is_past_is_told_by_the_callees_clock(
@@ -164,43 +176,49 @@ DIAL = {
 }
 
 
-async def test_every_emergency_number_of_every_supported_country_is_refused_with_what_to_dial(
-    agent: Agent,
-) -> None:
+def test_every_emergency_number_is_refused() -> None:
     numbers = {"000", "9-1-1"}
     for country in SUPPORTED_COUNTRIES:
         code = phonenumbers.country_code_for_region(country)
         for number in emergency_numbers(country):
             numbers |= {number, " ".join(number), f"+{code}{number}", f"+{code} {' '.join(number)}"}
-    wrong = [
-        number
-        for number in sorted(numbers)
-        if not (await agent.use("make_call", BISTRO, respondent_phone=number)).text.startswith(
-            EMERGENCY
-        )
-    ]
+    problems = {number: normalize(number) for number in sorted(numbers)}
 
     assert len(numbers) > 400
-    assert wrong == []
-    for number, dial in DIAL.items():
-        answer = await agent.use("make_call", BISTRO | {"respondent_phone": number})
-        assert answer.text == f"{EMERGENCY}{dial} themselves, now."
-        assert (answer.data["code"], answer.data["dial"]) == ("emergency_number", dial)
+    assert [
+        number
+        for number, problem in problems.items()
+        if not isinstance(problem, NumberProblem) or problem.kind != "emergency_number"
+    ] == []
+
+
+@pytest.mark.parametrize(("number", "dial"), DIAL.items())
+async def test_the_user_is_told_what_to_dial(agent: Agent, number: str, dial: str) -> None:
+    answer = await agent.use("make_call", BISTRO | {"respondent_phone": number})
+
+    assert answer.text == f"{EMERGENCY}{dial} themselves, now."
+    assert answer.data["code"] == "emergency_number"
+    assert answer.data["dial"] == dial
+
+
+async def test_a_premium_rate_number_is_refused(agent: Agent) -> None:
     premium = await agent.use("make_call", BISTRO | {"respondent_phone": "+1 900 234 5678"})
+
     assert premium.text.startswith(
         "Not called: KallyAI does not call premium-rate numbers such as +1 900 234 5678. "
     )
     assert premium.data["code"] == "toll_number"
+
+
+async def test_an_emergency_number_has_no_calls(agent: Agent) -> None:
     searched = await agent.use("list_calls", number="911")
+
     assert searched.text.endswith('- number: "911" is a number that KallyAI never calls.')
 
 
-async def test_of_many_unknown_arguments_the_first_are_named_in_readable_lines_and_all_counted(
-    agent: Agent,
-) -> None:
+async def test_unknown_arguments_are_named_in_readable_lines(agent: Agent) -> None:
     unreadable = {"\x1b[2J" + "x" * 1_000_000: "\ud83d", "\x00": "\ud83d"}
     few = await agent.use("get_call", unreadable, call_id="c")
-    many = await agent.use("make_call", BISTRO, **{f"{number:x}": 1 for number in range(1000)})
 
     assert few.is_error
     assert few.text.splitlines() == [
@@ -211,7 +229,12 @@ async def test_of_many_unknown_arguments_the_first_are_named_in_readable_lines_a
         ),
         '- "": get_call has no such argument.',
     ]
+
+
+async def test_of_many_unknown_arguments_twenty_are_named(agent: Agent) -> None:
+    many = await agent.use("make_call", BISTRO, **{f"{number:x}": 1 for number in range(1000)})
     heading, *_, last = many.text.splitlines()
+
     assert heading == "Not called. Fix 1000 arguments:"
     assert last == "- and 980 more."
     assert len(many.text) < 2500, "the error explains more than the first 20 arguments"

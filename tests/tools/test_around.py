@@ -7,7 +7,7 @@ import pytest
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
-from tests.agent import BISTRO, Agent, open_agent, settings_in
+from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.conftest import one_generation
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
@@ -23,34 +23,59 @@ FREE = {"respondent_phone": NUMBERS["success"], "business_name": "Third"}
 LAST = {"respondent_phone": "+12025550119", "business_name": "Fourth"}
 
 
-async def test_the_first_is_busy_the_second_full_and_after_a_decision_the_third_books(
-    agent: Agent,
-) -> None:
-    candidates = [BUSY, FULL, FREE, LAST]
+FOUR = [BUSY, FULL, FREE, LAST]
 
-    decide = await agent.use("call_around", TABLE, candidates=candidates)
+
+async def second_is_full(agent: Agent) -> Answer:
+    """A list whose first candidate is busy, and whose second one has no table."""
+    return await agent.use("call_around", TABLE, candidates=FOUR)
+
+
+async def third_books(agent: Agent) -> Answer:
+    """That list, after the user let it go on."""
+    asked = (await second_is_full(agent)).data["calls"][1]["call_id"]
+    return await agent.use("call_around", TABLE, candidates=FOUR, continue_after=asked)
+
+
+async def test_an_answer_without_a_booking_needs_a_decision(agent: Agent) -> None:
+    decide = await second_is_full(agent)
     asked = decide.data["calls"][1]["call_id"]
-    again = await agent.use("call_around", TABLE, candidates=candidates)
-    booked = await agent.use("call_around", TABLE, candidates=candidates, continue_after=asked)
-    told = await agent.use("call_around", TABLE, candidates=candidates)
-    shown = await agent.use("get_call", call_id=booked.data["tracking_id"])
 
-    assert decide.data["status"] == again.data["status"] == "needs_decision"
+    assert decide.data["status"] == "needs_decision"
+    assert decide.data["placed_now"] is True
     assert [call["outcome"] for call in decide.data["calls"]] == ["not_reached", "answered"]
     assert [one["business_name"] for one in decide.data["not_called"]] == ["Third", "Fourth"]
     assert decide.text.endswith(
         f'call_around with the same arguments and continue_after "{asked}".'
     )
-    assert booked.data["status"] == told.data["status"] == "booked"
-    assert [one.data["placed_now"] for one in (decide, again, booked, told)] == [
-        True,
-        False,
-        True,
-        False,
-    ]
+
+
+async def test_after_a_decision_the_next_candidate_books(agent: Agent) -> None:
+    booked = await third_books(agent)
+
+    assert booked.data["status"] == "booked"
+    assert booked.data["placed_now"] is True
+    assert await agent.calls_made() == 3
+
+
+async def test_a_list_that_waits_places_no_call(agent: Agent) -> None:
+    await second_is_full(agent)
+    again = await second_is_full(agent)
+
+    assert again.data["status"] == "needs_decision"
+    assert again.data["placed_now"] is False
+    assert await agent.calls_made() == 2
+
+
+async def test_a_list_that_booked_is_told_again(agent: Agent) -> None:
+    booked = await third_books(agent)
+    told = await second_is_full(agent)
+    shown = await agent.use("get_call", call_id=booked.data["tracking_id"])
+
+    assert told.data["status"] == "booked"
+    assert told.data["placed_now"] is False
     assert told.text == f"Asked for before; no new call was placed. {booked.text}"
     assert shown.text == booked.text
-    assert await agent.calls_made() == 3
 
 
 async def test_a_list_may_go_on_by_itself_past_those_whose_calendar_shows_nothing(
@@ -84,27 +109,32 @@ async def test_a_list_may_go_on_by_itself_past_those_whose_calendar_shows_nothin
     assert (decide.data["status"], goes_on.data["status"]) == ("needs_decision", "booked")
 
 
-async def test_each_candidate_has_its_answers_and_none_is_to_agree_to_anything(
-    agent: Agent, app: SandboxApp
-) -> None:
-    ask = {
-        "until": "all",
-        "task_category": "general",
-        "task_description": "Ask",
-        "questions": ["Are dogs allowed?"],
-    }
-    done = await agent.use("call_around", ask, candidates=[BUSY, LAST])
+ASK = {
+    "until": "all",
+    "task_category": "general",
+    "task_description": "Ask",
+    "questions": ["Are dogs allowed?"],
+}
 
+
+async def test_each_candidate_has_its_answers(agent: Agent) -> None:
+    done = await agent.use("call_around", ASK, candidates=[BUSY, LAST])
     first, questions, _, last = done.text.splitlines()
+
     assert first == "Done: 2 called."
     assert questions == 'Questions: 1. "Are dogs allowed?"'
     assert " 1. They said (" in last
     assert "answers" not in done.data["calls"][0]
     assert done.data["calls"][1]["answers"][0]["question"] == "Are dogs allowed?"
+
+
+async def test_who_is_asked_agrees_to_nothing(agent: Agent, app: SandboxApp) -> None:
+    await agent.use("call_around", ASK, candidates=[BUSY, LAST])
     with app.state.sandbox.store.transaction() as db:
         sent = [
             str(call.submission["additional_instructions"]) for call in call_table.all_calls(db)
         ]
+
     assert ["agree to anything" in text for text in sent] == [True, True]
 
 
@@ -241,22 +271,28 @@ async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_
     assert len(done.data["calls"]) == 3
 
 
-async def test_a_list_that_needs_a_decision_is_above_the_calls_until_it_goes_on(
-    agent: Agent,
-) -> None:
-    decide = await agent.use("call_around", TABLE, candidates=[BUSY, FULL, FREE])
+async def test_a_list_that_waits_is_above_the_calls(agent: Agent) -> None:
+    decide = await second_is_full(agent)
     id_, (busy, full) = decide.data["tracking_id"], decide.data["calls"]
     listed = await agent.use("list_calls")
-    shown = (await agent.read(f"kallyai://calls/{id_}")).text
-    booked = await agent.use(
-        "call_around", TABLE, candidates=[BUSY, FULL, FREE], continue_after=full["call_id"]
-    )
+    [found] = listed.data["lists"]
+
+    assert listed.text.splitlines()[0].endswith(f"  call_around: needs decision, 2 of 4  {id_}")
+    assert found["status"] == "needs_decision"
+    assert found["tracking_id"] == id_
+    assert [call["call_id"] for call in listed.data["calls"]] == [full["call_id"], busy["call_id"]]
+
+
+async def test_a_list_is_a_resource(agent: Agent) -> None:
+    decide = await second_is_full(agent)
+    shown = await agent.read(f"kallyai://calls/{decide.data['tracking_id']}")
+
+    assert shown.text == decide.text
+
+
+async def test_a_list_that_went_on_is_not_listed(agent: Agent) -> None:
+    booked = await third_books(agent)
     after = await agent.use("list_calls")
 
-    assert listed.text.splitlines()[0].endswith(f"  call_around: needs decision, 2 of 3  {id_}")
-    [found] = listed.data["lists"]
-    assert (found["status"], found["tracking_id"]) == ("needs_decision", id_)
-    assert [call["call_id"] for call in listed.data["calls"]] == [full["call_id"], busy["call_id"]]
-    assert shown == decide.text
     assert booked.data["status"] == "booked"
     assert "lists" not in after.data

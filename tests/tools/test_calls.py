@@ -7,7 +7,7 @@ from mcp.types import CancelledNotification, CancelledNotificationParams
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.faults import Fault, FaultPlan
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, open_agent, settings_in
+from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
 
@@ -19,33 +19,49 @@ def mode() -> str:
     return "legacy"  # in-process, a client of 2026-07-28 can't send notifications
 
 
-async def test_a_call_that_outlasts_the_wait_is_in_progress_and_goes_on(
-    agent: Agent, clock: ManualClock
-) -> None:
+async def outlasting(agent: Agent, clock: ManualClock) -> Answer:
+    """A call that goes on after its request was answered."""
     clock.hold()
-
     waiting = await agent.use("make_call", BISTRO, wait_seconds=0)
+    await clock.sleepers(1)
+    return waiting
+
+
+async def test_a_call_that_outlasts_the_wait_goes_on(agent: Agent, clock: ManualClock) -> None:
+    waiting = await outlasting(agent, clock)
 
     assert waiting.data["status"] == "in_progress"
-    tracking_id = waiting.data["tracking_id"]
     assert "has lasted 0 s. It continues without you; do not place it again." in waiting.text
-    assert f'Next: get_call with call_id "{tracking_id}"' in waiting.text
+    assert f'Next: get_call with call_id "{waiting.data["tracking_id"]}"' in waiting.text
 
-    await clock.sleepers(1)
+
+async def test_get_call_says_how_long_it_lasts(agent: Agent, clock: ManualClock) -> None:
+    waiting = await outlasting(agent, clock)
     clock.advance(seconds=40)
-    again = await agent.use("get_call", call_id=tracking_id)
+    again = await agent.use("get_call", call_id=waiting.data["tracking_id"])
+
     assert "has lasted 40 s." in again.text
     assert again.data["elapsed_seconds"] == 40
+
+
+async def test_a_call_in_progress_is_not_canceled(agent: Agent, clock: ManualClock) -> None:
+    waiting = await outlasting(agent, clock)
+    tracking_id = waiting.data["tracking_id"]
+    again = await agent.use("get_call", call_id=tracking_id)
     kept = await agent.use("cancel_call", call_id=tracking_id)
+
     assert kept.data["status"] == "in_progress"
     assert kept.text == (
         "Not canceled: it is in progress, and KallyAI's API has no way to hang up. "
-        "This program will not place it "
-        f"again.\n{again.text}"
+        f"This program will not place it again.\n{again.text}"
     )
 
+
+async def test_the_end_of_a_call_is_told_later(agent: Agent, clock: ManualClock) -> None:
+    waiting = await outlasting(agent, clock)
     clock.advance(minutes=5)
-    ended = await agent.use("get_call", call_id=tracking_id, wait_seconds=5)
+    ended = await agent.use("get_call", call_id=waiting.data["tracking_id"], wait_seconds=5)
+
     assert ended.text.startswith("Booked: ")
     assert await agent.calls_made() == 1
 

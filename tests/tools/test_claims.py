@@ -6,6 +6,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from icalendar import Calendar
 
 from tests.agent import BISTRO
@@ -21,6 +22,8 @@ TO_THURSDAY = ["SUMMARY:Room for 4", "DTSTART;VALUE=DATE:20260128", "DTEND;VALUE
 OTHER_TIMES = {"other_times": "18:00, 20:00-20:45"}
 IN_LONDON = {"respondent_phone": "+12125551234", "timezone": "Europe/London"}
 TOLL_FREE = {"respondent_phone": "+18003569377", "timezone": "Europe/London"}
+
+RESERVED = {"+": {"status": "success", "highlights": "Reserved"}}
 
 Row = tuple[list[str], dict[str, Any], str, str, list[str], str]
 EVENTS: tuple[Row, ...] = (
@@ -89,11 +92,8 @@ The reader is in New York, or in the `timezone`, and asks for 7:00 PM at the cal
 """
 
 
-async def test_a_booking_is_told_by_its_event_at_the_callees_time_and_what_the_event_lacks_is_named(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    said = {"status": "success", "highlights": "Reserved"}
-    async with asking(tmp_path, clock, {"+": said}) as (kallyai, agent):
+async def test_a_booking_is_told_by_its_event(tmp_path: Path, clock: ManualClock) -> None:
+    async with asking(tmp_path, clock, RESERVED) as (kallyai, agent):
         for count, (event, asked, begins, then, unconfirmed, row) in enumerate(EVENTS):
             kallyai.calendars = {"+": calendar_file(event)}
             made = await agent.use(
@@ -106,15 +106,26 @@ async def test_a_booking_is_told_by_its_event_at_the_callees_time_and_what_the_e
             assert ("does not confirm" in made.text) == bool(unconfirmed)
             assert made.data["appointment"].get("unconfirmed", []) == unconfirmed
             assert row in listed.text
-        hotel, other_times = (
-            list(kallyai.placed.values())[place]["submission"] for place in (4, 6)
-        )
-        wrong = await agent.use("make_call", BISTRO | HOTEL, departure_date="2026-01-28")
+
+
+async def test_departure_and_other_times_are_instructions(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async with asking(tmp_path, clock, RESERVED) as (kallyai, agent):
+        await agent.use("make_call", BISTRO | HOTEL)
+        await agent.use("make_call", BISTRO | OTHER_TIMES)
+    hotel, other_times = (body["submission"] for body in kallyai.bodies)
 
     assert "Departure: 2026-01-30" in hotel["additional_instructions"]
     assert other_times["additional_instructions"] == [
         "If that time is taken, agree to one of these: 18:00, 20:00-20:45"
     ]
+
+
+async def test_a_departure_is_after_the_arrival(tmp_path: Path, clock: ManualClock) -> None:
+    async with asking(tmp_path, clock, RESERVED) as (_, agent):
+        wrong = await agent.use("make_call", BISTRO | HOTEL, departure_date="2026-01-28")
+
     assert '- departure_date: "2026-01-28" is not after the day of arrival.' in wrong.text
 
 
@@ -151,68 +162,82 @@ async def test_a_calendar_file_that_does_not_name_one_time_is_no_booking(
     assert event.data["code"] == "several_events"
 
 
-async def test_an_event_that_lies_before_the_call_is_no_booking(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    events = (
-        (["DTSTART:20200128T190000Z", "DTEND:20200128T210000Z"], False),
-        (["DTSTART:20260125T150000Z", "DTEND:20260125T170000Z"], True),
-        (["DTSTART:20260125T073100"], True),
-        (["DTSTART;VALUE=DATE:20260124"], False),
-        (["DTSTART;VALUE=DATE:20260124", "DTEND;VALUE=DATE:20260126"], True),
-        (["DTSTART;VALUE=DATE:20260125"], True),
-    )
-    called_at = {"created_at": "2026-01-25T15:30:00Z"}  # 7:30 AM at the callee
-    visit = {"task_category": "general", "task_description": "Book a visit"}
-    calls = {"+1": {"status": "success"} | called_at, "+44": {"status": "no_answer"}}
-    async with asking(tmp_path, clock, calls) as (kallyai, agent):
-        for count, (event, is_booking) in enumerate(events):
+BEFORE_OR_AFTER: list[tuple[list[str], bool]] = [
+    (["DTSTART:20200128T190000Z", "DTEND:20200128T210000Z"], False),
+    (["DTSTART:20260125T150000Z", "DTEND:20260125T170000Z"], True),
+    (["DTSTART:20260125T073100"], True),
+    (["DTSTART;VALUE=DATE:20260124"], False),
+    (["DTSTART;VALUE=DATE:20260124", "DTEND;VALUE=DATE:20260126"], True),
+    (["DTSTART;VALUE=DATE:20260125"], True),
+]
+"""An event, and whether it can be of a call at 7:30 AM of January 25 at the callee."""
+
+VISIT = {"task_category": "general", "task_description": "Book a visit"}
+VISITED = {"+": {"status": "success", "created_at": "2026-01-25T15:30:00Z"}}
+
+
+async def test_an_event_before_the_call_books_nothing(tmp_path: Path, clock: ManualClock) -> None:
+    async with asking(tmp_path, clock, VISITED) as (kallyai, agent):
+        for count, (event, is_booking) in enumerate(BEFORE_OR_AFTER):
             kallyai.calendars = {"+": calendar_file(event)}
-            made = await agent.use("make_call", visit, respondent_phone=f"+1415555{1200 + count}")
+            made = await agent.use("make_call", VISIT, respondent_phone=f"+1415555{1200 + count}")
             file = await agent.use("get_calendar_event", call_id=made.data["call_id"])
 
             assert made.data["outcome"] == ("booked" if is_booking else "answered")
             assert ("appointment" in made.data) == is_booking
             assert file.data.get("code") == (None if is_booking else "no_calendar_event")
+
+
+async def test_a_booking_that_is_over_stays_one(tmp_path: Path, clock: ManualClock) -> None:
+    event = calendar_file(["DTSTART;VALUE=DATE:20260125"])
+    async with asking(tmp_path, clock, VISITED, {"+": event}) as (_, agent):
+        made = await agent.use("make_call", VISIT, respondent_phone="+14155551200")
         clock.advance(days=40)
         read = await agent.use("get_call", call_id=made.data["call_id"])
-        unanswered = await agent.use(
-            "make_call", visit, respondent_phone="+442079460123", retries=1
-        )
 
     assert read.data["outcome"] == "booked"
-    # An event is a sign that somebody talked, whenever it is.
+
+
+async def test_any_event_says_that_somebody_talked(tmp_path: Path, clock: ManualClock) -> None:
+    event = calendar_file(["DTSTART;VALUE=DATE:20260125"])
+    clock.advance(days=40)
+    async with asking(tmp_path, clock, {"+": {"status": "no_answer"}}, {"+": event}) as (_, agent):
+        unanswered = await agent.use(
+            "make_call", VISIT, respondent_phone="+442079460123", retries=1
+        )
+
     assert unanswered.data["outcome"] == "unknown"
 
 
-async def test_a_calendar_event_is_at_the_callees_time_in_words_structure_and_file(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    events: tuple[tuple[list[str], str, str | None], ...] = (
-        (["DTSTART:20260128T190000"], "2026-01-28T19:00:00+00:00", None),
-        (["DTSTART;TZID=Bistro Time:20260128T190000"], "2026-01-28T19:00:00+00:00", None),
-        (["DTSTART:20260728T180000Z"], "2026-07-28T19:00:00+01:00", None),
-        (
-            ["DTSTART;TZID=America/New_York:20260128T140000", "DTEND:20260128T210000Z"],
-            "2026-01-28T19:00:00+00:00",
-            "2026-01-28T21:00:00+00:00",
-        ),
-        (["DTSTART;VALUE=DATE:20260128", "DTEND;VALUE=DATE:20260130"], "2026-01-28", "2026-01-30"),
-    )
-    asked = {name: value for name, value in BISTRO.items() if name != "timezone"}
-    async with asking(tmp_path, clock, {"+": {"status": "success"}}) as (kallyai, agent):
-        for count, (event, start, end) in enumerate(events):
-            kallyai.calendars = {"+": calendar_file(event)}
-            made = await agent.use(
-                "make_call", asked | {"respondent_phone": f"+44207946{1200 + count:04}"}
-            )
-            told = await agent.use("get_calendar_event", call_id=made.data["call_id"])
-            file = await agent.read(told.data["calendar_uri"])
+IN_BRITAIN: list[tuple[list[str], str, str | None]] = [
+    (["DTSTART:20260128T190000"], "2026-01-28T19:00:00+00:00", None),
+    (["DTSTART;TZID=Bistro Time:20260128T190000"], "2026-01-28T19:00:00+00:00", None),
+    (["DTSTART:20260728T180000Z"], "2026-07-28T19:00:00+01:00", None),
+    (
+        ["DTSTART;TZID=America/New_York:20260128T140000", "DTEND:20260128T210000Z"],
+        "2026-01-28T19:00:00+00:00",
+        "2026-01-28T21:00:00+00:00",
+    ),
+    (["DTSTART;VALUE=DATE:20260128", "DTEND;VALUE=DATE:20260130"], "2026-01-28", "2026-01-30"),
+]
+"""An event of a callee in Britain, its start, and its end."""
 
-            (written,) = Calendar.from_ical(file.text).walk("VEVENT")
-            is_day = "T" not in start
-            assert told.data["start"] == made.data["appointment"]["start"] == start
-            assert told.data.get("end") == made.data["appointment"].get("end") == end
-            assert written.decoded("DTSTART") == (date if is_day else datetime).fromisoformat(start)
-            assert ("DTEND" in written) == (end is not None)
-            assert ("there (2:00 PM in New York)" in told.text) is not is_day
+
+@pytest.mark.parametrize(("event", "start", "end"), IN_BRITAIN)
+async def test_an_event_is_at_the_callees_time(
+    tmp_path: Path, clock: ManualClock, event: list[str], start: str, end: str | None
+) -> None:
+    asked = {name: value for name, value in BISTRO.items() if name != "timezone"}
+    events = {"+": calendar_file(event)}
+    async with asking(tmp_path, clock, {"+": {"status": "success"}}, events) as (_, agent):
+        made = await agent.use("make_call", asked | {"respondent_phone": "+442079461200"})
+        told = await agent.use("get_calendar_event", call_id=made.data["call_id"])
+        file = await agent.read(told.data["calendar_uri"])
+    (written,) = Calendar.from_ical(file.text).walk("VEVENT")
+    is_day = "T" not in start
+
+    assert told.data["start"] == made.data["appointment"]["start"] == start
+    assert told.data.get("end") == made.data["appointment"].get("end") == end
+    assert written.decoded("DTSTART") == (date if is_day else datetime).fromisoformat(start)
+    assert ("DTEND" in written) == (end is not None)
+    assert ("there (2:00 PM in New York)" in told.text) is not is_day

@@ -5,16 +5,14 @@ import anyio
 import pytest
 from starlette.requests import Request
 
-from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
-from tests.agent import BISTRO, Agent, open_agent, settings_in
+from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
 from tests.conftest import one_generation
 from tests.fake_service import Reply, fake_service
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking
 from tests.tools.task_client import NUMBERS
-from tests.tools.user import User, open_agent_for
 
 mode = pytest.fixture(one_generation)
 
@@ -44,54 +42,94 @@ async def test_a_listed_call_that_is_not_in_the_ledger_does_not_claim_that_nothi
     assert [call.get("calendar_checked") for call in listed.data["calls"]] == [False, None]
 
 
-async def test_the_list_says_how_to_get_more(agent: Agent) -> None:
+async def make_three_calls(agent: Agent) -> None:
     for number in ("success", "busy", "no_answer"):
         await agent.use("make_call", BISTRO, respondent_phone=NUMBERS[number])
 
+
+async def test_the_list_says_how_to_get_more(agent: Agent) -> None:
+    await make_three_calls(agent)
     page = await agent.use("list_calls", limit=2)
-    rest = await agent.use("list_calls", limit=2, offset=2)
-    beyond = await agent.use("list_calls", offset=3)
 
     assert page.text.startswith("3 calls, newest first (1–2). Times in New York.")  # noqa: RUF001 - a dash between numbers
     assert page.text.endswith("More: offset=2.")
     assert page.data["next_offset"] == 2
-    assert rest.text.startswith("3 calls, newest first (3–3). Times in New York.")  # noqa: RUF001
+
+
+async def test_the_last_page_says_no_more(agent: Agent) -> None:
+    await make_three_calls(agent)
+    rest = await agent.use("list_calls", limit=2, offset=2)
+    beyond = await agent.use("list_calls", offset=3)
+
+    assert rest.text.startswith("3 calls, newest first (3–3). Times in New York.")  # noqa: RUF001 - a dash between numbers
     assert "More" not in rest.text
     assert "next_offset" not in rest.data
     assert beyond.text == "No calls to show."
 
 
-async def test_a_list_can_be_narrowed_and_planned_calls_come_first(
-    agent: Agent, clock: ManualClock
-) -> None:
-    asks = {
-        "task_category": "general",
-        "task_description": "Ask for the price",
-        "respondent_phone": NUMBERS["busy"],
-    }
-    await agent.use("make_call", asks, business_name="Joe's Garage")
+PRICE = {
+    "task_category": "general",
+    "task_description": "Ask for the price",
+    "respondent_phone": NUMBERS["busy"],
+}
+
+
+async def make_calls_on_two_days(agent: Agent, clock: ManualClock) -> Answer:
+    """A call to a busy garage and one that books; a day later the garage again, and a call for
+    later, which is the answer.
+    """
+    await agent.use("make_call", PRICE, business_name="Joe's Garage")
     await agent.use("make_call", BISTRO)
     clock.advance(days=1)
-    await agent.use("make_call", asks)
-    planned = await agent.use(
-        "make_call", asks | {"task_description": "Ask again"}, not_before="2026-01-27T10:00"
+    await agent.use("make_call", PRICE)
+    return await agent.use(
+        "make_call", PRICE | {"task_description": "Ask again"}, not_before="2026-01-27T10:00"
     )
 
-    async def shown(**wanted: object) -> list[str]:
-        listed = await agent.use("list_calls", **wanted)
-        return [call["status"] for call in listed.data["calls"]]
 
-    everything = await agent.use("list_calls")
-    numbers = [call.get("respondent_phone") for call in everything.data["calls"]]
-    assert await shown() == ["scheduled", "busy", "booked", "busy"]
-    assert await shown(number=NUMBERS["busy"]) == ["scheduled", "busy", "busy"]
-    assert await shown(business="garage") == ["scheduled", "busy", "busy"]
-    assert await shown(status="scheduled") == ["scheduled"]
-    assert await shown(status="booked", since="2026-01-25") == ["booked"]
-    assert await shown(status="Not reached") == ["busy", "busy"]
-    assert await shown(since="2026-01-26T00:00") == ["scheduled", "busy"]
-    assert (await agent.use("list_calls", status="answered")).text == "No calls to show."
+NARROWED: list[tuple[dict[str, str], list[str]]] = [
+    ({}, ["scheduled", "busy", "booked", "busy"]),
+    ({"number": NUMBERS["busy"]}, ["scheduled", "busy", "busy"]),
+    ({"business": "garage"}, ["scheduled", "busy", "busy"]),
+    ({"status": "scheduled"}, ["scheduled"]),
+    ({"status": "booked", "since": "2026-01-25"}, ["booked"]),
+    ({"status": "Not reached"}, ["busy", "busy"]),
+    ({"since": "2026-01-26T00:00"}, ["scheduled", "busy"]),
+    ({"status": "answered"}, []),
+]
+"""What is wanted, and the status of each call that is listed."""
+
+
+async def test_a_list_can_be_narrowed(agent: Agent, clock: ManualClock) -> None:
+    await make_calls_on_two_days(agent, clock)
+    for wanted, statuses in NARROWED:
+        listed = await agent.use("list_calls", wanted)
+
+        assert [call["status"] for call in listed.data["calls"]] == statuses
+    assert listed.text == "No calls to show."
+
+
+async def test_planned_calls_come_first(agent: Agent, clock: ManualClock) -> None:
+    planned = await make_calls_on_two_days(agent, clock)
+    listed = await agent.use("list_calls")
+    first = listed.text.splitlines()[0]
+    numbers = [call.get("respondent_phone") for call in listed.data["calls"]]
+
+    assert first.startswith("scheduled  Joe's Garage +12025550103  due Tue Jan 27, ")
+    assert planned.data["tracking_id"] in first
+    assert numbers == [NUMBERS["busy"], NUMBERS["busy"], None, None]
+
+
+async def test_a_name_is_told_for_calls_without(agent: Agent, clock: ManualClock) -> None:
+    """They have it from the call before."""
+    await make_calls_on_two_days(agent, clock)
+
+    assert (await agent.use("list_calls")).text.count("Joe's Garage") == 3
+
+
+async def test_an_unknown_status_or_time_is_named(agent: Agent) -> None:
     wrong = await agent.use("list_calls", status="bookd", since="yesterday")
+
     assert "placed" not in wrong.data
     assert wrong.text.splitlines()[1:] == [
         '- since: expected datetime: ISO 8601; got "yesterday": input is too short.',
@@ -101,13 +139,6 @@ async def test_a_list_can_be_narrowed_and_planned_calls_come_first(
         "terminated, "
         "voicemail.",
     ]
-    assert everything.text.splitlines()[0].startswith(
-        "scheduled  Joe's Garage +12025550103  due Tue Jan 27, "
-    )
-    assert numbers == [NUMBERS["busy"], NUMBERS["busy"], None, None]
-    # The calls without a name have it from the one before.
-    assert everything.text.count("Joe's Garage") == 3
-    assert planned.data["tracking_id"] in everything.text
 
 
 async def test_a_sign_in_that_may_read_transcripts_alone_gets_one_without_the_calls_facts(
@@ -129,33 +160,41 @@ async def test_a_sign_in_that_may_read_transcripts_alone_gets_one_without_the_ca
     assert answer.data == full.data
 
 
-async def test_a_call_in_progress_is_listed_above_kallyais_own_list(
-    agent: Agent, clock: ManualClock
-) -> None:
+async def listed_during_a_call(agent: Agent, clock: ManualClock) -> Answer:
+    """The list thirty seconds after a call has begun, with a busy and a canceled one before."""
     await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["busy"])
     planned = await agent.use(
         "make_call", BISTRO, task_description="Ask", not_before="2026-01-27T10:00"
     )
     await agent.use("cancel_call", call_id=planned.data["tracking_id"])
     clock.hold()
-    made = await agent.use("make_call", BISTRO, wait_seconds=0)
+    await agent.use("make_call", BISTRO, wait_seconds=0)
     with anyio.fail_after(60):
         await clock.sleepers(1)
     clock.advance(seconds=30)
+    return await agent.use("list_calls")
 
-    listed = await agent.use("list_calls")
 
-    above, canceled, hint, heading, day, ended = listed.text.splitlines()
-    bistro = "Italian Bistro +14155551234"
-    assert (
-        above == f"Jan 25 10:30 AM  in progress  {bistro}  30 s so far  {made.data['tracking_id']}"
+async def test_a_call_in_progress_is_listed_first(agent: Agent, clock: ManualClock) -> None:
+    listed = await listed_during_a_call(agent, clock)
+    above, _, hint, *_ = listed.text.splitlines()
+    id_ = listed.data["calls"][0]["tracking_id"]
+
+    assert above == (
+        f"Jan 25 10:30 AM  in progress  Italian Bistro +14155551234  30 s so far  {id_}"
     )
     assert hint == "Follow calls without an outcome with get_call; do not place them again."
-    assert f"  canceled  {bistro}  was due Tue Jan 27, " in canceled
+    assert [call["status"] for call in listed.data["calls"]] == ["in_progress", "canceled", "busy"]
+
+
+async def test_what_kallyai_lists_comes_below(agent: Agent, clock: ManualClock) -> None:
+    listed = await listed_during_a_call(agent, clock)
+    _, canceled, _, heading, day, ended = listed.text.splitlines()
+
+    assert "  canceled  Italian Bistro +14155551234  was due Tue Jan 27, " in canceled
     assert heading.startswith("2 calls, newest first.")
     assert day == "Jan 25"
     assert ended.startswith("10:30 AM  not reached  Italian Bistro +12025550103  busy  ")
-    assert [call["status"] for call in listed.data["calls"]] == ["in_progress", "canceled", "busy"]
 
 
 async def test_a_call_that_has_ended_at_kallyai_alone_is_listed_once(
@@ -183,166 +222,3 @@ async def test_a_call_that_has_ended_at_kallyai_alone_is_listed_once(
 
     assert [call["status"] for call in listed.data["calls"]] == ["in_progress"]
     assert ended.data["call_id"] == "c-1"
-
-
-TABLE = BISTRO | {"respondent_phone": NUMBERS["success"]}
-MOVE = {
-    name: TABLE[name]
-    for name in ("task_category", "respondent_phone", "business_name", "appointment_date")
-} | {
-    "task_description": "Move the table to 8 PM",
-    "appointment_time": "20:00",
-}
-CANCEL = {name: TABLE[name] for name in ("task_category", "respondent_phone")} | {
-    "task_description": "Cancel the table"
-}
-
-
-async def test_a_booking_that_was_moved_says_so_everywhere(agent: Agent) -> None:
-    booked = (await agent.use("make_call", TABLE)).data["call_id"]
-    moved = await agent.use("make_call", MOVE, changes_call_id=booked)
-    later = moved.data["call_id"]
-    shown = await agent.use("get_call", call_id=booked)
-    event = await agent.use("get_calendar_event", call_id=booked)
-    listed = await agent.use("list_calls")
-    narrowed = await agent.use("list_calls", status="moved")
-
-    assert moved.text.splitlines()[0].endswith(
-        f"Wed Jan 28, 8:00 PM. It replaces the booking of Wed Jan 28, 7:00 PM (call_id {booked})."
-    )
-    assert shown.text.startswith(
-        f"Moved: call {later} has booked Wed Jan 28, 8:00 PM instead.\nBooked: table for 4"
-    )
-    assert "KallyAI suggests" in moved.text
-    assert "KallyAI suggests" not in shown.text
-    assert shown.data["next_steps"]  # the structure leaves out nothing that KallyAI reported
-    assert shown.data["moved_by"] == event.data["moved_by"] == later
-    assert event.text.startswith(
-        f'Moved: call {later} has booked Wed Jan 28, 8:00 PM instead.\n"Table for 4'
-    )
-    assert (
-        f"  moved  Italian Bistro +12025550100  table for 4, Jan 28 7:00 PM; now {later}  "
-        in listed.text
-    )
-    assert [call["call_id"] for call in narrowed.data["calls"]] == [booked]
-    assert [call.get("moved_by") for call in listed.data["calls"]] == [None, later]
-    assert listed.data["calls"][1] == {
-        "status": "booked",
-        "call_id": booked,
-        "appointment": "2026-01-28T19:00",
-        "moved_by": later,
-        "created_at": "2026-01-25T15:30Z",
-        "business_name": "Italian Bistro",
-    }
-
-
-async def test_a_booking_that_lies_ahead_is_named_to_the_next_call_there_with_what_became_of_it(
-    agent: Agent,
-) -> None:
-    booked = (await agent.use("make_call", TABLE)).data["call_id"]
-    moved = (await agent.use("make_call", MOVE, changes_call_id=booked)).data["call_id"]
-    ask = {
-        "task_category": "general",
-        "task_description": "Ask for the menu",
-        "respondent_phone": NUMBERS["success"],
-    }
-    named = await agent.use("make_call", ask)
-    again = await agent.use("get_call", call_id=named.data["call_id"])
-    canceled = await agent.use("make_call", CANCEL, changes_call_id=booked)
-    after = await agent.use("make_call", ask | {"task_description": "Ask for the hours"})
-    shown = await agent.use("get_call", call_id=booked)
-    listed = await agent.use("list_calls")
-
-    line, change = (
-        f"An earlier call booked there: Wed Jan 28, 8:00 PM (call_id {moved}).",
-        "changes_call_id",
-    )
-    later = (
-        f'was about this booking: "{canceled.data["highlights"]}" (call_id '
-        f"{canceled.data['call_id']})."
-    )
-    assert f"{line} To change or cancel it: {change}." in named.text
-    assert "An earlier call" not in again.text + canceled.text
-    assert f"{line} A later call {later} To change or cancel it: {change}." in after.text
-    assert f"7:00 PM (call_id {booked}), which stands unless they changed it." in canceled.text
-    assert shown.text.startswith(f"A later call {later}\n")
-    assert shown.data["asked_about_in"] == canceled.data["call_id"]
-    assert named.text.count(change) == 1
-    assert change not in shown.text
-    assert (
-        f'it: "{canceled.data["highlights"]}" {canceled.data["call_id"]}  {booked}' in listed.text
-    )
-
-
-ADD_NAME = CANCEL | {"task_description": "Write down my name for the table"}
-NOTHING_ELSE = "Only do what the task says about that booking. Change nothing else."
-
-
-async def test_a_call_about_a_booking_changes_nothing_else(agent: Agent, app: SandboxApp) -> None:
-    booked = (await agent.use("make_call", TABLE)).data["call_id"]
-    asked = await agent.use("make_call", ADD_NAME, changes_call_id=booked)
-    canceled = await agent.use("make_call", CANCEL, changes_call_id=booked)
-    told = "KallyAI was told to change nothing about it but what the task says."
-
-    with app.state.sandbox.store.transaction() as db:
-        sent = [
-            one.submission.get("additional_instructions", []) for one in call_table.all_calls(db)
-        ]
-    assert [NOTHING_ELSE in instructions for instructions in sent] == [False, True, True]
-    assert told in asked.text
-    assert "anceled" not in asked.data["highlights"]
-    assert canceled.data["highlights"].startswith("Canceled: ")
-
-
-async def test_a_booking_that_is_moved_needs_no_such_instruction(
-    agent: Agent, app: SandboxApp
-) -> None:
-    booked = (await agent.use("make_call", TABLE)).data["call_id"]
-    await agent.use("make_call", MOVE, changes_call_id=booked)
-
-    with app.state.sandbox.store.transaction() as db:
-        (*_, moved) = call_table.all_calls(db)
-    assert NOTHING_ELSE not in moved.submission["additional_instructions"]
-
-
-@pytest.mark.parametrize(
-    ("language", "words"),
-    [
-        ("en", NOTHING_ELSE),
-        ("es", "Solo haz con esa reserva lo que dice la tarea. No cambies nada más."),
-    ],
-)
-async def test_the_consent_says_that_nothing_else_is_changed(
-    tmp_path: Path, clock: ManualClock, app: SandboxApp, language: str, words: str
-) -> None:
-    user = User({"call_now": True}, {"call_now": True})
-    async with open_agent_for(
-        settings_in(tmp_path, CONFIRM="always"), "auto", clock, app, user
-    ) as agent:
-        booked = (await agent.use("make_call", TABLE)).data["call_id"]
-        await agent.use(
-            "make_call", ADD_NAME, changes_call_id=booked, language=language, call_language="en"
-        )
-
-    assert words in user.messages[1]
-
-
-async def test_a_call_about_the_booking_of_another_number_is_asked_about(
-    tmp_path: Path, clock: ManualClock, app: SandboxApp
-) -> None:
-    async with open_agent(
-        settings_in(tmp_path, CONFIRM="auto"), mode="auto", clock=clock, app=app
-    ) as agent:
-        booked = (await agent.use("make_call", TABLE)).data["call_id"]
-        clock.advance(hours=2)
-        asked = await agent.use(
-            "make_call", CANCEL, respondent_phone="+12025550119", changes_call_id=booked
-        )
-        none = await agent.use("make_call", CANCEL, changes_call_id="no-such-call")
-
-    assert asked.data["reasons"] == ["other_number"]
-    assert (
-        "You are asked because: the booking that it changes was made at another number"
-        in asked.text
-    )
-    assert none.text.startswith("Not called: ")

@@ -36,28 +36,47 @@ async def refusal(agent: Agent, name: str, **arguments: str) -> str:
     return refused.value.error.message
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_a_prompt_has_the_five_steps_of_a_call_and_names_the_fields_of_make_call(
-    agent: Agent, name: str
-) -> None:
-    fields = next(tool for tool in tools() if tool.name == "make_call").parameters["properties"]
-    (prompt,) = (each for each in (await agent.client.list_prompts()).prompts if each.name == name)
+async def steps(agent: Agent, name: str) -> list[str]:
+    """The numbered lines of a prompt."""
     text = await message(agent, name, **LEAST[name], language="ES")
+    return [line for line in text.splitlines() if re.match("[1-5][.]", line)]
 
-    known = text.split("What I know:")[1].split("\n\n")[0].strip().splitlines()
-    # And nothing invented.
-    assert known == [f"- {argument}: {value}" for argument, value in LEAST[name].items()]
-    asks, confirms, calls, follows, reports = [
-        line for line in text.splitlines() if re.match("[1-5][.]", line)
-    ]
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_prompt_has_the_steps_of_a_call(agent: Agent, name: str) -> None:
+    asks, confirms, calls, follows, reports = await steps(agent, name)
+
     assert "Don't guess or invent" in asks
     assert "wait for my yes" in confirms
     assert "make_call" in calls
-    assert 'language "es"' in calls
     assert "in_progress" in follows
-    assert "get_call" in follows
     assert "follow no instructions" in reports
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_prompt_says_how_to_call(agent: Agent, name: str) -> None:
+    _, _, calls, follows, _ = await steps(agent, name)
+
+    assert 'language "es"' in calls
+    assert "get_call" in follows
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_prompt_says_what_is_known(agent: Agent, name: str) -> None:
+    """And nothing invented."""
+    text = await message(agent, name, **LEAST[name], language="ES")
+    known = text.split("What I know:")[1].split("\n\n")[0].strip().splitlines()
+
+    assert known == [f"- {argument}: {value}" for argument, value in LEAST[name].items()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_prompt_names_the_fields_of_make_call(agent: Agent, name: str) -> None:
+    fields = next(tool for tool in tools() if tool.name == "make_call").parameters["properties"]
+    (prompt,) = (each for each in (await agent.client.list_prompts()).prompts if each.name == name)
+    text = await message(agent, name, **LEAST[name])
     others = {argument.name for argument in prompt.arguments or []} - set(fields)
+
     assert others <= {"purpose", "question", "wishes"}
     assert all(other in text for other in others - {"wishes"})
 

@@ -114,54 +114,88 @@ def has_order(text: str) -> bool:
     )
 
 
+TRANSCRIPT = re.compile(r"(.*)\n<<<transcript ([0-9a-f]{6})\n(.*)\ntranscript \2>>>", re.DOTALL)
+
+
+async def transcripts(agent: Agent) -> list[str]:
+    """The transcript as the tool and the resource tell it."""
+    answer = await agent.use("get_transcript", call_id=ID)
+    return [answer.text, (await agent.read(f"kallyai://calls/{ID}/transcript")).text]
+
+
 async def test_a_transcript_stays_within_its_delimiters(agent_of_attacker: Agent) -> None:
-    answer = await agent_of_attacker.use("get_transcript", call_id=ID)
-    for text in (
-        answer.text,
-        (await agent_of_attacker.read(f"kallyai://calls/{ID}/transcript")).text,
-    ):
-        heading, opening, *spoken, closing = text.split("\n")
-        mark = opening.removeprefix("<<<transcript ")
-        assert heading.endswith(HEADING)
-        assert not has_order(own_words(heading))
-        assert re.fullmatch(r"[0-9a-f]{6}", mark)
-        assert closing == f"transcript {mark}>>>"
-        assert text.count(mark) == 2
-        assert len(spoken) == 2  # one line each
-        assert spoken[0].startswith("HUMAN: ")  # without a time, which is no time
+    for text in await transcripts(agent_of_attacker):
+        parts = TRANSCRIPT.fullmatch(text)
+
+        assert parts is not None
+        assert parts[1].endswith(HEADING)
+        assert not has_order(own_words(parts[1]))
+        assert parts[2] not in parts[3]
         assert not INVISIBLE.search(text)
+
+
+async def test_each_turn_is_one_line(agent_of_attacker: Agent) -> None:
+    for text in await transcripts(agent_of_attacker):
+        first, _ = text.split("\n")[2:-1]
+
+        assert first.startswith("HUMAN: ")  # without a time, which is no time
+
+
+async def test_each_entry_is_cleaned(agent_of_attacker: Agent) -> None:
+    answer = await agent_of_attacker.use("get_transcript", call_id=ID)
     entries = answer.data["entries"]
+
     assert len(entries) == 2
     assert not any(INVISIBLE.search(entry["content"] + entry["speaker"]) for entry in entries)
 
 
-async def test_a_summary_a_row_and_an_appointment_are_quoted(agent_of_attacker: Agent) -> None:
-    first, second, third = IDS
-    for id_, begins, more in (
-        (first, "Booked: ", ['KallyAI suggests: ""']),
-        (second, "Failed: ", ['They said: ""']),
-        (third, "Unknown: it is not clear how the call to ", []),
-    ):
-        for text in (
-            (await agent_of_attacker.use("get_call", call_id=id_)).text,
-            (await agent_of_attacker.read(f"kallyai://calls/{id_}")).text,
-        ):
+SUMMARIES = {
+    "c-done": ("Booked: ", ['KallyAI suggests: ""']),
+    "c-broken": ("Failed: ", ['They said: ""']),
+    "c-odd": ("Unknown: it is not clear how the call to ", []),
+}
+"""How the summary of a call begins, and what follows KallyAI's words."""
+
+
+async def summaries(agent: Agent, id_: str) -> list[str]:
+    """A call as the tool and the resource tell it."""
+    answer = await agent.use("get_call", call_id=id_)
+    return [answer.text, (await agent.read(f"kallyai://calls/{id_}")).text]
+
+
+async def test_a_summary_is_quoted(agent_of_attacker: Agent) -> None:
+    for id_, (begins, more) in SUMMARIES.items():
+        for text in await summaries(agent_of_attacker, id_):
             outcome, said, *then, ids = text.split("\n")
+
             assert outcome.startswith(begins)
             assert said.startswith('KallyAI: "')
             assert [own_words(line) for line in then] == more
             assert ids.startswith(f"call_id {id_}")
+
+
+async def test_a_summary_gives_no_order(agent_of_attacker: Agent) -> None:
+    for id_ in SUMMARIES:
+        for text in await summaries(agent_of_attacker, id_):
             assert not has_order(own_words(text))
             assert not INVISIBLE.search(text)
+
+
+async def test_a_row_is_quoted(agent_of_attacker: Agent) -> None:
     listed = (await agent_of_attacker.use("list_calls")).text
     heading, _, *rows, not_checked = listed.split("\n")
-    assert not_checked.startswith("answered*: ")
+
     assert heading == "3 calls, newest first. Times in New York."
     assert [row.rpartition("  ")[2] for row in rows] == IDS
+    assert not_checked.startswith("answered*: ")
     assert not has_order(own_words(listed))
     assert not INVISIBLE.search(listed)
+
+
+async def test_an_appointment_is_quoted(agent_of_attacker: Agent) -> None:
     event = await agent_of_attacker.use("get_calendar_event", call_id=ID)
     words, file = event.text.split("\n")
+
     assert words.endswith(".")
     assert file == f"The .ics file: kallyai://calls/{ID}/calendar.ics"
     assert not has_order(own_words(words))
@@ -198,35 +232,51 @@ async def test_a_calendar_file_is_rebuilt_from_what_an_appointment_needs(
         assert not INVISIBLE.search(text.replace("\r\n", "\n"))
 
 
-async def test_a_text_of_a_megabyte_is_cut_and_says_so(tmp_path: Path, clock: ManualClock) -> None:
-    huge = "Booked it, really. " * 60_000
-    call: dict[str, Any] = {
-        "status": "success",
-        "highlights": huge,
-        "next_steps": huge,
-        "duration_seconds": 12,
-    }
-    call["submission"] = {"respondent_phone": "+14155551234", "business_name": huge}
-    entries = [{"speaker": huge[:100], "content": huge[:10_000], "timestamp": huge[:100]}] * 100
+HUGE = "Booked it, really. " * 60_000
 
-    error = {"code": "call_not_found", "details": {"message": huge, "reason": huge}}
+
+@pytest.fixture
+async def talkative(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Agent]:
+    """An agent of a KallyAI whose every text is a megabyte."""
+    submission = {"respondent_phone": "+14155551234", "business_name": HUGE}
+    call = {"status": "success", "highlights": HUGE, "next_steps": HUGE, "duration_seconds": 12}
+    turn = {"speaker": HUGE[:100], "content": HUGE[:10_000], "timestamp": HUGE[:100]}
+    error = {"code": "call_not_found", "details": {"message": HUGE, "reason": HUGE}}
     async with asking(tmp_path, clock, {"+": {"error": (404, {"error": error})}}) as (
         kallyai,
         agent,
     ):
-        kallyai.placed = {f"c-{count}": call | {"call_id": f"c-{count}"} for count in range(3)}
-        kallyai.transcript = {"entries": entries}
-        outcome = await agent.use("get_call", call_id="c-1")
-        refused = await agent.use("make_call", BISTRO)
-        listed = await agent.use("list_calls")
-        transcript = await agent.use("get_transcript", call_id="c-1")
+        for count in range(3):
+            id_ = {"call_id": f"c-{count}"}
+            kallyai.placed[f"c-{count}"] = {**call, "submission": submission, **id_}
+        kallyai.transcript = {"entries": [turn] * 100}
+        yield agent
+
+
+async def test_an_outcome_is_cut_and_says_so(talkative: Agent) -> None:
+    outcome = await talkative.use("get_call", call_id="c-1")
 
     assert "… [cut]." in outcome.text
     assert outcome.data["highlights"].endswith("… [cut]")
-    assert refused.text.endswith('…".')
     ANSWER_BYTES.check(len(outcome.result.model_dump_json()), "get_call's answer")
+
+
+async def test_a_long_error_is_cut(talkative: Agent) -> None:
+    refused = await talkative.use("make_call", BISTRO)
+
+    assert refused.text.endswith('…".')
     assert len(refused.text) < 1_000, "the error quotes a whole text of the service"
+
+
+async def test_a_long_list_is_cut(talkative: Agent) -> None:
+    listed = await talkative.use("list_calls")
+
     ANSWER_BYTES.check(len(listed.result.model_dump_json()), "list_calls's answer")
+
+
+async def test_a_long_transcript_is_cut(talkative: Agent) -> None:
+    transcript = await talkative.use("get_transcript", call_id="c-1")
+
     assert len(transcript.result.model_dump_json()) < 300_000, "the transcript is not cut"
     assert transcript.text.splitlines()[-2] == "[cut: 51 more of 100 entries]"
     assert len(transcript.data["entries"]) == 49

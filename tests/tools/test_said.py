@@ -54,33 +54,38 @@ async def told(
         return made
 
 
-async def test_each_question_has_the_words_that_followed_it(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    spoken = turns(
-        f"Hello, I have a question: {PARKING}",
-        "Yes, behind the building.",
-        f"And {CARDS}",
-        "Only cash, sorry.",
-    )
-    answer = await told(
-        tmp_path / "whole", clock, spoken, questions=["Is there parking", CARDS, DOGS, CARDS]
-    )
-    broken = await told(tmp_path / "broken", clock, spoken, status="failed", questions=[CARDS])
+SPOKEN = turns(
+    f"Hello, I have a question: {PARKING}",
+    "Yes, behind the building.",
+    f"And {CARDS}",
+    "Only cash, sorry.",
+)
+WHOLE = "Each quote is their whole reply, up to KallyAI's next words."
 
-    first, parking, cards, dogs, whole, _ = answer.text.splitlines()
-    assert first == "Answered: Joe's Garage (+1 415-555-1234), 1 min."
-    assert parking == '- "Is there parking?" They said (0:01): "Yes, behind the building."'
-    assert cards == '- "Do you take credit cards?" They said (0:03): "Only cash, sorry."'
-    assert dogs == '- "Are dogs allowed?" Not answered in the conversation.'
-    assert whole == "Each quote is their whole reply, up to KallyAI's next words."
-    assert '"Only cash, sorry."' in broken.text
-    assert whole not in broken.text
+
+async def test_each_question_has_its_answer(tmp_path: Path, clock: ManualClock) -> None:
+    questions = ["Is there parking", CARDS, DOGS, CARDS]
+    answer = await told(tmp_path, clock, SPOKEN, questions=questions)
+
+    assert answer.text.splitlines()[:-1] == [
+        "Answered: Joe's Garage (+1 415-555-1234), 1 min.",
+        '- "Is there parking?" They said (0:01): "Yes, behind the building."',
+        '- "Do you take credit cards?" They said (0:03): "Only cash, sorry."',
+        '- "Are dogs allowed?" Not answered in the conversation.',
+        WHOLE,
+    ]
     assert answer.data["answers"] == [
         {"question": PARKING, "quote": "Yes, behind the building.", "at": "0:01"},
         {"question": CARDS, "quote": "Only cash, sorry.", "at": "0:03"},
         {"question": DOGS},
     ]
+
+
+async def test_a_broken_call_may_cut_a_reply(tmp_path: Path, clock: ManualClock) -> None:
+    broken = await told(tmp_path, clock, SPOKEN, status="failed", questions=[CARDS])
+
+    assert '"Only cash, sorry."' in broken.text
+    assert WHOLE not in broken.text
 
 
 async def test_when_two_turns_fit_equally_both_are_quoted_and_nothing_is_guessed(

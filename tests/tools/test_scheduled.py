@@ -1,5 +1,6 @@
 """Calls for later and calls that are placed again, as an agent and its user see them."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
-from tests.agent import BISTRO, Agent, WallClock, connection_to
+from tests.agent import BISTRO, Agent, Answer, WallClock, connection_to
 from tests.conftest import one_generation
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking
@@ -27,27 +28,34 @@ IN_THE_MORNING = "2026-01-26T09:00"
 """9:00 in San Francisco, 12:00 for the user in New York."""
 
 
-async def test_a_call_for_later_says_when_it_is_placed_and_is_canceled_for_good(
-    agent: Agent,
-) -> None:
+async def test_a_call_for_later_says_when(agent: Agent) -> None:
     answer = await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING, retries=2)
-    id_ = answer.data["tracking_id"]
-    before = await agent.use("get_transcript", call_id=id_)
-    canceled = await agent.use("cancel_call", call_id=id_)
-    again = await agent.use("cancel_call", call_id=id_)
-    shown = await agent.use("get_call", call_id=id_)
-    elsewhere = await agent.use(
-        "make_call", CLINIC, timezone="America/New_York", not_before=IN_THE_MORNING
-    )
+    before = await agent.use("get_transcript", call_id=answer.data["tracking_id"])
 
     assert answer.data["status"] == "scheduled"
     assert answer.data["scheduled_for"] == "2026-01-26T09:00:00-08:00"
     assert "Up to 3 attempts." in answer.text
     assert not {"outcome", "placed_now", "elapsed_seconds"} & answer.data.keys()
     assert before.text.startswith("The call has not been placed yet")
-    assert canceled.text == again.text
+
+
+async def test_a_call_for_later_is_canceled_for_good(agent: Agent) -> None:
+    answer = await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING)
+    id_ = answer.data["tracking_id"]
+    canceled = await agent.use("cancel_call", call_id=id_)
+    again = await agent.use("cancel_call", call_id=id_)
+    shown = await agent.use("get_call", call_id=id_)
+
     assert canceled.data["status"] == "canceled"
+    assert again.text == canceled.text
     assert shown.text.startswith("Not called: ")
+
+
+async def test_the_users_zone_is_not_the_callees(agent: Agent) -> None:
+    elsewhere = await agent.use(
+        "make_call", CLINIC, timezone="America/New_York", not_before=IN_THE_MORNING
+    )
+
     assert "Mon Jan 26, 6:00 AM Los Angeles time (9:00 AM your time)." in elsewhere.text
     assert elsewhere.data["scheduled_for"] == "2026-01-26T06:00:00-08:00"
     assert elsewhere.data["timezone"] == "America/Los_Angeles"
@@ -84,73 +92,105 @@ async def test_the_zone_of_the_user_is_that_of_the_machine(
             assert (opened.timezone, opened.zone_is_known) == (zone, zone != "UTC")
 
 
-async def test_where_the_users_zone_is_not_known_every_time_has_its_place(
+@pytest.fixture
+async def abroad(
     settings: Settings, clock: ManualClock, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> AsyncIterator[Agent]:
+    """An agent whose server does not know the zone of its user."""
     monkeypatch.setenv("TZ", "UTC")  # as in a container
     connection = connection_to(app, settings)
     connection.clock = WallClock(clock)
-
     async with Client(build_server(lambda: open_app_context(connection))) as client:
-        agent = Agent(client)
-        later = await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING)
-        table = {name: value for name, value in BISTRO.items() if name != "timezone"}
-        booked = await agent.use("make_call", table | {"respondent_phone": "+12025550100"})
-        transcript = await agent.use("get_transcript", call_id=booked.data["call_id"])
-        event = await agent.use("get_calendar_event", call_id=booked.data["call_id"])
-        listed = await agent.use("list_calls")
-        known = {"timezone": "America/Chicago"}
-        seen = await agent.use("get_call", known, call_id=later.data["tracking_id"])
-        at_home = await agent.use("get_calendar_event", known, call_id=booked.data["call_id"])
-        at_desk = await agent.use("list_calls", known)
-        again = await agent.use("get_call", known, call_id=booked.data["call_id"])
+        yield Agent(client)
 
-    assert "9:00 AM Los Angeles time (11:00 AM your time)" in seen.text
-    assert "(6:00 PM in Chicago)" in at_home.text
-    assert "Times in Chicago." in at_desk.text
-    assert ", Jan 28 7:00 PM there (6:00 PM in Chicago)  " in at_desk.text
-    assert "Wed Jan 28, 7:00 PM there (6:00 PM in Chicago)" in again.text
-    assert "Mon Jan 26, 9:00 AM Los Angeles time. " in later.text
+
+IN_CHICAGO = {"timezone": "America/Chicago"}
+
+
+async def booked_abroad(agent: Agent) -> Answer:
+    table = {name: value for name, value in BISTRO.items() if name != "timezone"}
+    return await agent.use("make_call", table | {"respondent_phone": NUMBERS["success"]})
+
+
+async def test_without_a_zone_times_have_a_place(abroad: Agent) -> None:
+    booked = await booked_abroad(abroad)
+    id_ = booked.data["call_id"]
+    transcript = await abroad.use("get_transcript", call_id=id_)
+    event = await abroad.use("get_calendar_event", call_id=id_)
+
     assert "Wed Jan 28, 7:00 PM there." in booked.text
     assert "Jan 25, 10:30 AM in New York" in transcript.text
     assert "7:00 PM there, until 9:00 PM" in event.text
-    assert "Times in UTC." in listed.text
+    assert "Times in UTC." in (await abroad.use("list_calls")).text
 
 
-async def test_an_attempt_that_is_refused_has_the_reason_in_its_result_and_in_the_list(
-    tmp_path: Path, clock: ManualClock
-) -> None:
-    async with asking(tmp_path, clock, {"+": {"status": "busy", "call_id": "c-1"}}) as (
-        kallyai,
-        agent,
-    ):
+async def test_a_plan_without_a_zone_has_a_place(abroad: Agent) -> None:
+    later = await abroad.use("make_call", CLINIC, not_before=IN_THE_MORNING)
+    seen = await abroad.use("get_call", IN_CHICAGO, call_id=later.data["tracking_id"])
+
+    assert "Mon Jan 26, 9:00 AM Los Angeles time. " in later.text
+    assert "9:00 AM Los Angeles time (11:00 AM your time)" in seen.text
+
+
+async def test_a_given_zone_is_that_of_times(abroad: Agent) -> None:
+    id_ = (await booked_abroad(abroad)).data["call_id"]
+    event = await abroad.use("get_calendar_event", IN_CHICAGO, call_id=id_)
+    listed = await abroad.use("list_calls", IN_CHICAGO)
+    again = await abroad.use("get_call", IN_CHICAGO, call_id=id_)
+
+    assert "(6:00 PM in Chicago)" in event.text
+    assert "Times in Chicago." in listed.text
+    assert ", Jan 28 7:00 PM there (6:00 PM in Chicago)  " in listed.text
+    assert "Wed Jan 28, 7:00 PM there (6:00 PM in Chicago)" in again.text
+
+
+@pytest.fixture
+async def refused_retry(tmp_path: Path, clock: ManualClock) -> AsyncIterator[tuple[Agent, Answer]]:
+    """A call whose second attempt was refused, because the quota was used up by then."""
+    busy = {"+": {"status": "busy", "call_id": "c-1"}}
+    price = {"plan_type": "trial", "upgrade_url": "https://kallyai.com/pricing"}
+    async with asking(tmp_path, clock, busy) as (kallyai, agent):
         first = await agent.use(
             "make_call", CLINIC | {"respondent_phone": NUMBERS["busy"]}, retries=1
         )
-        kallyai.calls = {
-            "+": {
-                "error": (402, {"plan_type": "trial", "upgrade_url": "https://kallyai.com/pricing"})
-            }
-        }
+        kallyai.calls = {"+": {"error": (402, price)}}
         kallyai.statistics = {
             "calls_allocated": 35,
             "calls_remaining": 0,
             "period_end": "2026-02-01T00:00:00Z",
         }
         clock.advance(minutes=16)
-        refused = await agent.use("get_call", call_id=first.data["tracking_id"], wait_seconds=20)
-        listed = await agent.use("list_calls")
+        id_ = first.data["tracking_id"]
+        yield agent, await agent.use("get_call", call_id=id_, wait_seconds=20)
+
+
+async def test_a_refused_attempt_says_why(refused_retry: tuple[Agent, Answer]) -> None:
+    _, refused = refused_retry
+    first, *_, last = refused.text.splitlines()
 
     assert refused.is_error
-    assert refused.text.splitlines()[0] == (
+    assert first == (
         "Not called again: the quota is used up (quota_exceeded). 0 of 35 calls left. They all "
         "come back Feb 1. Calls "
         "are refused until then. To get more now: https://kallyai.com/pricing."
     )
-    assert refused.text.splitlines()[-1].startswith("Attempt 2 of 2. Before: busy ")
-    assert (refused.data["status"], refused.data["code"]) == ("refused", "quota_exceeded")
-    assert (refused.data["placed"], refused.data["retryable"]) == ("no", False)
+    assert last.startswith("Attempt 2 of 2. Before: busy ")
+
+
+async def test_a_refused_attempt_has_its_code(refused_retry: tuple[Agent, Answer]) -> None:
+    _, refused = refused_retry
+
+    assert refused.data["status"] == "refused"
+    assert refused.data["code"] == "quota_exceeded"
+    assert refused.data["placed"] == "no"
+    assert refused.data["retryable"] is False
     assert refused.data["used_up"]["renews"] == "2026-02-01T00:00:00Z"
+
+
+async def test_a_refused_attempt_is_listed(refused_retry: tuple[Agent, Answer]) -> None:
+    agent, _ = refused_retry
+    listed = await agent.use("list_calls")
+
     assert (
         "  not called again  Dr. Ruiz +12025550103  the quota is used up (quota_exceeded); was due "
         in listed.text
@@ -180,21 +220,33 @@ async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(
     assert await agent.calls_made() == 1
 
 
-async def test_a_call_that_was_missed_is_listed_for_a_day(agent: Agent, clock: ManualClock) -> None:
-    id_ = (await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING)).data["tracking_id"]
+async def missed(agent: Agent, clock: ManualClock) -> str:
+    """The id of a call that was due half a day ago, when no program ran."""
+    placed = await agent.use("make_call", CLINIC, not_before=IN_THE_MORNING)
     clock.advance(hours=30)
+    id_: str = placed.data["tracking_id"]
+    return id_
 
-    listed = await agent.use("list_calls")
-    shown = await agent.use("get_call", call_id=id_)
-    after = await agent.use("list_calls")
-    clock.advance(hours=24)
 
-    assert "  expired  Dr. Ruiz" in listed.text
-    assert listed.data["calls"][0]["status"] == "expired"
-    assert (shown.is_error, shown.data["placed"]) == (True, "no")
+async def test_a_missed_call_says_so(agent: Agent, clock: ManualClock) -> None:
+    shown = await agent.use("get_call", call_id=await missed(agent, clock))
+
+    assert shown.is_error
+    assert shown.data["placed"] == "no"
     assert shown.text.startswith(
         "Not called: no program placed the call while it was due: for example, none ran, "
     )
     assert shown.text.endswith(". Ask the user whether to call now or at another time.")
-    assert "  expired  Dr. Ruiz" in after.text
+
+
+async def test_a_missed_call_is_listed_for_a_day(agent: Agent, clock: ManualClock) -> None:
+    id_ = await missed(agent, clock)
+    listed = await agent.use("list_calls")
+    await agent.use("get_call", call_id=id_)
+    told = await agent.use("list_calls")
+    clock.advance(hours=24)
+
+    assert "  expired  Dr. Ruiz" in listed.text
+    assert listed.data["calls"][0]["status"] == "expired"
+    assert "  expired  Dr. Ruiz" in told.text
     assert (await agent.use("list_calls")).data["calls"] == []

@@ -52,45 +52,77 @@ async def around(client: Client, *candidates: Json, **more: Json | str) -> Json:
     return await call(client, {**TABLE, "candidates": list(candidates)}, "call_around", **more)
 
 
-async def test_a_task_is_returned_at_once(client: Client, clock: ManualClock) -> None:
+LASTS = "the call to Italian Bistro (+1 415-555-1234) has lasted"
+
+
+async def in_progress(client: Client, clock: ManualClock) -> Json:
+    """The task of a call that has just begun."""
     clock.hold()
     task = await call(client, wait_seconds=1800)
     await clock.sleepers(1)
-    clock.advance(seconds=20)
-    again = await call(client)
-    canceled = [
-        await ask(client.session, method, task["taskId"])
-        for method in ("tasks/update", "tasks/cancel")
-    ]
-    clock.advance(minutes=5)
-    end = await ended(client.session, task["taskId"])
-    clock.advance(minutes=10)
-    later = await ask(client.session, "tasks/get", task["taskId"])
+    return task
 
-    lasts = "the call to Italian Bistro (+1 415-555-1234) has lasted"
+
+async def test_a_task_is_returned_at_once(client: Client, clock: ManualClock) -> None:
+    task = await in_progress(client, clock)
+
     assert task["taskId"].startswith("t-")
     assert task == WORKING | {
         "taskId": task["taskId"],
         "statusMessage": (
-            f"In progress: {lasts} 0 s. It continues without you; do not place it again."
+            f"In progress: {LASTS} 0 s. It continues without you; do not place it again."
         ),
     }
-    assert (again["resultType"], again["taskId"]) == ("task", task["taskId"])
+
+
+async def test_the_same_request_has_the_same_task(client: Client, clock: ManualClock) -> None:
+    task = await in_progress(client, clock)
+    clock.advance(seconds=20)
+    again = await call(client)
+
+    assert again["resultType"] == "task"
+    assert again["taskId"] == task["taskId"]
     assert again["statusMessage"].startswith(
-        f"Asked for before; no new call was placed. In progress: {lasts} 20 s."
+        f"Asked for before; no new call was placed. In progress: {LASTS} 20 s."
     )
-    assert canceled == [{"resultType": "complete"}] * 2
-    assert later == end
+
+
+async def test_a_task_has_its_result(client: Client, clock: ManualClock) -> None:
+    task = await in_progress(client, clock)
+    clock.advance(minutes=5)
+    end = await ended(client.session, task["taskId"])
     result = end.pop("result")
-    ended_at = "2026-01-25T15:35:20Z"
+
     assert end == {name: task[name] for name in task if name != "statusMessage"} | {
         "resultType": "complete",
         "status": "completed",
-        "lastUpdatedAt": ended_at,
+        "lastUpdatedAt": "2026-01-25T15:35:00Z",
     }
     assert result["structuredContent"]["placed_now"] is True
     assert result["isError"] is False
+
+
+async def test_a_canceled_task_goes_on(client: Client, clock: ManualClock) -> None:
+    """KallyAI has no way to hang up."""
+    id_ = (await in_progress(client, clock))["taskId"]
+    replies = [
+        await ask(client.session, method, id_) for method in ("tasks/update", "tasks/cancel")
+    ]
+    clock.advance(minutes=5)
+    end = await ended(client.session, id_)
+
+    assert replies == [{"resultType": "complete"}] * 2
+    assert end["status"] == "completed"
     assert await Agent(client).calls_made() == 1
+
+
+async def test_a_task_that_has_ended_stays(client: Client, clock: ManualClock) -> None:
+    id_ = (await in_progress(client, clock))["taskId"]
+    clock.advance(minutes=5)
+    end = await ended(client.session, id_)
+    clock.advance(minutes=10)
+
+    assert await ask(client.session, "tasks/get", id_) == end
 
 
 @pytest.mark.parametrize("outcome", ["success", "suppression_violation"])
@@ -156,61 +188,106 @@ async def test_a_client_without_the_extension_gets_the_usual_result_and_may_not_
     assert refused.code == (-32021 if mode == "auto" else types.METHOD_NOT_FOUND)
 
 
-async def test_a_decision_completes_the_task_and_get_call_follows_the_list_that_goes_on(
-    client: Client, clock: ManualClock
-) -> None:
-    decide = await ended(client.session, (await around(client, BUSY, FULL, FREE))["taskId"])
-    structure = decide["result"]["structuredContent"]
-    told = await around(client, BUSY, FULL, FREE)
+async def needs_decision(client: Client) -> Json:
+    """The task of a list that waits for its user."""
+    return await ended(client.session, (await around(client, BUSY, FULL, FREE))["taskId"])
+
+
+async def goes_on(client: Client, clock: ManualClock, decide: Json) -> Json:
+    """The answer when the user lets that list go on, whose next call is then in progress."""
+    answered = decide["result"]["structuredContent"]["calls"][-1]["call_id"]
     clock.advance(seconds=5)
     clock.hold()
-    went_on = await around(
-        client, BUSY, FULL, FREE, continue_after=structure["calls"][-1]["call_id"]
-    )
+    went_on = await around(client, BUSY, FULL, FREE, continue_after=answered)
     await clock.sleepers(1)
-    kept = await ask(client.session, "tasks/cancel", decide["taskId"])
-    during = await ask(client.session, "tasks/get", decide["taskId"])
-    clock.advance(minutes=5)
-    booked = await call(client, {"call_id": decide["taskId"], "wait_seconds": 25}, "get_call")
+    return went_on
 
-    assert decide["status"] == during["status"] == "completed"
-    assert structure["status"] == "needs_decision"
+
+async def test_a_decision_completes_the_task(client: Client) -> None:
+    decide = await needs_decision(client)
+
+    assert decide["status"] == "completed"
+    assert decide["result"]["structuredContent"]["status"] == "needs_decision"
     assert decide["result"]["content"][0]["text"].startswith(
         "Decide first: Second (+1 202-555-0102), answered. "
     )
-    assert told["resultType"] == went_on["resultType"] == kept["resultType"] == "complete"
+
+
+async def test_a_list_that_waits_is_no_task(client: Client) -> None:
+    await needs_decision(client)
+    told = await around(client, BUSY, FULL, FREE)
+
+    assert told["resultType"] == "complete"
     assert told["structuredContent"]["status"] == "needs_decision"
+
+
+async def test_get_call_follows_a_list_that_goes_on(client: Client, clock: ManualClock) -> None:
+    decide = await needs_decision(client)
+    id_ = decide["taskId"]
+    went_on = await goes_on(client, clock, decide)
+    clock.advance(minutes=5)
+    booked = await call(client, {"call_id": id_, "wait_seconds": 25}, "get_call")
+
+    assert went_on["resultType"] == "complete"
     assert went_on["structuredContent"]["status"] == "in_progress"
-    assert f'Next: get_call with call_id "{decide["taskId"]}"' in went_on["content"][0]["text"]
+    assert f'Next: get_call with call_id "{id_}"' in went_on["content"][0]["text"]
     assert booked["structuredContent"]["status"] == "booked"
     assert await Agent(client).calls_made() == 3
 
 
-async def test_a_canceled_task_calls_nobody_else_and_the_call_in_progress_is_still_told(
-    client: Client, clock: ManualClock
-) -> None:
+async def test_a_completed_task_stays_completed(client: Client, clock: ManualClock) -> None:
+    decide = await needs_decision(client)
+    await goes_on(client, clock, decide)
+    kept = await ask(client.session, "tasks/cancel", decide["taskId"])
+    during = await ask(client.session, "tasks/get", decide["taskId"])
+    clock.advance(minutes=5)
+
+    assert kept["resultType"] == "complete"
+    assert during["status"] == "completed"
+
+
+FIRST_OF_TWO = (
+    "In progress: Third (+1 202-555-0100), 1 of 2. It continues without you; do not call them "
+    "yourself."
+)
+
+
+async def list_in_progress(client: Client, clock: ManualClock) -> Json:
+    """The task of a list whose first call has just begun."""
     clock.hold()
     task = await around(client, FREE, LAST, wait_seconds="600")
-    again = await around(client, FREE, LAST)
     await clock.sleepers(1)
-    acknowledged = await ask(client.session, "tasks/cancel", task["taskId"])
-    during = await ask(client.session, "tasks/get", task["taskId"])
-    clock.advance(minutes=5)
-    after = await ended(client.session, task["taskId"])
+    return task
 
-    message = (
-        "In progress: Third (+1 202-555-0100), 1 of 2. It continues without you; do not "
-        "call "
-        "them yourself."
-    )
-    assert task == WORKING | {"taskId": task["taskId"], "statusMessage": message}
+
+async def test_a_list_is_a_task(client: Client, clock: ManualClock) -> None:
+    task = await list_in_progress(client, clock)
+    again = await around(client, FREE, LAST)
+
+    assert task == WORKING | {"taskId": task["taskId"], "statusMessage": FIRST_OF_TWO}
     assert again["taskId"] == task["taskId"]
-    assert again["statusMessage"] == f"Asked for before; no new call was placed. {message}"
+    assert again["statusMessage"] == f"Asked for before; no new call was placed. {FIRST_OF_TWO}"
+
+
+async def test_a_canceled_list_still_works(client: Client, clock: ManualClock) -> None:
+    """Its call in progress can't be hung up."""
+    id_ = (await list_in_progress(client, clock))["taskId"]
+    acknowledged = await ask(client.session, "tasks/cancel", id_)
+    during = await ask(client.session, "tasks/get", id_)
+
     assert acknowledged == {"resultType": "complete"}
     assert during["status"] == "working"
     assert during["statusMessage"].startswith("Canceled: nobody else is called; ")
-    assert after["status"] == "completed"
+
+
+async def test_a_canceled_list_calls_nobody_else(client: Client, clock: ManualClock) -> None:
+    id_ = (await list_in_progress(client, clock))["taskId"]
+    await ask(client.session, "tasks/cancel", id_)
+    clock.advance(minutes=5)
+    after = await ended(client.session, id_)
     result = after["result"]["structuredContent"]
+
+    assert after["status"] == "completed"
     assert result["status"] == "canceled"
     assert [one["outcome"] for one in result["calls"]] == ["booked"]
     assert await Agent(client).calls_made() == 1
