@@ -83,7 +83,7 @@ async def test_words_that_come_late_cancel_the_next_call(
     assert service.keys == []
 
 
-SELDOM = Timing(watch_active=300, watch_idle=300, reread_others=60)
+SELDOM = Timing(watch_active=300, watch_idle=300, reread_others=60, longest_pause=300)
 """So few looks at the ledger that hours pass soon."""
 
 UNCLEAR = {
