@@ -1,44 +1,55 @@
 """One call on its way: its request is sent, its outcome is found out, and both are written into the
 ledger.
 
-It keeps rules 1 to 4 of placing a call (`kallyai_mcp.calls`). Two exceptions of rule 4: (a) a
-request that found no connection does not count as sent; (b) after 429 the key is sent again at once
-after the list has shown that no such call has ended, because the service knows the keys of the
-calls that are in progress.
+What follows each request and each look, `sending.next_step` says. Two exceptions of rule 4 of
+placing a call (`kallyai_mcp.calls`): (a) a request that found no connection does not count as sent;
+(b) after 429 the key is sent again at once after the list has shown that no such call has ended,
+because the service knows the keys of the calls that are in progress.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 import anyio
 from anyio import CancelScope, move_on_after
 
-from kallyai_mcp.api.errors import (
-    KallyAIError,
-    NotConnectedError,
-    RateLimitedError,
-    ResponseLostError,
-    UnreadableResponseError,
-    needs_sign_in,
-)
+from kallyai_mcp.api.errors import KallyAIError, ResponseLostError, UnreadableResponseError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_search import UncertainError, find
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.events import Delayed, Found, Leave, Lost, Over, Refuse
 from kallyai_mcp.calls.findings import read_findings
-from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.clock import Stopwatch, pauses
+from kallyai_mcp.calls.sending import Ages, check_ages, is_late, next_step, taken_over, to_place
+from kallyai_mcp.calls.steps import (
+    Bound,
+    Ended,
+    Failed,
+    LookFirst,
+    Refused,
+    Result,
+    Running,
+    SearchUntil,
+    Send,
+    Sending,
+    Step,
+    Uncertain,
+    Unknown,
+    Unlisted,
+    Unread,
+    Wait,
+    Waited,
+)
+from kallyai_mcp.calls.watches import Moment, Watches
+from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.logs import count
 
 _log = logging.getLogger(__name__)
-
-_LISTED_BEFORE = 3.0
-"""The most seconds from the look into the service's list to the request that relies on it."""
 
 _FROM_CONNECTION = 5.0
 """The most seconds from the connection to the first byte, for the last check."""
@@ -63,9 +74,7 @@ class Run:
         end: What the ledger returned: the record at its end, or its next attempt; None before.
     """
 
-    def __init__(
-        self, record: CallRecord, context: CallContext, since_reserved: Stopwatch | None = None
-    ) -> None:
+    def __init__(self, record: CallRecord, context: CallContext) -> None:
         self.record = record
         self.has_ended = asyncio.Event()
         self.end: CallRecord | None = None
@@ -73,129 +82,73 @@ class Run:
         self._ledger = context.ledger
         self._timing = context.timing
         self._clock = context.clock
-        # Since before the reservation, for a call that is to be sent.
-        self._since_reserved = since_reserved
-        # Since the newest request left; None if that placed no call.
-        self._since_sent: Stopwatch | None = None
-        self._since_first_sent: Stopwatch | None = None  # since the first one left
-        # How long the key may be sent again, and since when.
-        self._resend_window: tuple[Stopwatch, float] | None = None
-        self._unwritten: Call | None = None  # the answer, until it is in the ledger
+        self._watches = Watches(context.clock)
 
-    async def place(self) -> None:
-        """Place the call, and run it to its end."""
-        try:
-            await self._place()
-        except anyio.get_cancelled_exc_class():
-            with (
-                CancelScope(shield=True),
-                move_on_after(_LAST_WRITE),
-                suppress(LedgerUnavailableError),
-            ):
-                if self._unwritten is not None:  # the server ends
-                    found = Found(self.record, self._unwritten, proven=True)
-                    await self._ledger.handle(self.record.account, found)
-            raise
+    async def place(self, since_reserved: Stopwatch) -> None:
+        """Place the call, and run it to its end. `since_reserved` runs since before the
+        reservation.
+        """
+        self._watches.add(Moment.RESERVED, since_reserved)
+        await self._follow(next_step(to_place(self.record, self._timing), Waited()))
 
     async def settle(self) -> None:
         """Run a call to its end whose worker has died."""
-        record = self.record
-        if record.state is CallState.RESERVED:
+        if self.record.state is CallState.RESERVED:
             words = "The server was stopped before the request left."
-            await self._finish(CallState.REFUSED, KallyAIError(words, code="not_sent"))
-            return
-        if record.call is not None:
-            await self._finish(CallState.ENDED, call=record.call)
-            return
-        await self._mark_response_lost()
-        if self.record.call_id is not None:
-            await self._poll_until_ended()
-            return
-        age = (self._clock.now() - (self.record.sent_at or self.record.asked_at)).total_seconds()
-        lost = ResponseLostError("The server was stopped before the answer came.")
-        await self._search(lost, self._timing.search - max(age, 0.0))
+            await self._refuse(KallyAIError(words, code="not_sent"))
+        elif self.record.call is not None:
+            await self._finish(CallState.ENDED, call=self.record.call)
+        else:
+            await self._mark_response_lost()
+            await self._follow(taken_over(self.record, self._timing, self._clock.now()))
 
-    async def _place(self) -> None:
-        """Send the request, and again while it is certain that no call was placed; then run the
-        call to its end.
-        """
-        tries, waits = 0, pauses(self._timing.pause, self._timing.longest_pause)
-        is_due = self.record.schedule.not_before is not None
-        most = self._timing.connect_tries_when_due if is_due else self._timing.connect_tries
-        # After an earlier request of the key.
-        error: KallyAIError = RateLimitedError("KallyAI got too many requests.")
-        is_last = False
+    async def _follow(self, step: Step) -> None:
+        """Do what a step says, and what follows it, until the call has ended."""
         while True:
-            if self.record.response_lost_at is not None and await self._settle_limited(error):
-                return
-            if is_last:
-                await self._refuse(error)
-                return
-            if (answer := await self._send()) is None:
-                return
-            error = answer
-            if not proves_no_call(error) or self._is_late():
-                await self._settle_lost(error)
-                return
-            if isinstance(error, RateLimitedError):
-                await self._mark_response_lost()
-            self._since_sent = None
-            tries += 1
-            pause = error.retry_after if error.retry_after is not None else next(waits)
-            may_pass = isinstance(error, NotConnectedError | RateLimitedError)
-            is_last = not may_pass or tries >= most or pause > self._timing.longest_pause
-            if is_last:
-                continue
+            match step:
+                case Send():
+                    step = next_step(step.state, await self._send(step.state))
+                case Wait():
+                    step = next_step(step.state, await self._wait(step))
+                case LookFirst():
+                    step = next_step(step.state, await self._look_first(step))
+                case SearchUntil():
+                    step = await self._search(step)
+                case Bound():
+                    return await self._end(step)
+                case Refused():
+                    return await self._refuse(step.error)
+                case Unknown():
+                    return await self._finish(CallState.UNKNOWN, step.error)
+
+    async def _wait(self, wait: Wait) -> Waited:
+        if wait.may_be_placed:
+            await self._mark_response_lost()
+        if wait.is_put_off:
             with suppress(LedgerUnavailableError):  # users learn only later why it waits
-                delayed = Delayed(self.record, error)
+                delayed = Delayed(self.record, wait.state.error)
                 self.record = await self._ledger.handle(self.record.account, delayed)
-            await self._clock.sleep(pause)
+        await self._clock.sleep(wait.seconds)
+        return Waited()
 
-    async def _settle_limited(self, error: KallyAIError) -> bool:
-        """After 429, look for the call; returns False when it is certain that the service does not
-        list it.
+    async def _look_first(self, step: LookFirst) -> Result:
+        if step.may_be_placed:
+            await self._mark_response_lost()
+        return await self._look()
 
-        Then the key may be sent again. After any other `error` it may not, and the call may be in
-        progress. A due call that was put off, or is signed out now, waits instead: nothing was sent
-        since the list was looked through, and it is looked through again before the next request.
-        """
-        if self._may_wait and needs_sign_in(error):
-            return False
-        since_look = Stopwatch(self._clock)
-        if isinstance(error, RateLimitedError):
-            with suppress(KallyAIError):
-                is_found = await self._look()
-                self._resend_window = since_look, _LISTED_BEFORE
-                return is_found
-            if self._may_wait and self._since_first_sent is None:
-                await self._refuse(error)
-                return True
-        # A listed call is unlikely, and many requests may be why the service refuses.
-        waits = pauses(self._timing.longest_pause, self._timing.longest_pause)
-        await self._search(error, self._timing.search, waits=waits, otherwise=CallState.REFUSED)
-        return True
+    async def _search(self, search: SearchUntil) -> Step:
+        """Look for the call until its phase is another one; returns what follows."""
+        began = self._clock.monotonic()
+        step: Step = search
+        while isinstance(step, SearchUntil) and step.state.phase is search.state.phase:
+            await self._clock.sleep(step.seconds)
+            searched = self._clock.monotonic() - began
+            step = next_step(step.state, await self._look(searched))
+        return step
 
-    async def _settle_lost(self, error: KallyAIError) -> None:
-        """After a lost response, look for the call, send its request again if that is soon, and
-        search for the call.
-        """
-        is_first = self._resend_window is None
-        if is_first and self._since_sent is not None:
-            self._resend_window = self._since_sent, self._timing.resend_within
-        await self._mark_response_lost()
-        await self._clock.sleep(self._timing.first_look)
-        with suppress(KallyAIError):
-            if await self._look():
-                return
-        # A refusal of the second request says nothing about the first one.
-        if is_first and self._may_be_sent_again() and await self._send() is None:
-            return
-        await self._search(error, self._timing.search)
-
-    async def _send(self) -> KallyAIError | None:
-        """Send the request once; run the call to its end that the service answers with, or return
-        the error.
-        """
+    async def _send(self, state: Sending) -> Result:
+        """Send the request once, and bind the call that the service answers with."""
+        self._watches.begin_request()
         record = self.record
         # Else nothing would tell when it left by the service's clock, if this process ended and the
         # clock was set.
@@ -209,11 +162,33 @@ class Run:
                     timezone=record.timezone,
                     session_id=record.session_id,
                     idempotency_key=record.idempotency_key,
-                    last_check=self._last_check,
+                    last_check=partial(self._last_check, state),
                 )
         except KallyAIError as error:
-            return error
-        self._unwritten, record = call, self.record
+            return Failed(error, self._watches.longest_since(Moment.LEFT))
+        async with self._written_at_least(call):
+            return await self._bind(call)
+
+    @asynccontextmanager
+    async def _written_at_least(self, call: Call) -> AsyncIterator[None]:
+        """A context that writes what the service has answered; if the server ends meanwhile, at
+        least the call.
+        """
+        try:
+            yield
+        except anyio.get_cancelled_exc_class():
+            with (
+                CancelScope(shield=True),
+                move_on_after(_LAST_WRITE),
+                suppress(LedgerUnavailableError),
+            ):
+                found = Found(self.record, call, proven=True)
+                await self._ledger.handle(self.record.account, found)
+            raise
+
+    async def _bind(self, call: Call) -> Result:
+        """Write the call that the service has answered with."""
+        record = self.record
         if call.is_final:
             with self._clock.move_on_after(_FINDINGS_FIRST):
                 record = record.ended_with(
@@ -221,24 +196,22 @@ class Run:
                 )
         found = Found(record, call, proven=True, service_time=self._context.time)
         bound = await self._context.until_written(record.account, found)
-        self._unwritten = None
         if bound is None:  # it is not known whether a new one was placed
-            return UnreadableResponseError("KallyAI answered with an earlier call.")
+            error = UnreadableResponseError("KallyAI answered with an earlier call.")
+            return Failed(error, self._watches.longest_since(Moment.LEFT))
         if record.state is CallState.ENDED:
             self.end = bound
-            count("kallyai.calls.ended", outcome=call.status)
-        else:
-            await self._run_on(call)
-        return None
+            return Ended(call, is_written=True)
+        return self._found(call)
 
-    async def _last_check(self) -> None:
+    async def _last_check(self, state: Sending) -> None:
         """Write down that the request leaves; raises `KallyAIError` when it must not.
 
         It has a token and a connection. The time is looked at once more at the end: the write may
         have taken long, or the machine was suspended.
         """
         since_connected = Stopwatch(self._clock)
-        if self._is_late():
+        if is_late(self._watches.longest_since(Moment.LEFT), self._timing):
             # The API client calls this a second time after a 401, with a new token.
             raise ResponseLostError(
                 "KallyAI refused the token so late that it may have acted on the request."
@@ -249,118 +222,58 @@ class Run:
         except LedgerUnavailableError as error:
             raise KallyAIError(f"Nothing was sent: {error.message}", code="not_sent") from error
         await self._context.check_account(self.record.account)
-        self._check_time()
+        check_ages(state, self.record, self._ages())
         if since_connected.longest() > _FROM_CONNECTION:
             raise KallyAIError(
                 "The last check of the request took too long, so it was not sent.", code="not_sent"
             )
-        self._since_sent = Stopwatch(self._clock)
-        self._since_first_sent = self._since_first_sent or self._since_sent
+        self._watches.mark_left()
 
-    def _check_time(self) -> None:
-        """Raise `KallyAIError` (code `too_late`) when it is too late for the request."""
-        place_by, within = self.record.schedule.place_by, self._timing.send_within
-        if place_by is not None:
-            within = min(within, (place_by - self.record.asked_at).total_seconds())
-        if self._since_reserved is None or self._since_reserved.longest() > within:
-            raise KallyAIError(
-                "The request could not leave in time, so it was not sent.", code="too_late"
-            )
-        if not self._may_be_sent_again():
-            raise KallyAIError("The same request may not be sent so much later.", code="too_late")
-
-    def _is_late(self) -> bool:
-        """Whether the request left so long ago that a refusal does not prove that no call was
-        placed.
-        """
-        return (
-            self._since_sent is not None and self._since_sent.longest() > self._timing.refuse_within
-        )
-
-    def _may_be_sent_again(self) -> bool:
-        """Whether the service still knows the key of an earlier request that may have placed the
-        call, or none did.
-        """
-        return (
-            self._resend_window is None or self._resend_window[0].longest() < self._resend_window[1]
-        )
+    def _ages(self) -> Ages:
+        since = self._watches.longest_since
+        return Ages(since(Moment.RESERVED), since(Moment.LOOKED), since(Moment.LEFT_BEFORE))
 
     async def _mark_response_lost(self) -> None:
         """Note that a response was lost (`decisions.mark_lost`)."""
-        since_sent = self._since_first_sent.passed if self._since_first_sent is not None else None
-        lost = Lost(self.record, self._context.time, since_sent)
+        lost = Lost(self.record, self._context.time, self._watches.since_first_left)
         self.record = await self._context.until_written(self.record.account, lost)
 
-    async def _look(self) -> bool:
-        """Look once for the call; if it is found, run it to its end. Errors are those of `find`.
+    async def _look(self, searched: float = 0.0) -> Result:
+        """Look once for the call, which was `searched` for so many seconds before.
 
         How far the clocks differed when the request left is written down before: they may be set
         later.
         """
-        if self.record.clock_offset is None and self._since_first_sent is not None:
-            await self._context.learn_time(self.record.account)
-            await self._mark_response_lost()
-        call = await find(self.record, self._context)
-        return call is not None and await self._run_on(call)
+        self._watches.begin(Moment.LOOKED)
+        try:
+            if self.record.clock_offset is None and self._watches.has_sent:
+                await self._context.learn_time(self.record.account)
+                await self._mark_response_lost()
+            call = await find(self.record, self._context)
+        except KallyAIError as error:
+            _log.info("looking for a call: %s", error.code)
+            left = self._watches.longest_since(Moment.LEFT)
+            if isinstance(error, UncertainError):
+                return Uncertain(left=left, searched=searched)
+            return Unread(left=left, searched=searched, error=error)
+        if call is None:
+            left = self._watches.longest_since(Moment.LEFT)
+            return Unlisted(left=left, searched=searched)
+        return self._found(call, searched)
 
-    async def _search(
-        self,
-        error: KallyAIError,
-        seconds: float,
-        *,
-        waits: Iterator[float] | None = None,
-        otherwise: CallState = CallState.UNKNOWN,
-    ) -> None:
-        """Look for the call until it has ended or `seconds` have passed, and run it to its end.
-
-        The record ends as `otherwise` and with `error` if it is certain at the end that the service
-        does not list the call. While that is not certain, the search goes on for at least
-        `Timing.search`; then the call is unknown.
-        """
-        waits = waits or pauses(self._timing.first_look, self._timing.longest_pause)
-        began = self._clock.monotonic()
-        while True:
-            await self._clock.sleep(next(waits))
-            elapsed = self._clock.monotonic() - began
-            state, why, most = otherwise, error, seconds
-            try:
-                if await self._look():
-                    return
-            except KallyAIError as problem:
-                _log.info("looking for a call: %s", problem.code)
-                state, most = CallState.UNKNOWN, max(seconds, self._timing.search)
-                why = error if isinstance(problem, UncertainError) else problem
-            if elapsed >= most and state is CallState.REFUSED:
-                await self._refuse(why)
-                return
-            if elapsed >= most:
-                await self._finish(state, why)
-                return
-
-    async def _run_on(self, call: Call) -> bool:
-        """Run a call to its end; returns False if it is in progress, and was so before."""
+    def _found(self, call: Call, searched: float = 0.0) -> Ended | Running:
+        """A call that is bound to the record, whose id is known from then on."""
         if call.is_final:
-            await self._finish(CallState.ENDED, call=call)
-        elif self.record.call_id is None:
+            return Ended(call)
+        if self.record.call_id is None:
             self.record = replace(self.record, call_id=call.call_id)
-            await self._poll_until_ended()
+        return Running(searched)
+
+    async def _end(self, bound: Bound) -> None:
+        if bound.is_written:
+            count("kallyai.calls.ended", outcome=bound.call.status)
         else:
-            return False
-        return True
-
-    async def _poll_until_ended(self) -> None:
-        """Ask for a call that was placed, and whose id is known, until it ends, at most
-        `Timing.poll_at_most`.
-        """
-        error = ResponseLostError("The call was placed, and KallyAI has not said yet how it ended.")
-        await self._search(
-            error, self._timing.poll_at_most, waits=pauses(self._timing.pause, longest=5)
-        )
-
-    @property
-    def _may_wait(self) -> bool:
-        """Whether it is placed in a window of time, and not by a list."""
-        return self.record.schedule.not_before is not None and not self.record.is_of_list
+            await self._finish(CallState.ENDED, call=bound.call)
 
     async def _refuse(self, error: KallyAIError) -> None:
         """Write down that no call was placed; one that is due may wait (`decisions.refuse`)."""
@@ -381,7 +294,4 @@ class Run:
                 call, await read_findings(self._context, ended.account, call, self.record)
             )
         self.end = await self._context.until_written(ended.account, Over(ended))
-        if error is not None and state is CallState.REFUSED:
-            count("kallyai.calls.refused", code=error.code)
-        else:
-            count("kallyai.calls.ended", outcome=call.status if call is not None else "unknown")
+        count("kallyai.calls.ended", outcome=call.status if call is not None else "unknown")

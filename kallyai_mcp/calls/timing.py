@@ -30,6 +30,7 @@ class Timing:
         longest_pause: The longest pause. A request is refused if the service asks for a longer one.
         first_look: The first pause before the search for a lost call; each next one is twice as
             long.
+        longest_poll: The longest pause between two questions about a call in progress.
         poll_at_most: How long to ask for a call that the service says is in progress.
         calendar: How long to wait for an ended call, its calendar file, or its transcript.
         reread_others: The pause between two reads of the ledger for a call that another process
@@ -56,6 +57,7 @@ class Timing:
     pause: float = 0.5
     longest_pause: float = 30
     first_look: float = 0.1
+    longest_poll: float = 5
     poll_at_most: float = 3600
     calendar: float = 5
     reread_others: float = 0.25

@@ -158,10 +158,11 @@ class Worker:
         was sent, and the next worker finds the record in the ledger.
         """
         if not self._is_over:
-            run = self._runs[record.tracking_id] = Run(record, self.context, since_reserved)
-            self._tasks.start_soon(
-                self._run, run, run.settle if since_reserved is None else run.place
-            )
+            run = self._runs[record.tracking_id] = Run(record, self.context)
+            if since_reserved is None:
+                self._tasks.start_soon(self._run, run, run.settle)
+            else:
+                self._tasks.start_soon(self._run, run, partial(run.place, since_reserved))
 
     def same_running(self, new: CallRecord) -> CallRecord | None:
         """The record of the same call that this worker runs now.

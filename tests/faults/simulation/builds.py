@@ -87,8 +87,8 @@ _SENT_AT_ANY_TIME = (
         "if not _is_young(view, own):",
     ),
     Patch(
-        "calls.run",
-        "within = min(within, (place_by - self.record.asked_at).total_seconds())",
+        "calls.sending",
+        "within = min(within, (place_by - record.asked_at).total_seconds())",
         "pass",
     ),
 )
@@ -191,8 +191,8 @@ BROKEN: tuple[Broken, ...] = (
         Patch("calls.timing", "resend_within: float = 1.0", "resend_within: float = 1000"),
         Patch(
             "calls.run",
-            "        if self._is_late():\n            # The",
-            "        if False:\n            # The",
+            "if is_late(self._watches.longest_since(Moment.LEFT), self._timing):",
+            "if False:",
         ),
         quirks=Quirks(forgets_keys=True),
         troubles=(Trouble(502, placed=True, delay=96),),
@@ -201,10 +201,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a refusal of the second request is taken for a proof",
         Patch(
-            "calls.run",
-            " and await self._send() is None:\n            return\n",
-            ":\n            answer = await self._send()\n"
-            "            return answer and await self._finish(CallState.REFUSED, answer)\n",
+            "calls.sending",
+            "        return _search(state, state.timing.search)\n    known =",
+            "        return Refused(failed.error)\n    known =",
         ),
         asks=(Ask(0), Ask(200)),
         quirks=Quirks(lists_ended_only=True),
@@ -262,10 +261,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "429 is taken for a proof while the list can't be read",
         Patch(
-            "calls.run",
-            "await self._search(error, self._timing.search, waits=waits, "
-            "otherwise=CallState.REFUSED)",
-            "return False",
+            "calls.sending",
+            "Phase.LIMITED_AT_LAST:\n            return _search_after_429(state)",
+            "Phase.LIMITED_AT_LAST:\n            return Refused(state.error)",
         ),
         asks=(Ask(0), Ask(150)),
         troubles=(Trouble(429, placed=True, retry_after=60),),
@@ -273,7 +271,13 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a key is sent again after 429 without a look into the list",
-        Patch("calls.run", "is_found = await self._look()", "is_found = False"),
+        Patch(
+            "calls.sending",
+            "        case _:\n            return LookFirst(state)",
+            "        case Phase.LIMITED:\n"
+            "            return Send(replace(state, phase=Phase.UNLISTED))\n"
+            "        case _:\n            return LookFirst(state)",
+        ),
         tasks=(table("busy"),),
         quirks=Quirks(forgets_keys=True),
         troubles=(Trouble(429, placed=True, retry_after=6),),
@@ -526,8 +530,8 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a request leaves at any age",
         Patch(
-            "calls.run",
-            "if self._since_reserved is None or self._since_reserved.longest() > within:",
+            "calls.sending",
+            "if ages.asked > within:",
             "if False:",
         ),
         Patch(
@@ -744,9 +748,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a call that waited after 429 is sent again without a look into the list",
         Patch(
-            "calls.run",
-            "            if self.record.response_lost_at is not None and",
-            "            if tries and",
+            "calls.sending",
+            "Phase.UNSENT if record.response_lost_at is None else Phase.PUT_OFF",
+            "Phase.UNSENT",
         ),
         tasks=(question(not_before=_due(600)),),
         asks=_UNTIL_IT_EXPIRES,
