@@ -144,6 +144,7 @@ def _is_over_already(placed: CallRecord, request: CallRequest, record: CallRecor
 
 def _read(options: Mapping[str, Any], app_context: AppContext) -> CallRequest:
     """The request that the command's options make."""
+    from kallyai_mcp.cli.wrong_options import in_a_persons_words
     from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
     from kallyai_mcp.tools.call_arguments import CallArguments
     from kallyai_mcp.tools.submissions import request_of
@@ -153,7 +154,10 @@ def _read(options: Mapping[str, Any], app_context: AppContext) -> CallRequest:
         arguments = validate(CallArguments, "make_call", without_blanks(options), app_context.now())
         return request_of(arguments, arrived, app_context)
     except InvalidArgumentsError as error:
-        lines = [f"{_as_typed(one.argument)}: {one.text}" for one in error.problems]
+        lines = [
+            f"{_as_typed(one.argument)}: {in_a_persons_words(one, options.get(one.argument))}"
+            for one in error.problems
+        ]
         raise click.UsageError("\n".join(["Not called.", *lines])) from None
 
 

@@ -15,7 +15,14 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.storage import check_writable
 from kallyai_mcp.cli.clients import CLIENTS, command_of
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.output import CommandError, SetupError, json_option, run, say, say_json
+from kallyai_mcp.cli.output import (
+    CommandError,
+    SetupError,
+    explain,
+    json_option,
+    run,
+    say_json,
+)
 from kallyai_mcp.setting_values import SettingsError
 from kallyai_mcp.settings import Settings, about
 from kallyai_mcp.tools.text.plain import duration, one_line, part
@@ -63,11 +70,11 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
         say_json({"ok": not bad, "checks": [finding._asdict() for finding in found]})
         raise SystemExit(len(bad) > 0)
     for each in found:
-        say(_line_of(each), fg="red" if each.status == "bad" else None)
+        explain(_line_of(each), fg="red" if each.status == "bad" else None)
     if not bad:
-        say("All is well.", bold=True)
+        explain("All is well.", bold=True)
         return
-    say(f"{len(bad)} to fix. First: {bad[0].check}.", bold=True)
+    explain(f"{len(bad)} to fix. First: {bad[0].check}.", bold=True)
     raise SystemExit(1)
 
 

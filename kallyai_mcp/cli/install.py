@@ -15,7 +15,7 @@ import click
 
 from kallyai_mcp.auth.token_store import write_private
 from kallyai_mcp.cli.clients import CLIENTS, Client, Entry, command_of, server_command
-from kallyai_mcp.cli.output import CommandError, need_sandbox, say
+from kallyai_mcp.cli.output import CommandError, explain, need_sandbox, say
 
 _WHY_NOT = "this program does not change files with comments, TOML, or YAML."
 
@@ -63,7 +63,7 @@ def install(*, client: str | None, name: str, sandbox: bool, only_print: bool) -
 def _list_clients(name: str) -> None:
     here = {key: known for key, known in CLIENTS.items() if known.is_here()}
     if not here:
-        say(f"No client was found here. {_EPILOG}")
+        explain(f"No client was found here. {_EPILOG}")
         return
     for key, known in here.items():
         say(f"  {key:<16} {'has the entry' if name in known.entries() else 'no entry'}")
@@ -79,7 +79,7 @@ def uninstall(*, client: str, name: str) -> None:
     path, text = _read(known)
     servers = known.servers()
     if servers is not None and name not in servers:
-        say(f'{known.title} has no entry "{name}" in {path}; nothing was changed.')
+        explain(f'{known.title} has no entry "{name}" in {path}; nothing was changed.')
         return
     if known.removes is None or not _ran(known, known.removes(name)):
         new = _edited(known, text, name, None)
@@ -88,7 +88,7 @@ def uninstall(*, client: str, name: str) -> None:
                 f'Remove the entry "{name}" under "{known.table}" in {path} yourself: {_WHY_NOT}'
             )
         _replace(path, new, known)
-    say(f'{known.title} no longer has the entry "{name}". Next: restart {known.title}.')
+    explain(f'{known.title} no longer has the entry "{name}". Next: restart {known.title}.')
 
 
 def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> None:
@@ -100,18 +100,18 @@ def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> N
     entry = _entry_to_add(client, name, old, sandbox=sandbox)
     if only_print:
         say(client.to_paste(name, entry))
-        say(f"It goes into {path}; nothing was changed.", err=True)
+        explain(f"It goes into {path}; nothing was changed.", err=True)
         return
     if _is_there(old, entry):
-        say(f'{client.title} has the entry "{name}" already, in {path}; nothing was changed.')
+        explain(f'{client.title} has the entry "{name}" already, in {path}; nothing was changed.')
         return
     # What the user added to an entry stays only in the file.
     loses_nothing = old is None or client.format != "json"
     if loses_nothing and _added_by_program(client, name, entry):
-        say(f'{client.title} has the entry "{name}" now.')
+        explain(f'{client.title} has the entry "{name}" now.')
     else:
         _add_to_file(client, name, entry, path, before)
-        say(f'{client.title} has the entry "{name}" now, in {path}.')
+        explain(f'{client.title} has the entry "{name}" now, in {path}.')
     _say_next(client, name, replaces_real=_makes_real_calls(old), sandbox=sandbox)
 
 
@@ -151,22 +151,22 @@ def _add_to_file(client: Client, name: str, entry: Entry, path: Path, before: st
 
 def _say_next(client: Client, name: str, *, replaces_real: bool, sandbox: bool) -> None:
     """Say what the user does next, and which settings of this shell the client may not have."""
-    say(
+    explain(
         f"Next: quit {client.title}, start it again, and see in its list of MCP servers that "
         f'"{name}" is on.'
     )
     if sandbox:
         replaced = "It replaced the entry that makes real calls. " if replaces_real else ""
-        say(
+        explain(
             f'{replaced}The sandbox calls nobody. Ask, for example: "Call +12025550100 and ask '
             'when they close."'
         )
     else:
-        say('Then ask it, for example: "Call +1… and ask when they close today."')
-        say("Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.")
+        explain('Then ask it, for example: "Call +1… and ask when they close today."')
+        explain("Its first call asks you to sign in to KallyAI; `kallyai-mcp login` does that now.")
     settings = sorted(filter(_is_setting, os.environ))
     if settings:
-        say(
+        explain(
             f"Note: {client.title} may start the server without {', '.join(settings)}. Put those "
             "into the entry's env."
         )
@@ -216,7 +216,7 @@ def _replace(path: Path, text: str, client: Client) -> None:
         if path.exists():
             backup.touch(0o600)
             shutil.copy2(path, backup)
-            say(f"The file as it was: {backup}")
+            explain(f"The file as it was: {backup}")
         write_private(path, text)
         if backup.exists():
             shutil.copymode(backup, path)

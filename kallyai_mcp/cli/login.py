@@ -18,7 +18,7 @@ from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.cli.connection import SIGN_IN_SECONDS, Connection
-from kallyai_mcp.cli.output import CommandError, run, say
+from kallyai_mcp.cli.output import CommandError, explain, run
 from kallyai_mcp.settings import Settings
 
 _OWN_SETTINGS = ("KALLYAI_", "OTEL_", "PG")
@@ -39,7 +39,7 @@ def login(settings: Settings, *, no_browser: bool) -> None:
 
     with _terminal_as_it_was():
         tokens = run(work)
-    say(f"Signed in as {tokens.who}." if tokens.who else "Signed in.")
+    explain(f"Signed in as {tokens.who}." if tokens.who else "Signed in.")
 
 
 def _session(connection: Connection) -> Session:
@@ -57,15 +57,15 @@ async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
         connection.api().cli_auth_url, SIGN_IN_SECONDS, place="terminal"
     ) as flow:
         if browser and await _open_browser(flow.link):
-            say(
+            explain(
                 "Your browser opens KallyAI's sign-in page. If it does not, open this "
                 f"link:\n{flow.link}"
             )
         else:
-            say(
+            explain(
                 f"Open this link in any browser and sign in; it works for 5 minutes:\n{flow.link}\n"
             )
-            say(
+            explain(
                 "If that browser runs on another machine, it ends on an address that it can't "
                 "open.\n"
                 f"Copy that whole address (it begins with {flow.redirect_uri}) and paste it here:"
@@ -96,7 +96,7 @@ def _accept_pasted_address(flow: LoopbackSignIn, token: anyio.lowlevel.EventLoop
                 continue
             if anyio.from_thread.run_sync(flow.accept, line, token=token):
                 return
-            say(wrong)
+            explain(wrong)
 
 
 def _line_of_pipe() -> str:
@@ -140,7 +140,7 @@ def logout(settings: Settings) -> None:
             await session.sign_out()
             return was_signed_in
 
-    say("Signed out." if run(work) else "Nobody was signed in.")
+    explain("Signed out." if run(work) else "Nobody was signed in.")
 
 
 async def _open_browser(link: str) -> bool:

@@ -14,6 +14,7 @@ from kallyai_mcp import __version__
 from kallyai_mcp.cli.output import (
     SetupError,
     address_options,
+    explain,
     prepare_streams,
     sandbox_option,
     say,
@@ -169,12 +170,22 @@ def main(*arguments: Any) -> None:
     except OSError as error:
         discard(1)  # it is closed or full, or its reader has left, who needs no message
         if error.errno not in (errno.EPIPE, errno.EINVAL):
-            say(f"Error: the output can't be written: {why_not_written(error)}.", err=True)
+            explain(f"Error: the output can't be written: {why_not_written(error)}.", err=True)
         sys.exit(1)
 
 
 def _show(error: click.ClickException) -> None:
     try:
-        error.show()
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            _show_usage(error, error.ctx)
+        else:
+            error.show()
     except OSError:
         discard(2)  # where stderr takes no message, the exit code still says it
+
+
+def _show_usage(error: click.UsageError, context: click.Context) -> None:
+    """What click shows of a wrong command, with lines that end between words."""
+    say(context.get_usage(), err=True)
+    explain(f"Try '{context.command_path} --help' for help.\n", err=True)
+    explain(f"Error: {error.format_message()}", err=True)

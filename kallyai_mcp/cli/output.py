@@ -8,16 +8,18 @@ import json
 import locale
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import anyio
 import click
 
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.cli.wrapping import in_lines
 from kallyai_mcp.settings import Settings, about
 from kallyai_mcp.transports.standard_streams import discard
 
@@ -84,6 +86,10 @@ class CommandError(click.ClickException):
         super().__init__(message)
         self.facts = dict(facts or {"status": "error", "code": "command_failed", "placed": "no"})
 
+    def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002 - it is click's parameter
+        """Print the message on stderr."""
+        explain(f"Error: {self.format_message()}", err=True)
+
 
 class SetupError(CommandError):
     """A setting or an option is not valid or not safe, or needs another one."""
@@ -113,6 +119,14 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
         if not err:
             raise
         discard(2)  # what stderr does not take changes no result
+
+
+def explain(text: str, *, err: bool = False, **style: Any) -> None:
+    """Print sentences for a person as `say` does; on a terminal, lines end between words."""
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty():
+        text = in_lines(text, shutil.get_terminal_size().columns)
+    say(text, err=err, **style)
 
 
 def say_json(document: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ imports `rich`, so that a server and the help start without it.
 
 import io
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.cli.output import say
+from kallyai_mcp.cli.wrapping import glued, unglued
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,12 +36,6 @@ _LEAST = 10
 _KALLYAI = "cyan"
 _CALLEE = "magenta"
 """The colors of the two sides of a conversation."""
-
-_IN_A_NUMBER = re.compile(r"(?<=\d) (?=[\d(]|[AP]M\b|min\b|s\b|people\b)|(?<=[A-Z][a-z]{2}) (?=\d)")
-"""A space in a number, or between it and its unit: "+1 415-555-1234", "7:00 PM", "Dec 4"."""
-
-_GLUE = "\ue000"
-"""Stands for such a space while lines are divided."""
 
 
 class Tone(Enum):
@@ -141,7 +135,7 @@ def rendered(screen: Screen, terminal: Terminal) -> str:
     with console.capture() as written:
         for line in _lines(screen, terminal, console):
             console.print(line, soft_wrap=True)
-    text = written.get().replace(_GLUE, " ")
+    text = unglued(written.get())
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
@@ -293,4 +287,4 @@ def _plain(text: str) -> "Text":
     """A text in which a number with its unit is one word, so that no end of a line splits it."""
     from rich.text import Text
 
-    return Text(_IN_A_NUMBER.sub(_GLUE, text))
+    return Text(glued(text))

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from anyio.from_thread import start_blocking_portal
+from pydantic import ValidationError
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp, create_app
 from kallyai_mcp.sandbox.lines import Lines
 from kallyai_mcp.sandbox.serve import running
 from kallyai_mcp.sandbox.simulator.scenario import E164, LineScript, RefusalCode
+from kallyai_mcp.sandbox.simulator.scenario_file import expected
 
 __tracebackhide__ = True  # pytest shows an error at the line of the test that calls a method here
 
@@ -119,7 +121,11 @@ class Line:
             del calls[self._index + 1 :]
         calls[self._index] = call | fields
         first, *others = calls
-        self._lines.set(self.number, LineScript.model_validate({**first, "then": others}))
+        try:
+            script_of_all = LineScript.model_validate({**first, "then": others})
+        except ValidationError as error:
+            raise ValueError(_what_is_possible(error)) from None
+        self._lines.set(self.number, script_of_all)
         return self
 
 
@@ -240,6 +246,18 @@ def _line_of(submission: Mapping[str, Any], status: str, words: str | None) -> s
         f"  {submission.get('respondent_phone')}, “{submission.get('task_description')}”: "
         f"{status}: {words}"
     )
+
+
+_PARAMETERS = {"refusal": "code"}
+"""The parameter of a method, by the key of a scenario, where it has another name."""
+
+
+def _what_is_possible(invalid: ValidationError) -> str:
+    """The first value that is not possible, the parameter that has it, and what is possible."""
+    wrong = invalid.errors()[0]
+    keys = [part for part in wrong["loc"] if isinstance(part, str) and part != "then"]
+    parameter = _PARAMETERS.get(keys[0], keys[0])
+    return f"{parameter}={wrong['input']!r}: {expected(wrong['type'], wrong['msg'])}"
 
 
 def _checked(number: str) -> str:

@@ -228,6 +228,26 @@ def test_arguments_are_named_as_they_were_typed() -> None:
     assert "--not-before: " in far.stderr
 
 
+@pytest.mark.parametrize(
+    ("task", "options", "said"),
+    [
+        (" ", (), 'TASK: say what the call should achieve, such as "Ask when they close"'),
+        ("Ask", ("--date", "tomorrow"), '--date: "tomorrow" is not a day; write it as YYYY-MM-DD'),
+        ("Ask", ("--date", "2026-13-40"), '--date: "2026-13-40" is not a day; write it as'),
+        ("Ask", ("--time", "8pm"), '--time: "8pm" is not a time; write it as HH:MM'),
+        ("Ask", ("--date", "2020-01-01"), '--date: "2020-01-01" is past; it is '),
+    ],
+)
+def test_a_wrong_argument_has_a_persons_words(
+    task: str, options: tuple[str, ...], said: str
+) -> None:
+    wrong = invoke("call", BISTRO, task, *options, "--yes")
+
+    assert wrong.exit_code == 2
+    assert said in wrong.stderr
+    assert "expected" not in wrong.stderr
+
+
 @pytest.fixture
 async def waiting_list(home: Path, signed_in: dict[str, str]) -> AsyncIterator[Answer]:
     """A list of a tool that waits for a decision, as `get_call` tells of it."""

@@ -298,11 +298,15 @@ def test_wrong_use_says_what_is_possible(kallyai_sandbox: KallyAISandbox) -> Non
         (
             # The wrong use that is tried.
             lambda sandbox: sandbox.line(NUMBER).refuses("nonsense"),  # type: ignore[arg-type]
-            "refusal\n +Input should be 'quota_exceeded'",
+            "^code='nonsense': should be 'quota_exceeded'",
         ),
         (
             lambda sandbox: sandbox.line(NUMBER).is_busy().then.books(on="Friday"),
-            "on\n.* date .*input_value='Friday'",
+            "^on='Friday': must be a date in the format YYYY-MM-DD$",
+        ),
+        (
+            lambda sandbox: sandbox.line(NUMBER).books(at="8pm"),
+            r"^at='8pm': must be a time in the format HH:MM \(24-hour\)$",
         ),
     ]
     for use, message in wrong:

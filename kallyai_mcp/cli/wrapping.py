@@ -1,0 +1,36 @@
+"""Divides a text into lines for a terminal, between words, and never within a number."""
+
+import re
+import textwrap
+
+_IN_A_NUMBER = re.compile(r"(?<=\d) (?=[\d(]|[AP]M\b|min\b|s\b|people\b)|(?<=[A-Z][a-z]{2}) (?=\d)")
+"""A space in a number, or between it and its unit: "+1 415-555-1234", "7:00 PM", "Dec 4"."""
+
+_GLUE = "\ue000"
+"""Stands for such a space while lines are divided."""
+
+
+def glued(text: str) -> str:
+    """The text, in which a number with its unit is one word."""
+    return _IN_A_NUMBER.sub(_GLUE, text)
+
+
+def unglued(text: str) -> str:
+    """The text as it was before `glued`."""
+    return text.replace(_GLUE, " ")
+
+
+def in_lines(text: str, columns: int) -> str:
+    """The text, with its lines at most so many columns wide.
+
+    A word that is longer, such as a link or a path, stays whole. So does a line that begins with a
+    blank: it is a command to copy.
+    """
+    return "\n".join(_divided(line, columns) for line in text.split("\n"))
+
+
+def _divided(line: str, columns: int) -> str:
+    if line.startswith(" "):
+        return line
+    lines = textwrap.wrap(glued(line), columns, break_long_words=False, break_on_hyphens=False)
+    return unglued("\n".join(lines))
