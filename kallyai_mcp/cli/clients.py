@@ -11,9 +11,14 @@ import sys
 import sysconfig
 import tomllib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from kallyai_mcp.setting_values import switch
+from kallyai_mcp.urls import is_loopback
 
 Entry = dict[str, Any]
 
@@ -103,6 +108,44 @@ def command_of(entry: object) -> list[str] | None:
     words = [*_words(entry.get("command", entry.get("cmd"))), *_words(entry.get("args"))]
     names_us = any(re.search(r"kallyai[-_]mcp", word) for word in words)
     return words if names_us else None
+
+
+def is_on_sandbox(entry: object) -> bool:
+    """Whether an entry that starts this program has it call nobody: on the embedded sandbox, or on
+    one of this machine.
+    """
+    if "--sandbox" in (command_of(entry) or ()):
+        return True
+    variables = _variables(entry)
+    host = urlsplit(str(variables.get("KALLYAI_API_URL", ""))).hostname
+    return _is_on(str(variables.get("KALLYAI_SANDBOX", ""))) or is_loopback(host)
+
+
+def _is_on(text: str) -> bool:
+    with suppress(ValueError):  # neither on nor off: the server says so when it starts
+        return switch(text)
+    return False
+
+
+def kind_of(entry: object) -> str:
+    """Which calls the server of an entry places, for a person."""
+    return "sandbox" if is_on_sandbox(entry) else "real calls"
+
+
+def _variables(entry: object) -> dict[str, Any]:
+    """The environment variables that an entry sets, by each name that clients have for them."""
+    if not isinstance(entry, dict):
+        return {}
+    given = (entry.get(key) for key in ("env", "envs", "environment"))
+    return next((one for one in given if isinstance(one, dict) and one), {})
+
+
+def clone_of(program: str) -> Path | None:
+    """The folder of the clone in whose `.venv` a program is; None if it is installed elsewhere."""
+    for folder in Path(program).parents:
+        if folder.name == ".venv" and (folder.parent / "pyproject.toml").is_file():
+            return folder.parent
+    return None
 
 
 def _words(value: object) -> list[str]:

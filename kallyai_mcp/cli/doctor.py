@@ -13,7 +13,7 @@ import click
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.storage import check_writable
-from kallyai_mcp.cli.clients import CLIENTS, command_of
+from kallyai_mcp.cli.clients import CLIENTS, clone_of, command_of, kind_of
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import (
     CommandError,
@@ -80,7 +80,8 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
 
 def _line_of(finding: Finding) -> str:
     fix = part(". To fix it: {}", finding.fix)
-    return f"{_SIGNS[finding.status]} {finding.check:<8} {finding.message.rstrip('.')}{fix}"
+    sign = "!" if finding.status == "ok" and finding.fix else _SIGNS[finding.status]
+    return f"{sign} {finding.check:<8} {finding.message.rstrip('.')}{fix}"
 
 
 async def _findings(settings: Settings | SettingsError) -> list[Finding]:
@@ -206,14 +207,19 @@ def _clients() -> list[Finding]:
         for name, entry in client.entries().items():
             words = command_of(entry)
             if words is not None:
-                found.append(_of_entry(client.title, name, words[0]))
+                found.append(_of_entry(client.title, name, words[0], kind_of(entry)))
     return found or [
         Finding("client", "skipped", "no client has an entry; `kallyai-mcp install` adds one")
     ]
 
 
-def _of_entry(title: str, name: str, program: str) -> Finding:
+def _of_entry(title: str, name: str, program: str, kind: str) -> Finding:
     if shutil.which(program) is not None:
-        return Finding("client", "ok", f"{title} has the entry {name}")
+        has_it = f"{title} has the entry {name} ({kind})"
+        clone = clone_of(program)
+        if clone is None:
+            return Finding("client", "ok", has_it)
+        install = 'in the clone, `uv tool install ".[sandbox]"`, then add the entry again'
+        return Finding("client", "ok", f"{has_it}, from the .venv of the clone {clone}", install)
     fix = f"add the entry again with `kallyai-mcp install`, for {title}"
     return Finding("client", "bad", f"{title} starts {program}, which is not there", fix)

@@ -1,6 +1,7 @@
 """`kallyai-mcp install` and `uninstall`: this server's entry in a client."""
 
 import compileall
+import difflib
 import json
 import os
 import re
@@ -8,13 +9,20 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from kallyai_mcp.auth.token_store import write_private
-from kallyai_mcp.cli.clients import CLIENTS, Client, Entry, command_of, server_command
+from kallyai_mcp.cli.clients import (
+    CLIENTS,
+    Client,
+    Entry,
+    command_of,
+    is_on_sandbox,
+    kind_of,
+    server_command,
+)
 from kallyai_mcp.cli.output import CommandError, explain, need_sandbox, say
 
 _WHY_NOT = "this program does not change files with comments, TOML, or YAML."
@@ -29,7 +37,25 @@ def _check_name(ctx: click.Context, param: click.Parameter, name: str) -> str:
     return name
 
 
-_client_name = click.Choice(list(CLIENTS), case_sensitive=False)
+class _ClientName(click.Choice[str]):
+    """A client by its name or its title, such as "Claude Code"."""
+
+    def __init__(self) -> None:
+        super().__init__(list(CLIENTS), case_sensitive=False)
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name of the client; a name that is not known is told the nearest one."""
+        given = "-".join(value.lower().replace("_", " ").split())
+        by_title = {one.title.lower().replace(" ", "-"): name for name, one in CLIENTS.items()}
+        name = by_title.get(given, given)
+        if name in CLIENTS:
+            return name
+        near = difflib.get_close_matches(given, CLIENTS, n=1, cutoff=0.5)
+        advice = f"Did you mean {near[0]}?" if near else _EPILOG
+        raise click.BadParameter(f"{value!r} is not known. {advice}", ctx, param)
+
+
+_client_name = _ClientName()
 _name = click.option(
     "--name", default="kallyai", show_default=True, callback=_check_name, help="Name of the entry."
 )
@@ -66,8 +92,13 @@ def _list_clients(name: str) -> None:
         explain(f"No client was found here. {_EPILOG}")
         return
     for key, known in here.items():
-        say(f"  {key:<16} {'has the entry' if name in known.entries() else 'no entry'}")
+        say(f"  {key:<16} {_entry_state(known, name)}")
     say("To add it: kallyai-mcp install CLIENT")
+
+
+def _entry_state(client: Client, name: str) -> str:
+    entries = client.entries()
+    return f"entry: {kind_of(entries[name])}" if name in entries else "no entry"
 
 
 @click.command(epilog=_EPILOG)
@@ -132,8 +163,7 @@ def _is_there(old: object, entry: Entry) -> bool:
 
 def _makes_real_calls(entry: object) -> bool:
     """Whether an entry starts this program, and not on the embedded sandbox."""
-    command = command_of(entry)
-    return command is not None and "--sandbox" not in command
+    return command_of(entry) is not None and not is_on_sandbox(entry)
 
 
 def _added_by_program(client: Client, name: str, entry: Entry) -> bool:
@@ -207,18 +237,22 @@ def _read(client: Client) -> tuple[Path, str]:
 
 
 def _replace(path: Path, text: str, client: Client) -> None:
-    """Replace a file by a rename, with its mode, and keep the old one as a backup."""
-    backup = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.bak")
+    """Replace a file by a rename, with its mode, and keep the old one as a backup.
+
+    A client has one backup: its file before the last change.
+    """
+    backup = path.with_name(f"{path.name}.kallyai.bak")
     try:
         for folder in [path.parent, *path.parent.parents][::-1]:
             # `parents=True` would leave the modes to the umask.
             folder.mkdir(mode=0o700, exist_ok=True)
-        if path.exists():
+        replaces = path.exists()
+        if replaces:
             backup.touch(0o600)
             shutil.copy2(path, backup)
             explain(f"The file as it was: {backup}")
         write_private(path, text)
-        if backup.exists():
+        if replaces:
             shutil.copymode(backup, path)
     except OSError as error:
         raise CommandError(

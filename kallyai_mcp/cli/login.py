@@ -18,7 +18,7 @@ from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.cli.connection import SIGN_IN_SECONDS, Connection
-from kallyai_mcp.cli.output import CommandError, explain, run
+from kallyai_mcp.cli.output import CommandError, explain, run, sandbox_option
 from kallyai_mcp.settings import Settings
 
 _OWN_SETTINGS = ("KALLYAI_", "OTEL_", "PG")
@@ -29,9 +29,13 @@ OpenTelemetry read.
 
 @click.command()
 @click.option("--no-browser", is_flag=True, help="Print the link, and accept the pasted address.")
+@sandbox_option
 @click.pass_obj
 def login(settings: Settings, *, no_browser: bool) -> None:
     """Sign in to KallyAI through the browser."""
+    if settings.sandbox:
+        explain("The embedded sandbox is always signed in, and calls nobody.")
+        return
 
     async def work() -> Tokens:
         async with Connection(settings) as connection:

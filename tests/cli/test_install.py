@@ -261,7 +261,7 @@ def test_without_a_client_the_ones_found_here_are_listed_within_40_columns() -> 
     run_ok("install", "cursor")
     said = run_ok("install")
 
-    assert "  cursor           has the entry\n  vscode-insiders  no entry\n" in said
+    assert "  cursor           entry: real calls\n  vscode-insiders  no entry\n" in said
     assert max(map(len, said.splitlines())) <= 40
 
 
@@ -277,10 +277,47 @@ def test_a_name_with_a_space_is_refused() -> None:
 
 
 def test_an_unknown_client_is_told_the_nearest() -> None:
-    unknown = invoke("install", "claude_code")
+    unknown = invoke("install", "clade")
 
     assert unknown.exit_code == 2
-    assert "'claude-code'" in unknown.stderr
+    assert "Did you mean claude-code?" in unknown.stderr
+
+
+@pytest.mark.parametrize("title", ["Claude Code", "claude_code", "VS Code", "CURSOR"])
+def test_a_client_is_known_by_its_title(title: str) -> None:
+    assert '"kallyai"' in run_ok("install", title, "--print")
+
+
+def test_a_client_has_one_backup() -> None:
+    file = write_file("cursor", OTHER)
+    run_ok("install", "cursor")
+    before = file.read_text()
+    run_ok("install", "cursor", "--sandbox")
+
+    assert [one.read_text() for one in backups(file)] == [before]
+
+
+@pytest.mark.parametrize(("options", "kind"), [((), "real calls"), (("--sandbox",), "sandbox")])
+def test_doctor_says_which_calls_an_entry_places(
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], kind: str
+) -> None:
+    monkeypatch.setenv("KALLYAI_SANDBOX", "1")
+    run_ok("install", "cursor", *options)
+
+    assert f"Cursor has the entry kallyai ({kind})" in invoke("doctor").stdout
+
+
+def test_doctor_warns_of_a_clones_venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALLYAI_SANDBOX", "1")
+    program = tmp_path / "clone" / ".venv" / "bin" / "kallyai-mcp"
+    program.parent.mkdir(parents=True)
+    (tmp_path / "clone" / "pyproject.toml").touch()
+    program.touch(0o755)
+    write_file("cursor", json.dumps({"mcpServers": {"kallyai": {"command": str(program)}}}))
+    result = invoke("doctor")
+
+    assert f"from the .venv of the clone {tmp_path / 'clone'}" in result.stdout
+    assert result.exit_code == 0
 
 
 def test_a_file_that_cannot_be_read_is_named() -> None:

@@ -175,3 +175,10 @@ def test_login_opens_the_browser_without_its_own_secrets(
     assert not [name for name in names if name.startswith(("KALLYAI_", "PG", "OTEL_"))]
     assert "Your browser opens KallyAI's sign-in page." in done.stdout
     assert "Signed in as personal@sandbox.test." in done.stdout
+
+
+def test_the_sandbox_needs_no_login(tmp_path: Path) -> None:
+    done = run_in_process(tmp_path, "login", "--sandbox")
+
+    assert done.returncode == 0
+    assert "always signed in" in done.stdout
