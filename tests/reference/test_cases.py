@@ -25,8 +25,9 @@ def check_shape(actual: Any, example: Any) -> None:
         assert isinstance(actual, number)
         assert not isinstance(actual, bool)
     if isinstance(example, dict):
-        # Of a 402.
-        assert actual.keys() == example.keys() or actual.keys() - example.keys() == {"error"}
+        added = actual.keys() - example.keys() - {"error"}  # a 402 has `error`, too
+        differing = added | (example.keys() - actual.keys())
+        assert not differing, f"{sorted(differing)}: correct the example in tests/reference/*.json"
         for key, value in example.items():
             if key != "submission":  # what was sent
                 check_shape(actual[key], value)
