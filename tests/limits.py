@@ -83,7 +83,7 @@ ANSWER_BYTES = Limit(
 )
 PACKAGES = Limit(
     "PACKAGES",
-    45,
+    50,
     "packages in a plain installation",
     "because each is a risk, and is downloaded at the first start",
     "Make the new one an extra, or do without it",
