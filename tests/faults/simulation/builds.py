@@ -283,16 +283,6 @@ BROKEN: tuple[Broken, ...] = (
         troubles=(Trouble(429, placed=True, retry_after=6),),
     ),
     broken(
-        "a limit is forgotten when the ledger is deleted",
-        Patch(
-            "calls.decisions",
-            "lost = replace(known, response_lost_at=lost_at, clock_offset=offset)",
-            "lost = replace(known, response_lost_at=lost_at if own else None)",
-        ),
-        events=(Event(1, "its ledger is deleted"),),
-        troubles=(Trouble(429, placed=True, delay=10, retry_after=6),),
-    ),
-    broken(
         "a clock that is set makes the same request a new call",
         Patch(
             "calls.duplicates",
