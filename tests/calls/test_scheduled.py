@@ -405,9 +405,11 @@ async def test_a_clock_that_is_wrong_for_seconds_ends_no_call(here: World) -> No
     placed = await schedule(here)
     await at(here, DUE - timedelta(hours=1))
     here.clock.set_wall_clock(8 * 3600)
+    here.service.clock_offset = -8 * 3600  # KallyAI's own clock is right
     await here.run(here.clock.sleep(12))
     meanwhile = await here.find(placed.tracking_id)
     here.clock.set_wall_clock(-8 * 3600)
+    here.service.clock_offset = 0
     await at(here, DUE + timedelta(minutes=5))
     record = await here.find(placed.tracking_id)
 
