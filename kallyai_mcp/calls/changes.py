@@ -13,7 +13,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.duplicates import Asked
 from kallyai_mcp.calls.events import Answer_co
 from kallyai_mcp.calls.policy import CallPolicy, Consent
-from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, expired, is_late
+from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, as_it_is_at
 from kallyai_mcp.calls.timing import Timing
 
 Other = TypeVar("Other")
@@ -309,7 +309,5 @@ def _counts(record: CallRecord, number: str | None, since: datetime) -> bool:
 
 
 def as_it_is_now(view: View, record: CallRecord) -> CallRecord:
-    """A record as everybody sees it: a late call has expired, even if nothing has written that."""
-    if is_late(record, view.expires_before):
-        return expired(record, view.now)
-    return record
+    """A record as everybody sees it (`records.as_it_is_at`)."""
+    return as_it_is_at(record, view.now, view.expires_before)

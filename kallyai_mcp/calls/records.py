@@ -352,6 +352,13 @@ def expired(record: CallRecord, now: datetime) -> CallRecord:
     return replace(record, state=CallState.EXPIRED, ended_at=now, error=EXPIRED)
 
 
+def as_it_is_at(record: CallRecord, now: datetime, expires_before: datetime) -> CallRecord:
+    """A record as everybody sees it: a call that is late before `expires_before` has expired, even
+    if nothing has written that.
+    """
+    return expired(record, now) if is_late(record, expires_before) else record
+
+
 def new_tracking_id() -> str:
     """An id for a record; `is_tracking_id` tells it from the service's ids."""
     return f"{_TRACKING}{uuid.uuid4()}"

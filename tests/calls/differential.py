@@ -634,6 +634,7 @@ def check(place: str, examples: int, *, is_random: bool, steps: int = 40) -> Non
         sides = InLedger(ledger, runner.run, world), InDict(world)
         try:
             run_state_machine_as_test(
+                # It calls any factory; its types name a class alone.
                 lambda: BothSides(sides, world),  # type: ignore[arg-type]
                 settings=settings(
                     max_examples=examples,

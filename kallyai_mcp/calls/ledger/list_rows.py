@@ -3,7 +3,8 @@ older version.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from kallyai_mcp.api.models import Submission
@@ -15,7 +16,7 @@ from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
 
-CALLS_OF_LIST = (
+_CALLS_OF_LIST = (
     f"SELECT * FROM calls WHERE {MINE} AND plan_id = :list_id",
     # So that SQLite begins with the few rows.
     "SELECT calls.* FROM call_list_calls CROSS JOIN calls "
@@ -27,20 +28,33 @@ migration: before a call had a `plan_id`, a table of its own said which list it 
 """
 
 
+Records = Callable[[Iterable[Row]], list[CallRecord]]
+"""Returns the records in rows; those that this version can't read are left out."""
+
+
 def select_lists(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[CallList]:
-    """The account's lists that meet a condition, with the records of their calls."""
+    """The account's lists that meet a condition, with their calls as they are now."""
+    return select_lists_with(partial(readable, tx), tx, account, condition, **values)
+
+
+def select_lists_with(
+    records_in: Records, tx: Tx, account: AccountKey, condition: str, **values: Any
+) -> list[CallList]:
+    """The account's lists that meet a condition, with the records of their calls as `records_in`
+    returns them.
+    """
     rows = tx.rows(
         f"SELECT * FROM call_lists WHERE {MINE} AND {condition}", **account.columns, **values
     )
-    return [_with_calls(tx, account, row) for row in rows]
+    return [_with_calls(records_in, tx, account, row) for row in rows]
 
 
-def _with_calls(tx: Tx, account: AccountKey, row: Row) -> CallList:
+def _with_calls(records_in: Records, tx: Tx, account: AccountKey, row: Row) -> CallList:
     """The list in a row, with the records of its calls, also those of an older version."""
     found: list[Row] = []
-    for calls in CALLS_OF_LIST:
+    for calls in _CALLS_OF_LIST:
         found += tx.rows(calls, list_id=row["list_id"], **account.columns)
-    records = readable(tx, found)
+    records = records_in(found)
     read = {record.tracking_id for record in records}
     unreadable = [call["number"] for call in found if call["tracking_id"] not in read]
     return from_row(row, records, unreadable)

@@ -20,8 +20,7 @@ from kallyai_mcp.calls.records import (
     AccountKey,
     CallRecord,
     CallState,
-    expired,
-    is_late,
+    as_it_is_at,
     is_tracking_id,
 )
 from kallyai_mcp.clock import moment
@@ -45,11 +44,9 @@ def insert(tx: Tx, table: str, row: Row) -> None:
 
 
 def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
-    """The records in `rows` as they are now.
-
-    A scheduled one that is too late to be placed has expired, even if nothing has written that yet.
-    """
-    return [_as_it_is_now(tx, record) for record in as_written(rows)]
+    """The records in `rows` as they are now (`records.as_it_is_at`)."""
+    now, expires_before = moment(tx.now), moment(tx.expires_before)
+    return [as_it_is_at(record, now, expires_before) for record in as_written(rows)]
 
 
 def as_written(rows: Iterable[Row]) -> list[CallRecord]:
@@ -61,13 +58,6 @@ def as_written(rows: Iterable[Row]) -> list[CallRecord]:
         except (ValueError, KeyError, TypeError) as error:
             _log_unreadable(row["tracking_id"], type(error).__name__)
     return records
-
-
-def _as_it_is_now(tx: Tx, record: CallRecord) -> CallRecord:
-    """A record as it is after its end, if it is late."""
-    if is_late(record, moment(tx.expires_before)):
-        return expired(record, moment(tx.now))
-    return record
 
 
 @lru_cache(maxsize=1000)  # so that each is logged once

@@ -16,8 +16,7 @@ from kallyai_mcp.calls.ledger.conditions import (
     state_in,
     state_not_in,
 )
-from kallyai_mcp.calls.ledger.list_rows import CALLS_OF_LIST
-from kallyai_mcp.calls.ledger.list_rows import from_row as list_from_row
+from kallyai_mcp.calls.ledger.list_rows import select_lists_with
 from kallyai_mcp.calls.ledger.rows import as_written
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import (
@@ -178,22 +177,7 @@ class SqlView:
         return shared_values.get(self._tx, "confirmation", confirmation_id) is not None
 
     def _lists(self, condition: str, **values: object) -> list[CallList]:
-        rows = self._tx.rows(
-            f"SELECT * FROM call_lists WHERE {MINE} AND {condition}",
-            **self._account.columns,
-            **values,
-        )
-        return [self._with_calls(row) for row in rows]
-
-    def _with_calls(self, row: Row) -> CallList:
-        """The list in a row, with the records of its calls, also those of an older version."""
-        found: list[Row] = []
-        for calls in CALLS_OF_LIST:
-            found += self._tx.rows(calls, list_id=row["list_id"], **self._account.columns)
-        records = self._readable(found)
-        read = {record.tracking_id for record in records}
-        unreadable = [call["number"] for call in found if call["tracking_id"] not in read]
-        return list_from_row(row, records, unreadable)
+        return select_lists_with(self._readable, self._tx, self._account, condition, **values)
 
     def _select(self, condition: str, **values: object) -> list[CallRecord]:
         return self._readable(self._rows(condition, **values))
@@ -225,10 +209,6 @@ class SqlView:
 def _due_time(record: CallRecord) -> float:
     due = record.schedule.not_before
     return due.timestamp() if due is not None else 0.0
-
-
-def _is_of(requested: CallRecord, row: Row) -> bool:
-    return bool(row["fingerprint"] == requested.fingerprint)
 
 
 def _newest_of(rows: Collection[Row]) -> list[PlacedCall]:
