@@ -19,6 +19,7 @@ from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import next_step
 from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.facets.speech import Quote
+from kallyai_mcp.tools.text.bookings import NOTHING_SHOWN, has_agreed_nothing, lacks_booking
 from kallyai_mcp.tools.text.calendar import asked_time, booked_time, unconfirmed
 from kallyai_mcp.tools.text.calls import attempts, reason, state_in_words
 from kallyai_mcp.tools.text.consent import Words
@@ -46,9 +47,6 @@ _TONES = {
     Outcome.CANCELED: Tone.MISSED,
     Outcome.UNKNOWN: Tone.UNSURE,
 }
-
-_NOTHING_SHOWN = (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN)
-"""The outcomes after which something may have been agreed that nothing shows."""
 
 _SAY = {
     "no_event": "No calendar event shows a booking. Take nothing as booked.",
@@ -199,22 +197,18 @@ def _earlier(view: CallView, reader: Reader) -> Iterator[Fact]:
 
 def _doubts(view: CallView, reader: Reader) -> Iterator[str]:
     """What is not certain about the outcome, and what a later call has done with the booking."""
-    if view.outcome in _NOTHING_SHOWN:
-        yield _SAY["nothing_agreed" if _has_agreed_nothing(view) else "may_be_agreed"]
+    if view.outcome in NOTHING_SHOWN:
+        yield _SAY["nothing_agreed" if has_agreed_nothing(view) else "may_be_agreed"]
     if view.booking.agreed is not None:
         yield _SAY["check_with_them"]
     if view.is_calendar_unread:
         yield _SAY["calendar_not_known"]
-    if view.outcome is Outcome.ANSWERED and view.is_without_event:
+    if lacks_booking(view):
         yield _SAY["no_event"]
     if view.speech.is_unanswered:
         yield _SAY["answers_later" if view.speech.has_transcript else "no_transcript"]
     if view.related.later is not None:
         yield _what_later_call_did(view, view.related.later, reader)
-
-
-def _has_agreed_nothing(view: CallView) -> bool:
-    return view.reached is False and view.booking.appointment is None
 
 
 def _what_later_call_did(view: CallView, later: CallView, reader: Reader) -> str:

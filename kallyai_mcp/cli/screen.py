@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _WIDEST = 100
 """Columns of a text on a wide terminal; a longer line is hard to read."""
 
-_NARROW = 60
-"""On a terminal with fewer columns, a label has a line of its own."""
+NARROW = 60
+"""On a terminal with fewer columns, a label has a line of its own, and so has a cell of a table."""
 
 _UNLIMITED = 100_000
 """The width where no terminal is: a program that reads lines wants each fact on one."""
@@ -228,7 +228,7 @@ def _step(step: Fact, widest: int, terminal: Terminal) -> "Iterator[Text]":
 
     label = _label(_padded(step.label, widest))
     fits = label.cell_len + cell_len(step.text) <= terminal.columns
-    if fits and terminal.columns >= _NARROW:
+    if fits and terminal.columns >= NARROW:
         yield label.append_text(_plain(step.text))
         return
     yield label
@@ -251,7 +251,7 @@ def _beside(
 ) -> "Iterator[Text]":
     """A label and a text, which goes on below itself; on a narrow terminal, below the label."""
     shown = _label(label, style)
-    if terminal.columns < _NARROW:
+    if terminal.columns < NARROW:
         yield shown
         yield from _wrapped(text, len(_INDENT * 2), terminal, console)
         return

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kallyai_mcp.cli.screen import Terminal, console_for
-
-_NARROW = 60
-"""On a terminal with fewer columns, each row has a line for each cell."""
+from kallyai_mcp.cli.screen import NARROW, Terminal, console_for
 
 _GAP = 2
 """Blanks between two columns."""
@@ -24,7 +21,7 @@ def rendered_table(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], terminal: Terminal
 ) -> str:
     """Rows with headers, one line each; on a narrow terminal, a block of lines for each."""
-    if terminal.columns < _NARROW:
+    if terminal.columns < NARROW:
         return "\n\n".join(map(_block, rows))
     from rich.table import Table
 

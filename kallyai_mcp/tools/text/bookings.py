@@ -48,7 +48,7 @@ SAY = {
 _LONGEST_TIME = 60
 """Characters of a time in words."""
 
-_NOTHING_SHOWN = (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN)
+NOTHING_SHOWN = (Outcome.FAILED, Outcome.CANCELED, Outcome.UNKNOWN)
 """The outcomes after which something may have been agreed that nothing shows."""
 
 
@@ -72,20 +72,21 @@ def doubt(view: CallView) -> str:
 
     "" if there is nothing.
     """
-    if view.outcome in _NOTHING_SHOWN:
-        return SAY["nothing_agreed"] if _has_agreed_nothing(view) else SAY["may_be_agreed"]
+    if view.outcome in NOTHING_SHOWN:
+        return SAY["nothing_agreed"] if has_agreed_nothing(view) else SAY["may_be_agreed"]
     if view.outcome is Outcome.BOOKED_OTHER_TIME:
         return _doubt_of_time(view)
     if view.is_calendar_unread:
         return SAY["calendar_not_known"]
-    return SAY["no_event"] if _lacks_booking(view) else ""
+    return SAY["no_event"] if lacks_booking(view) else ""
 
 
-def _has_agreed_nothing(view: CallView) -> bool:
+def has_agreed_nothing(view: CallView) -> bool:
+    """Whether it is known that nobody was reached, and nothing was booked."""
     return view.reached is False and view.booking.appointment is None
 
 
-def _lacks_booking(view: CallView) -> bool:
+def lacks_booking(view: CallView) -> bool:
     """Whether a booking was asked for, the callee answered, and none is in the calendar."""
     return view.outcome is Outcome.ANSWERED and view.is_without_event
 
@@ -105,7 +106,7 @@ def offer_not_accepted(view: CallView) -> str:
 
     Else "".
     """
-    if not _lacks_booking(view):
+    if not lacks_booking(view):
         return ""
     times = one_line(other_times_text(view.submission), 80)
     may_be_any = not times and not forbids_other_time(view.submission)
