@@ -48,6 +48,12 @@ FOR_USER = frozenset({StopReason.NEEDS_DECISION, StopReason.UNKNOWN})
 have agreed.
 """
 
+ENDED_FOR_GOOD = frozenset({StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED})
+"""After these, a list never goes on."""
+
+_MAY_GO_ON = frozenset(StopReason) - ENDED_FOR_GOOD
+"""After these, a list goes on if the user wants that."""
+
 PASSES = FOR_USER | {StopReason.ANSWERED}
 """After these, a list that goes on passes the candidate who was called last, unless that call was
 not placed.
@@ -124,6 +130,10 @@ class CallList:
         """Whether its last call was not placed, so that the candidate is called when it goes on."""
         return bool(self.records) and self.records[-1].was_refused
 
+    def is_last(self, record: CallRecord) -> bool:
+        """Whether this is its last call."""
+        return bool(self.records) and self.records[-1].tracking_id == record.tracking_id
+
     @property
     def is_calling(self) -> bool:
         """Whether its last call is in progress. A list that has stopped may still be calling."""
@@ -138,8 +148,8 @@ class CallList:
     def may_go_on(self) -> bool:
         """Whether it has stopped, and goes on when the user wants that, with a new consent.
 
-        * After `BOOKED`, `DONE`, and `CANCELED`, it never does; nor while its last call is in
-          progress, which may book.
+        * Not after a reason of `ENDED_FOR_GOOD`, nor while its last call is in progress, which may
+          book.
         * If its last call was not placed (`was_refused`), that candidate is called again, whatever
           has stopped the list, and the new call counts like any other; but not if another list has
           the same call.
@@ -149,22 +159,15 @@ class CallList:
           refused), it still counts: somebody may have talked after all.
         * While a record of it can't be read, it does not: that call may have reached somebody.
         """
-        if self.unreadable:
+        if self.unreadable or self.is_calling or self._is_last_in_another_list:
             return False
-        can_be_named = bool(self.records) and not self.is_calling  # by `continue_after`
-        if (
-            can_be_named
-            and (error := self.records[-1].error) is not None
-            and error.code == "in_another_list"
-        ):
-            return False
-        goes_on = self.stop_reason not in (
-            None,
-            StopReason.BOOKED,
-            StopReason.DONE,
-            StopReason.CANCELED,
-        )
-        return goes_on and can_be_named and bool(self.to_come)
+        can_be_named = bool(self.records)  # by `continue_after`
+        return self.stop_reason in _MAY_GO_ON and can_be_named and bool(self.to_come)
+
+    @property
+    def _is_last_in_another_list(self) -> bool:
+        """Whether another list has its last call, so that this one did not place it."""
+        return bool(self.records) and self.records[-1].has_error("in_another_list")
 
     @property
     def waits_for_user(self) -> bool:
@@ -202,8 +205,7 @@ class CallList:
 
     def was_delivered(self, before: datetime) -> bool:
         """Whether the outcomes of its calls were delivered before this time."""
-        ended = [one for one in self.records if one.state in (CallState.ENDED, CallState.UNKNOWN)]
-        return all(one.delivered_at is not None and one.delivered_at < before for one in ended)
+        return all(one.was_delivered(before) for one in self.records if one.has_outcome)
 
     @property
     def unclear_before_next(self) -> CallRecord | None:
@@ -299,5 +301,7 @@ def _stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
     """
     if needs_sign_in(error):
         return StopReason.NEEDS_SIGN_IN
+    if isinstance(error, NumberRefusedError):
+        return None
     is_of_number = isinstance(error, PolicyError) and error.setting in _ONE_NUMBER
-    return None if is_of_number or isinstance(error, NumberRefusedError) else StopReason.REFUSED
+    return None if is_of_number else StopReason.REFUSED

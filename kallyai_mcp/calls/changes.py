@@ -230,14 +230,14 @@ class _After:
             return is_other and call_id is not None and record.call_id == call_id
 
         found = self._with_changed([self.before.bound_to(call_id, other_than)], has_call)
-        return found[0] if found else None
+        return next(iter(found), None)
 
     def open_call(self, fingerprint: str) -> CallRecord | None:
         def is_same(record: CallRecord) -> bool:
             return record.fingerprint == fingerprint and record.is_open
 
         found = self._with_changed([self.before.open_call(fingerprint)], is_same)
-        return found[0] if found else None
+        return next(iter(found), None)
 
     def same_calls(self, requested: CallRecord, asked: Asked) -> SameCalls:
         def is_same(record: CallRecord) -> bool:

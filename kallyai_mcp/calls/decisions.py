@@ -32,7 +32,7 @@ from kallyai_mcp.calls.events import (
     ServiceTime,
 )
 from kallyai_mcp.calls.follow_up import ended, not_placed, nothing_follows
-from kallyai_mcp.calls.records import ACTIVE, OPEN, WAITING, CallRecord, CallState
+from kallyai_mcp.calls.records import ACTIVE, OPEN, WAITING, CallRecord, CallState, is_due
 from kallyai_mcp.calls.schedule import put_off
 
 _EVERY = tuple(CallState)
@@ -108,7 +108,7 @@ def leave(view: View, event: Leave) -> Changes[CallRecord]:
         raise KallyAIError(
             "This process no longer holds the call's record, so it sent nothing.", code="not_sent"
         )
-    if not (_is_young(view, own) and _is_due(view, own)):
+    if not (_is_young(view, own) and is_due(own, view.now)):
         minutes = view.timing.send_within / 60
         words = (
             f"The request did not leave within {minutes:g} minutes or when it was due, so it was "
@@ -263,14 +263,6 @@ def _is_young(view: View, record: CallRecord) -> bool:
     """Whether a call was asked for so recently that its request may leave."""
     age = (view.now - record.asked_at).total_seconds()
     return -_SMALL_JUMP <= age <= view.timing.send_within
-
-
-def _is_due(view: View, record: CallRecord) -> bool:
-    """Whether it is the time of a call that was scheduled; True for others."""
-    begins, ends = record.schedule.not_before, record.schedule.place_by
-    has_begun = begins is None or begins <= view.now
-    has_ended = ends is not None and ends < view.now
-    return has_begun and not has_ended
 
 
 def _without_call(record: CallRecord) -> CallRecord:

@@ -11,8 +11,13 @@ from kallyai_mcp.calls.changes import BATCH, AuditLine, Changes, View, after
 from kallyai_mcp.calls.duplicates import Asked
 from kallyai_mcp.calls.events import Adopt, Due, ServiceTime
 from kallyai_mcp.calls.follow_up import ended, not_placed
-from kallyai_mcp.calls.lists import canceled, go_on, open_list_of, without_last
-from kallyai_mcp.calls.records import CallRecord, CallState, expired, is_late
+from kallyai_mcp.calls.lists import (
+    canceled,
+    go_on,
+    open_list_that_made,
+    without_last,
+)
+from kallyai_mcp.calls.records import CallRecord, CallState, expired, is_due, is_late
 from kallyai_mcp.calls.requests import refusal_of, with_key
 from kallyai_mcp.calls.schedule import Schedule, bounded
 
@@ -26,7 +31,8 @@ def take(view: View, event: Due) -> Changes[tuple[CallRecord, ...]]:
     So a machine whose clock is wrong by hours does not call at night.
     """
     there = _service_now(view, event.service_time)
-    due = [one for one in view.scheduled(event.only) if _is_due(one, view.now, there)]
+    scheduled = view.scheduled(event.only)
+    due = [one for one in scheduled if is_due(one, view.now) and is_due(one, there)]
     changes = Changes[tuple[CallRecord, ...]](())
     for record in due:
         taken = _take(after(view, changes), record, event.worker, max(view.now, there))
@@ -58,14 +64,6 @@ def _service_now(view: View, service_time: ServiceTime) -> datetime:
     return known
 
 
-def _is_due(record: CallRecord, *clocks: datetime) -> bool:
-    """Whether a scheduled call may be placed now, by all of these clocks."""
-    begins, ends = record.schedule.not_before, record.schedule.place_by
-    if begins is None or ends is None:
-        return False
-    return all(begins <= now <= ends for now in clocks)
-
-
 def _take(view: View, record: CallRecord, worker: str, now: datetime) -> Changes[CallRecord | None]:
     """Reserve a scheduled call for `worker`, `now` by the clock that is ahead.
 
@@ -93,7 +91,7 @@ def _has_stopped_without(view: View, record: CallRecord) -> bool:
     What stops a list ends its next call, too. If that went wrong, the user was told all the same
     that nobody else is called.
     """
-    return record.is_of_list and open_list_of(view, record) is None
+    return record.is_of_list and open_list_that_made(view, record) is None
 
 
 def _bounded_when_due(view: View, record: CallRecord) -> Schedule:
@@ -101,7 +99,7 @@ def _bounded_when_due(view: View, record: CallRecord) -> Schedule:
 
     For the next candidate of a list, the user has agreed to the time at which the list was begun.
     """
-    call_list = open_list_of(view, record) if record.is_of_list else None
+    call_list = open_list_that_made(view, record)
     agreed_for = call_list.asked_at if call_list is not None else record.schedule.not_before
     if agreed_for is None:
         return record.schedule
@@ -111,7 +109,7 @@ def _bounded_when_due(view: View, record: CallRecord) -> Schedule:
 def _give_up(view: View, record: CallRecord) -> Changes[None]:
     """Let a scheduled call expire for which it is too late; a list calls another candidate."""
     over = expired(record, view.now)
-    call_list = open_list_of(view, record) if record.is_of_list else None
+    call_list = open_list_that_made(view, record)
     if call_list is None:
         return ended(view, over).answering(None)
     delivered = replace(over, delivered_at=view.now)  # the list tells it

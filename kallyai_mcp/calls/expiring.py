@@ -25,7 +25,7 @@ def expire(view: View, record: CallRecord) -> Changes[CallRecord]:
     """End a late call, and its list, unless that goes on with another call."""
     ended = expired(record, view.now)
     saved = Changes(ended, save=(ended,))
-    call_list = after(view, saved).call_list(record.plan_id) if record.plan_id is not None else None
+    call_list = list_of(after(view, saved), record)
     if call_list is None or call_list.stop_reason is not None:
         return saved
     if any(one.is_open for one in call_list.records):
@@ -38,6 +38,11 @@ def stopped(view: View, call_list: CallList, reason: StopReason) -> Changes[Call
     """Stop a list for this reason; the answer is the list as it is then."""
     ended = replace(call_list, stop_reason=reason, ended_at=view.now)
     return Changes(ended, lists=(ended,))
+
+
+def list_of(view: View, record: CallRecord) -> CallList | None:
+    """The list that this is a call of, as it was written; None when there is none."""
+    return view.call_list(record.plan_id) if record.plan_id is not None else None
 
 
 def list_now(view: View, call_list: CallList) -> CallList:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.call_lists import LONGEST, PASSES, CallList, StopReason
+from kallyai_mcp.calls.call_lists import ENDED_FOR_GOOD, LONGEST, PASSES, CallList, StopReason
 from kallyai_mcp.calls.changes import AuditLine, Changes, View, after
 from kallyai_mcp.calls.duplicates import Asked
 from kallyai_mcp.calls.events import CancelList, ListRequested
-from kallyai_mcp.calls.expiring import list_now, stopped
+from kallyai_mcp.calls.expiring import list_now, list_of, stopped
 from kallyai_mcp.calls.records import WAITING, CallRecord, CallState
 from kallyai_mcp.calls.requests import (
     answer_among,
@@ -24,9 +24,6 @@ from kallyai_mcp.calls.requests import (
     with_key,
 )
 from kallyai_mcp.calls.schedule import Schedule
-
-_ENDED_FOR_GOOD = (StopReason.BOOKED, StopReason.DONE, StopReason.CANCELED)
-"""After these, a list has nothing that could be canceled."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ def go_on_after(view: View, record: CallRecord) -> Changes[None]:
     the call.
     """
     call_list = open_list_of(view, record)
-    if call_list is None or call_list.records[-1].tracking_id != record.tracking_id:
+    if call_list is None or not call_list.is_last(record):
         return Changes(None)
     return go_on(view, call_list).answering(None)
 
@@ -135,7 +132,7 @@ def stop_after(view: View, record: CallRecord) -> Changes[None]:
     if call_list is None or not _waits(call_list.records[-1]):
         return Changes(None)
     before = replace(call_list, records=call_list.records[:-1])
-    if [one.tracking_id for one in before.records[-1:]] != [record.tracking_id]:
+    if not before.is_last(record):
         return Changes(None)
     reason = before.next_stop_reason()
     if reason is None:
@@ -147,11 +144,16 @@ def stop_after(view: View, record: CallRecord) -> Changes[None]:
 
 def open_list_of(view: View, record: CallRecord) -> CallList | None:
     """The list that has this record; None when there is none, or it has stopped."""
-    found = view.call_list(record.plan_id) if record.plan_id is not None else None
+    found = list_of(view, record)
     if found is None:
         return None
     call_list = list_now(view, found)
     return call_list if call_list.stop_reason is None else None
+
+
+def open_list_that_made(view: View, record: CallRecord) -> CallList | None:
+    """The list that has made this call; None when none has, or it has stopped."""
+    return open_list_of(view, record) if record.is_of_list else None
 
 
 def without_last(view: View, call_list: CallList) -> Changes[CallList]:
@@ -197,7 +199,7 @@ def cancel_list(view: View, event: CancelList) -> Changes[None]:
     if found is None:
         return Changes(None)
     call_list = list_now(view, found)
-    if call_list.stop_reason in _ENDED_FOR_GOOD:
+    if call_list.stop_reason in ENDED_FOR_GOOD:
         return Changes(None)
     canceled = stopped(view, call_list, StopReason.CANCELED)
     return canceled.then(_cancel_next(view, call_list))

@@ -215,17 +215,29 @@ class CallRecord:
         """Whether no call was placed, for the reason in `error`."""
         return self.state in (CallState.REFUSED, CallState.EXPIRED)
 
+    def has_error(self, code: str) -> bool:
+        """Whether `error` has this code."""
+        return self.error is not None and self.error.code == code
+
     def is_awaited(self, until: datetime) -> bool:
         """Whether it is in progress, or scheduled and due by `until`."""
-        due = self.schedule.not_before
-        return self.is_active or (
-            self.state is CallState.SCHEDULED and due is not None and due <= until
-        )
+        if self.state is CallState.SCHEDULED:
+            return self.schedule.has_begun(until)
+        return self.is_active
 
     @property
     def is_of_list(self) -> bool:
         """Whether a list has made it; not so for a call that was asked for alone and joined one."""
         return self.plan_id is not None and self.plan_id == self.session_id
+
+    @property
+    def has_outcome(self) -> bool:
+        """Whether it is over, and was placed or may have been."""
+        return self.state in (CallState.ENDED, CallState.UNKNOWN)
+
+    def was_delivered(self, before: datetime) -> bool:
+        """Whether a client was told how it ended before this time."""
+        return self.delivered_at is not None and self.delivered_at < before
 
     @property
     def may_change(self) -> bool:
@@ -281,18 +293,22 @@ class CallRecord:
         return Outcome.UNKNOWN if self.state is CallState.UNKNOWN else None
 
     @property
+    def created_at(self) -> datetime | None:
+        """When KallyAI says that its call was created; None while it says nothing."""
+        return self.call.created_at if self.call is not None else None
+
+    @property
     def placed_for(self) -> PlacedFor:
         """Which request its call was placed for, by KallyAI's clock.
 
         It is this one while KallyAI has given no time.
         """
-        created_at = self.call.created_at if self.call is not None else None
-        if created_at is None:
+        if self.created_at is None:
             return PlacedFor.THIS_REQUEST
         if self.sent_at is None or self.clock_offset is None:
             return PlacedFor.UNKNOWN
         left = self.sent_at + timedelta(seconds=self.clock_offset)
-        is_earlier = created_at < left - _SAME_MOMENT
+        is_earlier = self.created_at < left - _SAME_MOMENT
         return PlacedFor.EARLIER_REQUEST if is_earlier else PlacedFor.THIS_REQUEST
 
     @property
@@ -310,17 +326,16 @@ class CallRecord:
         sent = (self.sent_at or self.asked_at) + timedelta(
             seconds=min(0.0, self.clock_offset or 0.0)
         )
-        created_at = self.call.created_at if self.call is not None else None
-        return sent if created_at is None else min(sent, created_at)
+        return min(sent, self.created_at or sent)
 
     def elapsed(self, now: datetime) -> float:
         """Seconds since it was asked for, or since an earlier call was placed; 0 when a clock was
         set back.
         """
-        created_at = (
-            self.call.created_at if self.call is not None and self.is_earlier_call else None
-        )
-        return max(0.0, (now - (created_at or self.asked_at)).total_seconds())
+        began = self.asked_at
+        if self.is_earlier_call:
+            began = self.created_at or began
+        return max(0.0, (now - began).total_seconds())
 
 
 def _facts(record: CallRecord, call: Call) -> tuple[bool, ...]:
@@ -343,8 +358,12 @@ EXPIRED = KallyAIError("No program placed the call while it was due.", code="exp
 
 def is_late(record: CallRecord, now: datetime) -> bool:
     """Whether a call is scheduled and may no longer be placed: its time has ended before `now`."""
-    place_by = record.schedule.place_by
-    return record.state is CallState.SCHEDULED and place_by is not None and place_by < now
+    return record.state is CallState.SCHEDULED and record.schedule.is_over(now)
+
+
+def is_due(record: CallRecord, now: datetime) -> bool:
+    """Whether it is the time of a call that was scheduled; True for one that is due at once."""
+    return record.schedule.has_begun(now) and not record.schedule.is_over(now)
 
 
 def expired(record: CallRecord, now: datetime) -> CallRecord:

@@ -67,6 +67,14 @@ class Schedule:
         """
         return len(self.earlier) + 1
 
+    def has_begun(self, now: datetime) -> bool:
+        """Whether the time has come at which a call may be placed."""
+        return self.not_before is None or self.not_before <= now
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether a call may no longer be placed."""
+        return self.place_by is not None and self.place_by < now
+
     @property
     def columns(self) -> dict[str, Any]:
         """The columns of the ledger; `from_row` reads them back."""
