@@ -69,11 +69,11 @@ class Delivery:
             self._undelivered[connection, request_id] = delivered
         elif delivered:
             try:
-                await self._mark(delivered, delivered=True)
+                await self._mark_delivered(delivered)
                 await anyio.lowlevel.checkpoint_if_cancelled()
             except anyio.get_cancelled_exc_class():
                 with anyio.CancelScope(shield=True):
-                    await self._mark(delivered, delivered=False)
+                    await self._mark_undelivered(delivered)
                 raise
             _remember(self._delivered, (connection, request_id), delivered)
 
@@ -86,7 +86,7 @@ class Delivery:
             return
         delivers = _delivers.get()
         if delivers is None:
-            await self._mark([record], delivered=True)
+            await self._mark_delivered([record])
         else:
             delivers.append(record)
 
@@ -94,7 +94,7 @@ class Delivery:
         """The client has canceled a request that was answered: the answer delivered nothing."""
         self._undelivered.pop((connection, request_id), None)
         if delivered := self._delivered.pop((connection, request_id), None):
-            await self._mark(delivered, delivered=False)
+            await self._mark_undelivered(delivered)
 
     @property
     def has_undelivered(self) -> bool:
@@ -106,23 +106,26 @@ class Delivery:
         for key in [key for key in self._undelivered if key[1] == request_id]:
             delivered = self._undelivered.pop(key)
             with anyio.CancelScope(shield=True):
-                await self._mark(delivered, delivered=True)
+                await self._mark_delivered(delivered)
             _remember(self._delivered, key, delivered)
 
     def last_delivered(self, requested: CallRecord) -> LastDelivered | None:
         """The last of the same calls that this process delivered."""
         return self._last_delivered.get((requested.account, requested.fingerprint))
 
-    async def _mark(self, records: list[CallRecord], *, delivered: bool) -> None:
-        # The outcome is delivered once more, which does no harm.
+    async def _mark_delivered(self, records: list[CallRecord]) -> None:
+        # If this is not written, or lost, the outcome is delivered once more, which does no harm.
         with suppress(LedgerUnavailableError):
             since = Stopwatch(self._context.clock)
-            if delivered:
-                await self._write_expired(records)
-            await self._context.ledger.write(None, mark_delivered, records, delivered=delivered)
-            for record in records if delivered else ():
+            await self._write_expired(records)
+            await self._context.ledger.note(mark_delivered, records, delivered=True)
+            for record in records:
                 call = record.account, record.fingerprint
                 _remember(self._last_delivered, call, LastDelivered(record.tracking_id, since))
+
+    async def _mark_undelivered(self, records: list[CallRecord]) -> None:
+        with suppress(LedgerUnavailableError):
+            await self._context.ledger.write(None, mark_delivered, records, delivered=False)
 
     async def _write_expired(self, records: list[CallRecord]) -> None:
         """Write down which of the calls have expired, as far as nothing has done that yet."""

@@ -208,10 +208,14 @@ class WatchedDatabase:
             return await self._database.read(work)
 
     async def write(
-        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+        self,
+        work: Callable[[Tx], Result],
+        account: AccountKey | None = None,
+        *,
+        is_durable: bool = True,
     ) -> Result:
-        async with self._watched("write"):
-            result = await self._database.write(work, account)
+        async with self._watched("write" if is_durable else "note"):
+            result = await self._database.write(work, account, is_durable=is_durable)
             if self.unconfirmed:
                 self.unconfirmed -= 1
                 raise LedgerUnavailableError("the confirmation was lost")
@@ -248,7 +252,7 @@ class WatchedDatabase:
         self._open += 1
         self.begun[kind] += 1
         try:
-            if self.is_down and kind in ("read", "write"):
+            if self.is_down and kind in ("read", "write", "note"):
                 raise LedgerUnavailableError("the database is down")
             yield
         finally:

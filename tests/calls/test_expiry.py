@@ -124,11 +124,15 @@ class LockedAccount(WatchedDatabase):
     """A database in which another process keeps the lock of the account `OTHER`."""
 
     async def write(
-        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+        self,
+        work: Callable[[Tx], Result],
+        account: AccountKey | None = None,
+        *,
+        is_durable: bool = True,
     ) -> Result:
         if account == OTHER:
             raise LedgerUnavailableError("the lock can't be had")
-        return await super().write(work, account)
+        return await super().write(work, account, is_durable=is_durable)
 
 
 async def test_a_locked_account_keeps_no_due_call_waiting(place: str, clock: ManualClock) -> None:

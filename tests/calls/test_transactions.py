@@ -14,8 +14,10 @@ from mcp import Client
 
 from kallyai_mcp.calls.errors import ConsentOutdatedError, ConstraintError, LedgerUnavailableError
 from kallyai_mcp.calls.events import Checked, Requested
-from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
+from kallyai_mcp.calls.ledger.base import Database, Ledger, StatementError, Tx
+from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.rows import list_unsettled, mark_delivered
+from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.timing import Timing
@@ -33,6 +35,11 @@ CALL = {
     "task_category": "general",
     "task_description": "Ask for the hours",
     "respondent_phone": "+12125551234",
+}
+
+_WAITS_FOR_THE_DISK: dict[type[Database], str] = {
+    SqliteDatabase: "SELECT synchronous AS waits FROM pragma_synchronous",
+    PostgresDatabase: "SELECT current_setting('synchronous_commit') AS waits",
 }
 
 
@@ -56,12 +63,12 @@ async def connected(here: World) -> AsyncIterator[Client]:
         yield client
 
 
-@pytest.mark.parametrize(("seconds", "writes"), [(0, 4), (2, 5)])
-async def test_a_call_takes_four_transactions_and_one_for_a_late_calendar(
+@pytest.mark.parametrize(("seconds", "writes"), [(0, 3), (2, 4)])
+async def test_a_call_waits_for_the_disk_three_times_and_once_for_a_late_calendar(
     place: str, clock: ManualClock, seconds: float, writes: int
 ) -> None:
-    """They reserve it, note that its request leaves, write its end, and note that the client was
-    told.
+    """Its reservation, that its request leaves, and its end; that the client was told waits for
+    nothing.
     """
     call = shown(respondent_phone=CALL["respondent_phone"])
     service = Service(clock, [(201, {"call_id": "c-0", "status": "success"}), (201, call)], [call])
@@ -75,7 +82,7 @@ async def test_a_call_takes_four_transactions_and_one_for_a_late_calendar(
 
     assert result.structured_content is not None
     assert result.structured_content["call_id"] == "c-1"
-    assert begun == {"write": writes}
+    assert begun == {"write": writes, "note": 1}
 
 
 @pytest.mark.parametrize(
@@ -105,6 +112,27 @@ async def test_a_refused_write_harms_no_other_and_an_outage_fails_all_that_wait(
     assert sorted(found) == [f"t-{number}" for number in written]
     errors = [type(result) for result in results if isinstance(result, BaseException)]
     assert errors == [ConsentOutdatedError] * len(refused) + [LedgerUnavailableError] * 6 * lost
+
+
+async def test_only_a_note_does_not_wait_for_the_disk(database: Database) -> None:
+    waits = partial(Tx.rows, statement=_WAITS_FOR_THE_DISK[type(database)])
+
+    before = await database.write(waits)
+    noted = await database.write(waits, is_durable=False)
+    after = await database.write(waits)
+
+    assert before == after != noted
+    assert noted in ([{"waits": 1}], [{"waits": "off"}])  # SQLite's 1 is `NORMAL`
+
+
+async def test_a_note_that_fails_leaves_the_next_write_durable(database: Database) -> None:
+    waits = partial(Tx.rows, statement=_WAITS_FOR_THE_DISK[type(database)])
+    before = await database.write(waits)
+
+    with pytest.raises(StatementError):
+        await database.write(partial(Tx.run, statement="SELEC 1"), is_durable=False)
+
+    assert await database.write(waits) == before
 
 
 async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: Ledger) -> None:

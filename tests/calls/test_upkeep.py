@@ -58,9 +58,15 @@ class CountingDatabase(WatchedDatabase):
         return await super().read(lambda tx: self._counted(tx, work))
 
     async def write(
-        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+        self,
+        work: Callable[[Tx], Result],
+        account: AccountKey | None = None,
+        *,
+        is_durable: bool = True,
     ) -> Result:
-        return await super().write(lambda tx: self._counted(tx, work), account)
+        return await super().write(
+            lambda tx: self._counted(tx, work), account, is_durable=is_durable
+        )
 
     def _counted(self, tx: Tx, work: Callable[[Tx], Result]) -> Result:
         if isinstance(self._database, PostgresDatabase):

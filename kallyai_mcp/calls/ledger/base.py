@@ -119,11 +119,16 @@ class Database(Protocol):
         """Run `work`, which only reads, in one transaction."""
 
     async def write(
-        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+        self,
+        work: Callable[[Tx], Result],
+        account: AccountKey | None = None,
+        *,
+        is_durable: bool = True,
     ) -> Result:
         """Run `work` in one transaction.
 
-        When this returns, every process sees the changes, and they survive a crash. Of the
+        When this returns, every process sees the changes, and they survive a crash of all processes
+        and, if it `is_durable`, a loss of power: then it has waited for the disk. Of the
         transactions that name an account, those of the same one run one after another. Raises
         `ConstraintError` when a unique index refused the changes.
         """
@@ -227,16 +232,40 @@ class Ledger:
         what spans accounts or belongs to none: no account is locked, so `work` may change no record
         of a call that depends on others.
         """
-        # A canceled request must not hide whether it has written.
-        with anyio.CancelScope(shield=True):
-            result: Result = await self._write_in_turn(
-                account, lambda tx: work(self._configured(tx), *args, **more)
-            )
-        return result
+        return await self._write_in_turn(
+            account, lambda tx: work(self._configured(tx), *args, **more)
+        )
+
+    async def note(
+        self,
+        work: Callable[Concatenate[Tx, Params], Result],
+        /,
+        *args: Params.args,
+        **more: Params.kwargs,
+    ) -> Result:
+        """As `write` without an account, for what does no harm if a loss of power takes it back:
+        nobody waits for the disk.
+        """
+        return await self._write_in_turn(
+            None, lambda tx: work(self._configured(tx), *args, **more), is_durable=False
+        )
 
     async def _write_in_turn(
-        self, account: AccountKey | None, work: Callable[[Tx], Result]
+        self,
+        account: AccountKey | None,
+        work: Callable[[Tx], Result],
+        *,
+        is_durable: bool = True,
     ) -> Result:
+        # A canceled request must not hide whether it has written.
+        with anyio.CancelScope(shield=True):
+            result: Result = await self._write_alone(account, work, is_durable=is_durable)
+        return result
+
+    async def _write_alone(
+        self, account: AccountKey | None, work: Callable[[Tx], Result], *, is_durable: bool
+    ) -> Result:
+        """Write when no other write of the account is made by this process."""
         turn = self._turns.setdefault(account, _Turn())
         known_outages = turn.outages
         async with turn.lock:
@@ -245,7 +274,7 @@ class Ledger:
                     "The ledger could not be used for the write before this one"
                 )
             try:
-                return await self.database.write(work, account)
+                return await self.database.write(work, account, is_durable=is_durable)
             except ConstraintError:
                 raise
             except LedgerUnavailableError:

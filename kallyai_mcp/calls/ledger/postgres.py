@@ -164,15 +164,23 @@ class PostgresDatabase:
         return await self.write(work)
 
     async def write(
-        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+        self,
+        work: Callable[[Tx], Result],
+        account: AccountKey | None = None,
+        *,
+        is_durable: bool = True,
     ) -> Result:
         """See `Database.write`."""
+
+        def noted(tx: Tx) -> Result:
+            tx.run("SET LOCAL synchronous_commit = off")
+            return work(tx)
 
         def run(until: float) -> Result:
             if not self._is_prepared:
                 self._transaction(until, None, _prepare)
                 self._is_prepared = True
-            return self._transaction(until, account, work)
+            return self._transaction(until, account, work if is_durable else noted)
 
         return await self._in_thread(run)
 

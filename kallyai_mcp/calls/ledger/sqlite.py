@@ -6,9 +6,9 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,8 +38,9 @@ class SqliteDatabase:
     `Database`.
 
     The first use creates the file. With `synchronous=FULL`, what was written survives a loss of
-    power. The lease of a worker is a lock on a file in the folder `<path>.workers`. The system
-    releases it when the process ends in any way, and keeps it while the process is suspended.
+    power; with `NORMAL`, only a crash of processes. The lease of a worker is a lock on a file in
+    the folder `<path>.workers`. The system releases it when the process ends in any way, and keeps
+    it while the process is suspended.
 
     `now` is the wall clock (aware); `seconds` is how long to wait for the transactions of other
     processes.
@@ -68,13 +69,24 @@ class SqliteDatabase:
         return await self._in_thread(lambda: self._run("BEGIN", None, work))
 
     async def write(
-        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+        self,
+        work: Callable[[Tx], Result],
+        account: AccountKey | None = None,
+        *,
+        is_durable: bool = True,
     ) -> Result:
         """See `Database.write`.
 
         Only one transaction writes at a time, so each account is locked.
         """
-        return await self._in_thread(lambda: self._run("BEGIN IMMEDIATE", account, work))
+
+        def run() -> Result:
+            if is_durable:
+                return self._run("BEGIN IMMEDIATE", account, work)
+            with self._without_waiting_for_the_disk():
+                return self._run("BEGIN IMMEDIATE", account, work)
+
+        return await self._in_thread(run)
 
     def version(self) -> object:
         """See `Database.version`. Two changes within milliseconds may look like one."""
@@ -140,6 +152,16 @@ class SqliteDatabase:
         if _file_id(self._path) != self._opened_as:
             raise OSError("the file was deleted or replaced while it was in use")
         return result
+
+    @contextmanager
+    def _without_waiting_for_the_disk(self) -> Iterator[None]:
+        """A context for a transaction that the next one of another kind makes durable, too."""
+        self._open().execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            if self._connection is not None:
+                self._connection.execute("PRAGMA synchronous = FULL")
 
     def _holds_lease(self, worker: str) -> bool:
         path = Path(self._lease.lock_file) if self._lease is not None else None

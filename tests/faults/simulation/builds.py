@@ -83,7 +83,7 @@ _IN_LONDON, _ALSO_IN_LONDON = "+442079460123", "+442079460124"
 _SENT_AT_ANY_TIME = (
     Patch(
         "calls.decisions",
-        "if not (_is_young(view, own) and _is_due(view, own)):",
+        "if not (_is_young(view, own) and is_due(own, view.now)):",
         "if not _is_young(view, own):",
     ),
     Patch(
@@ -526,8 +526,8 @@ BROKEN: tuple[Broken, ...] = (
         ),
         Patch(
             "calls.decisions",
-            "if not (_is_young(view, own) and _is_due(view, own)):",
-            "if not _is_due(view, own):",
+            "if not (_is_young(view, own) and is_due(own, view.now)):",
+            "if not is_due(own, view.now):",
         ),
         starts=(Start(at_step={4: 1000.0}),),
     ),
@@ -620,7 +620,11 @@ BROKEN: tuple[Broken, ...] = (
             "not_before <= :now AND tracking_id",
             "not_before <= :now + 900 AND tracking_id",
         ),
-        Patch("calls.due_calls", "all(begins <= now <= ends", "all(now <= ends"),
+        Patch(
+            "calls.due_calls",
+            "if is_due(one, view.now) and is_due(one, there)]",
+            "if not one.schedule.is_over(view.now)]",
+        ),
         Patch("calls.ledger.upkeep", 'due["first"] <= tx.now', 'due["first"] <= tx.now + 900'),
         Patch("calls.ledger.upkeep", 'due["next"] - tx.now', 'due["next"] - tx.now - 900'),
         *_SENT_AT_ANY_TIME,

@@ -78,11 +78,15 @@ class KillablePostgres(PostgresDatabase):
         self._free_connections = anyio.CapacityLimiter(MOST_CONNECTIONS)
 
     async def write(
-        self, work: Callable[[Tx], Result], account: AccountKey | None = None
+        self,
+        work: Callable[[Tx], Result],
+        account: AccountKey | None = None,
+        *,
+        is_durable: bool = True,
     ) -> Result:
         """See `Database.write`; within `World.working`."""
         if not self._world.overlaps:
-            return await super().write(work, account)
+            return await super().write(work, account, is_durable=is_durable)
         number, loop = self._world.new_transaction(), asyncio.get_running_loop()
 
         def wait_for_turn() -> None:
@@ -93,7 +97,9 @@ class KillablePostgres(PostgresDatabase):
             await self._free_connections.acquire_on_behalf_of(number)
         try:
             await self._world.turn(number)
-            return await super().write(lambda tx: _in_turns(tx, work, wait_for_turn), account)
+            return await super().write(
+                lambda tx: _in_turns(tx, work, wait_for_turn), account, is_durable=is_durable
+            )
         finally:
             self._free_connections.release_on_behalf_of(number)
 

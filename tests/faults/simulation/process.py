@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import anyio
@@ -285,9 +286,16 @@ class _SteppedDatabase:
     async def read(self, work: Callable[[Tx], Any]) -> Any:
         return await self._process.use_database(lambda: self._database.read(work))
 
-    async def write(self, work: Callable[[Tx], Any], account: AccountKey | None = None) -> Any:
+    async def write(
+        self,
+        work: Callable[[Tx], Any],
+        account: AccountKey | None = None,
+        *,
+        is_durable: bool = True,
+    ) -> Any:
+        write = partial(self._database.write, work, account, is_durable=is_durable)
         try:
-            return await self._process.use_database(lambda: self._database.write(work, account))
+            return await self._process.use_database(write)
         finally:
             self._process.place.changes += 1
 
