@@ -65,7 +65,8 @@ async def blocks() -> dict[str, str]:
     return {
         "tools": _table(["tool", "does"], [(f"`{each.name}`", summary(each)) for each in tools()]),
         "arguments": _table(
-            ["tool", "takes"], [(f"`{each.name}`", _takes(each)) for each in tools()]
+            ["tool", "takes", "scopes"],
+            [(f"`{each.name}`", _takes(each), _scopes_of_tool(each)) for each in tools()],
         ),
         "scopes": _scopes(),
         "numbers": _table(
@@ -115,29 +116,33 @@ def _names(names: Iterable[str]) -> str:
 
 
 def _scopes() -> str:
-    """The requests that need a scope, those with the same ones in one row."""
-    tool_scopes = {tool.name: tool.scopes for tool in tools()}
+    """The requests that need a scope, those with the same ones in one row, without tools."""
     rows: dict[str, list[str]] = {}
-    for request in (*(f"tools/call {name}" for name in tool_scopes), *OTHER_REQUESTS):
-        scopes = _scopes_of(request, tool_scopes)
-        if scopes:
-            rows.setdefault(scopes, []).append(f"`{request}`")
+    for request in OTHER_REQUESTS:
+        method, _, uri = request.partition(" ")
+        found = scopes_needed({"method": method, "params": {"uri": uri}}, {})
+        rows.setdefault(_spaced(found), []).append(f"`{request}`")
     return _table(["requests", "scopes"], [(", ".join(rows[scopes]), scopes) for scopes in rows])
 
 
-def _scopes_of(request: str, tool_scopes: Mapping[str, frozenset[str]]) -> str:
-    method, _, what = request.partition(" ")
-    params: dict[str, Any] = {"name": what, "uri": what}
-    plain = scopes_needed({"method": method, "params": params}, tool_scopes)
+def _scopes_of_tool(tool: CallTool) -> str:
+    """The scopes that a tool needs, and the further ones with `billing_link`."""
+    of_tools = {each.name: each.scopes for each in tools()}
+    params: dict[str, Any] = {"name": tool.name}
+    use = {"method": "tools/call", "params": params}
+    plain = scopes_needed(use, of_tools)
     if not plain:
-        return ""
+        return "none"
     params["arguments"] = {"billing_link": True}
-    more = set(scopes_needed({"method": method, "params": params}, tool_scopes)) - set(plain)
-    has_link = any(
-        tool.name == what and "billing_link" in tool.parameters["properties"] for tool in tools()
-    )
-    link = f"; with `billing_link`, `{' '.join(sorted(more))}` too" if has_link and more else ""
-    return f"`{' '.join(sorted(plain))}`{link}"
+    more = set(scopes_needed(use, of_tools)) - set(plain)
+    if more and "billing_link" in tool.parameters["properties"]:
+        return f"{_spaced(plain)}; with `billing_link`, {_spaced(more)} too"
+    return _spaced(plain)
+
+
+def _spaced(scopes: Iterable[str]) -> str:
+    """Scopes as a token has them (RFC 6749, section 3.3)."""
+    return f"`{' '.join(sorted(scopes))}`"
 
 
 async def _booking() -> str:
