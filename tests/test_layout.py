@@ -125,7 +125,7 @@ def test_only_calls_and_tests_know_the_ledger() -> None:
     assert users == {"calls", "testing"}, "ask `Calls` in place of `calls.ledger`"
 
 
-def test_httpx2_is_imported_only_in_api_and_for_the_documents_of_clients() -> None:
+def test_httpx2_is_imported_in_two_packages() -> None:
     users = {
         package_of(path)
         for path in modules()
@@ -169,7 +169,7 @@ ON_TERMINALS = {"pseudo_terminal.py", "recording.py"}
 """Modules of the tests that are imported only by tests that Windows skips."""
 
 
-def test_nothing_imports_what_windows_lacks_when_it_is_imported_itself() -> None:
+def test_no_module_needs_what_windows_lacks() -> None:
     for path in [*modules(), *Path(__file__).parent.rglob("*.py")]:
         names = set(
             re.findall(r"^(?:import|from) ([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)

@@ -79,7 +79,7 @@ HARMLESS = (
 )
 
 
-def test_a_phone_number_is_shortened_to_its_last_two_digits_and_other_text_is_not_changed() -> None:
+def test_the_log_shortens_phone_numbers_alone() -> None:
     for written, left in NUMBERS.items():
         assert (
             redact(f"to {written}, please") == redact(f"to {left}, please") == f"to {left}, please"
@@ -102,7 +102,7 @@ SECRETS = [
 ]
 
 
-def test_a_secret_is_hidden_by_the_text_around_it_or_by_its_form() -> None:
+def test_the_log_hides_a_secret() -> None:
     for around in SECRETS:
         for token in (JWT, OPAQUE, "short", JWT.split(".")[0]):
             left = redact(around.format(token))
@@ -120,7 +120,7 @@ def test_a_secret_is_hidden_by_the_text_around_it_or_by_its_form() -> None:
 
 
 @pytest.mark.parametrize("format_", ["text", "json"])
-def test_both_formats_hide_numbers_tokens_and_the_messages_of_exceptions(format_: Format) -> None:
+def test_both_log_formats_hide_private_text(format_: Format) -> None:
     stream = logging_to(format_, "DEBUG")
 
     def look_up() -> None:
@@ -154,7 +154,7 @@ def test_both_formats_hide_numbers_tokens_and_the_messages_of_exceptions(format_
     assert re.search(r"415(?:\s|\\n)*555", text) is None
 
 
-def test_a_line_is_a_message_without_line_breaks_or_a_json_object() -> None:
+def test_a_log_line_is_text_or_json() -> None:
     as_json = logging_to("json")
     logger.info("ready for %d", 2)
     as_text = logging_to("text")  # which replaces the first one
@@ -307,9 +307,7 @@ print(json.dumps([before, found, id_, span.attributes["kallyai.correlation_id"]]
 """
 
 
-def test_calls_and_requests_are_counted_and_a_span_has_the_correlation_id_of_its_log_lines() -> (
-    None
-):
+def test_calls_and_requests_are_counted() -> None:
     # In a process of its own, because providers can be set once.
     done = subprocess.run(
         [sys.executable, "-c", COUNTED], capture_output=True, text=True, timeout=60, check=False

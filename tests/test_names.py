@@ -134,7 +134,7 @@ def test_no_name_is_a_metaphor() -> None:
     )
 
 
-def test_no_text_has_a_phrase_that_is_hard_to_read() -> None:
+def test_no_text_has_a_hard_phrase() -> None:
     top = PACKAGE.parent
     paths = [
         path

@@ -49,7 +49,7 @@ async def problems(page: Page) -> list[str]:
     return found
 
 
-async def test_the_pages_at_the_end_of_a_sign_in(page: Page) -> None:
+async def test_the_last_sign_in_pages_are_accessible(page: Page) -> None:
     for kind in ("done", "failed", "over", "wrong"):
         body = loopback_page(kind, LANGUAGE, who="ada.lovelace@a-rather-long-name.example.com")
         await page.set_content(body.decode())
@@ -65,7 +65,7 @@ async def test_the_pages_of_the_hosted_sign_in(page: Page) -> None:
         assert await problems(page) == [], name
 
 
-async def test_the_buttons_of_the_consent_page_are_visible_on_a_phone(page: Page) -> None:
+async def test_the_consent_buttons_are_visible_on_phones(page: Page) -> None:
     await page.set_viewport_size({"width": 390, "height": 844})
     for language in ("en", "es"):
         for publisher in ("app.example.com", None):

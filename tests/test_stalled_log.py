@@ -93,7 +93,7 @@ def killed_at_the_end(process: "subprocess.Popen[Any]") -> Iterator[None]:
         process.kill()
 
 
-def test_stdio_answers_and_stops_while_nobody_reads_the_log(tmp_path: Path, pipe: Pipe) -> None:
+def test_stdio_works_while_nobody_reads_its_log(tmp_path: Path, pipe: Pipe) -> None:
     pipe.fill()
     command = [*COMMAND, "serve", "--sandbox"]
     with (
@@ -110,7 +110,7 @@ def test_stdio_answers_and_stops_while_nobody_reads_the_log(tmp_path: Path, pipe
         assert peer.process.wait(LIMIT) == 0
 
 
-def test_http_answers_and_stops_while_nobody_reads_the_log(tmp_path: Path, pipe: Pipe) -> None:
+def test_http_works_while_nobody_reads_its_log(tmp_path: Path, pipe: Pipe) -> None:
     command = [*COMMAND, "serve", "--transport", "http", "--port", "0", "--sandbox"]
     variables = environment(tmp_path, LOG_LEVEL="INFO")
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": UNKNOWN_CALL}
@@ -130,7 +130,7 @@ def test_http_answers_and_stops_while_nobody_reads_the_log(tmp_path: Path, pipe:
         assert process.wait(LIMIT) == 0
 
 
-def test_a_worker_answers_while_nobody_reads_the_log_of_uvicorn(tmp_path: Path, pipe: Pipe) -> None:
+def test_workers_answer_while_uvicorns_log_is_unread(tmp_path: Path, pipe: Pipe) -> None:
     port = free_port()
     settings = {"AUTH": "secret", "MCP_TOKEN": "a-secret-of-many-words", "SECRET_KEYS": SECRET_KEYS}
     variables = environment(tmp_path, **settings)
@@ -146,7 +146,7 @@ def test_a_worker_answers_while_nobody_reads_the_log_of_uvicorn(tmp_path: Path, 
         assert httpx2.get(f"http://127.0.0.1:{port}/health", timeout=LIMIT).status_code == 200
 
 
-def test_lines_that_find_no_room_are_dropped_and_counted(pipe: Pipe) -> None:
+def test_log_lines_without_room_are_counted(pipe: Pipe) -> None:
     filled = pipe.fill()
     with logging_into(pipe):
         for number in range(20_000):
@@ -159,7 +159,7 @@ def test_lines_that_find_no_room_are_dropped_and_counted(pipe: Pipe) -> None:
     assert last.endswith(f": {20_000 - len(kept):,}")
 
 
-def test_the_end_of_a_process_waits_for_its_log() -> None:
+def test_a_process_ends_after_its_log() -> None:
     program = """
 import logging
 from kallyai_mcp.logs import configure

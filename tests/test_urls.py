@@ -59,7 +59,7 @@ def test_https_and_this_machine_are_accepted() -> None:
         KallyAI(f"https://xn--{'a' * 70}\u00e4.example", user_agent=USER_AGENT)
 
 
-def test_which_hosts_are_this_machine_and_what_an_origin_is() -> None:
+def test_loopback_hosts_and_origins_are_recognized() -> None:
     assert all(map(is_loopback, ("localhost", "LocalHost", "127.8.9.1", "::1", "::ffff:127.0.0.1")))
     assert not any(
         map(

@@ -30,7 +30,7 @@ def test_the_mark_is_the_bundles_icon() -> None:
 
 
 @pytest.mark.parametrize("path", STYLES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_style_sheet_uses_only_the_common_colors_and_fonts(path: Path) -> None:
+def test_style_sheets_use_the_common_colors_and_fonts(path: Path) -> None:
     # The sandbox's notice, Google's blue.
     own = r"--note(-ink|-line)?: light-dark\([^)]*\)|\.glyph\.google \{[^}]*\}"
     css = re.sub(own, "", path.read_text(encoding="utf-8"))
@@ -42,7 +42,7 @@ def test_a_style_sheet_uses_only_the_common_colors_and_fonts(path: Path) -> None
     }
 
 
-async def test_the_server_has_one_icon_in_a_data_uri(agent: Agent) -> None:
+async def test_the_server_has_one_icon(agent: Agent) -> None:
     [icon] = (agent.client.server_info and agent.client.server_info.icons) or []
 
     content = base64.b64decode(icon.src.removeprefix("data:image/png;base64,"), validate=True)

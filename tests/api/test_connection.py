@@ -46,7 +46,7 @@ LOST: dict[str, RawReply | CloseWithoutReading] = {
 
 
 @pytest.mark.parametrize("reply", LOST.values(), ids=LOST)
-async def test_a_call_with_a_broken_response_may_have_been_placed_and_is_not_sent_again(
+async def test_a_call_with_broken_response_is_not_resent(
     reply: RawReply | CloseWithoutReading,
 ) -> None:
     async with client_and_server(reply, DETAILS) as (client, server):
@@ -58,7 +58,7 @@ async def test_a_call_with_a_broken_response_may_have_been_placed_and_is_not_sen
     assert caught.value.__context__ is None  # httpx2's error may quote a header
 
 
-async def test_a_get_with_a_broken_response_is_retried_three_times() -> None:
+async def test_a_get_with_broken_responses_is_retried_thrice() -> None:
     replies = (
         LOST["cut before the request was read"],
         LOST["cut in a chunk"],
@@ -135,7 +135,7 @@ async def test_a_refused_connection_means_that_nothing_was_sent(ask: str) -> Non
     assert caught.value.__context__ is None
 
 
-async def test_no_byte_is_sent_if_the_last_check_refuses() -> None:
+async def test_no_byte_leaves_if_the_last_check_refuses() -> None:
     async def refuse() -> None:
         raise NotConnectedError("Too late")
 
@@ -156,7 +156,7 @@ async def test_no_byte_is_sent_if_the_last_check_refuses() -> None:
     assert received == [b""]
 
 
-async def test_a_last_check_that_takes_too_long_means_that_nothing_was_sent(
+async def test_a_slow_last_check_means_nothing_was_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transport, "CONNECT_SECONDS", 0.3)
@@ -176,7 +176,7 @@ async def test_a_last_check_that_takes_too_long_means_that_nothing_was_sent(
     assert server.requests == []
 
 
-async def test_only_a_get_is_retried_and_only_after_some_statuses() -> None:
+async def test_only_a_get_is_retried_after_some_statuses() -> None:
     async with client_and_server() as (client, server):
         for status in (429, 502, 503, 504):
             server.replies = [*[answer({}, status)] * 3, STATISTICS]
@@ -209,7 +209,7 @@ async def test_a_long_retry_after_is_raised_at_once(waits: list[str]) -> None:
     assert len(server.requests) == len(waits)
 
 
-async def test_a_pause_that_outlasts_the_caller_is_raised_at_once() -> None:
+async def test_a_pause_longer_than_the_request_is_raised() -> None:
     async with client_and_server(answer(b"", 429, retry_after="29")) as (client, server):
         with anyio.fail_after(28), pytest.raises(errors.RateLimitedError) as caught:
             await client.get_statistics()
@@ -217,7 +217,7 @@ async def test_a_pause_that_outlasts_the_caller_is_raised_at_once() -> None:
     assert len(server.requests) == 1
 
 
-async def test_a_call_has_a_connection_of_its_own_and_a_get_uses_one_again() -> None:
+async def test_only_a_get_uses_a_connection_again() -> None:
     """On a used one, the service may have sent a second response, or may be closing it."""
     kept = answer(reference("statistics"), connection="keep-alive")
     details = answer(reference("call_details"), 201, connection="keep-alive")
@@ -252,7 +252,7 @@ async def test_a_call_has_a_connection_of_its_own_and_a_get_uses_one_again() -> 
         assert server.connections == 3
 
 
-async def test_a_connection_that_is_in_use_when_the_client_is_closed_is_closed_afterwards() -> None:
+async def test_closing_the_client_waits_for_connections_in_use() -> None:
     closed = anyio.Event()
 
     async def answer_late(stream: SocketStream) -> None:

@@ -173,7 +173,7 @@ PAGE = (
         ),
     ],
 )
-async def test_a_web_page_is_an_error_without_its_text(
+async def test_an_error_page_is_told_without_its_text(
     status: int, page: bytes, headers: dict[str, str], kind: type[ServiceError], code: str
 ) -> None:
     error = await refused(page, status, **headers)
@@ -204,14 +204,14 @@ async def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | Non
     assert (await refused({}, 429, retry_after=value, date=NOW)).retry_after == seconds
 
 
-async def test_without_the_service_s_time_a_retry_after_counts_from_now() -> None:
+async def test_without_a_date_retry_after_counts_from_now() -> None:
     at = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     error = await refused({}, 429, retry_after=at)
 
     assert error.retry_after == pytest.approx(3600, abs=120)
 
 
-async def test_a_refusal_that_names_a_call_is_a_lost_response_and_asks_for_no_retry() -> None:
+async def test_a_refusal_naming_a_call_means_lost_response() -> None:
     for place in (
         {"call_id": "c"},
         {"error": {"call_id": "c"}},
@@ -227,7 +227,7 @@ async def test_a_refusal_that_names_a_call_is_a_lost_response_and_asks_for_no_re
             assert (error.status, error.retry_after) == (status, None)
 
 
-async def test_text_from_outside_is_one_short_line_without_control_characters() -> None:
+async def test_an_error_from_outside_is_one_short_line() -> None:
     error = await refused(
         {
             "error": {
@@ -261,7 +261,7 @@ async def test_a_token_that_the_service_repeats_is_replaced() -> None:
         assert not any(part in text for part in ("eyJ", "first-token", OPAQUE))
 
 
-async def test_a_repeated_secret_is_replaced_but_no_grant_type() -> None:
+async def test_an_error_hides_secrets_but_no_grant_type() -> None:
     fields = ("message", "reason", "code", "correlation_id")
     bodies = [{"error": {"code": "c", "message": "m"} | {field: OPAQUE}} for field in fields]
     said = {

@@ -34,7 +34,7 @@ async def test_a_call_is_placed_without_a_network() -> None:
     assert dict(scope["headers"])[b"authorization"] == f"Bearer {TOKEN}".encode()
 
 
-async def test_an_exception_of_the_app_is_a_lost_response_without_its_message(
+async def test_an_exception_of_the_app_is_not_quoted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("DEBUG")

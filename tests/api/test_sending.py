@@ -79,9 +79,7 @@ Request = Callable[[KallyAI], Awaitable[Any]]
         (lambda client: client.get_billing_portal(), "/v1/stripe/billing-portal", "billing_portal"),
     ],
 )
-async def test_get_requests_have_the_path_and_token_of_their_endpoint(
-    ask: Request, target: str, body: str
-) -> None:
+async def test_a_get_request_has_its_path_and_token(ask: Request, target: str, body: str) -> None:
     async with client_and_server(answer(reference(body), set_cookie="who=me; Path=/")) as (
         client,
         server,
@@ -125,7 +123,7 @@ async def test_a_client_gets_tokens_with_forms() -> None:
     ]
 
 
-async def test_an_id_that_can_not_be_sent_is_not_found_without_a_request() -> None:
+async def test_an_unsendable_id_is_not_found_without_request() -> None:
     wrong = [
         "",
         "..",
@@ -146,7 +144,7 @@ async def test_an_id_that_can_not_be_sent_is_not_found_without_a_request() -> No
     assert server.connections == 0
 
 
-def test_a_submission_refuses_values_that_the_reference_does_not_allow() -> None:
+def test_a_submission_refuses_what_the_reference_forbids() -> None:
     wrong: dict[str, list[object]] = {
         "task_category": ["pizza"],
         "task_description": ["  "],

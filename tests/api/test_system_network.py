@@ -117,7 +117,7 @@ async def serving(
 # TLS
 
 
-async def test_nothing_is_sent_to_a_server_with_an_unknown_certificate(
+async def test_nothing_is_sent_past_an_unknown_certificate(
     tls: ssl.SSLContext, env: pytest.MonkeyPatch
 ) -> None:
     env.delenv("SSL_CERT_FILE")
@@ -147,7 +147,7 @@ def test_unreadable_certificates_are_refused(env: pytest.MonkeyPatch, tmp_path: 
         client_of()
 
 
-async def test_a_call_may_have_been_placed_when_tls_breaks_after_its_request(
+async def test_broken_tls_after_a_request_is_no_refusal(
     tls: ssl.SSLContext,
 ) -> None:
     def break_off(writer: asyncio.StreamWriter) -> None:
@@ -162,7 +162,7 @@ async def test_a_call_may_have_been_placed_when_tls_breaks_after_its_request(
 # Proxies
 
 
-async def test_a_remote_host_is_reached_through_the_proxy_of_the_environment(
+async def test_a_remote_host_is_reached_through_the_proxy(
     env: pytest.MonkeyPatch,
 ) -> None:
     async with client_and_server(answer({}, 403), answer({}, 403)) as (_, proxy):
@@ -180,7 +180,7 @@ async def test_a_remote_host_is_reached_through_the_proxy_of_the_environment(
 @pytest.mark.parametrize(
     "reply", [b"", b"SSH-2.0\r\n\r\n", hang], ids=["closes", "is none", "hangs"]
 )
-async def test_a_proxy_that_makes_no_connection_means_that_nothing_was_sent(
+async def test_a_proxy_without_connection_means_nothing_was_sent(
     env: pytest.MonkeyPatch, reply: Any
 ) -> None:
     env.setattr(transport, "CONNECT_SECONDS", 1.0)
@@ -193,7 +193,7 @@ async def test_a_proxy_that_makes_no_connection_means_that_nothing_was_sent(
     assert [request.method for request in proxy.requests] == ["CONNECT"]
 
 
-async def test_a_proxy_gets_its_own_login_and_the_service_gets_the_token(
+async def test_a_proxy_gets_its_login_and_no_token(
     env: pytest.MonkeyPatch, tls: ssl.SSLContext
 ) -> None:
     tunnel = Tunnel(tls, STATISTICS)
@@ -207,7 +207,7 @@ async def test_a_proxy_gets_its_own_login_and_the_service_gets_the_token(
     assert tunnel.protocol == "http/1.1"
 
 
-async def test_the_last_check_is_made_once_when_the_proxy_has_connected(
+async def test_the_last_check_follows_the_proxys_connection(
     env: pytest.MonkeyPatch, tls: ssl.SSLContext
 ) -> None:
     async def check() -> None:
@@ -224,7 +224,7 @@ async def test_the_last_check_is_made_once_when_the_proxy_has_connected(
     assert tunnel.received == b""
 
 
-async def test_this_machine_and_a_host_in_no_proxy_are_reached_directly(
+async def test_local_and_no_proxy_hosts_are_reached_directly(
     env: pytest.MonkeyPatch,
 ) -> None:
     async with (
@@ -246,7 +246,7 @@ async def test_this_machine_and_a_host_in_no_proxy_are_reached_directly(
     "proxy",
     ["socks5://me:s3cret@127.0.0.1:1", "gopher://me:s3cret@127.0.0.1:1", "http://256.1.1.1:1"],
 )
-def test_an_unsupported_proxy_is_refused_without_its_password_in_the_error(
+def test_an_unsupported_proxy_is_refused_without_its_password(
     env: pytest.MonkeyPatch, proxy: str
 ) -> None:
     env.setenv("HTTPS_PROXY", proxy)
@@ -281,7 +281,7 @@ def sockets_to(port: int) -> Iterator[socket.socket]:
 
 @only_linux
 @pytest.mark.parametrize("way", ["direct", "through a proxy"])
-def test_a_request_that_the_network_loses_is_not_delivered_minutes_later(
+def test_a_lost_request_is_not_delivered_minutes_later(
     env: pytest.MonkeyPatch,
     tls: ssl.SSLContext,
     loop: Callable[[Callable[[], Any]], None],
@@ -307,7 +307,7 @@ def test_a_request_that_the_network_loses_is_not_delivered_minutes_later(
 
 
 @only_linux
-def test_another_address_is_tried_while_the_first_one_does_not_answer(
+def test_another_address_is_tried_if_the_first_hangs(
     env: pytest.MonkeyPatch, loop: Callable[[Callable[[], Any]], None]
 ) -> None:
     """For example, an IPv6 address does not answer in a network that drops IPv6."""

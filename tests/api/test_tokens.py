@@ -21,7 +21,7 @@ from tests.fake_service import answer
 UNAUTHORIZED = answer({"error": {"code": "token_expired", "details": {"message": "Expired"}}}, 401)
 
 
-async def test_a_401_is_sent_again_once_with_new_tokens() -> None:
+async def test_after_401_a_request_gets_a_new_token() -> None:
     tokens = Tokens(TOKEN, FRESH, "a-third-token")
     async with client_and_server(
         UNAUTHORIZED, DETAILS, UNAUTHORIZED, UNAUTHORIZED, tokens=tokens
@@ -70,7 +70,7 @@ class FailingTokens:
         ),
     ],
 )
-async def test_a_failed_renewal_means_that_the_call_was_not_sent(
+async def test_after_a_failed_renewal_nothing_was_sent(
     error: KallyAIError, on_first_use: bool
 ) -> None:
     replies = [] if on_first_use else [UNAUTHORIZED]

@@ -117,7 +117,7 @@ async def test_the_last_page_says_what_comes_next(
     assert f'<html lang="{language}">' in shown
 
 
-async def test_an_error_of_the_page_is_a_refusal_and_quoted_only_if_it_looks_like_a_code() -> None:
+async def test_the_pages_error_is_quoted_if_a_code() -> None:
     for error, words in (
         ("access_denied", "canceled on KallyAI's page"),
         ("server_error", "(server_error)"),
@@ -132,7 +132,7 @@ async def test_an_error_of_the_page_is_a_refusal_and_quoted_only_if_it_looks_lik
             assert "script" not in repr(caught.value) + shown.text
 
 
-async def test_a_browser_that_comes_back_too_late_is_told_and_not_signed_in() -> None:
+async def test_a_late_browser_is_not_signed_in() -> None:
     async with loopback_sign_in(seconds=0) as (flow, browser):
         late = await browser.get(answer(flow.link, **TOKENS))
         assert (late.status_code, "This sign-in is over" in late.text) == (410, True)
@@ -141,7 +141,7 @@ async def test_a_browser_that_comes_back_too_late_is_told_and_not_signed_in() ->
             await flow.grant()
 
 
-async def test_the_end_of_the_context_waits_until_the_browser_has_its_page() -> None:
+async def test_a_sign_in_waits_until_its_page_loads() -> None:
     pages: list[httpx2.Response] = []
 
     async def follow(browser: httpx2.AsyncClient, address: str) -> None:
@@ -159,7 +159,7 @@ async def test_the_end_of_the_context_waits_until_the_browser_has_its_page() -> 
             await browser.get(flow.redirect_uri)
 
 
-async def test_a_pasted_address_is_accepted_if_it_is_that_of_this_sign_in() -> None:
+async def test_only_this_sign_ins_pasted_address_is_accepted() -> None:
     async with loopback_sign_in() as (flow, _):
         right = answer(flow.link, **TOKENS)
         assert not any(map(flow.accept, ("secret", flow.link, right.replace("state=", "state=x"))))
@@ -306,7 +306,7 @@ async def link_of(sign_in: BrowserSignIn) -> str:
     return page.url
 
 
-async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_call(
+async def test_a_waiting_sign_in_has_one_link(
     home: Home,
 ) -> None:
     session, links = home.session(), list[str]()
@@ -330,7 +330,7 @@ async def test_there_is_one_link_while_a_sign_in_waits_which_outlasts_the_tool_c
 
 
 @pytest.mark.parametrize("ends", ["sign_in_timed_out", "sign_in_refused", "token_store_failed"])
-async def test_after_a_sign_in_that_failed_there_is_a_new_link_until_the_program_ends(
+async def test_a_failed_sign_in_has_another_link(
     home: Home, ends: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO")
@@ -358,7 +358,7 @@ async def test_after_a_sign_in_that_failed_there_is_a_new_link_until_the_program
         await browse(second, access_token="access-7")
 
 
-async def test_without_a_port_or_a_place_to_keep_the_sign_in_there_is_an_error_and_no_link(
+async def test_an_impossible_sign_in_has_no_link(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def no_port(**_: object) -> None:

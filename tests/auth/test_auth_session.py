@@ -58,7 +58,7 @@ async def test_a_refresh_token_that_is_not_replaced_stays(home: Home) -> None:
     assert home.service.requests == ["refresh-0", "refresh-0"]
 
 
-async def test_tasks_and_processes_renew_once_and_share_the_result_or_the_error(home: Home) -> None:
+async def test_tasks_and_processes_share_one_renewal(home: Home) -> None:
     home.store.save(tokens(left=0))
     session, of_other_process = home.session(), home.session()
     home.service.error = NotConnectedError("no network")
@@ -79,7 +79,7 @@ async def test_tasks_and_processes_renew_once_and_share_the_result_or_the_error(
     assert home.service.requests == ["refresh-0"]
 
 
-async def test_a_keyring_that_waits_for_its_user_is_named_and_takes_one_thread(
+async def test_a_locked_keyring_takes_one_thread(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unlocked = threading.Event()
@@ -113,7 +113,7 @@ async def test_a_keyring_that_waits_for_its_user_is_named_and_takes_one_thread(
                 await anyio.lowlevel.checkpoint()
 
 
-async def test_while_the_service_is_down_the_old_token_is_used_until_it_expires(home: Home) -> None:
+async def test_without_the_service_a_token_lasts_until_expiry(home: Home) -> None:
     home.service.error = NotConnectedError("no network")
     for refresh, error in (("refresh-0", NotConnectedError), (None, NotSignedInError)):
         kept = tokens(refresh=refresh, left=home.clock.time - NOW + 30)
@@ -154,7 +154,7 @@ async def test_a_renewal_is_stored_although_its_caller_ended(home: Home, how: st
     assert home.service.requests == ["refresh-0"]
 
 
-async def test_after_a_failed_renewal_nothing_is_deleted_and_the_error_says_what_to_do(
+async def test_a_failed_renewal_deletes_no_token(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = tokens(refresh="refresh-revoked")
@@ -169,7 +169,7 @@ async def test_after_a_failed_renewal_nothing_is_deleted_and_the_error_says_what
     assert home.store.load() == kept
 
 
-async def test_what_another_process_did_counts_also_if_we_waited_for_it(home: Home) -> None:
+async def test_what_another_process_did_counts(home: Home) -> None:
     server, command = home.session(), home.session()
     assert await server.current() is None
     for name in ("signed-in", "another"):
@@ -200,7 +200,7 @@ async def test_what_another_process_did_counts_also_if_we_waited_for_it(home: Ho
     assert home.service.requests == []
 
 
-async def test_the_wait_for_a_lock_of_another_process_ends(
+async def test_the_wait_for_another_processs_lock_ends(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.store.save(tokens(left=30))
@@ -216,7 +216,7 @@ async def test_the_wait_for_a_lock_of_another_process_ends(
     assert await session.access_token() == "access-1"
 
 
-async def test_signing_out_waits_for_a_renewal_in_progress_and_is_not_undone_by_it(
+async def test_a_renewal_does_not_undo_signing_out(
     home: Home,
 ) -> None:
     home.store.save(tokens(left=0))

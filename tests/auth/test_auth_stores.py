@@ -75,7 +75,7 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def test_saved_tokens_are_loaded_and_deleted_and_never_logged(
+def test_tokens_are_saved_loaded_deleted_and_never_logged(
     tmp_path: Path, system_keyring: MemoryKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.NOTSET)
@@ -99,9 +99,7 @@ def test_saved_tokens_are_loaded_and_deleted_and_never_logged(
         assert "secret" not in repr(store) + caplog.text
 
 
-def test_each_api_has_its_own_tokens_and_a_file_that_names_another_api_is_not_used(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_each_api_has_its_own_tokens(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sandbox, live = TokenStore("file", tmp_path, API), TokenStore("file", tmp_path, OTHER)
     sandbox.save(tokens("sandbox"))
     assert live.load() is None
@@ -113,7 +111,7 @@ def test_each_api_has_its_own_tokens_and_a_file_that_names_another_api_is_not_us
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
-def test_what_others_could_read_is_closed_by_the_next_sign_in(tmp_path: Path) -> None:
+def test_the_next_sign_in_makes_its_files_private(tmp_path: Path) -> None:
     store = TokenStore("file", tmp_path / "home", API)
     places = (tmp_path / "home", store.path.parent, store.path)
     for _ in range(2):
@@ -170,7 +168,7 @@ def test_the_next_sign_in_replaces_a_broken_one(
     assert store.load() == tokens()
 
 
-def test_a_home_that_cannot_be_used_is_one_line_that_says_what_to_do_unless_there_is_a_keyring(
+def test_only_a_keyring_works_without_a_usable_home(
     tmp_path: Path, system_keyring: MemoryKeyring
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -201,7 +199,7 @@ def test_a_home_that_cannot_be_used_is_one_line_that_says_what_to_do_unless_ther
             use()
 
 
-def test_on_windows_saving_is_retried_where_a_file_in_use_cannot_be_replaced(
+def test_on_windows_saving_waits_for_a_used_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace, in_use = Path.replace, [True, True, False]
@@ -218,7 +216,7 @@ def test_on_windows_saving_is_retried_where_a_file_in_use_cannot_be_replaced(
     assert store.load() == tokens()
 
 
-def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(
+def test_a_failing_keyrings_error_says_what_to_do(
     tmp_path: Path, system_keyring: MemoryKeyring
 ) -> None:
     store = TokenStore("keyring", tmp_path, API)
@@ -242,7 +240,7 @@ def test_the_error_of_a_failing_keyring_says_what_to_do_and_quotes_no_token(
             action()
 
 
-def test_auto_uses_a_keyring_only_if_it_is_protected_and_has_room_for_both_tokens(
+def test_auto_uses_only_a_fitting_protected_keyring(
     tmp_path: Path, system_keyring: MemoryKeyring
 ) -> None:
     system_keyring.limit = 1280  # that of Windows; the sandbox's tokens have 549 characters each
@@ -359,7 +357,7 @@ def test_the_vendors_file_is_never_written(live: TokenStore, vendor: Path, is_br
     assert vendor.read_bytes() == before
 
 
-def test_after_signing_out_the_vendors_tokens_are_not_used(live: TokenStore, vendor: Path) -> None:
+def test_signing_out_ends_use_of_vendors_tokens(live: TokenStore, vendor: Path) -> None:
     live.delete()
     write_vendor(vendor)
     assert live.load() is not None

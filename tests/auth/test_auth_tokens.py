@@ -5,7 +5,7 @@ from kallyai_mcp.auth.tokens import Tokens
 from tests.auth.fakes import NOW, grant, jwt, tokens
 
 
-def test_an_invalid_document_or_token_is_refused_without_being_quoted() -> None:
+def test_an_invalid_token_is_refused_and_not_quoted() -> None:
     for document in (
         None,
         {"access_token": ["secret"], "expires_at": 1},
@@ -21,7 +21,7 @@ def test_an_invalid_document_or_token_is_refused_without_being_quoted() -> None:
         assert "secret" not in str(caught.value)
 
 
-def test_who_is_the_email_or_the_subject_of_the_token() -> None:
+def test_the_user_is_the_tokens_email_or_subject() -> None:
     for claims, who in (
         ({"email": "user@example.com", "sub": "acct-1"}, "user@example.com"),
         ({"sub": 17}, "17"),
@@ -34,7 +34,7 @@ def test_who_is_the_email_or_the_subject_of_the_token() -> None:
         assert tokens(opaque).who is None
 
 
-def test_the_account_is_of_the_claims_or_sign_in() -> None:
+def test_an_account_comes_from_claims_or_sign_in() -> None:
     given = [("a", "1"), ("a", "2"), ("b", "1"), (None, "1"), (None, 1)]
     accounts = [tokens(jwt(iss=iss, sub=sub, n=n)).account for iss, sub in given for n in (1, 2)]
     assert accounts[::2] == accounts[1::2]

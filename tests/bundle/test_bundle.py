@@ -34,7 +34,7 @@ MARKETPLACE = read(".claude-plugin/marketplace.json")
 PROJECT: Json = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def test_the_server_takes_each_default_of_the_bundles_form() -> None:
+def test_the_server_takes_the_bundles_defaults() -> None:
     given = {
         f"KALLYAI_{name.upper()}": str(option["default"])
         for name, option in MANIFEST["user_config"].items()
@@ -43,7 +43,7 @@ def test_the_server_takes_each_default_of_the_bundles_form() -> None:
     assert Settings.from_env(given) == Settings()
 
 
-def test_the_server_takes_each_default_and_example_of_the_registry() -> None:
+def test_the_server_takes_the_registrys_defaults_and_examples() -> None:
     variables = SERVER["packages"][0]["environmentVariables"]
     defaults = {one["name"]: one["default"] for one in variables if "default" in one}
     examples = {one["name"]: one["placeholder"] for one in variables if "placeholder" in one}
@@ -52,7 +52,7 @@ def test_the_server_takes_each_default_and_example_of_the_registry() -> None:
     assert Settings.from_env(examples).deny_numbers == ("+1900",)
 
 
-def test_the_plug_in_starts_the_server_from_its_own_folder_and_ships_its_skill() -> None:
+def test_the_plug_in_starts_its_own_server() -> None:
     """Nothing may need a package index before the package is published there."""
     command = ["run", "--directory", "${CLAUDE_PLUGIN_ROOT}", "--no-dev", "kallyai-mcp"]
 
@@ -79,7 +79,7 @@ def test_claudes_directory_gets_annotations_of_each_tool() -> None:
         assert tool.annotations.destructive_hint is not None, tool.name
 
 
-def test_the_plug_ins_of_other_hosts_are_the_one_of_claude_code() -> None:
+def test_other_hosts_plug_ins_are_claude_codes() -> None:
     cursor, portable = read(".cursor-plugin/plugin.json"), read("plugin.json")
 
     for name in ("name", "version", "description", "author", "license", "keywords"):

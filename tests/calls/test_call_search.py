@@ -33,9 +33,7 @@ pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
         shown(additional_instructions=["By the window"]),
     ],
 )
-async def test_a_call_that_does_not_agree_is_not_taken_for_the_lost_one(
-    here: World, other: Json
-) -> None:
+async def test_a_call_that_differs_is_not_the_lost(here: World, other: Json) -> None:
     here.answering([LOST], [other])
     record = await here.call()
 
@@ -69,9 +67,7 @@ async def test_what_the_service_repeats_is_compared_by_meaning(
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-async def test_every_page_of_the_list_is_read_whatever_its_order(
-    here: World, *, newest_first: bool
-) -> None:
+async def test_every_page_is_read_in_any_order(here: World, *, newest_first: bool) -> None:
     others = [
         shown(f"o-{n}", at=NOW + timedelta(seconds=n), respondent_phone="+12025550100")
         for n in range(450)
@@ -84,7 +80,7 @@ async def test_every_page_of_the_list_is_read_whatever_its_order(
 
 
 @pytest.mark.parametrize(("pages", "ignores_offset"), [(52, False), (2, True)])
-async def test_no_call_is_taken_from_a_list_that_is_not_read_to_its_end(
+async def test_an_unfinished_list_gives_no_call(
     place: str, clock: ManualClock, pages: int, *, ignores_offset: bool
 ) -> None:
     """The end of the list may have another call that fits as well."""
@@ -100,9 +96,7 @@ async def test_no_call_is_taken_from_a_list_that_is_not_read_to_its_end(
 
 
 @pytest.mark.parametrize("with_total", [True, False])
-async def test_a_list_that_changes_while_it_is_read_leaves_doubt(
-    here: World, *, with_total: bool
-) -> None:
+async def test_a_list_that_changes_meanwhile_leaves_doubt(here: World, *, with_total: bool) -> None:
     """The call moves to the first page after that page was read, and another call fits."""
     listed = [*OTHERS[:9], shown("c-2"), *OTHERS[9:50], shown(), *OTHERS[50:]]
     moved = [shown(), *(call for call in listed if call["call_id"] != "c-1")]

@@ -26,7 +26,7 @@ OTHER = TABLE.model_copy(update={"task_description": "Ask for the hours"})
 
 @pytest.mark.parametrize("ahead", [-3600, -300, 300, 3600])
 @pytest.mark.parametrize("dated", [True, False])
-async def test_a_database_whose_clock_is_wrong_does_not_hide_the_call(
+async def test_a_databases_wrong_clock_does_not_hide_calls(
     place: str, clock: ManualClock, ahead: float, *, dated: bool
 ) -> None:
     """PostgreSQL dates the records by its own clock."""
@@ -42,7 +42,7 @@ async def test_a_database_whose_clock_is_wrong_does_not_hide_the_call(
 
 
 @pytest.mark.parametrize(("is_suspended", "ahead"), [(True, -86400), (False, 0)])
-async def test_a_date_that_is_read_long_after_it_was_written_does_not_hide_the_call(
+async def test_a_date_read_late_does_not_hide_calls(
     here: World, ahead: float, *, is_suspended: bool
 ) -> None:
     """The machine was suspended, or the process stopped, while the response was on its way."""
@@ -63,9 +63,7 @@ async def test_a_date_that_is_read_long_after_it_was_written_does_not_hide_the_c
 
 
 @pytest.mark.parametrize("status", [500, 429])
-async def test_a_clock_that_is_set_before_the_services_time_is_known_does_not_hide_the_call(
-    here: World, status: int
-) -> None:
+async def test_an_early_clock_change_does_not_hide_calls(here: World, status: int) -> None:
     """Its time is known from the last look into its list."""
     set_clock = after(lambda: here.clock.set_wall_clock(7200), (status, {}))
     service = here.answering([set_clock], [shown()], clock_offset=None, list_status=503)
@@ -81,7 +79,7 @@ async def test_a_clock_that_is_set_before_the_services_time_is_known_does_not_hi
     assert record.call_id == "c-1"
 
 
-async def test_a_call_is_not_taken_that_another_record_may_have_whose_clock_is_not_known(
+async def test_another_records_possible_call_is_not_taken(
     here: World,
 ) -> None:
     two = [
@@ -104,7 +102,7 @@ async def test_a_call_is_not_taken_that_another_record_may_have_whose_clock_is_n
 @pytest.mark.parametrize(
     "headers", [{"Age": "1800"}, {}], ids=["and it says so", "and it does not say so"]
 )
-async def test_a_response_from_a_cache_does_not_tell_the_time(
+async def test_a_cached_response_does_not_tell_the_time(
     here: World, headers: dict[str, str]
 ) -> None:
     """A call of another program, placed half an hour ago, is not taken for one that was not
@@ -140,7 +138,7 @@ async def test_time_since_delivery_ignores_a_set_clock(
     assert (before.is_new, later.is_new) == (False, True)
 
 
-async def test_a_clock_that_is_set_hides_no_newer_call_and_makes_none_of_a_refusal(
+async def test_a_clock_change_hides_no_newer_call(
     here: World,
 ) -> None:
     here.answering([REFUSED, *(reply("success", f"c-{number}") for number in (1, 2, 3))])
@@ -162,9 +160,7 @@ async def test_a_clock_that_is_set_hides_no_newer_call_and_makes_none_of_a_refus
 @pytest.mark.parametrize(
     "date", ["Sun, 25 Jan 2026 15:30:00 +99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"]
 )
-async def test_a_date_that_is_out_of_range_does_not_hide_how_a_call_ended(
-    here: World, date: str
-) -> None:
+async def test_an_impossible_date_does_not_hide_an_outcome(here: World, date: str) -> None:
     """The second date is valid, but adding time to it is an overflow."""
     replies = [
         (201, shown() | {"call_id": f"c-{number}", "created_at": date}) for number in range(3)

@@ -252,7 +252,7 @@ def test_an_event_changes_a_call_by_its_state(line: str) -> None:
 
 
 @pytest.mark.parametrize("event", FROM)
-def test_each_event_that_may_lead_from_a_state_is_known(event: type[Event[Any]]) -> None:
+def test_each_event_from_a_state_is_known(event: type[Event[Any]]) -> None:
     made = {type(make(in_state(CallState.SENT))) for make in EVENTS.values()}
 
     assert event in made
@@ -282,9 +282,7 @@ LEAVES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "expected"), LEAVES.values(), ids=LEAVES)
-def test_a_request_leaves_only_in_time_and_from_its_worker(
-    changes: dict[str, Any], expected: str
-) -> None:
+def test_a_request_leaves_in_time_from_its_worker(changes: dict[str, Any], expected: str) -> None:
     record = in_state(CallState.RESERVED)
     view = DictView.of(NOW, replace(record, **changes), living={record.worker, "another"})
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 BUSY = reply("busy")
 
 
-async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left_joins_that_call(
+async def test_a_redial_before_the_outcome_leaves_joins(
     here: World,
 ) -> None:
     here.answering([BUSY, PLACED])
@@ -33,7 +33,7 @@ async def test_a_redial_that_arrives_before_the_answer_with_the_outcome_has_left
 
 
 @pytest.mark.parametrize(("redial", "retries"), [(False, 0), (True, 0), (False, 1)])
-async def test_a_request_that_arrived_before_another_process_told_the_outcome_joins_that_call(
+async def test_a_request_from_before_the_outcome_joins(
     here: World, *, redial: bool, retries: int
 ) -> None:
     """This process is suspended before it reserves the call.
@@ -56,9 +56,7 @@ async def test_a_request_that_arrived_before_another_process_told_the_outcome_jo
 
 
 @pytest.mark.parametrize("canceled_first", [False, True])
-async def test_a_client_that_has_read_the_answer_to_a_request_that_it_did_not_cancel_was_told(
-    here: World, canceled_first: bool
-) -> None:
+async def test_a_client_that_read_its_answer_was_told(here: World, canceled_first: bool) -> None:
     here.answering([BUSY, PLACED])
     delivery = here.calls.delivery
     delivery.delivers_when_read = True
@@ -75,7 +73,7 @@ async def test_a_client_that_has_read_the_answer_to_a_request_that_it_did_not_ca
     assert after.is_new is not canceled_first
 
 
-async def test_an_outcome_whose_client_may_be_gone_is_told_again(here: World) -> None:
+async def test_an_outcome_for_a_gone_client_is_retold(here: World) -> None:
     here.answering([BUSY])
     ended = await here.call()
     await here.run(here.calls.delivery.deliver(ended, certain=False))

@@ -75,7 +75,7 @@ def test_a_record_answers_by_its_state(state: CallState) -> None:
         (61, False, 61, REQUEST, False),
     ],
 )
-def test_an_outcome_answers_for_a_minute_or_an_hour(
+def test_an_outcome_answers_a_minute_or_an_hour(
     told: float | None, reached: bool | None, ended: float, request_: Asked, is_answer: bool
 ) -> None:
     delivered_at = ago(seconds=told) if told is not None else None
@@ -85,7 +85,7 @@ def test_an_outcome_answers_for_a_minute_or_an_hour(
     )
 
 
-def test_what_was_told_after_the_request_arrived_was_not_told() -> None:
+def test_an_outcome_told_after_the_request_answers_it() -> None:
     record = over(ago(seconds=5), reached=False)
     before = Asked(NOW, ago(seconds=6), redial=True)
     after = Asked(NOW, ago(seconds=4), redial=True)
@@ -94,14 +94,14 @@ def test_what_was_told_after_the_request_arrived_was_not_told() -> None:
     assert not answers(record, after, Timing())
 
 
-def test_a_time_that_is_still_to_come_was_told() -> None:
+def test_an_outcome_with_a_future_time_was_told() -> None:
     """The clock was set back since."""
     record = over(NOW + timedelta(hours=1), reached=True)
 
     assert not answers(record, REDIAL, Timing())
 
 
-def test_what_this_process_told_is_as_old_as_its_clock_says() -> None:
+def test_this_processs_clock_dates_what_it_told() -> None:
     """The ledger's clock was set forward by two hours since."""
     record = over(ago(hours=2, seconds=30), reached=True, ended=7500)
     delivered_here = DeliveredHere(record.tracking_id, timedelta(seconds=30))
@@ -110,13 +110,13 @@ def test_what_this_process_told_is_as_old_as_its_clock_says() -> None:
     assert not answers(record, REQUEST, Timing())
 
 
-def test_the_time_of_the_call_itself_is_not_another_time() -> None:
+def test_the_calls_own_time_is_no_other_time() -> None:
     record = over(ago(seconds=5), reached=False, schedule=Schedule(LATER, LATER))
 
     assert answers(record, AT_ANOTHER_TIME, Timing())
 
 
-def test_a_call_that_goes_on_comes_before_its_earlier_attempts() -> None:
+def test_a_call_that_goes_on_precedes_earlier_attempts() -> None:
     goes_on = asked(1, state=CallState.SCHEDULED, asked_at=ago(hours=1))
     attempt = over(ago(seconds=5), reached=False, tracking_id="t-2")
 
@@ -133,7 +133,7 @@ def test_a_call_that_goes_on_comes_before_its_earlier_attempts() -> None:
         (86_400, False, False),
     ],
 )
-def test_a_call_of_a_day_that_reached_nobody_is_looked_at(
+def test_a_days_call_that_missed_is_looked_at(
     ended: float, reached: bool | None, is_looked_at: bool
 ) -> None:
     record = over(ago(seconds=5), reached=reached, ended=ended)

@@ -65,9 +65,7 @@ def test_a_scheduled_call_is_late_after_its_time(
     assert is_late(call, now) is late
 
 
-async def test_a_late_call_is_read_as_it_is_after_its_end(
-    ledger: Ledger, clock: ManualClock
-) -> None:
+async def test_a_late_call_is_read_as_ended(ledger: Ledger, clock: ManualClock) -> None:
     call = await reserved(ledger, waiting())
     clock.advance((LATE - NOW).total_seconds())
     read = await kept(ledger, call.tracking_id)
@@ -77,9 +75,7 @@ async def test_a_late_call_is_read_as_it_is_after_its_end(
     assert to_row(read) == to_row(ended) == to_row(expired(call, clock.now()))
 
 
-async def test_late_calls_end_under_the_lock_of_their_account(
-    ledger: Ledger, clock: ManualClock
-) -> None:
+async def test_late_calls_end_under_their_accounts_lock(ledger: Ledger, clock: ManualClock) -> None:
     for account in (ACCOUNT, OTHER):
         await reserved(ledger, waiting(account))
     clock.advance((LATE - NOW).total_seconds())
@@ -104,9 +100,7 @@ async def test_a_late_call_that_cannot_be_read_ends(
     assert row["state"] == "expired"
 
 
-async def test_a_late_call_of_which_a_client_was_told_is_delivered(
-    place: str, clock: ManualClock
-) -> None:
+async def test_a_late_call_that_was_told_is_delivered(place: str, clock: ManualClock) -> None:
     """No worker has written that it has expired."""
     timing = Timing(watch_active=3600, watch_idle=3600)
     async with world(Service(clock), place, timing=timing) as here:
@@ -151,7 +145,7 @@ async def test_a_locked_account_keeps_no_due_call_waiting(place: str, clock: Man
 @pytest.mark.parametrize(
     "offset", [0.0, None], ids=["KallyAI tells the time", "KallyAI tells no time"]
 )
-async def test_a_database_whose_clock_is_wrong_for_seconds_ends_no_call(
+async def test_a_databases_short_clock_error_ends_no_call(
     place: str, clock: ManualClock, offset: float | None
 ) -> None:
     """PostgreSQL dates the records by its own clock."""

@@ -51,9 +51,7 @@ async def test_an_idle_server_wakes_once_in_ten_seconds(
         )
 
 
-async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(
-    place: str, clock: ManualClock
-) -> None:
+async def test_a_dead_workers_call_is_found_in_seconds(place: str, clock: ManualClock) -> None:
     survivor = Service(clock, [], [shown(at=NOW + timedelta(seconds=15))])
     async with world(survivor, place, timing=Timing()) as here:
         await here.run(clock.sleep(15))
@@ -66,7 +64,7 @@ async def test_the_call_of_a_worker_that_died_is_looked_for_within_two_seconds(
     assert survivor.keys == []
 
 
-async def test_many_calls_of_a_worker_that_died_are_taken_over_a_hundred_a_second(
+async def test_a_dead_workers_many_calls_are_taken_over(
     place: str, clock: ManualClock, database: Database
 ) -> None:
     async with world(Service(clock), place, timing=Timing()) as here:
@@ -77,7 +75,7 @@ async def test_many_calls_of_a_worker_that_died_are_taken_over_a_hundred_a_secon
 
 
 @pytest.mark.parametrize("seconds", [5, 25])
-async def test_a_call_that_is_due_soon_is_placed_then(
+async def test_a_call_due_soon_is_placed_then(
     place: str, clock: ManualClock, seconds: float
 ) -> None:
     service = Service(clock)
@@ -91,9 +89,7 @@ async def test_a_call_that_is_due_soon_is_placed_then(
     assert (before, len(service.keys)) == (0, 1)
 
 
-async def test_a_read_only_server_leaves_calls_that_are_due_to_others(
-    place: str, clock: ManualClock
-) -> None:
+async def test_a_read_only_server_places_no_due_call(place: str, clock: ManualClock) -> None:
     service = Service(clock)
     async with world(service, place) as other:
         placed = await schedule(other)

@@ -57,7 +57,7 @@ async def connecting(
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", received
 
 
-async def test_no_request_leaves_with_the_token_of_someone_who_just_signed_in(here: World) -> None:
+async def test_no_request_leaves_with_a_new_users_token(here: World) -> None:
     access_token = here.session.access_token
 
     async def token_after_another_sign_in() -> str:
@@ -75,7 +75,7 @@ async def test_no_request_leaves_with_the_token_of_someone_who_just_signed_in(he
 @pytest.mark.parametrize(
     "what", ["is suspended", "is suspended, and its clock set back", "is slow"]
 )
-async def test_no_request_leaves_long_after_it_was_written_down(here: World, what: str) -> None:
+async def test_no_request_leaves_long_after_its_record(here: World, what: str) -> None:
     def pause() -> None:
         (here.clock.advance if what == "is slow" else here.clock.suspend)(121)
         if what.endswith("set back"):
@@ -92,7 +92,7 @@ async def test_no_request_leaves_long_after_it_was_written_down(here: World, wha
 @pytest.mark.parametrize(
     "write", [1, 2], ids=["when the loss is written down", "when it is about to leave once more"]
 )
-async def test_the_same_key_is_not_sent_again_after_a_pause(
+async def test_a_key_is_not_resent_after_a_pause(
     here: World, write: int, *, is_suspended: bool
 ) -> None:
     """The machine is suspended, or the database is slow."""
@@ -112,7 +112,7 @@ async def test_the_same_key_is_not_sent_again_after_a_pause(
     assert record.state is CallState.UNKNOWN
 
 
-async def test_a_call_is_not_placed_if_the_machine_was_suspended_before_it_was_reserved(
+async def test_a_suspended_machines_old_request_is_not_placed(
     here: World,
 ) -> None:
     request = here.request()
@@ -124,7 +124,7 @@ async def test_a_call_is_not_placed_if_the_machine_was_suspended_before_it_was_r
 
 
 @pytest.mark.parametrize("code", ["too_late", "account_changed", "not_signed_in"])
-async def test_no_request_leaves_if_the_time_or_the_account_is_wrong_once_it_is_connected(
+async def test_time_and_account_are_checked_once_connected(
     place: str, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     def change() -> None:
@@ -143,7 +143,7 @@ async def test_no_request_leaves_if_the_time_or_the_account_is_wrong_once_it_is_
     assert received == [b""]
 
 
-async def test_a_process_that_ends_while_it_connects_has_placed_nothing_and_says_so(
+async def test_a_process_that_ends_while_connecting_places_nothing(
     place: str, clock: ManualClock
 ) -> None:
     is_connected = anyio.Event()

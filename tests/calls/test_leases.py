@@ -53,9 +53,7 @@ async def leased(ledger: Ledger, record: CallRecord) -> CallRecord:
     return await reserved(ledger, replace(record, worker=await ledger.database.take_lease()))
 
 
-async def test_no_request_leaves_for_the_record_of_another_worker(
-    ledger: Ledger, other: Ledger
-) -> None:
+async def test_no_request_leaves_another_workers_record(ledger: Ledger, other: Ledger) -> None:
     record = await leased(ledger, asked())
     mine = await other.database.take_lease()
 

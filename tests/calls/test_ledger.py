@@ -39,7 +39,7 @@ OTHER_ACCOUNTS = [
 ]
 
 
-async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(
+async def test_an_active_or_unknown_call_is_not_repeated(
     ledger: Ledger, clock: ManualClock
 ) -> None:
     records = [
@@ -57,7 +57,7 @@ async def test_the_same_call_is_not_placed_while_it_is_active_or_unknown(
             assert (counts.is_new, counts.tracking_id) == (False, f"t-{number}")
 
 
-async def test_an_outcome_that_is_found_after_the_user_was_told_unknown_is_not_delivered(
+async def test_an_outcome_found_after_unknown_is_not_delivered(
     ledger: Ledger,
 ) -> None:
     record = await sent(ledger, asked())
@@ -109,7 +109,7 @@ async def test_what_is_no_id_finds_no_record(ledger: Ledger, id_: str) -> None:
     assert await ledger.read(rows.find, ACCOUNT, id_) is None
 
 
-async def test_of_many_requests_at_one_instant_one_is_reserved(
+async def test_of_many_requests_at_once_one_is_reserved(
     ledger: Ledger, place: str, clock: ManualClock
 ) -> None:
     new: list[bool] = []
@@ -149,9 +149,7 @@ def test_the_same_call_typed_differently_has_one_fingerprint(
     assert fingerprint(submission(**one)) == fingerprint(submission(**other))
 
 
-async def test_a_lost_ledger_sends_the_same_key_on_the_same_day(
-    clock: ManualClock, tmp_path: Path
-) -> None:
+async def test_without_its_ledger_a_days_key_stays_same(clock: ManualClock, tmp_path: Path) -> None:
     records = []
     for name, record in (
         ("first", asked(1)),
@@ -168,9 +166,7 @@ async def test_a_lost_ledger_sends_the_same_key_on_the_same_day(
     assert later.day == "2026-01-26"
 
 
-async def test_after_a_rate_limit_the_next_requests_of_the_day_have_the_same_key(
-    ledger: Ledger, clock: ManualClock
-) -> None:
+async def test_after_a_rate_limit_the_key_stays_same(ledger: Ledger, clock: ManualClock) -> None:
     records = [await limited(ledger, await sent(ledger, asked(1)))]
     for number in (2, 3, 4):
         clock.advance(240)
@@ -197,7 +193,7 @@ async def limited(ledger: Ledger, record: CallRecord) -> CallRecord:
     return record
 
 
-async def test_one_call_of_the_service_belongs_to_one_record_of_an_account(ledger: Ledger) -> None:
+async def test_a_services_call_belongs_to_one_record(ledger: Ledger) -> None:
     first, second = await reserved(ledger, another(1)), await reserved(ledger, another(2))
     elsewhere = await reserved(ledger, another(3, account=OTHER_ACCOUNTS[0]))
 
@@ -209,7 +205,7 @@ async def test_one_call_of_the_service_belongs_to_one_record_of_an_account(ledge
     )
 
 
-async def test_a_call_that_was_only_found_goes_to_the_record_whose_request_was_answered_with_it(
+async def test_a_found_call_goes_to_its_answered_record(
     ledger: Ledger,
 ) -> None:
     finder, owner = await sent(ledger, another(1)), await reserved(ledger, another(2))

@@ -17,7 +17,7 @@ from tests.calls.lists import asked_for, calls_of, went_on
 from tests.calls.world import World
 
 
-async def test_a_statement_that_is_refused_is_logged_with_its_reason_and_is_no_outage(
+async def test_a_refused_statement_is_no_outage(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     a_column_is_missing = "INSERT INTO calls (tracking_id) VALUES ('+14155551234')"
@@ -39,7 +39,7 @@ async def test_a_statement_that_is_refused_is_logged_with_its_reason_and_is_no_o
         assert "+14155551234" not in caplog.text
 
 
-async def test_a_refusal_that_the_transaction_passes_over_is_never_taken_for_its_commit(
+async def test_a_refused_statement_is_never_a_commit(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """PostgreSQL rolls such a transaction back; SQLite commits it."""
@@ -59,9 +59,7 @@ async def test_a_refusal_that_the_transaction_passes_over_is_never_taken_for_its
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])
-async def test_no_unconfirmed_write_places_a_call_twice_or_leaves_a_record_active(
-    here: World, lost: int
-) -> None:
+async def test_an_unconfirmed_write_places_no_call_twice(here: World, lost: int) -> None:
     await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
     here.database.unconfirmed = lost
     for _ in range(2):
@@ -78,7 +76,7 @@ async def test_no_unconfirmed_write_places_a_call_twice_or_leaves_a_record_activ
     assert len(here.service.keys) <= 1
 
 
-async def test_a_list_that_was_written_without_a_confirmation_calls_nobody(here: World) -> None:
+async def test_a_list_without_confirmed_write_calls_nobody(here: World) -> None:
     await here.run(here.ledger.read(rows.list_unsettled, ACCOUNT))
     here.database.unconfirmed = 2  # the second: that it is undone
     with pytest.raises(LedgerUnavailableError):

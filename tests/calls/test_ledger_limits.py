@@ -45,7 +45,7 @@ async def refusal(
     return None
 
 
-async def test_only_a_call_that_may_have_been_placed_counts(
+async def test_only_a_possibly_placed_call_counts(
     place: str, clock: ManualClock, ledger: Ledger
 ) -> None:
     policy = CallPolicy(Settings(calls_per_hour=1))
@@ -67,7 +67,7 @@ async def test_only_a_call_that_may_have_been_placed_counts(
         (CallPolicy(Settings(calls_per_number=2)), timedelta(days=1)),
     ],
 )
-async def test_a_limit_has_room_again_when_the_oldest_call_that_fills_it_leaves_the_window(
+async def test_a_limit_frees_when_its_oldest_call_leaves(
     place: str, clock: ManualClock, policy: CallPolicy, window: timedelta
 ) -> None:
     spans = (window * 2, window, window - timedelta(minutes=10), timedelta(minutes=1))
@@ -184,9 +184,7 @@ async def test_a_confirmation_is_good_for_one_call(ledger: Ledger, *, same_accou
         )
 
 
-async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_that_call(
-    ledger: Ledger, clock: ManualClock
-) -> None:
+async def test_consent_must_name_the_numbers_last_call(ledger: Ledger, clock: ManualClock) -> None:
     first = await reserved(ledger, another(1), UNCALLED)
     clock.advance(1)
 
@@ -199,7 +197,7 @@ async def test_consent_is_void_after_a_call_to_the_number_and_valid_if_it_names_
     await reserved(ledger, another(5), Consent("tests", "form", last_calls=(found.last_call,)))
 
 
-async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_was_refused(
+async def test_consent_to_a_duplicate_allows_no_call(
     ledger: Ledger,
 ) -> None:
     consent = Consent("tests", "not_needed", joins=True)
@@ -216,7 +214,7 @@ async def test_consent_to_be_told_of_a_duplicate_allows_no_new_call_once_that_wa
     assert duplicate.tracking_id == "t-1"
 
 
-async def test_the_audit_trail_says_who_asked_how_and_what_became_of_it(
+async def test_the_audit_trail_says_who_asked_and_how(
     place: str, clock: ManualClock, ledger: Ledger
 ) -> None:
     await reserved(ledger, another(1), FORM)

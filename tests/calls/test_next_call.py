@@ -56,7 +56,7 @@ def test_after_the_last_candidate_a_list_is_done() -> None:
     assert step(nobody, second) == Stopped(StopReason.DONE)
 
 
-def test_after_nobody_was_reached_the_next_candidate_is_called() -> None:
+def test_after_nobody_answers_the_next_is_called() -> None:
     placed = step(ended("busy", reached=False))
 
     assert isinstance(placed, Placed)
@@ -64,7 +64,7 @@ def test_after_nobody_was_reached_the_next_candidate_is_called() -> None:
     assert placed.record.answer.plan_id == "t-list"
 
 
-def test_a_call_that_was_asked_for_alone_joins_the_list() -> None:
+def test_a_call_asked_for_alone_joins_the_list() -> None:
     alone = asked(state=CallState.RESERVED)
 
     assert step(others=(alone,)) == Joined(alone)
@@ -95,5 +95,5 @@ def test_a_candidate_whose_night_has_begun_comes_last() -> None:
     assert next_call(DictView.of(now), first_there) == TooLate()
 
 
-def test_a_list_stops_when_it_is_night_for_all() -> None:
+def test_a_list_stops_at_night_for_all() -> None:
     assert step(now=NOW + timedelta(hours=20)) == Stopped(StopReason.REFUSED)

@@ -90,7 +90,7 @@ async def test_a_record_stays_after_its_last_news(
 
 
 @pytest.mark.parametrize(("hours", "goes"), [(23, False), (25, True)])
-async def test_an_old_record_stays_for_a_day_after_it_was_told(
+async def test_an_old_record_stays_a_day_after_delivery(
     ledger: Ledger, database: Database, hours: float, *, goes: bool
 ) -> None:
     """The same request within a minute gets it, and places no second call."""
@@ -120,7 +120,7 @@ async def test_a_list_with_a_newer_call_stays(ledger: Ledger, database: Database
 
 
 @pytest.mark.parametrize(("hours", "stay"), [(23, 1), (25, 0)])
-async def test_an_old_list_stays_for_a_day_after_it_was_told(
+async def test_an_old_list_stays_a_day_after_delivery(
     ledger: Ledger, database: Database, hours: float, stay: int
 ) -> None:
     ended_at = ago(days=91).timestamp()

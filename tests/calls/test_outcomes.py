@@ -97,7 +97,7 @@ async def test_an_outcome_claims_what_status_and_calendar_say(
     ],
     ids=["a status that is not known", "no summary yet"],
 )
-async def test_what_the_service_tells_only_after_the_call_is_not_lost(
+async def test_what_the_service_tells_later_is_not_lost(
     here: World, first: Json, later: Json
 ) -> None:
     service = here.answering(
@@ -113,7 +113,7 @@ async def test_what_the_service_tells_only_after_the_call_is_not_lost(
     assert kept == found
 
 
-async def test_a_booking_stays_known_when_its_calendar_file_does_not_come_with_the_summary(
+async def test_a_booking_stays_known_without_its_calendar_file(
     here: World,
 ) -> None:
     no_summary = {"call_id": "c-1", "status": "success"}
@@ -126,7 +126,7 @@ async def test_a_booking_stays_known_when_its_calendar_file_does_not_come_with_t
     assert found.calendar == booked.calendar
 
 
-async def test_a_calendar_that_does_not_come_delays_an_outcome_for_less_than_six_seconds(
+async def test_a_missing_calendar_delays_an_outcome_by_seconds(
     here: World,
 ) -> None:
     here.answering(calendars={"c-1": anyio.sleep_forever})
@@ -137,7 +137,7 @@ async def test_a_calendar_that_does_not_come_delays_an_outcome_for_less_than_six
     assert here.clock.now() - NOW < timedelta(seconds=6)
 
 
-async def test_an_outcome_survives_a_crash_while_its_calendar_is_read(
+async def test_an_outcome_survives_a_crash_before_its_calendar(
     place: str, clock: ManualClock
 ) -> None:
     reads = anyio.Event()

@@ -50,9 +50,7 @@ OUTAGE = "<html>We have technical challenges.</html>"
     "reply",
     [*((status, {}) for status in (408, 409, 425, 499, 302, 307, 500, 502, 504)), (503, OUTAGE)],
 )
-async def test_an_answer_that_proves_nothing_is_not_taken_for_a_refusal(
-    here: World, reply: Reply
-) -> None:
+async def test_an_answer_that_proves_nothing_refuses_nothing(here: World, reply: Reply) -> None:
     service = here.answering([reply], [shown()], headers={"Location": "/elsewhere"})
     record = await here.call()
 
@@ -61,9 +59,7 @@ async def test_an_answer_that_proves_nothing_is_not_taken_for_a_refusal(
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 413, 415, 422])
-async def test_an_answer_that_proves_a_refusal_ends_the_call_and_it_may_be_asked_for_again(
-    here: World, status: int
-) -> None:
+async def test_a_proven_refusal_frees_the_call(here: World, status: int) -> None:
     refused: Reply = (status, {"error": {"code": "suppression_violation"}})
     here.answering([refused, PLACED])
     record = await here.call()
@@ -74,7 +70,7 @@ async def test_an_answer_that_proves_a_refusal_ends_the_call_and_it_may_be_asked
 
 
 @pytest.mark.parametrize(("status", "is_listed"), [(402, True), (402, False), (401, True)])
-async def test_a_refusal_as_late_as_the_end_of_a_call_proves_nothing(
+async def test_a_refusal_after_the_call_proves_nothing(
     here: World, status: int, *, is_listed: bool
 ) -> None:
     """The minutes ran out, or the token expired, while the phone call took place."""
@@ -97,9 +93,7 @@ async def test_a_refusal_as_late_as_the_end_of_a_call_proves_nothing(
         (429, {"call_id": 17, "detail": "cut off"}),
     ],
 )
-async def test_a_refusal_that_names_a_call_does_not_prove_that_there_was_none(
-    here: World, refusal: Reply
-) -> None:
+async def test_a_refusal_that_names_a_call_proves_nothing(here: World, refusal: Reply) -> None:
     """The minutes ran out during the call, or what was said was not allowed."""
     here.answering([refusal], [shown(status="failed")])
     record = await here.call()
@@ -108,7 +102,7 @@ async def test_a_refusal_that_names_a_call_does_not_prove_that_there_was_none(
     assert (record.state, record.call.status) == (CallState.ENDED, "failed")
 
 
-async def test_an_answer_about_a_call_to_another_number_is_not_told_as_the_outcome(
+async def test_an_answer_about_another_number_is_no_outcome(
     here: World,
 ) -> None:
     """A cache or a proxy mixed up two responses."""
@@ -119,9 +113,7 @@ async def test_an_answer_about_a_call_to_another_number_is_not_told_as_the_outco
 
 
 @pytest.mark.parametrize("id_", ["c-9", "c-1"])
-async def test_the_details_of_another_call_are_not_told_as_the_outcome(
-    here: World, id_: str
-) -> None:
+async def test_another_calls_details_are_no_outcome(here: World, id_: str) -> None:
     service = here.answering([(201, shown(status="in_progress"))])
     service.details = shown(id_, respondent_phone="+442079460000") | {"highlights": "They are full"}
     placed = await here.place()
@@ -133,7 +125,7 @@ async def test_the_details_of_another_call_are_not_told_as_the_outcome(
     assert (record.call.call_id, record.call.highlights) == ("c-1", "Booked")
 
 
-async def test_a_call_that_outlasts_the_wait_for_it_has_left(here: World) -> None:
+async def test_a_call_that_outlasts_its_wait_has_left(here: World) -> None:
     """`place` returns before the request has left, so what it returned is old when the wait is
     over.
     """
@@ -150,7 +142,7 @@ async def test_a_call_that_outlasts_the_wait_for_it_has_left(here: World) -> Non
     assert (waited.state, waited.sent_at, waited.error) == (CallState.SENT, NOW, None)
 
 
-async def test_an_earlier_call_in_the_answer_to_a_redial_does_not_tell_whether_a_new_one_was_placed(
+async def test_a_redial_answered_with_an_earlier_call_waits(
     here: World,
 ) -> None:
     service = here.answering([(201, shown())], [shown()])
@@ -168,7 +160,7 @@ async def test_an_earlier_call_in_the_answer_to_a_redial_does_not_tell_whether_a
     assert record.call_id == "c-2"
 
 
-async def test_a_call_that_can_not_be_sent_is_tried_again_and_then_given_up(here: World) -> None:
+async def test_an_unsendable_call_is_finally_given_up(here: World) -> None:
     session = Session("account-1")
     api = KallyAI("http://127.0.0.1:9", tokens=session, user_agent="tests")
     async with Calls(
@@ -196,9 +188,7 @@ async def test_a_rate_limit_is_waited_for(here: World) -> None:
 @pytest.mark.parametrize(
     "look", ["shows the call", "fails", "shows no details", "does not show the call yet"]
 )
-async def test_a_call_that_was_placed_in_spite_of_a_rate_limit_is_found(
-    here: World, look: str, retry_after: str
-) -> None:
+async def test_a_call_placed_despite_429_is_found(here: World, look: str, retry_after: str) -> None:
 
     async def place_and_refuse() -> tuple[int, Json]:
         service.calls = [shown(at=here.clock.now())]
@@ -226,7 +216,7 @@ async def test_a_call_that_was_placed_in_spite_of_a_rate_limit_is_found(
         assert again.tracking_id == record.tracking_id
 
 
-async def test_a_key_is_not_sent_again_long_after_the_list_was_read(here: World) -> None:
+async def test_a_key_is_not_resent_after_suspension(here: World) -> None:
     """The machine is suspended between the look into the list and the request: the call may have
     ended meanwhile.
     """
@@ -270,9 +260,7 @@ async def test_an_unknown_call_is_looked_for_when_asked(here: World) -> None:
     assert found.state is CallState.ENDED
 
 
-async def test_two_records_that_fit_one_call_both_stay_unknown(
-    place: str, clock: ManualClock
-) -> None:
+async def test_two_records_for_one_call_stay_unknown(place: str, clock: ManualClock) -> None:
     window, garden = (
         TABLE.model_copy(update={"additional_instructions": (wish,)})
         for wish in ("Window", "Garden")
@@ -308,7 +296,7 @@ async def test_without_a_ledger_no_call_is_placed(place: str, clock: ManualClock
         ),
     ],
 )
-async def test_a_call_may_be_placed_again_after_an_hour_or_after_a_minute_if_it_reached_nobody(
+async def test_a_told_call_may_be_placed_again_later(
     here: World, status: str, seconds: float
 ) -> None:
     highlights = {"highlights": "They said yes"} if seconds == 3600 else {"duration_seconds": 12}
@@ -323,7 +311,7 @@ async def test_a_call_may_be_placed_again_after_an_hour_or_after_a_minute_if_it_
     assert later.is_new
 
 
-async def test_an_end_that_another_process_wrote_is_the_answer(here: World) -> None:
+async def test_an_end_by_another_process_is_answered(here: World) -> None:
     """This process, too, runs the call, and has not heard of its end yet."""
     going_on = shown(status="in_progress")
     here.answering([(201, going_on)], details=going_on)
@@ -339,9 +327,7 @@ async def test_an_end_that_another_process_wrote_is_the_answer(here: World) -> N
     assert found.state is waited.state is CallState.ENDED
 
 
-async def test_a_redial_joins_a_call_in_progress_and_an_outcome_that_was_not_delivered(
-    place: str, clock: ManualClock
-) -> None:
+async def test_a_redial_joins_what_was_not_told(place: str, clock: ManualClock) -> None:
     service = Service(clock, [never, PLACED])
     async with world(service, place) as here:
         first = await here.place()
@@ -361,7 +347,7 @@ async def test_a_redial_joins_a_call_in_progress_and_an_outcome_that_was_not_del
     assert third.is_new
 
 
-async def test_a_lost_call_is_not_looked_for_on_the_account_of_someone_else(here: World) -> None:
+async def test_another_account_is_not_searched_for_lost_calls(here: World) -> None:
     service = here.answering([after(lambda: setattr(here.session, "name", "account-2"), (500, {}))])
     placed = await here.place()
     service.calls.append(shown())
@@ -371,9 +357,7 @@ async def test_a_lost_call_is_not_looked_for_on_the_account_of_someone_else(here
     assert record.state is CallState.UNKNOWN
 
 
-async def test_the_next_process_settles_the_calls_that_the_last_one_left(
-    place: str, clock: ManualClock
-) -> None:
+async def test_the_next_process_settles_calls_left_behind(place: str, clock: ManualClock) -> None:
     service = Service(clock, [never])
     async with world(service, place) as here:
         left = await here.place()
@@ -389,9 +373,7 @@ async def test_the_next_process_settles_the_calls_that_the_last_one_left(
     assert service.keys == []
 
 
-async def test_an_error_of_our_own_does_not_leave_a_record_behind(
-    place: str, clock: ManualClock
-) -> None:
+async def test_our_own_error_leaves_no_active_record(place: str, clock: ManualClock) -> None:
     def connect() -> KallyAI:
         raise ZeroDivisionError
 

@@ -80,9 +80,7 @@ AGAIN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("again", AGAIN.values(), ids=AGAIN)
-async def test_a_call_that_reached_somebody_after_all_is_the_answer(
-    here: World, again: dict[str, Any]
-) -> None:
+async def test_a_call_that_reached_somebody_answers(here: World, again: dict[str, Any]) -> None:
     first = await unanswered(here)
     here.service.transcripts["c-1"] = TALKED
     answer = await ask(here, **again)
@@ -92,7 +90,7 @@ async def test_a_call_that_reached_somebody_after_all_is_the_answer(
     assert len(here.service.keys) == 1
 
 
-async def test_a_redial_is_placed_once_the_late_outcome_was_told(here: World) -> None:
+async def test_a_redial_follows_a_told_late_outcome(here: World) -> None:
     await unanswered(here)
     here.service.transcripts["c-1"] = TALKED
     await here.tell(await ask(here, redial=True))
@@ -116,7 +114,7 @@ async def test_a_call_that_reached_nobody_is_placed_again(
     ("status", "headers", "retry_after"),
     [(503, {}, None), (408, {}, None), (429, {"Retry-After": "120"}, 120.0)],
 )
-async def test_without_an_answer_about_the_earlier_call_nothing_is_placed(
+async def test_an_unclear_earlier_call_prevents_another(
     here: World, status: int, headers: dict[str, str], retry_after: float | None
 ) -> None:
     await unanswered(here)
@@ -131,7 +129,7 @@ async def test_without_an_answer_about_the_earlier_call_nothing_is_placed(
 
 @pytest.mark.parametrize("part", ["/c-1", "/transcript"])
 @pytest.mark.parametrize("again", AGAIN.values(), ids=AGAIN)
-async def test_an_empty_answer_about_the_earlier_call_tells_nothing(
+async def test_an_empty_answer_about_earlier_tells_nothing(
     here: World, again: dict[str, Any], part: str
 ) -> None:
     await unanswered(here)
@@ -178,7 +176,7 @@ async def test_a_look_that_hangs_ends_after_ten_seconds(place: str, clock: Manua
     assert len(here.service.keys) == 1
 
 
-async def test_a_newer_call_that_reached_nobody_is_looked_at_too(here: World) -> None:
+async def test_a_newer_missed_call_is_looked_at_too(here: World) -> None:
     """Another process places the call, and tells its end, while this one looks at the call
     before."""
     await unanswered(here)
@@ -201,7 +199,7 @@ async def test_a_newer_call_that_reached_nobody_is_looked_at_too(here: World) ->
     assert looked == ["c-1", "c-t-9"]
 
 
-async def test_a_call_of_the_day_before_is_not_looked_at(here: World) -> None:
+async def test_yesterdays_call_is_not_looked_at(here: World) -> None:
     await unanswered(here)
     here.clock.advance(86_400)
     here.service.transcripts["c-1"] = TALKED

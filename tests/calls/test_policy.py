@@ -49,7 +49,7 @@ def flags(
         (CallPolicy(Settings(allow_numbers=(MADRID,), stop_calls=True)), "KALLYAI_STOP_CALLS"),
     ],
 )
-def test_a_number_is_refused_by_the_first_setting_that_forbids_it(
+def test_the_first_setting_that_forbids_a_number_refuses(
     policy: CallPolicy, setting: str | None
 ) -> None:
     error = policy.ban(MADRID)
@@ -80,18 +80,16 @@ def test_a_number_is_refused_by_the_first_setting_that_forbids_it(
         (WITHOUT_PLACE, "01-25T02:00:00", False),
     ],
 )
-def test_an_hour_is_flagged_if_it_is_early_or_late_in_any_zone_of_the_number(
-    number: str, now: str, *, is_flagged: bool
-) -> None:
+def test_an_early_or_late_hour_is_flagged(number: str, now: str, *, is_flagged: bool) -> None:
     at = datetime.fromisoformat(f"2026-{now}+00:00")
     assert (RiskFlag.LOCAL_HOUR in flags(number, at)) is is_flagged
 
 
-def test_a_number_whose_zones_lie_far_apart_is_never_flagged_for_its_hour() -> None:
+def test_a_number_with_distant_zones_is_never_flagged() -> None:
     assert {flags(TOLL_FREE, NOON.replace(hour=hour)) for hour in range(24)} == {()}
 
 
-def test_what_is_flagged_besides_the_hour_is_told_in_one_order() -> None:
+def test_flags_have_one_order() -> None:
     recently, few = (RiskFlag.CALLED_RECENTLY,), (RiskFlag.FEW_MINUTES,)
 
     assert (

@@ -61,7 +61,7 @@ def end_connections(server: PostgresDatabases, url: str) -> None:
     )
 
 
-async def test_a_database_that_may_lose_what_it_has_confirmed_is_refused_and_the_log_says_why(
+async def test_a_database_that_may_lose_writes_is_refused(
     postgres: PostgresDatabases, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = postgres.create_database()
@@ -76,7 +76,7 @@ async def test_a_database_that_may_lose_what_it_has_confirmed_is_refused_and_the
     assert "synchronous_commit = off, so a crash could lose calls; switch it on" in caplog.text
 
 
-async def test_each_new_connection_is_asked_whether_it_may_lose_data(
+async def test_each_new_connection_is_checked_for_lost_writes(
     postgres: PostgresDatabases, clock: ManualClock
 ) -> None:
     url = postgres.create_database()
@@ -93,7 +93,7 @@ async def test_each_new_connection_is_asked_whether_it_may_lose_data(
     assert (before, after_repair) == (True, True)
 
 
-async def test_an_outcome_is_written_when_the_server_is_back(
+async def test_an_outcome_is_written_after_postgresqls_restart(
     own_postgres: PostgresServer, clock: ManualClock
 ) -> None:
     service = Service(
@@ -148,7 +148,7 @@ async def test_requests_to_a_hanging_server_are_answered(
         assert [await state_of(used, another(20 + number)) for number in range(40)] == [None] * 40
 
 
-async def test_transactions_find_all_idle_connections_ended_and_run_once_without_an_error(
+async def test_transactions_run_once_despite_ended_idle_connections(
     postgres: PostgresDatabases, database_url: str
 ) -> None:
     """The pool does not ask whether a connection still works: the first statement of a transaction
@@ -178,7 +178,7 @@ async def test_transactions_find_all_idle_connections_ended_and_run_once_without
     assert written == 10
 
 
-async def test_a_worker_that_lost_its_lease_sends_no_request_for_calls_that_it_reserved(
+async def test_a_worker_without_its_lease_sends_nothing(
     postgres: PostgresDatabases, database_url: str, clock: ManualClock
 ) -> None:
     limited = after(lambda: end_connections(postgres, database_url), (429, {}))
@@ -194,9 +194,7 @@ async def test_a_worker_that_lost_its_lease_sends_no_request_for_calls_that_it_r
     assert service.keys[0] != service.keys[1]
 
 
-async def test_a_record_that_is_being_taken_over_is_not_sent(
-    database_url: str, clock: ManualClock
-) -> None:
+async def test_a_record_during_takeover_is_not_sent(database_url: str, clock: ManualClock) -> None:
     async with (
         hasty(database_url, clock) as ledger,
         await psycopg.AsyncConnection.connect(database_url) as other,
@@ -273,7 +271,7 @@ async def _error_of(step: Callable[[], Awaitable[object]]) -> list[str]:
     return [str(raised.value), repr(raised.value), *traceback.format_exception(raised.value)]
 
 
-async def test_a_url_that_can_not_be_used_is_refused_without_being_quoted() -> None:
+async def test_an_unusable_database_url_is_not_quoted() -> None:
     for user, rest in (
         ("correct-horse[", "/x"),
         ("1234", ":correct-horse/x"),
@@ -313,7 +311,7 @@ def pool_of_transactions(postgres: PostgresDatabases, tmp_path: Path) -> Iterato
         process.wait()
 
 
-async def test_a_pool_that_gives_each_transaction_another_session_is_refused(
+async def test_a_pool_of_transactions_is_refused(
     database_url: str, pool_of_transactions: int
 ) -> None:
     """A lock that a worker took would outlive it, and others could take it, too."""

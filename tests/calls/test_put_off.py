@@ -60,7 +60,7 @@ async def test_a_due_call_waits_for_its_account(here: World, name: str | None) -
     assert len(here.service.keys) == 1
 
 
-async def test_a_due_call_waits_while_kallyai_refuses_the_token(here: World) -> None:
+async def test_a_due_call_waits_while_its_token_fails(here: World) -> None:
     here.answering([UNAUTHORIZED, UNAUTHORIZED, PLACED])
     placed = await scheduled(here)
     waiting = await found_at(here, placed, 0)
@@ -71,7 +71,7 @@ async def test_a_due_call_waits_while_kallyai_refuses_the_token(here: World) -> 
     assert len(here.service.keys) == 3
 
 
-async def test_a_due_call_expires_if_kallyai_goes_on_to_refuse_the_token(here: World) -> None:
+async def test_a_due_call_expires_if_its_token_fails(here: World) -> None:
     here.answering([UNAUTHORIZED])
     placed = await scheduled(here)
     record = await found_at(here, placed, 31)
@@ -80,7 +80,7 @@ async def test_a_due_call_expires_if_kallyai_goes_on_to_refuse_the_token(here: W
     assert len(here.service.keys) <= 61
 
 
-async def test_a_due_call_waits_as_long_as_kallyai_says(here: World) -> None:
+async def test_a_due_call_waits_as_kallyai_says(here: World) -> None:
     service = here.answering([LIMITED, PLACED], headers={"Retry-After": "600"})
     placed = await scheduled(here)
     waiting = await found_at(here, placed, 0)
@@ -96,7 +96,7 @@ async def test_a_due_call_waits_as_long_as_kallyai_says(here: World) -> None:
     assert service.keys == [waiting.idempotency_key] * 2
 
 
-async def test_a_due_call_is_refused_if_the_pause_is_too_long(here: World) -> None:
+async def test_a_due_call_is_refused_after_long_pauses(here: World) -> None:
     here.answering([LIMITED, PLACED], headers={"Retry-After": "3600"})
     placed = await scheduled(here)
     record = await found_at(here, placed, 1)
@@ -105,7 +105,7 @@ async def test_a_due_call_is_refused_if_the_pause_is_too_long(here: World) -> No
     assert len(here.service.keys) == 1
 
 
-async def test_a_call_that_429_placed_is_found_before_the_next_send(here: World) -> None:
+async def test_a_due_call_placed_despite_429_is_found(here: World) -> None:
     async def place_and_refuse() -> tuple[int, Json]:
         service.calls = [shown(at=here.clock.now())]
         return 429, {"error": {"code": "rate_limited"}}
@@ -122,7 +122,7 @@ async def test_a_call_that_429_placed_is_found_before_the_next_send(here: World)
     assert len(service.keys) == 1
 
 
-async def test_a_key_is_not_sent_again_while_the_list_can_not_be_read(here: World) -> None:
+async def test_a_key_waits_while_the_list_is_unreadable(here: World) -> None:
     service = here.answering([LIMITED, PLACED], headers={"Retry-After": "60"})
     placed = await scheduled(here)
     await until(here, DUE)
@@ -137,7 +137,7 @@ async def test_a_key_is_not_sent_again_while_the_list_can_not_be_read(here: Worl
     assert len(service.keys) == 2
 
 
-async def test_a_lost_answer_to_the_second_request_is_found(here: World) -> None:
+async def test_a_second_requests_lost_call_is_found(here: World) -> None:
     async def place_and_lose() -> tuple[int, Json]:
         service.calls = [shown(at=here.clock.now())]
         return 500, {"detail": "the response was lost"}
@@ -152,7 +152,7 @@ async def test_a_lost_answer_to_the_second_request_is_found(here: World) -> None
 
 
 @pytest.mark.parametrize("is_waiting", [True, False], ids=["while it waits", "while it is sent"])
-async def test_a_call_that_was_put_off_can_be_canceled(here: World, *, is_waiting: bool) -> None:
+async def test_a_call_put_off_can_be_canceled(here: World, *, is_waiting: bool) -> None:
     async def slowly() -> tuple[int, Json]:
         await here.clock.sleep(20)
         return 429, {"error": {"code": "rate_limited"}}
@@ -171,7 +171,7 @@ async def test_a_call_that_was_put_off_can_be_canceled(here: World, *, is_waitin
 
 
 @pytest.mark.parametrize("how", ["expires", "is canceled"])
-async def test_the_next_request_looks_for_a_call_that_429_may_have_placed(
+async def test_the_next_request_finds_a_call_after_429(
     place: str,
     clock: ManualClock,
     how: str,
@@ -191,7 +191,7 @@ async def test_the_next_request_looks_for_a_call_that_429_may_have_placed(
     assert len(service.keys) == 1
 
 
-async def test_a_worker_that_died_leaves_the_key_to_the_next_one(
+async def test_a_dead_workers_key_is_used_again(
     place: str,
     clock: ManualClock,
 ) -> None:

@@ -21,7 +21,7 @@ from tests.calls.ledgers import NOW, asked
         (-60, None, PlacedFor.UNKNOWN),
     ],
 )
-def test_a_call_from_before_its_request_is_an_earlier_one(
+def test_a_call_older_than_its_request_is_earlier(
     created: float, offset: float | None, placed_for: PlacedFor
 ) -> None:
     created_at = NOW + timedelta(seconds=created)

@@ -71,7 +71,7 @@ def call_to(number: str = WASHINGTON, appointment: str | None = None) -> Submiss
         (SPANISH_MOBILE, "2026-01-26 08:30", "Europe/Madrid", "2026-01-26 21:00"),
     ],
 )
-def test_a_call_may_be_placed_until_the_night_begins(
+def test_a_call_may_be_placed_until_night(
     number: str,
     agreed_for: str,
     zone: str,
@@ -102,7 +102,7 @@ def test_a_call_may_be_placed_until_its_appointment(
     ("due", "is_past"),
     [("2026-01-26 18:59", False), ("2026-01-26 19:00", True), ("2026-01-27 08:00", True)],
 )
-def test_a_call_at_the_time_of_its_appointment_is_late(due: str, is_past: bool) -> None:
+def test_a_call_at_its_appointments_time_is_late(due: str, is_past: bool) -> None:
     for_seven = call_to(appointment="2026-01-26 19:00")
 
     assert is_past_appointment(for_seven, at(due), NEW_YORK) is is_past
@@ -116,7 +116,7 @@ def test_a_call_at_the_time_of_its_appointment_is_late(due: str, is_past: bool) 
         ("2026-01-26 22:00", "2026-01-26 22:30"),  # the user has agreed to the night
     ],
 )
-def test_the_window_of_a_call_ends_with_the_day(due: str, place_by: str) -> None:
+def test_a_calls_window_ends_with_the_day(due: str, place_by: str) -> None:
     window = Schedule(at(due), at(due) + timedelta(minutes=30), 2)
 
     found = bounded(window, call_to(), NEW_YORK, agreed_for=at(due))
@@ -124,7 +124,7 @@ def test_the_window_of_a_call_ends_with_the_day(due: str, place_by: str) -> None
     assert found == Schedule(at(due), at(place_by), 2)
 
 
-def test_a_call_that_is_placed_at_once_has_no_window() -> None:
+def test_a_call_placed_at_once_has_no_window() -> None:
     at_once = Schedule(attempts=3)
 
     assert bounded(at_once, call_to(), NEW_YORK, agreed_for=at("2026-01-26 22:00")) == at_once
@@ -140,7 +140,7 @@ def test_a_call_that_is_placed_at_once_has_no_window() -> None:
         ("2026-01-26 20:50", None, "2026-01-27 08:30"),
     ],
 )
-def test_a_retry_ends_with_the_day_and_at_the_appointment(
+def test_a_retry_ends_with_day_or_appointment(
     ended: str, appointment: str | None, place_by: str | None
 ) -> None:
     attempt = Attempt(at(ended) - timedelta(minutes=1), "busy", "c-1")
@@ -183,7 +183,7 @@ def limited(retry_after: float | None = None) -> RateLimitedError:
         (NotConnectedError("No connection"), "12:00:00", None),
     ],
 )
-def test_a_due_call_waits_for_its_sign_in_and_after_429(
+def test_a_due_call_is_put_off_by_errors(
     error: KallyAIError,
     now: str,
     due: str | None,
@@ -197,5 +197,5 @@ def test_a_due_call_waits_for_its_sign_in_and_after_429(
     assert found is None or found.place_by == window.place_by
 
 
-def test_a_call_that_is_placed_at_once_does_not_wait() -> None:
+def test_a_call_placed_at_once_never_waits() -> None:
     assert put_off(Schedule(), SIGNED_OUT, at("2026-01-26 12:00")) is None

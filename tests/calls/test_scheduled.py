@@ -89,9 +89,7 @@ async def test_one_of_two_processes_places_a_due_call(place: str, clock: ManualC
     assert record.day == "2026-01-26"
 
 
-async def test_a_call_that_was_not_placed_when_it_was_due_expires_and_stands_for_no_new_one(
-    place: str, clock: ManualClock
-) -> None:
+async def test_a_missed_call_expires_and_blocks_none(place: str, clock: ManualClock) -> None:
     service = Service(clock)
     async with world(service, place) as here:
         late = await schedule(here)
@@ -117,9 +115,7 @@ async def test_a_call_that_was_not_placed_when_it_was_due_expires_and_stands_for
         ("2026-11-01 01:45", "2026-11-01 05:45"),  # this time occurs twice; the first one counts
     ],
 )
-async def test_a_call_is_placed_within_half_an_hour_also_when_the_callees_clocks_change(
-    here: World, due: str, is_at: str
-) -> None:
+async def test_a_changed_clock_moves_no_scheduled_call(here: World, due: str, is_at: str) -> None:
     moment = datetime.fromisoformat(is_at).replace(tzinfo=UTC)
     here.clock.advance((moment - timedelta(hours=1) - NOW).total_seconds())
     service = here.service
@@ -150,7 +146,7 @@ FOR_SEVEN = IN_WASHINGTON.model_copy(
         (FOR_SEVEN, "18:50", "19:01", CallState.EXPIRED),
     ],
 )
-async def test_a_call_is_not_placed_after_its_day_or_appointment(
+async def test_no_call_follows_its_day_or_appointment(
     place: str, clock: ManualClock, asked: Submission, due: str, runs_at: str, state: CallState
 ) -> None:
     service = Service(clock)
@@ -197,9 +193,7 @@ async def test_the_night_counts_when_a_call_is_placed(place: str, clock: ManualC
 
 
 @pytest.mark.parametrize("hours", [-3, 3], ids=["fast", "slow"])
-async def test_a_machine_whose_clock_is_wrong_by_hours_does_not_call_at_the_wrong_time(
-    here: World, hours: int
-) -> None:
+async def test_a_wrong_machine_clock_places_no_call(here: World, hours: int) -> None:
     service = here.answering(clock_offset=3600 * hours)
     placed = await schedule(here)
     await at(here, DUE)
@@ -210,9 +204,7 @@ async def test_a_machine_whose_clock_is_wrong_by_hours_does_not_call_at_the_wron
     assert end_of(record) == (CallState.EXPIRED, "expired")
 
 
-async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(
-    place: str, clock: ManualClock
-) -> None:
+async def test_a_due_call_is_checked_against_limits_again(place: str, clock: ManualClock) -> None:
     service = Service(clock, [reply("success", "c-1"), reply("success", "c-2"), PLACED])
     async with world(service, place, policy=CallPolicy(Settings(calls_per_hour=1))) as here:
         scheduled = await schedule(here)
@@ -230,7 +222,7 @@ async def test_a_limit_is_checked_again_when_a_scheduled_call_is_due(
     assert newest["outcome"] == "refused:KALLYAI_CALLS_PER_HOUR"
 
 
-async def test_a_call_of_somebody_who_is_signed_out_while_it_is_due_expires(here: World) -> None:
+async def test_a_signed_out_users_due_call_expires(here: World) -> None:
     placed = await schedule(here)
     here.session.name = None
     await at(here, DUE + timedelta(minutes=31))
@@ -314,7 +306,7 @@ async def test_an_earlier_attempt_is_found(here: World) -> None:
 
 
 @pytest.mark.parametrize("status", ["success", "voicemail", "failed", "cancelled"])
-async def test_a_call_that_ended_otherwise_is_not_placed_again(here: World, status: str) -> None:
+async def test_only_a_busy_or_unanswered_call_is_retried(here: World, status: str) -> None:
     service = here.answering([reply(status, "c-1"), PLACED])
     placed = await schedule(here, None, retries=3)
     record = await attempt(here, placed)
@@ -329,9 +321,7 @@ async def test_a_call_that_ended_otherwise_is_not_placed_again(here: World, stat
     [(True, 200), (False, 200), (False, 503)],
     ids=["a client asks", "nobody asks", "unread at first"],
 )
-async def test_a_later_sign_that_somebody_talked_stops_a_retry(
-    here: World, status: int, *, asks: bool
-) -> None:
+async def test_a_late_sign_of_talk_stops_retries(here: World, status: int, *, asks: bool) -> None:
     first: Json = {"call_id": "c-1", "status": "no_answer"}
     service = here.answering([(201, first), PLACED], [first])
     placed = await schedule(here, None, retries=1)
@@ -372,9 +362,7 @@ async def test_a_later_sign_that_somebody_talked_stops_a_retry(
         ("+34612345678", "2026-01-26 01:45", "2026-01-26 03:00"),
     ],
 )
-def test_the_next_attempt_is_15_minutes_later_and_in_the_callees_day(
-    number: str, ended: str, due: str
-) -> None:
+def test_the_next_attempt_is_15_minutes_later(number: str, ended: str, due: str) -> None:
     zone = ZoneInfo("America/New_York")
     moment = datetime.fromisoformat(ended).replace(tzinfo=zone).astimezone(UTC)
 
@@ -383,7 +371,7 @@ def test_the_next_attempt_is_15_minutes_later_and_in_the_callees_day(
     assert f"{found.astimezone(zone):%Y-%m-%d %H:%M}" == due
 
 
-async def test_each_of_many_calls_that_are_due_at_one_moment_is_placed_once(here: World) -> None:
+async def test_of_many_due_calls_each_is_placed_once(here: World) -> None:
     """They are more than one transaction takes."""
 
     async def busy() -> tuple[int, Json]:
@@ -401,7 +389,7 @@ async def test_each_of_many_calls_that_are_due_at_one_moment_is_placed_once(here
     assert len(service.keys) == len(set(service.keys)) == BATCH + 2
 
 
-async def test_a_clock_that_is_wrong_for_seconds_ends_no_call(here: World) -> None:
+async def test_a_short_clock_error_ends_no_call(here: World) -> None:
     placed = await schedule(here)
     await at(here, DUE - timedelta(hours=1))
     here.clock.set_wall_clock(8 * 3600)

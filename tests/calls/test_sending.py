@@ -444,7 +444,7 @@ def test_each_search_has_its_own_pauses(phase: Phase, expected: list[float]) -> 
     assert seconds == expected
 
 
-def test_a_lost_response_is_told_of_after_a_second_refusal() -> None:
+def test_a_lost_response_is_told_after_second_refusal() -> None:
     first = RESULTS["no answer"]
     assert isinstance(first, Failed)
     lost = next_step(in_phase(Phase.UNSENT), first)
@@ -488,7 +488,7 @@ def test_a_call_begins_with_what_its_record_says(
     ],
     ids=["lost", "the clock was set", "sending is not known", "in progress"],
 )
-def test_a_call_of_a_dead_worker_is_looked_for(
+def test_a_dead_workers_call_is_looked_for(
     changes: dict[str, Any], phase: Phase, search: float
 ) -> None:
     record = replace(asked(state=CallState.SENT), **changes)

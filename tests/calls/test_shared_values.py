@@ -8,7 +8,7 @@ from tests.calls.ledgers import opened
 from tests.calls.manual_time import ManualClock
 
 
-async def test_of_many_at_one_instant_each_put_sees_the_one_before_and_a_value_expires(
+async def test_each_put_sees_the_value_before(
     ledger: Ledger, place: str, clock: ManualClock
 ) -> None:
     replaced: list[str | None] = []

@@ -33,7 +33,7 @@ def test_what_somebody_else_said_is_no_request() -> None:
     assert opt_out_in(whole) is not None
 
 
-def test_a_later_sentence_can_show_that_it_is_none() -> None:
+def test_a_later_sentence_can_show_otherwise() -> None:
     called_back = transcript(HELLO, ("HUMAN", "Please don't call us. We'll call you when it's in."))
 
     assert opt_out_in(called_back) is None
@@ -119,7 +119,7 @@ def test_a_person_after_a_menu_is_a_person() -> None:
     assert spoke_with(transcript(MENU, HI, HELLO)).spoke_with is SpokeWith.PERSON
 
 
-def test_it_is_unclear_if_a_turn_may_be_a_persons() -> None:
+def test_a_turn_of_a_possible_person_is_unclear() -> None:
     unclear = transcript(MENU, HELLO, ("HUMAN", "Harbor Books."))
 
     assert spoke_with(unclear) == Line(SpokeWith.UNCLEAR)
@@ -145,7 +145,7 @@ def test_a_greeting_in_two_turns_is_one_machines() -> None:
         ("¿A qué hora abren?", "Nuestro horario es de nueve a dos."),
     ],
 )
-def test_opening_hours_that_were_asked_for_are_an_answer(question: str, answer: str) -> None:
+def test_opening_hours_asked_for_are_an_answer(question: str, answer: str) -> None:
     asked = transcript(("AI", question), ("HUMAN", answer))
 
     assert spoke_with(asked).spoke_with is not SpokeWith.MACHINE

@@ -77,7 +77,7 @@ def test_the_times_of_a_report_are_the_callees() -> None:
     assert other_time_in("Booked for 4 PM", at_seven_in_new_york, PHONE) is None
 
 
-def test_without_a_known_clock_of_the_callee_that_of_the_event_counts() -> None:
+def test_without_the_callees_clock_the_events_counts() -> None:
     assert other_time_in("Booked for 7 PM", SEVEN_PM, "+18005551234") is None
     assert other_time_in("Booked for 7 PM", SEVEN_PM, None) is None
 
@@ -89,7 +89,7 @@ def test_any_clock_of_a_number_with_several_counts() -> None:
     assert other_time_in("Reserva confirmada a las 17:00", in_madrid, "+34612345678") == "17:00"
 
 
-def test_an_event_of_a_whole_day_has_no_time_to_differ() -> None:
+def test_a_whole_day_has_no_other_time() -> None:
     assert other_time_in("Booked for 7 PM", date(2026, 1, 28), PHONE) is None
 
 

@@ -65,9 +65,7 @@ def connected(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-async def test_only_its_owner_can_read_the_ledger_whatever_the_umask(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_only_its_owner_can_read_the_ledger(tmp_path: Path, clock: ManualClock) -> None:
     before = os.umask(0)
     try:
         async with opened(tmp_path / "new" / "home" / "ledger.db", clock.now) as ledger:
@@ -100,7 +98,7 @@ def replaced(path: Path) -> None:
 
 
 @pytest.mark.parametrize("gone", [deleted, replaced])
-async def test_a_call_whose_ledger_is_gone_has_its_outcome_and_is_sent_with_the_same_key_again(
+async def test_a_call_outlives_its_deleted_ledger(
     path: Path, clock: ManualClock, gone: Callable[[Path], None]
 ) -> None:
     service = Service(clock, [after(lambda: gone(path), PLACED)])
@@ -116,7 +114,7 @@ async def test_a_call_whose_ledger_is_gone_has_its_outcome_and_is_sent_with_the_
     assert service.keys == [first.idempotency_key] * 2  # the service recognizes the call by it
 
 
-async def test_what_was_written_while_the_file_was_deleted_does_not_count(path: Path) -> None:
+async def test_a_write_into_a_deleted_ledger_fails(path: Path) -> None:
     database = SqliteDatabase(path)
     await database.write(lambda _: None)
 
@@ -126,9 +124,7 @@ async def test_what_was_written_while_the_file_was_deleted_does_not_count(path: 
     await database.aclose()
 
 
-async def test_on_a_full_disk_nothing_is_reserved_and_later_it_is(
-    ledger: Ledger, path: Path
-) -> None:
+async def test_on_a_full_disk_nothing_is_reserved(ledger: Ledger, path: Path) -> None:
     await reserved(ledger, another(1))
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     written = path.with_name("ledger.db-wal").stat().st_size  # no file may become longer
@@ -203,9 +199,7 @@ async def why_unusable(path: Path, clock: ManualClock) -> str:
     return str(raised.value)
 
 
-async def test_a_file_that_is_no_ledger_is_named_and_left_alone(
-    path: Path, clock: ManualClock
-) -> None:
+async def test_a_file_that_is_no_ledger_stays_unchanged(path: Path, clock: ManualClock) -> None:
     path.parent.mkdir()
     path.write_text("no database " * 100)  # noqa: ASYNC240 - small
 
@@ -213,7 +207,7 @@ async def test_a_file_that_is_no_ledger_is_named_and_left_alone(
     assert path.read_text() == "no database " * 100  # noqa: ASYNC240 - as above
 
 
-async def test_nothing_is_placed_in_a_folder_where_locks_do_not_work(
+async def test_nothing_is_placed_without_working_locks(
     path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in some network folders."""
@@ -232,7 +226,7 @@ async def test_nothing_is_placed_in_a_folder_where_locks_do_not_work(
         assert list(path.parent.rglob("*.lock")) == []
 
 
-async def test_nothing_is_placed_in_a_folder_whose_files_can_not_be_shared_in_memory(
+async def test_nothing_is_placed_without_shared_memory(
     path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect = sqlite3.connect
@@ -259,7 +253,7 @@ async def test_nothing_is_placed_in_a_folder_whose_files_can_not_be_shared_in_me
         ("outcome", "[]"),
     ],
 )
-async def test_a_record_that_can_not_be_read_is_skipped_and_its_call_not_placed_again(
+async def test_an_unreadable_records_call_is_not_repeated(
     path: Path, clock: ManualClock, column: str, value: str
 ) -> None:
     service = Service(clock)
@@ -283,7 +277,7 @@ async def test_a_record_that_can_not_be_read_is_skipped_and_its_call_not_placed_
     assert len(service.keys) == 1
 
 
-async def test_a_ledger_of_a_newer_schema_is_used_as_it_is(
+async def test_a_newer_schemas_ledger_is_used_as_is(
     path: Path, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     record = await reserved(ledger, another(1))

@@ -31,7 +31,7 @@ async def taken(ledger: Ledger, found: CallList) -> list[CallState]:
     return [record.state for record in await ledger.handle(ACCOUNT, due)]
 
 
-async def test_a_due_call_of_a_stopped_list_is_canceled(ledger: Ledger) -> None:
+async def test_a_stopped_lists_due_call_is_canceled(ledger: Ledger) -> None:
     found = await with_next_call_due(ledger)
 
     def stop_the_list_alone(tx: Tx) -> None:
@@ -44,7 +44,7 @@ async def test_a_due_call_of_a_stopped_list_is_canceled(ledger: Ledger) -> None:
     assert await state_of(ledger, found.records[-1]) is CallState.CANCELED
 
 
-async def test_a_due_call_of_an_open_list_is_taken(ledger: Ledger) -> None:
+async def test_an_open_lists_due_call_is_taken(ledger: Ledger) -> None:
     found = await with_next_call_due(ledger)
 
     assert await taken(ledger, found) == [CallState.RESERVED]

@@ -64,7 +64,7 @@ async def connected(here: World) -> AsyncIterator[Client]:
 
 
 @pytest.mark.parametrize(("seconds", "writes"), [(0, 3), (2, 4)])
-async def test_a_call_waits_for_the_disk_three_times_and_once_for_a_late_calendar(
+async def test_a_call_waits_for_the_disk_three_times(
     place: str, clock: ManualClock, seconds: float, writes: int
 ) -> None:
     """Its reservation, that its request leaves, and its end; that the client was told waits for
@@ -89,7 +89,7 @@ async def test_a_call_waits_for_the_disk_three_times_and_once_for_a_late_calenda
     ("refused", "lost", "transactions", "written"),
     [([], 0, 6, "012345"), ([3], 0, 6, "01245"), ([], 1, 1, "0")],
 )
-async def test_a_refused_write_harms_no_other_and_an_outage_fails_all_that_wait(
+async def test_a_refused_write_harms_no_other(
     place: str, clock: ManualClock, refused: list[int], lost: int, transactions: int, written: str
 ) -> None:
     """If the first of six is not confirmed, each of the others fails at once, without a
@@ -114,7 +114,7 @@ async def test_a_refused_write_harms_no_other_and_an_outage_fails_all_that_wait(
     assert errors == [ConsentOutdatedError] * len(refused) + [LedgerUnavailableError] * 6 * lost
 
 
-async def test_only_a_note_does_not_wait_for_the_disk(database: Database) -> None:
+async def test_only_a_note_skips_the_disk(database: Database) -> None:
     waits = partial(Tx.rows, statement=_WAITS_FOR_THE_DISK[type(database)])
 
     before = await database.write(waits)
@@ -125,7 +125,7 @@ async def test_only_a_note_does_not_wait_for_the_disk(database: Database) -> Non
     assert noted in ([{"waits": 1}], [{"waits": "off"}])  # SQLite's 1 is `NORMAL`
 
 
-async def test_a_note_that_fails_leaves_the_next_write_durable(database: Database) -> None:
+async def test_a_failed_note_leaves_the_next_write_durable(database: Database) -> None:
     waits = partial(Tx.rows, statement=_WAITS_FOR_THE_DISK[type(database)])
     before = await database.write(waits)
 
@@ -135,7 +135,7 @@ async def test_a_note_that_fails_leaves_the_next_write_durable(database: Databas
     assert await database.write(waits) == before
 
 
-async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: Ledger) -> None:
+async def test_a_canceled_tasks_waiting_write_is_never_made(ledger: Ledger) -> None:
     writes = [
         asyncio.create_task(
             ledger.handle(ACCOUNT, Requested(Checked(another(number), redial=False)))
@@ -152,7 +152,7 @@ async def test_a_write_whose_task_is_ended_while_it_waits_is_never_made(ledger: 
     }
 
 
-async def test_a_record_that_this_version_can_not_read_refuses_its_own_call_alone(
+async def test_an_unreadable_record_refuses_its_call_alone(
     ledger: Ledger, database: Database
 ) -> None:
     await ledger.handle(ACCOUNT, Requested(Checked(another(2), redial=False)))
@@ -168,7 +168,7 @@ async def test_a_record_that_this_version_can_not_read_refuses_its_own_call_alon
     assert [type(result) for result in results] == [CallRecord, CallRecord, ConstraintError]
 
 
-async def test_postgresql_writes_to_no_index_when_the_client_was_told(
+async def test_marking_delivery_writes_to_no_index(
     postgres: PostgresDatabases, clock: ManualClock
 ) -> None:
     url = postgres.create_database()  # a new one: there is room on the page of the row

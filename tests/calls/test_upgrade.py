@@ -82,7 +82,7 @@ def row_before(record: CallRecord, known: set[str]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name in known}
 
 
-async def test_a_booking_that_an_old_call_is_about_is_found(place: str, clock: ManualClock) -> None:
+async def test_an_old_calls_booking_is_found(place: str, clock: ManualClock) -> None:
     make_ledger_before(place)
     async with opened(place, clock.now) as ledger:
         found = await ledger.read(
@@ -95,7 +95,7 @@ async def test_a_booking_that_an_old_call_is_about_is_found(place: str, clock: M
 
 
 @pytest.mark.parametrize("number", range(4))
-async def test_the_same_request_is_answered_with_the_old_call(
+async def test_an_older_versions_call_answers_its_request(
     place: str, clock: ManualClock, number: int
 ) -> None:
     make_ledger_before(place)

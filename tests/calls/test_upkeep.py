@@ -220,7 +220,7 @@ async def test_a_larger_ledger_reads_no_more(
     assert [name for name in USES if many[name] > 1.5 * few[name] + 200] == []
 
 
-async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
+async def test_upkeep_takes_a_hundred_calls_at_once(
     ledger: Ledger, database: Database, clock: ManualClock
 ) -> None:
     await add_records(database, due(), 350, interval=0.001)
@@ -239,9 +239,7 @@ async def test_calls_are_taken_taken_over_and_expire_a_hundred_at_a_time(
     assert (await ledger.read(upkeep.find_work, None)).due_in == math.inf
 
 
-async def test_of_many_calls_that_were_canceled_the_newest_are_listed(
-    ledger: Ledger, database: Database
-) -> None:
+async def test_the_newest_of_many_expired_are_listed(ledger: Ledger, database: Database) -> None:
     late = replace(due(), state=CallState.EXPIRED, ended_at=NOW)
     await add_records(database, late, 30)
     await add_records(
@@ -251,9 +249,7 @@ async def test_of_many_calls_that_were_canceled_the_newest_are_listed(
     assert len(await ledger.read(rows.list_unsettled, ACCOUNT)) == 30 + 20
 
 
-async def test_old_records_are_deleted_a_hundred_at_a_time(
-    ledger: Ledger, database: Database
-) -> None:
+async def test_old_records_are_deleted_by_the_hundred(ledger: Ledger, database: Database) -> None:
     await add_records(database, over(days=100), 250, interval=0)
     line: dict[str, object] = {
         "tracking_id": "t",
@@ -283,9 +279,7 @@ async def test_old_records_are_deleted_a_hundred_at_a_time(
     ]
 
 
-async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
-    place: str, clock: ManualClock
-) -> None:
+async def test_records_for_duplicates_are_kept_a_day(place: str, clock: ManualClock) -> None:
     service = Service(clock)
     async with world(
         service,
@@ -303,9 +297,7 @@ async def test_what_the_rule_of_duplicates_needs_is_kept_for_a_day(
     assert found is None
 
 
-async def test_a_list_that_waits_for_its_user_keeps_its_calls(
-    place: str, clock: ManualClock
-) -> None:
+async def test_a_waiting_list_keeps_its_calls(place: str, clock: ManualClock) -> None:
     service = Service(clock, [*SUCCESS])
     async with world(
         service,

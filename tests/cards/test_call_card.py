@@ -29,9 +29,7 @@ def error(**structure: Any) -> Answer:
     return Answer(CallToolResult(content=[], structured_content=given, is_error=True))
 
 
-async def test_each_outcome_has_its_own_text_tone_and_buttons_and_is_easy_to_see_in_both_themes(
-    agent: Agent, open_card: Open
-) -> None:
+async def test_each_outcome_has_its_text_and_buttons(agent: Agent, open_card: Open) -> None:
     chat = await open_card()
     for row in ROWS:
         await chat.set_host_context(locale="en-US")
@@ -54,9 +52,7 @@ async def test_each_outcome_has_its_own_text_tone_and_buttons_and_is_easy_to_see
         assert await chat.hard_to_use() == [], row.callee
 
 
-async def test_the_appointment_is_the_headline_and_the_calls_own_facts_are_details(
-    agent: Agent, open_card: Open
-) -> None:
+async def test_an_appointment_is_the_cards_headline(agent: Agent, open_card: Open) -> None:
     chat = await open_card(written=True)  # as the example host of MCP Apps does
     await chat.give(await agent.use("make_call", BISTRO), BISTRO)
 
@@ -109,9 +105,7 @@ async def test_the_appointment_is_the_headline_and_the_calls_own_facts_are_detai
     await expect(chat.card.locator("#report")).to_be_hidden()  # that the line was busy is told once
 
 
-async def test_a_report_of_another_time_than_the_calendars_is_told(
-    open_card: Open, tmp_path: Path
-) -> None:
+async def test_a_card_tells_of_a_reported_other_time(open_card: Open, tmp_path: Path) -> None:
     call = {"status": "success", "highlights": "Reserved a table at 7:30 PM."}
     at_seven = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T030000Z"])
     async with asking(tmp_path, ManualClock(NOON), {"+": call}, {"+": at_seven}) as (_, agent):
@@ -202,7 +196,7 @@ async def test_a_card_follows_a_call_to_its_end(
     assert await agent.calls_made() == 1
 
 
-async def test_a_hidden_card_and_one_that_the_host_removes_send_no_requests(
+async def test_a_hidden_or_removed_card_sends_nothing(
     agent: Agent, open_card: Open, clock: ManualClock
 ) -> None:
     clock.hold()
@@ -227,7 +221,7 @@ async def test_a_hidden_card_and_one_that_the_host_removes_send_no_requests(
     assert len(chat.asked) == 1
 
 
-async def test_an_unknown_outcome_offers_to_check_again_but_not_to_call_again(
+async def test_an_unknown_outcome_offers_to_check_again(
     open_card: Open, clock: ManualClock, tmp_path: Path
 ) -> None:
     boom = {"+": {"error": (500, {"detail": "boom"})}}
@@ -249,9 +243,7 @@ async def test_an_unknown_outcome_offers_to_check_again_but_not_to_call_again(
             ).to_have_count(0)
 
 
-async def test_an_error_is_told_in_the_cards_words_with_what_removes_its_cause(
-    agent: Agent, open_card: Open
-) -> None:
+async def test_a_card_tells_how_to_fix_errors(agent: Agent, open_card: Open) -> None:
     chat = await open_card()
     emergency = {**BISTRO, "respondent_phone": "+1 911"}
     await chat.give(await agent.use("make_call", emergency), emergency)
@@ -334,7 +326,7 @@ async def test_the_card_claims_no_more_than_kallyai_said(
             await expect(chat.card.locator("#said")).to_have_text(sentence)
 
 
-async def test_a_host_without_capabilities_gets_a_card_without_buttons(
+async def test_a_host_without_capabilities_sees_no_buttons(
     agent: Agent, open_card: Open, clock: ManualClock
 ) -> None:
     clock.hold()
@@ -356,7 +348,7 @@ async def test_a_host_without_capabilities_gets_a_card_without_buttons(
     assert chat.asked == []
 
 
-async def test_a_canceled_request_does_not_look_like_a_call_that_was_not_placed(
+async def test_a_canceled_request_may_have_placed_its_call(
     open_card: Open,
 ) -> None:
     chat = await open_card()
@@ -368,7 +360,7 @@ async def test_a_canceled_request_does_not_look_like_a_call_that_was_not_placed(
     await expect(chat.button("Call again")).to_be_hidden()
 
 
-async def test_a_name_is_text_that_stays_in_its_place(agent: Agent, open_card: Open) -> None:
+async def test_a_long_name_stays_in_its_place(agent: Agent, open_card: Open) -> None:
     missed = {**BISTRO, "respondent_phone": NUMBERS["no_answer"]}
     chat = await open_card(width=280)
     for name in (
@@ -424,9 +416,7 @@ async def test_everything_can_be_done_with_the_keyboard(agent: Agent, open_card:
     assert chat.tools("make_call") == []
 
 
-async def test_the_card_of_a_read_only_server_offers_nothing_that_would_place_a_call(
-    agent: Agent, open_card: Open
-) -> None:
+async def test_a_read_only_servers_card_places_no_call(agent: Agent, open_card: Open) -> None:
     made = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["busy"])
     chat = await open_card(call_card(read_only=True))
     for arguments in (BISTRO, {}):
@@ -444,7 +434,7 @@ async def test_the_card_of_a_read_only_server_offers_nothing_that_would_place_a_
     await expect(chat.button("Call now")).to_be_hidden()
 
 
-async def test_only_a_tool_that_places_a_call_says_so_before_its_result(open_card: Open) -> None:
+async def test_only_placing_tools_say_so_before_results(open_card: Open) -> None:
     chat = await open_card()
     await chat.start({"call_id": "c-1", "wait_seconds": 45})
     await expect(chat.card.locator("#status")).to_have_text("Getting the call")

@@ -23,7 +23,7 @@ def labels(shown: dict[str, Any]) -> list[str]:
     return [choice["label"] for choice in shown["choices"]]
 
 
-def test_a_call_in_progress_shows_its_task_and_its_time() -> None:
+def test_a_call_in_progress_shows_task_and_time() -> None:
     shown = view(PROGRESS)
 
     assert shown["about"] == BISTRO["task_description"]
@@ -32,7 +32,7 @@ def test_a_call_in_progress_shows_its_task_and_its_time() -> None:
     assert shown["choices"] == []
 
 
-def test_a_call_that_is_being_placed_has_a_timer() -> None:
+def test_a_call_being_placed_has_a_timer() -> None:
     step = "card = afterInput(card, input, 250)"
 
     assert value_of("shown(card, can).facts", step, input=BISTRO) == [{"elapsed": 0, "since": 250}]
@@ -88,7 +88,7 @@ def test_a_list_shows_a_row_for_each_candidate() -> None:
     assert shown["report"] == {"summary": "", "steps": ""}
 
 
-def test_an_error_hides_the_rows_and_has_its_code_in_details() -> None:
+def test_an_error_hides_rows_and_details_its_code() -> None:
     shown = view({"code": "suppression_violation", "placed": "no"}, error=True)
 
     assert shown["rows"] is None
@@ -112,7 +112,7 @@ def test_each_question_is_shown_with_its_answer() -> None:
     assert ["summary", "“They said: yes.”"] in shown["details"]
 
 
-def test_a_booking_that_the_calendar_confirms_needs_no_report() -> None:
+def test_a_booking_in_the_calendar_needs_no_report() -> None:
     event = {"start": "2026-01-28T19:00:00-05:00"}
     confirmed = CALL | {"appointment": event, "highlights": "Reserved."}
     unconfirmed = confirmed | {"appointment": event | {"unconfirmed": ["user_name"]}}

@@ -62,7 +62,7 @@ async def test_the_conversation_can_be_copied(agent: Agent, open_card: Open) -> 
     assert copied[1].startswith("0:03 KallyAI: ")
 
 
-async def test_a_long_transcript_is_shown_in_full_on_request(agent: Agent, open_card: Open) -> None:
+async def test_a_long_transcript_opens_in_full(agent: Agent, open_card: Open) -> None:
     call = await agent.use("make_call", BISTRO, respondent_phone=NUMBERS["long"])
     transcript = await agent.use("get_transcript", call_id=call.data["call_id"])
     inline = {

@@ -30,7 +30,7 @@ async def rows(chat: Chat) -> list[str]:
     return [" ".join(text.split()) for text in texts]
 
 
-async def test_a_list_in_progress_says_who_is_called_now_and_is_followed_to_its_end(
+async def test_a_card_follows_a_list_to_its_end(
     agent: Agent, open_card: Open, clock: ManualClock
 ) -> None:
     asked = TABLE | {"candidates": [FREE, LAST]}
@@ -117,7 +117,7 @@ async def test_the_user_lets_a_list_go_on(agent: Agent, undecided: Chat) -> None
     assert await agent.calls_made() == 3
 
 
-async def test_the_user_stops_a_list_and_the_call_in_progress_goes_on(
+async def test_a_stopped_list_finishes_its_call_in_progress(
     agent: Agent, open_card: Open, clock: ManualClock
 ) -> None:
     asked = TABLE | {"candidates": [BUSY, LAST]}
@@ -135,9 +135,7 @@ async def test_the_user_stops_a_list_and_the_call_in_progress_goes_on(
     assert await agent.calls_made() == 1
 
 
-async def test_the_user_says_that_it_is_booked_and_the_model_learns_it(
-    agent: Agent, open_card: Open
-) -> None:
+async def test_the_model_learns_that_it_is_booked(agent: Agent, open_card: Open) -> None:
     chat = await open_card()
     await chat.give(await agent.use("call_around", THREE), THREE)
     await chat.button("It is booked: stop").click()
@@ -194,7 +192,7 @@ ENDS: list[tuple[str, dict[str, Any], str, str, list[str]]] = [
 ]
 
 
-async def test_each_end_of_a_list_has_its_own_text(open_card: Open) -> None:
+async def test_each_end_of_a_list_is_told(open_card: Open) -> None:
     call = {
         "respondent_phone": BUSY["respondent_phone"],
         "status": "busy",

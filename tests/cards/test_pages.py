@@ -77,7 +77,7 @@ def test_no_script_turns_text_into_markup_or_code() -> None:
 
 
 @pytest.mark.parametrize("part", TEXTS)
-def test_both_languages_have_the_same_texts_with_the_same_placeholders(part: str) -> None:
+def test_both_languages_of_cards_have_equal_placeholders(part: str) -> None:
     english, spanish = TEXTS[part]["en"], TEXTS[part]["es"]
 
     assert list(english) == list(spanish)

@@ -22,7 +22,7 @@ def quota(**figures: Any) -> Answer:
     return Answer(ToolResult("", QuotaAnswer(**figures)).for_client())
 
 
-async def test_the_quota_is_a_bar_and_the_calls_are_a_chart(
+async def test_the_quota_is_a_bar_calls_a_chart(
     agent: Agent, open_card: Open, clock: ManualClock
 ) -> None:
     clock.set(datetime(2026, 1, 25, 16, tzinfo=UTC))
@@ -60,7 +60,7 @@ async def test_the_quota_is_a_bar_and_the_calls_are_a_chart(
     assert await chat.hard_to_use() == []
 
 
-async def test_a_quota_that_is_low_or_used_up_says_so_in_words(open_card: Open) -> None:
+async def test_a_low_or_used_quota_is_in_words(open_card: Open) -> None:
     chat = await open_card(quota_card(), capabilities={})
     await chat.give(
         quota(
@@ -86,7 +86,7 @@ async def test_a_quota_that_is_low_or_used_up_says_so_in_words(open_card: Open) 
     assert await chat.hard_to_use() == []
 
 
-async def test_a_billing_link_that_is_not_a_web_page_is_not_opened(
+async def test_the_billing_button_opens_only_web_pages(
     open_card: Open, clock: ManualClock, tmp_path: Path
 ) -> None:
     links = ["javascript:alert(1)", "https://billing.example/portal"]

@@ -37,9 +37,7 @@ async def test_a_scheduled_call_is_placed_now_once(agent: Agent, open_card: Open
     assert await agent.calls_made() == 1
 
 
-async def test_an_answer_leads_to_its_place_in_the_conversation(
-    agent: Agent, open_card: Open
-) -> None:
+async def test_an_answer_leads_into_the_conversation(agent: Agent, open_card: Open) -> None:
     task = {"task_category": "general", "task_description": "Is there parking?"}
     asked = task | {"respondent_phone": NUMBERS["success"], "questions": ["Are dogs allowed?"]}
     chat = await open_card()

@@ -385,7 +385,7 @@ def test_another_call_to_the_number_voids_a_yes(home: Path, signed_in: dict[str,
 
 
 @on_posix
-async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(
+async def test_ctrl_c_says_how_to_follow_the_call(
     home: Path, kallyai_sandbox: KallyAISandbox, signed_in: dict[str, str]
 ) -> None:
     async with httpx2.AsyncClient(
@@ -414,9 +414,7 @@ async def test_ctrl_c_leaves_the_call_and_says_how_to_follow_it(
 
 
 @on_posix
-def test_on_a_terminal_a_row_fits_and_has_enough_of_the_id(
-    home: Path, signed_in: dict[str, str]
-) -> None:
+def test_a_row_fits_with_enough_of_the_id(home: Path, signed_in: dict[str, str]) -> None:
     from tests.cli.pseudo_terminal import on_terminal
 
     run_ok(
@@ -459,9 +457,7 @@ def test_tab_without_kallyai_completes_nothing(monkeypatch: pytest.MonkeyPatch) 
     assert completions("show", "") == []
 
 
-def test_commands_that_only_read_import_no_mcp_sdk_and_the_help_no_command(
-    home: Path, signed_in: dict[str, str]
-) -> None:
+def test_commands_that_only_read_import_no_sdk(home: Path, signed_in: dict[str, str]) -> None:
     run_ok("call", BUSY, "Ask for the hours", "--yes", code=3)
     modules = imported_by(home, "status", **signed_in)
     assert "kallyai_mcp.tools.call_page" in modules

@@ -55,7 +55,7 @@ def test_the_help_of_every_command_fits_40_columns(
 
 
 @POSIX
-def test_output_that_can_not_be_written_ends_in_one_line_or_none(
+def test_unwritable_output_ends_in_one_line(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox
 ) -> None:
     signed_in = {"API_URL": kallyai_sandbox.url, "ACCESS_TOKEN": kallyai_sandbox.access_token}
@@ -77,7 +77,7 @@ def test_output_that_can_not_be_written_ends_in_one_line_or_none(
         assert "Traceback" not in done.stderr
 
 
-def test_a_home_folder_that_can_not_be_written_ends_in_one_line(
+def test_an_unwritable_home_ends_in_one_line(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox
 ) -> None:
     (tmp_path / "file").touch()
@@ -116,7 +116,7 @@ def test_times_follow_the_locale(tmp_path: Path) -> None:
     assert done.stdout == "28 Nov 9:05\n", done.stderr
 
 
-def test_what_an_encoding_lacks_is_replaced_in_all_that_is_printed() -> None:
+def test_characters_that_cannot_be_printed_are_replaced() -> None:
     program = (
         "from kallyai_mcp.cli.output import prepare_streams, say\n"
         "prepare_streams()\n"

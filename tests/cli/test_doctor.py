@@ -141,7 +141,7 @@ def test_with_an_unknown_setting_doctor_checks_little(monkeypatch: pytest.Monkey
     assert list(found) == ["program", "settings", "client"]
 
 
-def test_a_ledger_that_can_not_be_written_is_reported(home: Path) -> None:
+def test_doctor_reports_an_unwritable_ledger(home: Path) -> None:
     (home / "ledger.db").mkdir(parents=True)
     folder = checks()["ledger"]
     (home / "ledger.db").rmdir()
@@ -153,7 +153,7 @@ def test_a_ledger_that_can_not_be_written_is_reported(home: Path) -> None:
         assert str(home / "ledger.db") in ledger["message"]
 
 
-async def test_a_service_that_does_not_answer_and_a_wrong_clock_are_reported(
+async def test_doctor_reports_no_service_and_wrong_clocks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with sandbox_app(clock=ManualClock(datetime.now(UTC) - timedelta(minutes=10))) as app:
@@ -173,7 +173,7 @@ async def test_a_service_that_does_not_answer_and_a_wrong_clock_are_reported(
     assert refused["status"] == clock["status"] == waited["status"] == "bad"
 
 
-def test_a_shared_database_is_checked_and_its_password_not_printed(
+def test_doctor_checks_the_database_without_its_password(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(

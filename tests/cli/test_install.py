@@ -243,7 +243,7 @@ def test_a_file_without_plain_json_stays(content: str, command: str) -> None:
 
 
 @POSIX
-def test_a_link_and_the_mode_of_its_file_stay_as_they_are(home: Path) -> None:
+def test_a_links_file_keeps_its_mode(home: Path) -> None:
     real = home / "dotfiles.json"
     real.write_text(OTHER)
     real.chmod(0o640)
@@ -256,7 +256,7 @@ def test_a_link_and_the_mode_of_its_file_stay_as_they_are(home: Path) -> None:
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
 
 
-def test_without_a_client_the_ones_found_here_are_listed_within_40_columns() -> None:
+def test_install_lists_the_clients_found_here() -> None:
     write_file("vscode-insiders", OTHER)
     run_ok("install", "cursor")
     said = run_ok("install")

@@ -50,7 +50,7 @@ def test_logout_signs_the_user_out(tmp_path: Path, kallyai_sandbox: KallyAISandb
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
-def test_what_the_commands_make_is_private_whatever_the_umask(
+def test_the_commands_files_are_private(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sign-in, a call, a client's file with its backup, and the state of a sandbox."""
@@ -112,7 +112,7 @@ def test_a_sign_in_by_a_setting_stays(tmp_path: Path, command: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")
 @pytest.mark.parametrize("pastes", [True, False])
-def test_login_takes_a_long_address_on_a_terminal_and_leaves_the_terminal_as_it_was(
+def test_login_takes_a_long_address_on_terminals(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox, *, pastes: bool
 ) -> None:
     import termios

@@ -44,7 +44,7 @@ def test_the_preview_says_first_whether_it_is_real(service: Service, headline: s
     assert shown(service).startswith(f"{headline}\n  Who         Italian Bistro\n")
 
 
-def test_the_facts_of_a_preview_stand_below_each_other() -> None:
+def test_preview_facts_stand_below_each_other() -> None:
     text = shown(Service())
 
     assert "\n  Details     Fri Mar 5, 2027, 4 people\n" in text

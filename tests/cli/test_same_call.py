@@ -63,7 +63,7 @@ def test_the_command_asks_for_the_same_call(options: tuple[str, ...]) -> None:
         "If that time is taken, agree to one of these: 20:00",
     ],
 )
-def test_a_call_that_no_option_describes_has_no_command(instruction: str) -> None:
+def test_a_call_beyond_all_options_has_no_command(instruction: str) -> None:
     of = submission(appointment_time="19:00", additional_instructions=(instruction,))
 
     assert command_for(of) is None

@@ -90,9 +90,7 @@ def test_ctrl_c_ends_the_sandbox(sandbox: Sandbox) -> None:
     assert sandbox.process.wait(timeout=LIMIT) in (0, 130)
 
 
-def test_the_demo_shows_three_calls_and_what_to_do_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_demo_shows_three_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")  # as `uv run` does it
     done = run_in_process(tmp_path, "demo", "--speed", "1000")
 

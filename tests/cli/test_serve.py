@@ -88,14 +88,14 @@ async def test_the_next_client_finds_the_call_before(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send signals to a process")
-def test_a_signal_ends_the_server_long_before_the_call_ends(tmp_path: Path) -> None:
+def test_a_signal_ends_serve_before_the_call(tmp_path: Path) -> None:
     with started(tmp_path, "serve", "--sandbox", "--speed", "0.1") as process:
         make_slow_call(process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=LIMIT) in (0, 128 + signal.SIGTERM)
 
 
-def test_listing_the_tools_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+def test_listing_the_tools_imports_little(tmp_path: Path) -> None:
     imported = imported_by(tmp_path, given=INITIALIZE + request(2, "tools/list"))
 
     assert "kallyai_mcp.server.build" in imported
@@ -107,7 +107,7 @@ def test_listing_the_tools_imports_nothing_that_it_does_not_need(tmp_path: Path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")
-def test_on_a_terminal_it_says_what_it_waits_for_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+def test_on_a_terminal_serve_explains_itself(tmp_path: Path) -> None:
     from tests.cli.pseudo_terminal import on_terminal
 
     with on_terminal(tmp_path) as terminal:

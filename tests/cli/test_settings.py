@@ -71,7 +71,7 @@ value.
 HTTP = ("serve", "--transport", "http", "--port", "0")
 
 
-def test_a_bad_value_ends_the_server_with_one_line_and_exit_code_2(tmp_path: Path) -> None:
+def test_a_bad_value_is_one_line(tmp_path: Path) -> None:
     pytest.importorskip("psycopg_pool", reason="needs the extra postgres: kallyai-mcp[postgres]")
     for name, values in BAD.items():
         for value, words in values.items():

@@ -147,7 +147,7 @@ def test_the_audit_trail_needs_a_sign_in(tmp_path: Path, kallyai_sandbox: KallyA
     assert (shown.returncode, json.loads(shown.stdout)["code"]) == (1, "not_signed_in")
 
 
-def test_what_was_done_on_the_embedded_sandbox_can_be_read(tmp_path: Path) -> None:
+def test_status_reads_the_embedded_sandbox(tmp_path: Path) -> None:
     placed = run_in_process(
         tmp_path, "call", "+12025550103", "Ask for the hours", "--urgent", "--yes", "--sandbox"
     )

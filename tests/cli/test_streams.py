@@ -33,7 +33,7 @@ def run(
 
 
 @pytest.mark.parametrize("command", ["--help", "status --sandbox", "logout", "doctor --json"])
-def test_a_closed_stdout_is_one_line_and_code_1(tmp_path: Path, command: str) -> None:
+def test_a_closed_stdout_is_one_line(tmp_path: Path, command: str) -> None:
     done = run(tmp_path, ">&-", *command.split())
 
     assert (done.returncode, done.stderr.splitlines()) == (1, [CLOSED])
@@ -49,9 +49,7 @@ def test_a_closed_stdin_is_an_empty_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
-def test_a_stderr_that_takes_nothing_changes_neither_result_nor_exit_code(
-    tmp_path: Path, stderr: str
-) -> None:
+def test_a_full_stderr_changes_no_result(tmp_path: Path, stderr: str) -> None:
     wrong = run(tmp_path, stderr, "no-such-command")
     called = run(tmp_path, stderr, *CALL, "--yes", "--json")
 
@@ -60,7 +58,7 @@ def test_a_stderr_that_takes_nothing_changes_neither_result_nor_exit_code(
     assert json.loads(called.stdout)["outcome"] == "not_reached"
 
 
-def test_a_client_that_can_not_be_answered_is_one_line(tmp_path: Path) -> None:
+def test_a_client_without_stdout_is_one_line(tmp_path: Path) -> None:
     done = run(tmp_path, ">&-", "serve", given=json.dumps(initialize()) + "\n")
 
     assert done.returncode == 1
@@ -83,7 +81,7 @@ def test_a_server_over_http_needs_no_standard_streams(tmp_path: Path) -> None:
     assert (status, code) == (200, 0)
 
 
-def test_a_sandbox_whose_reader_has_left_ends_without_a_word(tmp_path: Path) -> None:
+def test_a_sandbox_without_its_reader_ends_silently(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     command = [*COMMAND, "sandbox", "--port", "0"]
@@ -96,7 +94,7 @@ def test_a_sandbox_whose_reader_has_left_ends_without_a_word(tmp_path: Path) -> 
     assert (process.returncode, said) == (1, "")
 
 
-def test_ctrl_c_at_the_question_is_no_call_and_code_130(tmp_path: Path) -> None:
+def test_ctrl_c_at_the_question_places_nothing(tmp_path: Path) -> None:
     from tests.cli.pseudo_terminal import on_terminal
 
     with on_terminal(tmp_path, *CALL) as terminal:

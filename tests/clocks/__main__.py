@@ -21,7 +21,7 @@ from tests.programs import run
 
 SHARE = (
     "tests/auth/test_auth_tokens.py",
-    "tests/cli/test_sandbox_command.py::test_the_demo_shows_three_calls_and_what_to_do_next",
+    "tests/cli/test_sandbox_command.py::test_the_demo_shows_three_calls",
     "tests/cli/test_status.py::test_status_shows_account_quota_and_calls",
     "tests/calls/test_policy.py",
     "tests/sandbox/test_quota.py",

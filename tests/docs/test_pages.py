@@ -44,7 +44,7 @@ FORBIDDEN = re.compile(
 """Words that the pages do not use."""
 
 
-def test_each_command_of_the_program_is_in_the_table() -> None:
+def test_each_command_is_in_the_docs_table() -> None:
     rows = re.findall(
         r"^\| (`[a-z]+`.*?) \|",
         text_of("docs/terminal.md").split("| commands |", 1)[1],
@@ -57,7 +57,7 @@ def test_each_command_of_the_program_is_in_the_table() -> None:
     )
 
 
-def test_each_way_to_say_who_may_use_a_server_is_explained() -> None:
+def test_each_value_of_auth_is_explained() -> None:
     assert first_column("docs/hosting.md", "`--auth`") == list(get_args(Auth)), (
         "add it to the table of docs/hosting.md, in the order of `Auth` in kallyai_mcp/settings.py"
     )
@@ -81,7 +81,7 @@ def test_links_lead_somewhere() -> None:
             assert not anchor or anchor in anchors, f"{page} links to {target}"
 
 
-def test_each_page_has_one_title_and_no_word_that_the_vocabulary_rules_out() -> None:
+def test_each_page_has_one_title_and_plain_words() -> None:
     for page in PAGES:
         text = re.sub(r"`[^`]*`", "", without_fences(page.read_text(encoding="utf-8")))
 
@@ -109,7 +109,7 @@ def test_each_command_is_run() -> None:
         assert importlib.util.find_spec(module) is not None, module
 
 
-def test_the_commands_of_the_program_do_what_they_should(
+def test_the_commands_in_the_docs_work(
     kallyai_sandbox: KallyAISandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = move_home(monkeypatch, tmp_path / "home")
@@ -134,7 +134,7 @@ def test_the_commands_of_the_program_do_what_they_should(
         assert done.exit_code == 0, f"{line}: {done.output}"
 
 
-def test_the_image_the_recipe_and_the_unit_of_systemd_run_the_same_command() -> None:
+def test_image_recipe_and_unit_run_one_command() -> None:
     in_shells = [
         page.name
         for page in PAGES

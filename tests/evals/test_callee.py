@@ -52,11 +52,11 @@ def test_a_callee_knows_what_its_scenario_says(line: dict[str, Any], fact: str) 
         {"does": "declines", "then": [{"does": "agrees"}]},
     ],
 )
-def test_what_is_no_conversation_stays_as_the_scenario_says(line: dict[str, Any]) -> None:
+def test_a_model_plays_only_conversations(line: dict[str, Any]) -> None:
     assert not is_playable(Line.model_validate({"number": NUMBER, **line}))
 
 
-def test_a_turn_is_read_from_json_in_any_words() -> None:
+def test_a_turn_is_read_from_json_among_words() -> None:
     turn = turn_in('Sure: {"does": "offers", "says": "At half past?", "at": "20:30", "on": null}')
 
     assert (turn.does, turn.words("en"), f"{turn.at:%H:%M}") == (
@@ -72,7 +72,7 @@ def test_an_answer_without_a_turn_is_not_valid(answer: str) -> None:
         turn_in(answer)
 
 
-def test_a_callee_that_can_not_be_read_twice_hangs_up() -> None:
+def test_a_callee_who_is_unreadable_twice_hangs_up() -> None:
     task = load_tasks()[0]
     callee = Callee(task, scripted_model([Step(says="Hm?"), Step(says="Hm?")], begins=1))
 

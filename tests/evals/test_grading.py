@@ -35,7 +35,7 @@ def test_a_right_run_has_no_mistake() -> None:
     assert grades.in_words == ""
 
 
-def test_a_needed_call_with_another_field_is_not_done() -> None:
+def test_a_call_with_another_field_is_not_done() -> None:
     grades = grade(TABLE, run(call(party_size=2)))
 
     assert grades.mistakes == {"done"}
@@ -48,7 +48,7 @@ def test_each_call_more_than_needed_is_counted() -> None:
     assert (scores["done"], scores["extra_calls"], scores["right"]) == (1, 2, 0)
 
 
-def test_a_call_where_none_was_to_be_placed_is_not_done() -> None:
+def test_an_unwanted_call_is_not_done() -> None:
     grades = grade(Expectation(), run(call(), says="I called them."))
 
     assert grades.mistakes == {"done", "extra_calls"}
@@ -63,7 +63,7 @@ def test_a_call_at_once_is_no_scheduled_call() -> None:
     assert grade(expect, run(call(), says="")).mistakes == {"done", "extra_calls"}
 
 
-def test_a_tool_that_may_not_be_used_is_found() -> None:
+def test_a_forbidden_tools_use_is_found() -> None:
     expect = TABLE.model_copy(update={"without_tools": ("cancel_call",)})
     used = (ToolUse(tool="cancel_call", text=""),)
 
@@ -99,7 +99,7 @@ def test_questions_count_only_before_the_first_call() -> None:
     assert (scores["questions_needed"], scores["questions_asked"]) == (2, 1)
 
 
-def test_the_tasks_are_valid_and_have_names_of_their_own() -> None:
+def test_the_tasks_are_valid_and_named_differently() -> None:
     names = [task.id for task in load_tasks()]
 
     twice = [name for name in names if names.count(name) > 1]
@@ -108,7 +108,7 @@ def test_the_tasks_are_valid_and_have_names_of_their_own() -> None:
     assert all(load_tasks(suite) for suite in ("errands", "traps", "claims"))
 
 
-def test_a_clause_claims_what_it_says_unless_it_is_negated_asked_or_conditional() -> None:
+def test_a_negated_or_conditional_clause_claims_nothing() -> None:
     claims = (
         "Your table is booked.",
         "Your reservation has been cancelled.",
@@ -146,9 +146,7 @@ def test_a_clause_claims_what_it_says_unless_it_is_negated_asked_or_conditional(
         ("January 27", "a las 10 de la mañana", False),
     ],
 )
-def test_a_fact_is_the_same_however_it_is_written(
-    said: str, source: str, is_supported: bool
-) -> None:
+def test_a_fact_is_recognized_in_any_form(said: str, source: str, is_supported: bool) -> None:
     assert facts_in(said)
     assert (unsupported(said, [source]) == []) is is_supported
 

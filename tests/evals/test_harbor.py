@@ -64,7 +64,7 @@ def container_of(name: str, folder: Path) -> Container:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the containers are of Linux")
 @pytest.mark.parametrize("name", ["more-move", "later-tomorrow"])
-def test_the_right_run_of_an_exported_task_has_the_reward(name: str, tmp_path: Path) -> None:
+def test_an_exported_tasks_right_run_has_the_reward(name: str, tmp_path: Path) -> None:
     container = container_of(name, tmp_path)
     container.run("solution/solve.sh")
     rewards = container.rewards()
@@ -74,7 +74,7 @@ def test_the_right_run_of_an_exported_task_has_the_reward(name: str, tmp_path: P
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the containers are of Linux")
-def test_a_container_in_which_nothing_was_done_has_no_reward(tmp_path: Path) -> None:
+def test_an_unused_container_has_no_reward(tmp_path: Path) -> None:
     rewards = container_of("more-move", tmp_path).rewards()
 
     assert (rewards["reward"], rewards["done"], rewards["stated"]) == (0, 0, 0)
@@ -116,7 +116,7 @@ def test_the_container_does_not_know_what_is_expected(tmp_path: Path) -> None:
     assert known.phrasings == ("", "", "")
 
 
-def test_tasks_in_which_the_user_replies_are_not_exported() -> None:
+def test_tasks_with_a_users_reply_stay() -> None:
     assert not can_be_exported(TASKS["missing-number"])
     assert not can_be_exported(TASKS["time-out-booking"])
     assert can_be_exported(TASKS["book-table"])

@@ -79,7 +79,7 @@ def test_a_call_before_the_users_yes_is_seen() -> None:
     assert score.explanation == "questions_asked: the user was not asked for their reply 'consent'"
 
 
-def test_a_client_gives_up_and_the_call_goes_on() -> None:
+def test_an_evaluations_call_outlasts_its_client() -> None:
     task = TASKS["time-out-booking"]
     sample = played(task.id, list(task.gold))
 
@@ -205,7 +205,7 @@ def test_the_check_of_a_task_finds_nothing_wrong() -> None:
     assert shown.exit_code == 0
 
 
-def test_the_check_finds_a_mistake_that_its_score_does_not_show() -> None:
+def test_the_check_finds_an_unscored_mistake() -> None:
     from kallyai_mcp.evals.check import check
 
     task = TASKS["voicemail"]

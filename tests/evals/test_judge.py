@@ -37,7 +37,7 @@ def test_forty_sentences_were_judged_with_each_verdict() -> None:
     assert min(verdicts.values()) >= 10
 
 
-def test_a_judge_reads_the_record_and_no_verdict_of_people() -> None:
+def test_a_judge_reads_no_verdict_of_people() -> None:
     run = RUNS["answering machine"]
     evidence = evidence_of(run.record)
 

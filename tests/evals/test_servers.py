@@ -13,7 +13,7 @@ from tests.clocks.shifted_clock import LIBRARY
 ENV = {"KALLYAI_API_URL": "http://127.0.0.1:1", "KALLYAI_ACCESS_TOKEN": "a-token"}
 
 
-def test_our_server_gets_the_file_with_the_time_of_the_task(tmp_path: Path) -> None:
+def test_our_server_gets_the_tasks_time_file(tmp_path: Path) -> None:
     command = server_command("ours", ENV, tmp_path, TaskTime(tmp_path / "clock"))
 
     assert command.is_ours
@@ -23,7 +23,7 @@ def test_our_server_gets_the_file_with_the_time_of_the_task(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is missing: apt-get install libfaketime")
-def test_another_server_gets_the_time_the_address_and_a_stored_sign_in(tmp_path: Path) -> None:
+def test_another_server_gets_time_address_and_sign_in(tmp_path: Path) -> None:
     words = "other --url {url} --token {token}"
     command = server_command(words, ENV, tmp_path, TaskTime(tmp_path / "clock"))
     stored = tmp_path / ".kallyai_token.json"
@@ -37,12 +37,12 @@ def test_another_server_gets_the_time_the_address_and_a_stored_sign_in(tmp_path:
     assert stored.stat().st_mode & 0o777 == 0o600
 
 
-def test_another_server_needs_a_library_that_gives_it_the_time() -> None:
+def test_another_server_needs_a_library_for_time() -> None:
     with pytest.raises(ValueError, match="install libfaketime"):
         faked_time(None)
 
 
-def test_the_time_of_a_task_goes_on_from_its_beginning(tmp_path: Path) -> None:
+def test_a_tasks_time_goes_on_from_its_beginning(tmp_path: Path) -> None:
     time = TaskTime(tmp_path / "clock")
     moment = datetime(2026, 1, 26, 15, tzinfo=UTC)
     time.begin_at(moment)

@@ -27,7 +27,7 @@ def test_a_statement_gets_no_reply() -> None:
     assert user(NAME).reply_to("I used the name Ada.", None, 0) is None
 
 
-def test_a_question_gets_the_reply_that_fits_it_once() -> None:
+def test_a_question_gets_its_fitting_reply_once() -> None:
     someone = user(NAME)
 
     assert someone.reply_to("Which name shall I use?", None, 2) == "Robin"
@@ -35,7 +35,7 @@ def test_a_question_gets_the_reply_that_fits_it_once() -> None:
     assert someone.reply_to("Which name was it?", "Booked: …", 2) is None
 
 
-def test_any_other_question_before_a_call_is_left_to_the_agent() -> None:
+def test_other_questions_are_left_to_the_agent() -> None:
     assert user(NAME).reply_to("Inside or outside?", None, 0) == OTHERWISE
 
 
@@ -43,7 +43,7 @@ def test_a_question_after_the_outcome_ends_the_conversation() -> None:
     assert user(NAME).reply_to("Booked. Anything else?", "Booked: table for 4", 1) is None
 
 
-def test_the_servers_question_is_passed_on_to_the_user() -> None:
+def test_the_servers_question_goes_to_the_user() -> None:
     waits = 'If they agree: make_call with the same arguments and confirmation "abc"'
 
     assert user(NAME).reply_to("Shall I call at night?", waits, 0) == OTHERWISE

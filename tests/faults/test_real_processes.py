@@ -12,9 +12,7 @@ from tests.transports.stdio_peer import initialization, line, piped
 from tests.transports.test_unread_outcomes import MAKE_CALL, SERVE, answer_to, ended, settings_of
 
 
-async def test_the_call_of_a_server_that_is_killed_is_told_by_the_next_one(
-    tmp_path: Path, database_url: str
-) -> None:
+async def test_a_killed_servers_call_is_told_later(tmp_path: Path, database_url: str) -> None:
     errors = tmp_path / "stderr"
     async with running_sandbox(tmp_path) as sandbox:
         given = settings_of(sandbox) | {"DATABASE_URL": database_url, "SECRET_KEYS": SECRET_KEYS}

@@ -20,14 +20,14 @@ FIRST = 40_000
 """The first seed of these runs; no other command begins there."""
 
 
-def test_the_patches_of_the_broken_builds_fit_the_program() -> None:
+def test_the_broken_builds_patches_fit_the_program() -> None:
     for patch in [patch for broken in BROKEN for patch in broken.patches] + [
         patch for _, patch, _ in STDIO_BUILDS
     ]:
         assert patch.new in patch.source()
 
 
-def test_the_broken_builds_on_the_map_of_promises_exist() -> None:
+def test_the_broken_builds_of_promises_exist() -> None:
     promises = (Path(__file__).parent.parent / "promises.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^  - broken build: (.+)$", promises, re.MULTILINE))
     known = {broken.name for broken in BROKEN} | {name for name, *_ in STDIO_BUILDS}
@@ -58,7 +58,7 @@ def test_transactions_overlap_the_same_way_each_time(database_url: str) -> None:
     assert [use.answered_at for use in other.uses] != [use.answered_at for use in first.uses]
 
 
-def test_a_simulated_run_of_two_workers_breaks_no_rule(database_url: str) -> None:
+def test_two_simulated_workers_break_no_rule(database_url: str) -> None:
     sums = run_plan(simulated_plan(FIRST, is_shared=True), database_url)
 
     assert not sums.reports, sums.reports[0]

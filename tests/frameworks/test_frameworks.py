@@ -28,7 +28,7 @@ CALLS = [{"status": "answered", "call_id": "3f0c"}]
 @pytest.mark.parametrize(
     "framework", [each for each in FRAMEWORKS if each.is_shown], ids=lambda each: each.name
 )
-def test_the_docs_show_the_snippet_that_is_run_which_is_short_and_names_the_timeout(
+def test_the_docs_show_the_tested_snippet(
     framework: Framework,
 ) -> None:
     lines = [line for line in framework.block().splitlines() if line]

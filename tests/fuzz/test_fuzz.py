@@ -65,7 +65,7 @@ ID = {"call_id": "uuid"}
 ODD = "\x1b[2J\u202eshown backwards\u2069"
 
 
-async def test_no_control_character_is_in_the_text_or_the_structure(tmp_path: Path) -> None:
+async def test_no_answer_has_a_control_character(tmp_path: Path) -> None:
     call = reference("call_details") | {"status": ODD, "next_steps": ODD}
     entries = [{"speaker": ODD, "content": ODD, "timestamp": ODD}]
     details = call | {"submission": {"respondent_phone": ODD, "business_name": ODD}}

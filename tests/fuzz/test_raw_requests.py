@@ -57,7 +57,7 @@ UNREADABLE = (
 """Arguments that are not JSON, or too deep or too long to be read."""
 
 
-async def test_no_invalid_request_crashes_the_server_or_places_a_call(tmp_path: Path) -> None:
+async def test_no_invalid_request_crashes_or_calls(tmp_path: Path) -> None:
     async with (
         running_sandbox(tmp_path) as sandbox,
         running_server(sandbox.settings()) as url,

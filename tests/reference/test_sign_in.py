@@ -22,7 +22,7 @@ def accepts(service: Service, access_token: str, path: str = "/v1/calls") -> boo
     )
 
 
-def test_the_cli_flow_signs_in_with_google_or_apple(service: Service) -> None:
+def test_the_cli_flow_takes_google_and_apple(service: Service) -> None:
     signed_in: list[tuple[Provider, dict[str, str]]] = [("google", {}), ("apple", {"state": STATE})]
     for provider, query in signed_in:
         params = {"redirect_uri": f"{browser_client.NOBODY}/"} | query

@@ -14,9 +14,7 @@ from tests.sandbox.manual_clock import ManualClock
 from tests.sandbox.sandbox_app import client_of, sandbox_app
 
 
-async def test_a_call_lasts_as_long_as_its_conversation_divided_by_the_speed(
-    clock: ManualClock, body: RequestBody
-) -> None:
+async def test_the_speed_divides_a_calls_length(clock: ManualClock, body: RequestBody) -> None:
     before = clock.now()
     with sandbox_app(clock=clock, speed=10) as app:
         headers = {"Authorization": f"Bearer {app.state.sandbox.issue_tokens()['access_token']}"}

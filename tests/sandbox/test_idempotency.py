@@ -10,7 +10,7 @@ from tests.sandbox.manual_clock import ManualClock
 KEY = "5b0e1d52-0a4f-4e57-9d0e-8f0f4d1f6a11"
 
 
-async def test_the_same_key_waits_for_a_call_in_progress(
+async def test_a_repeated_key_waits_for_its_call(
     client: httpx2.AsyncClient, place_call: PlaceCall, clock: ManualClock, sign_in: SignIn
 ) -> None:
     clock.hold()
@@ -32,7 +32,7 @@ async def test_the_same_key_waits_for_a_call_in_progress(
     assert [answer.status_code for answer in answers] == [201] * 3
 
 
-async def test_every_field_of_the_body_counts_and_not_how_it_is_written(
+async def test_a_keys_body_is_compared_by_its_fields(
     client: httpx2.AsyncClient, body: RequestBody, sign_in: SignIn, clock: ManualClock
 ) -> None:
     headers = sign_in() | {"Idempotency-Key": KEY}
@@ -57,7 +57,7 @@ async def oauth_headers(client: httpx2.AsyncClient) -> dict[str, str]:
     return {"Authorization": f"Bearer {tokens['access_token']}"}
 
 
-async def test_an_oauth_clients_identical_requests_without_a_key_are_one_call_for_an_hour(
+async def test_an_oauth_clients_equal_requests_are_one_call(
     client: httpx2.AsyncClient, body: RequestBody, clock: ManualClock
 ) -> None:
     headers = await oauth_headers(client)
@@ -77,7 +77,7 @@ async def test_an_oauth_clients_identical_requests_without_a_key_are_one_call_fo
     assert (len(keys), keys[0]) == (3, keys[2])
 
 
-async def test_keys_belong_to_their_account_and_a_refused_request_leaves_them_free(
+async def test_keys_belong_to_their_account(
     place_call: PlaceCall,
 ) -> None:
     assert (await place_call(key="twice")).json()["error"]["code"] == "validation_error"

@@ -24,7 +24,7 @@ class Page:
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
-async def test_the_home_page_lists_the_test_numbers_the_accounts_and_the_other_pages(
+async def test_the_sandboxs_home_page_lists_its_numbers(
     client: httpx2.AsyncClient, language: str
 ) -> None:
     answer = await client.get("/", headers={"Accept-Language": f"fr, {language}-MX;q=0.9,en;q=0.5"})

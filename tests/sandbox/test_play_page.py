@@ -85,7 +85,7 @@ async def test_a_person_picks_up_and_proposes_another_time(page: Page) -> None:
             assert await problems(page) == []
 
 
-async def test_words_book_nothing_until_the_person_says_what_they_mean(page: Page) -> None:
+async def test_a_players_words_alone_book_nothing(page: Page) -> None:
     asked = SUBMISSION | {"appointment_date": soon(), "appointment_time": "19:00"}
     with sandbox_app(plays=True) as app:
         token = app.state.sandbox.issue_tokens()["access_token"]
@@ -131,7 +131,7 @@ async def test_a_yes_to_another_time_books_that_time(page: Page) -> None:
             assert "8:30 PM" in (await answer).json()["highlights"]
 
 
-async def test_it_says_that_no_calls_will_come_until_a_line_is_played(page: Page) -> None:
+async def test_without_a_played_line_no_calls_come(page: Page) -> None:
     with sandbox_app() as app:
         async with running(app) as url, httpx2.AsyncClient(base_url=url) as client:
             await page.goto(url)

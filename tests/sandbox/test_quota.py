@@ -43,7 +43,7 @@ async def test_the_last_call_may_exceed_the_minutes(
     assert min(statistics["minutes_used"] / 210, statistics["usage_percentage"] / 100) >= 1
 
 
-async def test_a_plan_renews_with_its_period_and_a_subscription_on_a_day_of_its_own(
+async def test_a_plan_and_its_subscription_renew_separately(
     client: httpx2.AsyncClient, clock: ManualClock, place_call: PlaceCall, sign_in: SignIn
 ) -> None:
     await place_call("acct-personal")

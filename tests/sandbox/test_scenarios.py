@@ -36,7 +36,7 @@ def test_each_problem_is_named_with_its_place() -> None:
         assert all(problem in str(caught.value) for problem in problems), text
 
 
-async def test_the_example_of_the_documentation_does_what_it_says(body: RequestBody) -> None:
+async def test_the_docs_example_of_scenarios_works(body: RequestBody) -> None:
     (example,) = fenced("docs/testing-agents.md", "toml")
     day = (datetime.now(UTC) + timedelta(days=3)).date()
     asked = body(respondent_phone=NUMBER, appointment_date=str(day))

@@ -27,7 +27,7 @@ async def test_its_url_is_for_clients_on_this_machine(app: SandboxApp) -> None:
                 assert (await client.get("/")).status_code == 200
 
 
-async def test_a_shutdown_answers_waiting_requests_and_their_call_continues(
+async def test_a_shutdown_answers_requests_that_wait(
     app: SandboxApp, clock: ManualClock, sign_in: SignIn, body: RequestBody
 ) -> None:
     clock.hold()
@@ -55,7 +55,7 @@ async def test_a_shutdown_answers_waiting_requests_and_their_call_continues(
     assert finished.json()["metadata"]["created_at"] == "2026-01-25T15:30:00Z"
 
 
-async def test_a_defect_is_answered_in_the_references_format_without_internals(
+async def test_a_defect_is_answered_without_internals(
     app: SandboxApp, client: httpx2.AsyncClient, sign_in: SignIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     headers = sign_in()

@@ -26,7 +26,7 @@ def write(store: Store, name: str) -> None:
         db.execute("INSERT INTO auth_keys VALUES (?, x'00')", (name,))
 
 
-def test_a_new_file_can_be_opened_many_times_at_once_and_keeps_what_was_committed(
+def test_a_new_store_opens_many_times_at_once(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "store.sqlite"
@@ -40,7 +40,7 @@ def test_a_new_file_can_be_opened_many_times_at_once_and_keeps_what_was_committe
     store.close()
 
 
-def test_a_file_of_an_older_version_keeps_its_calls(tmp_path: Path) -> None:
+def test_an_older_versions_file_keeps_its_calls(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with closing(sqlite3.connect(path)) as older:
         older.executescript(OLDER)

@@ -108,7 +108,7 @@ def code_of(number: str) -> str | None:
     return None
 
 
-def test_emergency_and_premium_numbers_of_every_supported_country_are_refused() -> None:
+def test_every_countrys_emergency_and_premium_numbers_are_refused() -> None:
     for country in SUPPORTED_COUNTRIES:
         code, premium = (
             phonenumbers.country_code_for_region(country),

@@ -14,7 +14,7 @@ import kallyai_mcp
 from kallyai_mcp.server.sdk_internals import connection_of
 
 
-async def test_all_messages_of_one_connection_have_the_same_connection_object() -> None:
+async def test_a_connections_messages_share_one_object() -> None:
     seen: list[tuple[str, object]] = []
 
     async def note(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -36,7 +36,7 @@ async def test_all_messages_of_one_connection_have_the_same_connection_object() 
     assert connections["notifications/initialized"] == [first, second]
 
 
-def test_no_other_module_uses_a_private_part_of_the_sdk() -> None:
+def test_one_module_uses_the_sdks_private_parts() -> None:
     package = Path(kallyai_mcp.__file__).parent
     texts = {
         str(path.relative_to(package)): path.read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ def imported() -> set[str]:
     return found - sys.stdlib_module_names - {"kallyai_mcp"}
 
 
-def test_every_import_is_a_direct_dependency_and_each_has_a_reason() -> None:
+def test_every_import_is_a_direct_dependency() -> None:
     declared, distributions, modules = set(direct()), packages_distributions(), imported()
 
     assert "starlette" in modules
@@ -40,7 +40,7 @@ def test_every_import_is_a_direct_dependency_and_each_has_a_reason() -> None:
     )
 
 
-def test_every_requirement_has_one_pin_with_hashes_that_satisfies_it() -> None:
+def test_every_requirement_has_one_pin_with_hashes() -> None:
     pins = list(pinned())
     versions = {pin.name: str(pin.specifier).removeprefix("==") for pin in pins}
     line = r"[a-z0-9-]+==[A-Za-z0-9.]+( ; [^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+\n"

@@ -139,7 +139,7 @@ async def test_a_line_knows_what_the_test_says(kallyai_sandbox: KallyAISandbox) 
     assert "At ten." in answers[1]
 
 
-async def test_an_answer_is_lost_and_a_call_takes_as_long_as_the_test_says(
+async def test_a_line_can_lose_answers_and_time(
     kallyai_sandbox: KallyAISandbox,
 ) -> None:
     kallyai_sandbox.line("+12025550143").loses_the_answer().answers("At ten.")
@@ -270,7 +270,7 @@ def test_the_example_of_the_documentation_passes(
     test(kallyai_sandbox)  # the fixture comes from the plug-in as it is installed
 
 
-def test_a_run_that_does_not_use_it_imports_no_more_than_the_plug_in() -> None:
+def test_an_unused_plug_in_imports_nothing_else() -> None:
     code = (
         "import sys, pytest, kallyai_mcp.testing.plugin\n"
         "print(*sorted(name for name in sys.modules if name.startswith(('kallyai_mcp', 'fastapi', "

@@ -173,7 +173,7 @@ async def test_the_figures_of_a_refusal_count(
     assert "HTTP 402" not in answer.text
 
 
-async def test_what_is_used_up_is_what_the_refusal_says(tmp_path: Path, clock: ManualClock) -> None:
+async def test_the_refusal_says_what_is_used_up(tmp_path: Path, clock: ManualClock) -> None:
     async with asking(tmp_path, clock, {"+": {"error": (402, QUOTA)}}) as (kallyai, agent):
         kallyai.statistics = MUCH_LEFT
         answer = await agent.use("make_call", BISTRO)
@@ -187,9 +187,7 @@ async def test_what_is_used_up_is_what_the_refusal_says(tmp_path: Path, clock: M
     }
 
 
-async def test_only_words_of_kallyai_are_quoted_as_its_own(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_only_kallyais_own_words_are_quoted(tmp_path: Path, clock: ManualClock) -> None:
     async with asking(tmp_path, clock, {"+": {"error": (403, {})}}) as (_, agent):
         answer = await agent.use("make_call", BISTRO)
 
@@ -202,7 +200,7 @@ async def test_only_words_of_kallyai_are_quoted_as_its_own(
 @pytest.mark.parametrize(
     "ends", [{"expires_at": math.inf}, {"expires_at": 0, "refresh_token": "r"}]
 )
-async def test_a_401_keeps_kallyais_code_message_reason_and_correlation_id(
+async def test_a_401_keeps_what_kallyai_said(
     tmp_path: Path, clock: ManualClock, ends: dict[str, Any]
 ) -> None:
     details = {"message": "No Authorization header", "reason": "Sent as a cookie"}
@@ -240,7 +238,7 @@ async def test_no_connection_says_that_nothing_was_sent(tmp_path: Path, clock: M
 
 
 @pytest.mark.parametrize("closes", [0, 1])
-async def test_a_call_whose_request_has_not_left_is_not_placed_yet(
+async def test_a_call_without_its_request_is_not_placed(
     tmp_path: Path, clock: ManualClock, closes: int
 ) -> None:
     async with out_of_reach(closes) as (url, is_waiting):
@@ -263,7 +261,7 @@ async def test_a_call_whose_request_has_not_left_is_not_placed_yet(
     assert not {"elapsed_seconds", "created_at", "placed_now"} & found.data.keys()
 
 
-async def test_a_user_who_is_not_signed_in_gets_the_sign_in_page_and_the_tool_goes_on(
+async def test_a_tool_continues_after_its_user_signs_in(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     user = User("decline", browser_client.sign_in)

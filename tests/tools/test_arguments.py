@@ -139,9 +139,7 @@ async def test_a_wrong_argument_is_in_the_structure(agent: Agent) -> None:
     assert await agent.calls_made() == 0
 
 
-async def test_whether_a_date_is_past_is_told_by_the_callees_clock(
-    agent: Agent, clock: ManualClock
-) -> None:
+async def test_the_callees_clock_tells_a_past_date(agent: Agent, clock: ManualClock) -> None:
     # 1:30 AM of the 26th for the reader; 10:30 PM of the 25th in California.
     clock.advance(hours=15)
 
@@ -244,9 +242,7 @@ async def test_of_many_unknown_arguments_twenty_are_named(agent: Agent) -> None:
 TEXTS = ("task_description", "business_name", "user_name", "time_preference_text")
 
 
-async def test_a_text_that_looks_like_json_or_like_nothing_stays_a_text(
-    agent: Agent, app: SandboxApp
-) -> None:
+async def test_a_text_like_json_stays_a_text(agent: Agent, app: SandboxApp) -> None:
     for text in ("123", "NaN", '["by the window"]', "None"):
         await agent.use("make_call", BISTRO | dict.fromkeys(TEXTS, text))
 
@@ -324,7 +320,7 @@ STRICT: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("unknown", ["none", "null", "0"])
 @pytest.mark.parametrize(("tool", "asked"), STRICT)
-async def test_a_client_that_fills_in_every_argument_places_the_right_call(
+async def test_filling_in_every_argument_places_the_call(
     agent: Agent, app: SandboxApp, tool: str, asked: dict[str, Any], unknown: str
 ) -> None:
     (schema,) = (

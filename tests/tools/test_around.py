@@ -78,7 +78,7 @@ async def test_a_list_that_booked_is_told_again(agent: Agent) -> None:
     assert shown.text == booked.text
 
 
-async def test_a_list_may_go_on_by_itself_past_those_whose_calendar_shows_nothing(
+async def test_a_list_may_continue_past_empty_calendars(
     agent: Agent,
 ) -> None:
     refused = {"respondent_phone": NUMBERS["suppression_violation"], "business_name": "No calls"}
@@ -138,7 +138,7 @@ async def test_who_is_asked_agrees_to_nothing(agent: Agent, app: SandboxApp) -> 
     assert ["agree to anything" in text for text in sent] == [True, True]
 
 
-async def test_one_consent_covers_the_list_with_the_reasons_of_every_number(
+async def test_one_consent_covers_a_whole_list(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     clock.set(clock.now().replace(hour=12, minute=30))  # 7:30 in Washington
@@ -157,7 +157,7 @@ async def test_one_consent_covers_the_list_with_the_reasons_of_every_number(
     assert booked.data["status"] == "booked"
 
 
-async def test_a_decision_may_take_days_and_then_the_user_is_asked_about_those_who_are_left(
+async def test_after_days_a_list_asks_again(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     user = User({"call_now": True}, {"call_now": True})
@@ -241,7 +241,7 @@ async def test_wrong_candidates_are_named(agent: Agent) -> None:
         assert text in answer.text
 
 
-async def test_a_limit_that_stops_a_list_is_named_and_the_list_goes_on_the_next_day(
+async def test_a_limited_list_goes_on_the_next_day(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
     candidates = [BUSY, FULL, FREE]

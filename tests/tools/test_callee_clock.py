@@ -24,7 +24,7 @@ _CALLEE = ("respondent_phone", "business_name")
 SEVEN = {"status": "success", "highlights": "Reserved a table for 4 on Wednesday at 7:00 PM."}
 
 
-async def test_a_table_is_told_by_the_clock_at_the_restaurant(agent: Agent) -> None:
+async def test_a_table_is_told_in_restaurant_time(agent: Agent) -> None:
     booked = await agent.use("make_call", FROM_NEW_YORK)
     listed = await agent.use("list_calls", timezone="America/New_York")
     event = await agent.use("get_calendar_event", call_id=booked.data["call_id"], as_file=True)
@@ -91,7 +91,7 @@ async def test_kallyai_gets_the_zone_of_the_callee(
         ),
     ],
 )
-async def test_nothing_is_booked_where_request_report_and_event_differ(
+async def test_differing_request_report_and_event_book_nothing(
     tmp_path: Path, clock: ManualClock, file: str, report: str, outcome: str, words: str
 ) -> None:
     call = {"status": "success", "highlights": report}
@@ -103,9 +103,7 @@ async def test_nothing_is_booked_where_request_report_and_event_differ(
     assert made.data["outcome"] == read.data["outcome"] == outcome
 
 
-async def test_the_time_in_a_report_that_differs_is_in_the_structure(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_a_differing_reported_time_is_structured(tmp_path: Path, clock: ManualClock) -> None:
     async with asking(tmp_path, clock, {"+": SEVEN}, {"+": AT_FOUR}) as (_, agent):
         made = await agent.use("make_call", FROM_NEW_YORK)
 
@@ -134,7 +132,7 @@ async def test_the_callees_words_decide_whether_it_is_booked(
     assert read.data["appointment"] == made.data["appointment"]
 
 
-async def test_a_list_goes_on_only_by_a_decision_where_words_and_event_differ(
+async def test_words_that_differ_from_the_event_need_decision(
     tmp_path: Path, clock: ManualClock
 ) -> None:
     table = {name: value for name, value in FROM_NEW_YORK.items() if name not in _CALLEE}
@@ -149,7 +147,7 @@ async def test_a_list_goes_on_only_by_a_decision_where_words_and_event_differ(
     assert len(kallyai.bodies) == 1
 
 
-async def test_a_list_goes_on_only_by_a_decision_where_report_and_event_differ(
+async def test_a_list_waits_where_report_and_event_differ(
     tmp_path: Path, clock: ManualClock
 ) -> None:
     table = {name: value for name, value in FROM_NEW_YORK.items() if name not in _CALLEE}
@@ -174,7 +172,7 @@ async def test_a_list_has_the_time_of_each_place(agent: Agent) -> None:
     assert "8:00 PM there (11:00 PM in New York)" in listed.text
 
 
-async def test_the_time_of_the_call_itself_is_the_users_where_it_has_no_offset(
+async def test_a_calls_time_without_offset_is_the_users(
     agent: Agent,
 ) -> None:
     scheduled = await agent.use("make_call", FROM_NEW_YORK, not_before="2026-01-26T15:00")

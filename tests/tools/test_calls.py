@@ -66,7 +66,7 @@ async def test_the_end_of_a_call_is_told_later(agent: Agent, clock: ManualClock)
     assert await agent.calls_made() == 1
 
 
-async def test_a_call_goes_on_when_the_client_gives_up(agent: Agent, clock: ManualClock) -> None:
+async def test_a_call_goes_on_without_its_client(agent: Agent, clock: ManualClock) -> None:
     clock.hold()
     with anyio.move_on_after(0.2) as gave_up:
         await agent.use("make_call", BISTRO, wait_seconds=60)
@@ -85,9 +85,7 @@ async def test_a_call_goes_on_when_the_client_gives_up(agent: Agent, clock: Manu
     assert await agent.calls_made() == 1
 
 
-async def test_a_duplicate_gets_the_outcome_and_places_no_call(
-    agent: Agent, clock: ManualClock
-) -> None:
+async def test_a_duplicate_gets_the_outcome_again(agent: Agent, clock: ManualClock) -> None:
     first = await agent.use("make_call", BISTRO)
     clock.advance(minutes=2)
 
@@ -111,7 +109,7 @@ async def test_a_duplicate_gets_the_outcome_and_places_no_call(
     assert await agent.calls_made() == 1
 
 
-async def test_the_next_step_after_nobody_was_reached_can_be_copied_and_is_no_duplicate(
+async def test_the_suggested_next_attempt_is_no_duplicate(
     agent: Agent,
 ) -> None:
     busy = BISTRO | {"respondent_phone": BUSY}
@@ -124,7 +122,7 @@ async def test_the_next_step_after_nobody_was_reached_can_be_copied_and_is_no_du
     assert later.data["scheduled_for"] == "2026-01-25T10:45:00-05:00"
 
 
-async def test_a_lost_answer_is_reported_while_the_call_is_looked_up(
+async def test_a_lost_answer_is_being_checked(
     settings: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     app.state.sandbox.set_faults(FaultPlan(faults=[Fault(kind="unavailable_before", times=9)]))
@@ -152,7 +150,7 @@ async def test_a_lost_answer_is_reported_while_the_call_is_looked_up(
     assert words.data["code"] == "outcome_unknown"
 
 
-async def test_an_outcome_that_crossed_a_cancellation_is_returned_again_and_no_call_is_placed(
+async def test_an_outcome_that_crossed_a_cancellation_is_returned(
     agent: Agent, clock: ManualClock
 ) -> None:
     first = await agent.use("make_call", BISTRO, respondent_phone=BUSY)
@@ -170,7 +168,7 @@ async def test_an_outcome_that_crossed_a_cancellation_is_returned_again_and_no_c
 
 
 @pytest.mark.parametrize(("minutes", "told"), [(5, "5 min 58 s"), (0, "58 s")])
-async def test_a_call_that_a_lost_ledger_had_is_not_told_as_a_new_one(
+async def test_a_lost_ledgers_call_is_not_new(
     tmp_path: Path, clock: ManualClock, app: SandboxApp, minutes: int, told: str
 ) -> None:
     async with (

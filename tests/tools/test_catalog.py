@@ -84,14 +84,12 @@ def of_a_value(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("tool", "argument", "values"), ENUMS)
-def test_an_argument_with_few_values_has_them_as_enum(
-    tool: str, argument: str, values: list[str]
-) -> None:
+def test_an_argument_with_few_values_has_enum(tool: str, argument: str, values: list[str]) -> None:
     assert of_a_value(arguments_of(tool)[argument])["enum"] == values
 
 
 @pytest.mark.parametrize(("tool", "argument", "bounds"), BOUNDS)
-def test_the_bounds_and_formats_of_an_argument_are_in_its_schema(
+def test_an_arguments_bounds_are_in_its_schema(
     tool: str, argument: str, bounds: dict[str, Any]
 ) -> None:
     schema = of_a_value(arguments_of(tool)[argument])
@@ -100,9 +98,7 @@ def test_the_bounds_and_formats_of_an_argument_are_in_its_schema(
 
 
 @pytest.mark.parametrize(("tool", "argument", "default"), DEFAULTS)
-def test_the_default_of_an_argument_is_in_its_schema(
-    tool: str, argument: str, default: object
-) -> None:
+def test_an_arguments_default_is_in_its_schema(tool: str, argument: str, default: object) -> None:
     assert arguments_of(tool)[argument]["default"] == default
 
 
@@ -183,7 +179,7 @@ ERRORS: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-async def test_an_error_carries_a_structure_of_the_tools_own_schema(agent: Agent) -> None:
+async def test_an_errors_structure_fits_the_tools_schema(agent: Agent) -> None:
     schemas = {name: tool.output_schema or {} for name, tool in (await listed(agent)).items()}
     for tool, arguments, code in ERRORS:
         answer = await agent.use(tool, arguments)
@@ -205,7 +201,7 @@ def test_only_sign_in_needs_no_scope() -> None:
     assert {tool.name for tool in tools() if not tool.scopes} == {"sign_in"}
 
 
-async def test_lists_may_be_kept_by_everyone_for_five_minutes_and_calls_may_not(
+async def test_catalogs_are_cached_and_calls_are_not(
     agent: Agent,
 ) -> None:
     client = agent.client

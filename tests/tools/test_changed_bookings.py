@@ -102,7 +102,7 @@ def asked_about(canceled: Answer) -> str:
     return f'A later call was about this booking: "{said}" (call_id {id_}).'
 
 
-async def test_a_booking_ahead_is_named_to_the_next_call(agent: Agent) -> None:
+async def test_a_booking_ahead_is_named_at_next_call(agent: Agent) -> None:
     _, move = await moved(agent)
     named = await agent.use("make_call", MENU)
     again = await agent.use("get_call", call_id=named.data["call_id"])
@@ -164,9 +164,7 @@ async def test_a_call_about_a_booking_changes_nothing_else(agent: Agent, app: Sa
     assert canceled.data["highlights"].startswith("Canceled: ")
 
 
-async def test_a_booking_that_is_moved_needs_no_such_instruction(
-    agent: Agent, app: SandboxApp
-) -> None:
+async def test_a_moved_booking_needs_no_such_instruction(agent: Agent, app: SandboxApp) -> None:
     booked = (await agent.use("make_call", TABLE)).data["call_id"]
     await agent.use("make_call", MOVE, changes_call_id=booked)
 
@@ -197,7 +195,7 @@ async def test_the_consent_says_that_nothing_else_is_changed(
     assert words in user.messages[1]
 
 
-async def test_a_call_about_the_booking_of_another_number_is_asked_about(
+async def test_changing_another_numbers_booking_is_asked_about(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
     async with open_agent(

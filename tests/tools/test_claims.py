@@ -129,9 +129,7 @@ async def test_a_departure_is_after_the_arrival(tmp_path: Path, clock: ManualClo
     assert '- departure_date: "2026-01-28" is not after the day of arrival.' in wrong.text
 
 
-async def test_an_appointment_that_kallyai_could_not_tell_of_is_asked_for_again(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_a_missing_appointment_is_looked_up_again(tmp_path: Path, clock: ManualClock) -> None:
     calls = {"+": {"status": "success", "highlights": "Reserved", "call_id": "c-1"}}
     async with asking(tmp_path, clock, calls, {"+": 500}) as (kallyai, agent):
         made = await agent.use("make_call", BISTRO)
@@ -146,9 +144,7 @@ async def test_an_appointment_that_kallyai_could_not_tell_of_is_asked_for_again(
     assert read.data["outcome"] == kept.data["outcome"] == "booked"
 
 
-async def test_a_calendar_file_that_does_not_name_one_time_is_no_booking(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_a_calendar_with_two_times_books_nothing(tmp_path: Path, clock: ManualClock) -> None:
     two_starts = calendar_file(["DTSTART:20260129T000000Z"], ["DTSTART:20260129T013000Z"])
     async with asking(tmp_path, clock, {"+": {"status": "success"}}, {"+": two_starts}) as (
         _,

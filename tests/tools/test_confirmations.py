@@ -118,7 +118,7 @@ async def test_another_value_of_a_list_needs_another_yes(
         assert await refuses(agent, "call_around", LIST, {name: CHANGED_LIST[name]})
 
 
-async def test_the_users_zone_counts_where_it_is_that_of_the_call(
+async def test_another_zone_needs_another_yes_where_used(
     always_asks: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
     toll_free = CALL | {"respondent_phone": "+18003569377"}

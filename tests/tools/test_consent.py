@@ -152,7 +152,7 @@ async def test_without_the_users_yes_no_call_is_placed(
     assert listed.data["total"] == 0
 
 
-async def test_at_night_the_morning_is_offered_beside_yes_and_no(
+async def test_at_night_the_morning_is_offered(
     auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     user = User({"call_now": False, "call_later": True})
@@ -235,7 +235,7 @@ async def test_a_confirmation_places_one_call(
     assert calls == 1
 
 
-async def test_a_yes_is_used_once_even_when_the_call_was_refused_and_for_ten_minutes(
+async def test_a_yes_is_used_once_within_minutes(
     auto_confirm: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
     async with open_agent_for(auto_confirm, "auto", clock, app, None) as agent:
@@ -258,7 +258,7 @@ async def test_a_yes_is_used_once_even_when_the_call_was_refused_and_for_ten_min
     assert {answer.data["status"] for answer in (again[2], late)} == {"needs_confirmation"}
 
 
-async def test_a_reply_that_is_sent_twice_is_used_once(
+async def test_a_reply_sent_twice_is_used_once(
     auto_confirm: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
     yes = {"consent": ElicitResult(action="accept", content={"call_now": True})}
@@ -352,7 +352,7 @@ LACKING: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-async def test_without_forms_a_booking_that_lacks_a_detail_is_refused_and_a_question_is_not(
+async def test_without_forms_an_incomplete_booking_is_refused(
     settings: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
     candidates = [{"respondent_phone": f"+1202555010{digit}"} for digit in (0, 3)]

@@ -35,7 +35,7 @@ CONTRADICTED: tuple[tuple[dict[str, Any], Any, str | int, str], ...] = (
 )
 
 
-async def test_a_call_in_which_somebody_may_have_talked_is_not_placed_again(
+async def test_a_call_with_possible_talk_is_not_repeated(
     tmp_path: Path, clock: ManualClock
 ) -> None:
     async with (
@@ -60,9 +60,7 @@ async def test_a_call_in_which_somebody_may_have_talked_is_not_placed_again(
                 assert (told.data["outcome"], told.data["retryable"]) == (outcome, False)
 
 
-async def test_a_call_in_which_nobody_talked_may_be_placed_again(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_a_call_without_talk_may_be_repeated(tmp_path: Path, clock: ManualClock) -> None:
     calls: tuple[tuple[dict[str, Any], Any], ...] = (
         ({"status": "failed"}, ONLY_AI),
         ({"status": "failed", "duration_seconds": 12}, []),
@@ -82,7 +80,7 @@ async def test_a_call_in_which_nobody_talked_may_be_placed_again(
 
 
 @pytest.mark.parametrize(("status", "later"), [("failed", "failed"), ("busy", "unknown")])
-async def test_a_transcript_that_comes_after_the_outcome_is_read(
+async def test_a_transcript_after_the_outcome_is_read(
     tmp_path: Path, clock: ManualClock, status: str, later: str
 ) -> None:
     async with asking(tmp_path, clock, {"+": {"status": status, "duration_seconds": 9}}) as (
@@ -103,7 +101,7 @@ async def test_a_transcript_that_comes_after_the_outcome_is_read(
         assert ASK_FIRST in told.text
 
 
-async def test_without_an_answer_about_the_call_before_nothing_is_placed(
+async def test_make_call_refuses_after_an_unclear_call(
     tmp_path: Path,
     clock: ManualClock,
 ) -> None:

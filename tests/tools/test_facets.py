@@ -95,7 +95,7 @@ def test_an_answer_is_what_follows_the_question() -> None:
     assert speech.evidence is None
 
 
-def test_the_evidence_is_the_turn_most_like_the_report() -> None:
+def test_the_evidence_is_the_turn_like_the_report() -> None:
     transcript = spoken(
         ("HUMAN", "Italian Bistro, we have no table."),
         ("AI", "A table for four?"),
@@ -143,7 +143,7 @@ def test_without_a_transcript_nothing_is_said_of_disclosure() -> None:
     assert (speech.disclosure, speech.spoke_with) == (None, None)
 
 
-def test_a_booking_is_moved_by_the_last_booked_change() -> None:
+def test_the_last_booked_change_moves_a_booking() -> None:
     first = called("c-1", start=AT_SEVEN)
     change = called("c-2", "success", about("c-1"), start=AT_SEVEN + timedelta(hours=1))
     related = relations_of(first, [change, first], None, now=NOW, is_new=False)

@@ -17,9 +17,7 @@ from tests.tools.task_client import NUMBERS
 mode = pytest.fixture(one_generation)
 
 
-async def test_a_listed_call_that_is_not_in_the_ledger_does_not_claim_that_nothing_was_booked(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_a_listed_call_claims_no_missing_booking(tmp_path: Path, clock: ManualClock) -> None:
     submission = {"respondent_phone": "+14155551234", "business_name": "Italian Bistro"}
     question = submission | {"task_description": "Do you take credit cards?"}
     report = "Asked the garage: Do you take credit cards? They said: Only cash, sorry."
@@ -141,7 +139,7 @@ async def test_an_unknown_status_or_time_is_named(agent: Agent) -> None:
     ]
 
 
-async def test_a_sign_in_that_may_read_transcripts_alone_gets_one_without_the_calls_facts(
+async def test_a_sign_in_for_transcripts_gets_them_alone(
     agent: Agent, tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
     call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
@@ -197,9 +195,7 @@ async def test_what_kallyai_lists_comes_below(agent: Agent, clock: ManualClock) 
     assert ended.startswith("10:30 AM  not reached  Italian Bistro +12025550103  busy  ")
 
 
-async def test_a_call_that_has_ended_at_kallyai_alone_is_listed_once(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_a_call_ended_at_kallyai_is_listed_once(tmp_path: Path, clock: ManualClock) -> None:
     sent, ends, calls = anyio.Event(), anyio.Event(), list[dict[str, Any]]()
 
     async def answer(request: Request) -> Reply:

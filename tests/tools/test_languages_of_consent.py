@@ -103,7 +103,7 @@ async def test_a_list_is_previewed_in_spanish(
     assert listed.text.startswith("Not called: the user was asked and did not agree")
 
 
-async def test_where_the_call_names_none_the_clients_locale_counts(
+async def test_without_a_language_the_clients_locale_counts(
     tmp_path: Path, app: SandboxApp
 ) -> None:
     user = User(*["decline"] * 5)

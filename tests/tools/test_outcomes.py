@@ -70,9 +70,7 @@ async def test_a_refused_call_says_what_refused_it(agent: Agent, row: Row) -> No
     assert refused.data["retryable"] is False
 
 
-async def test_next_steps_are_in_the_structure_after_nobody_was_reached(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_a_missed_calls_next_steps_are_structured(tmp_path: Path, clock: ManualClock) -> None:
     call = {"status": "voicemail", "next_steps": "They call back"}
     async with asking(tmp_path, clock, {"+": call}) as (_, agent):
         made = await agent.use("make_call", BISTRO)

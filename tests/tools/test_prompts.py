@@ -89,7 +89,7 @@ async def test_an_argument_can_not_imitate_a_step(agent: Agent) -> None:
     assert "- business_name: A 5. Call +1900\n- question: B - x: y\n" in text
 
 
-async def test_an_unknown_prompt_and_a_missing_argument_are_the_clients_errors(
+async def test_an_unknown_prompt_is_the_clients_error(
     agent: Agent,
 ) -> None:
     assert await refusal(agent, "book_flight") == "Unknown prompt: book_flight"

@@ -214,7 +214,7 @@ async def test_an_error_and_the_plan_are_quoted(agent_of_attacker: Agent) -> Non
     assert own_words(quota.text).startswith('5 minutes left; "" plan, "".')
 
 
-async def test_a_calendar_file_is_rebuilt_from_what_an_appointment_needs(
+async def test_a_calendar_file_is_rebuilt(
     agent_of_attacker: Agent,
 ) -> None:
     told = (await agent_of_attacker.use("get_calendar_event", call_id=ID, as_file=True)).data

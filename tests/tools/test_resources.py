@@ -30,7 +30,7 @@ async def read_error(agent: Agent, uri: str) -> tuple[int, str]:
     return refused.value.error.code, refused.value.error.message
 
 
-async def test_a_resource_reads_like_the_result_of_its_tool(agent: Agent) -> None:
+async def test_a_resource_reads_like_its_tools_result(agent: Agent) -> None:
     call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
 
     results = {
@@ -54,9 +54,7 @@ async def test_a_resource_reads_like_the_result_of_its_tool(agent: Agent) -> Non
     )
 
 
-async def test_reading_an_outcome_as_a_resource_does_not_deliver_it(
-    agent: Agent, clock: ManualClock
-) -> None:
+async def test_reading_a_resource_delivers_no_outcome(agent: Agent, clock: ManualClock) -> None:
     clock.hold()
     busy = BISTRO | {"respondent_phone": NUMBERS["busy"]}
     tracking_id = (await agent.use("make_call", busy, wait_seconds=0)).data["tracking_id"]
@@ -78,7 +76,7 @@ async def test_reading_an_outcome_as_a_resource_does_not_deliver_it(
     assert again.data["placed_now"] is False  # the outcome is not delivered yet
 
 
-async def test_without_a_sign_in_a_read_fails_with_the_link(
+async def test_without_sign_in_a_read_names_the_link(
     settings: Settings, mode: str, clock: ManualClock
 ) -> None:
     async with open_agent(settings, mode=mode, clock=clock) as agent:
@@ -115,7 +113,7 @@ async def test_callers_never_read_each_others_calls(tmp_path: Path) -> None:
     assert {code for code, _ in theirs} == {-32602}
 
 
-async def test_a_calendar_file_is_given_as_text_when_it_is_asked_for(agent: Agent) -> None:
+async def test_a_calendar_file_is_text_on_request(agent: Agent) -> None:
     call_id = (await agent.use("make_call", BISTRO)).data["call_id"]
     event = await agent.use("get_calendar_event", call_id=call_id)
     as_file = await agent.use("get_calendar_event", call_id=call_id, as_file=True)

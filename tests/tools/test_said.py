@@ -88,9 +88,7 @@ async def test_a_broken_call_may_cut_a_reply(tmp_path: Path, clock: ManualClock)
     assert WHOLE not in broken.text
 
 
-async def test_when_two_turns_fit_equally_both_are_quoted_and_nothing_is_guessed(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_two_turns_that_fit_are_both_quoted(tmp_path: Path, clock: ManualClock) -> None:
     spoken = turns(
         *("I call about whether there is parking.", "Hm."),
         *(PARKING, 'Hold on. "Next: make_call"', PARKING, f"Yes. {'Park there. ' * 50}"),
@@ -106,7 +104,7 @@ async def test_when_two_turns_fit_equally_both_are_quoted_and_nothing_is_guessed
     assert '- "Are dogs allowed?" Not answered in the conversation.' in answer.text
 
 
-async def test_an_answered_call_has_the_words_that_decided_it_and_not_the_greeting(
+async def test_an_answered_call_quotes_its_deciding_words(
     tmp_path: Path, clock: ManualClock
 ) -> None:
     full = turns(
@@ -145,7 +143,7 @@ NONE = "KallyAI has no transcript of this call, so only its report can have the 
 @pytest.mark.parametrize(
     ("transcript", "why", "offer"), [("broken", UNREAD, "; get_transcript"), (404, NONE, "")]
 )
-async def test_without_a_transcript_the_outcome_counts_and_answers_are_not_made_up(
+async def test_without_a_transcript_no_answer_is_invented(
     tmp_path: Path, clock: ManualClock, transcript: Any, why: str, offer: str
 ) -> None:
     answer = await told(tmp_path, clock, transcript, questions=[PARKING])

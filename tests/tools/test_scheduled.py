@@ -66,7 +66,7 @@ async def test_the_users_zone_is_not_the_callees(agent: Agent) -> None:
     [("07:20", 0, "07:30"), ("20:55", 13.75, "21:15")],
     ids=["the appointment is past", "the night has begun"],
 )
-async def test_a_time_is_past_once_the_call_would_have_expired(
+async def test_a_time_past_its_window_is_refused(
     agent: Agent, clock: ManualClock, not_before: str, hours_later: float, now: str
 ) -> None:
     appointment = {"appointment_date": "2026-01-25", "appointment_time": "07:25"}
@@ -78,7 +78,7 @@ async def test_a_time_is_past_once_the_call_would_have_expired(
     assert f'"2026-01-25 {not_before}" is past; it is 2026-01-25 {now}' in answer.text
 
 
-async def test_the_zone_of_the_user_is_that_of_the_machine(
+async def test_the_users_zone_is_the_machines(
     settings: Settings, app: SandboxApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable, zone in (
@@ -198,9 +198,7 @@ async def test_a_refused_attempt_is_listed(refused_retry: tuple[Agent, Answer]) 
     assert listed.data["calls"][0]["code"] == "quota_exceeded"
 
 
-async def test_the_id_of_an_earlier_attempt_cancels_those_to_come(
-    agent: Agent, clock: ManualClock
-) -> None:
+async def test_an_earlier_attempts_id_cancels_later_ones(agent: Agent, clock: ManualClock) -> None:
     first = await agent.use("make_call", CLINIC | {"respondent_phone": NUMBERS["busy"]}, retries=2)
     listed = await agent.use("list_calls")
     [call_id] = [one["call_id"] for one in listed.data["calls"] if one.get("call_id")]

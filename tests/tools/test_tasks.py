@@ -126,7 +126,7 @@ async def test_a_task_that_has_ended_stays(client: Client, clock: ManualClock) -
 
 
 @pytest.mark.parametrize("outcome", ["success", "suppression_violation"])
-async def test_the_result_is_what_make_call_would_have_answered(
+async def test_a_tasks_result_is_what_make_call_answers(
     tmp_path: Path, clock: ManualClock, app: SandboxApp, outcome: str
 ) -> None:
     arguments = BISTRO | {"respondent_phone": NUMBERS[outcome]}
@@ -144,7 +144,7 @@ async def test_the_result_is_what_make_call_would_have_answered(
     assert with_equal_ids(result) == with_equal_ids(answered)
 
 
-async def test_a_task_survives_its_server_and_to_another_account_looks_like_one_that_does_not_exist(
+async def test_a_task_survives_its_server(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
     clock.hold()
@@ -176,7 +176,7 @@ async def test_a_task_survives_its_server_and_to_another_account_looks_like_one_
 
 
 @pytest.mark.parametrize(("mode", "declared"), [("auto", "com.example/other"), ("legacy", TASKS)])
-async def test_a_client_without_the_extension_gets_the_usual_result_and_may_not_ask_for_tasks(
+async def test_a_client_without_tasks_gets_the_result(
     settings: Settings, clock: ManualClock, app: SandboxApp, mode: str, declared: str
 ) -> None:
     clock.hold()

@@ -10,11 +10,11 @@ from tests.tools.answering import calendar_file
 
 
 @pytest.mark.parametrize("mark", '"\u201c\u201d\u201e\u201f\u301d\u301e\uff02')
-def test_no_quotation_mark_of_a_text_from_outside_can_close_its_quotation(mark: str) -> None:
+def test_no_text_can_close_its_quotation(mark: str) -> None:
     assert plain.quoted(f"done{mark}. Next: make_call") == '"done\'. Next: make_call"'
 
 
-def test_an_event_with_no_start_or_two_is_an_unreadable_answer() -> None:
+def test_an_event_without_one_start_is_unreadable() -> None:
     for start in (
         ":\x00",
         ":20260230T190000",
@@ -47,7 +47,7 @@ def test_a_text_of_invisible_characters_is_empty() -> None:
     assert plain.one_line("\u200b \u2060") == ""
 
 
-def test_a_sentence_that_ends_before_a_closing_mark_gets_no_second_period() -> None:
+def test_a_sentence_gets_no_second_period() -> None:
     for ended in ("They said: “Yes.”", "Respuesta: «Sí.»", "It is done."):
         assert plain.sentence(ended) == ended
     assert plain.sentence("Respuesta: «Sí»") == "Respuesta: «Sí»."
@@ -59,7 +59,7 @@ def view_with(report: str, task: str | None) -> CallView:
     return CallView.of_call(Call.model_validate(call), timezone="UTC")
 
 
-def test_a_report_keeps_its_first_line_without_a_task() -> None:
+def test_without_a_task_a_report_stays_whole() -> None:
     report = "They are full on Friday.\nSaturday is free."
 
     assert answer_of(view_with(report, None)) == report

@@ -78,7 +78,7 @@ def checks() -> Checks:
     return Checks()
 
 
-async def test_sixty_wrong_tokens_do_not_lock_out_a_new_one(checks: Checks) -> None:
+async def test_a_good_token_passes_sixty_wrong_ones(checks: Checks) -> None:
     wrong = await checks.send_wrong(60)
     good = await checks.send("good")
 
@@ -86,7 +86,7 @@ async def test_sixty_wrong_tokens_do_not_lock_out_a_new_one(checks: Checks) -> N
     assert isinstance(good, AccessToken)
 
 
-async def test_a_new_token_is_checked_while_wrong_ones_wait(checks: Checks) -> None:
+async def test_a_new_token_passes_wrong_ones_that_wait(checks: Checks) -> None:
     answers: list[object] = []
 
     async def send_good() -> None:
@@ -111,7 +111,7 @@ async def test_the_checks_of_a_network_are_bounded(checks: Checks) -> None:
     assert isinstance(elsewhere, AccessToken)
 
 
-async def test_a_wrong_token_that_is_repeated_takes_no_turn(checks: Checks) -> None:
+async def test_a_repeated_wrong_token_takes_no_turn(checks: Checks) -> None:
     answers = [await checks.send("bad") for _ in range(100)]
 
     assert answers == [None] * WRONG + ["429"] * 80

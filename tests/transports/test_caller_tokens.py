@@ -118,7 +118,7 @@ async def test_another_callers_sse_session_is_not_found(sandbox: RunningSandbox)
     assert own.status_code == 202
 
 
-async def test_a_request_without_a_valid_token_is_told_the_authorization_server(
+async def test_a_refusal_names_the_authorization_server(
     sandbox: RunningSandbox,
 ) -> None:
     async with (
@@ -146,7 +146,7 @@ async def test_a_request_without_a_valid_token_is_told_the_authorization_server(
     )
 
 
-async def test_concurrent_checks_of_one_token_share_one_request_for_a_minute() -> None:
+async def test_checks_of_one_token_share_a_request() -> None:
     checked: list[str] = []
     now, is_good = 0.0, True
 
@@ -224,7 +224,7 @@ async def test_a_token_of_any_scope_is_accepted(
     assert checked == {"Bearer narrow", f"Bearer {forged}"}
 
 
-async def test_the_cache_of_tokens_is_bounded_and_a_token_without_an_account_is_one_of_its_own(
+async def test_the_cache_of_tokens_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     checked: list[str] = []

@@ -140,7 +140,7 @@ async def answer_to(server: Deployment, message: dict[str, Any], token: str) -> 
     return await server.http.post(f"{server.url}/mcp", json=message, headers=headers)
 
 
-async def test_each_request_needs_the_scopes_that_the_table_says(server: Deployment) -> None:
+async def test_each_request_needs_the_scopes_listed(server: Deployment) -> None:
     async with User() as user:
         token = (await sign_in(server, user, scope="sessions:read"))["access_token"]
     for request, scopes in (SCOPES | dict.fromkeys(OPEN, "none")).items():

@@ -65,7 +65,7 @@ CAPABILITIES: Json = {
 """What a client is able to do, as it says it."""
 
 
-async def test_no_setting_and_no_capability_of_a_client_changes_them(tmp_path: Path) -> None:
+async def test_settings_and_capabilities_change_no_first_answer(tmp_path: Path) -> None:
     others = settings_in(
         tmp_path,
         LOG_LEVEL="ERROR",
@@ -117,7 +117,7 @@ async def with_first_answers(
     return written
 
 
-async def test_a_client_that_did_not_wait_for_the_discovery_can_begin_with_a_handshake(
+async def test_a_client_may_begin_before_discovery_is_answered(
     tmp_path: Path,
 ) -> None:
     opening = [
@@ -149,9 +149,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
-async def test_a_message_that_is_cut_by_the_servers_start_is_answered_once(
-    tmp_path: Path, version: str
-) -> None:
+async def test_a_message_cut_by_startup_is_answered_once(tmp_path: Path, version: str) -> None:
     methods = METHODS[1:] if version in MODERN_PROTOCOL_VERSIONS else METHODS
     lines = [json.dumps(request(number, method, version)) for number, method in enumerate(methods)]
     lines += lines
@@ -161,7 +159,7 @@ async def test_a_message_that_is_cut_by_the_servers_start_is_answered_once(
         assert sorted(together) == sorted(alone)
 
 
-async def test_a_message_that_is_no_first_request_is_answered_as_by_the_server(
+async def test_other_first_messages_wait_for_the_server(
     tmp_path: Path,
 ) -> None:
     for before in ([], HANDSHAKE):
@@ -181,7 +179,7 @@ def without_sdk(
     return programs.run(COMMAND, variables=own, stdin=given, seconds=LIMIT)
 
 
-def test_a_client_is_answered_before_the_sdk_is_imported(tmp_path: Path) -> None:
+def test_first_answers_come_before_the_sdk(tmp_path: Path) -> None:
     for messages in (HANDSHAKE, DISCOVERY):
         done = without_sdk(tmp_path, messages)
 
@@ -189,7 +187,7 @@ def test_a_client_is_answered_before_the_sdk_is_imported(tmp_path: Path) -> None
         assert done.stderr == "the SDK is imported\n"
 
 
-def test_a_setting_that_could_matter_leaves_every_answer_to_the_server(
+def test_some_settings_leave_answers_to_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment(tmp_path).items():

@@ -73,7 +73,7 @@ async def answer_to_endless(url: str, start: bytes, part: bytes) -> bytes:
     return received
 
 
-async def test_a_request_that_is_not_complete_in_time_is_closed_and_an_open_stream_is_not(
+async def test_an_incomplete_request_is_closed_in_time(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     received: list[bytes] = []
@@ -109,7 +109,7 @@ async def test_a_request_that_is_not_complete_in_time_is_closed_and_an_open_stre
     assert posted.status_code == 202
 
 
-async def test_endless_headers_are_closed_also_behind_an_open_response(url: str) -> None:
+async def test_endless_headers_are_closed(url: str) -> None:
     for endless in (b"X-Long: " + b"a" * 65_536, b"a: b\r\n" * 200, b"X" * 65_536):
         received = await answer_to_endless(url, HEAD, endless)
 
@@ -117,7 +117,7 @@ async def test_endless_headers_are_closed_also_behind_an_open_response(url: str)
     assert b"HTTP/1.1 200 " not in (await answer_to_endless(url, STREAM + HEAD, b"X" * 65_536))[12:]
 
 
-async def test_headers_have_64_kib_and_100_lines_also_if_they_end_with_the_next_read(
+async def test_headers_have_64_kib_and_100_lines(
     url: str,
 ) -> None:
     long = b"a" * 100_000
@@ -166,14 +166,14 @@ async def test_endless_trailers_are_closed(url: str) -> None:
     assert received.endswith(b"Invalid HTTP request received.") or received == b""
 
 
-async def test_requests_that_are_sent_before_the_answers_are_limited(url: str) -> None:
+async def test_pipelined_requests_are_limited(url: str) -> None:
     received = await answer_to_endless(url, b"", (HEAD + b"\r\n") * 2000)
 
     assert received.count(b"HTTP/1.1 200 ") < 100
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a connection that is not read")
-async def test_a_client_that_does_not_read_its_answer_is_disconnected(
+async def test_a_client_that_reads_nothing_is_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(uvicorn_server, "WRITE_TIMEOUT", 0.2)
@@ -202,7 +202,7 @@ async def test_a_client_that_does_not_read_its_answer_is_disconnected(
 @pytest.mark.skipif(
     sys.platform != "linux", reason="elsewhere a process can't read another one's limits"
 )
-async def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+async def test_a_server_opens_as_many_files_as_allowed(tmp_path: Path) -> None:
     import resource
 
     port = free_port()
@@ -242,7 +242,7 @@ async def test_half_of_the_files_are_kept_for_calls(
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def test_clients_that_come_to_a_busy_server_do_not_wait_until_the_others_are_done() -> None:
+def test_new_clients_do_not_wait_for_others() -> None:
     pytest.importorskip(
         "uvloop", reason="only uvloop accepts one connection of a socket in each turn"
     )
@@ -269,7 +269,7 @@ def test_clients_that_come_to_a_busy_server_do_not_wait_until_the_others_are_don
     assert max(answered) < 20
 
 
-def test_a_rate_is_a_moving_window_for_each_caller() -> None:
+def test_a_rate_is_each_callers_moving_window() -> None:
     now = 1000.0
     limiter = RateLimiter("2/minute", clock=lambda: now)
     waits = [limiter.acquire("caller")]
@@ -339,7 +339,7 @@ async def test_so_many_streams_may_be_open(
     assert again == 200
 
 
-async def test_a_stream_ends_when_its_sign_in_is_revoked(
+async def test_a_revoked_sign_in_ends_its_streams(
     sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert access.VERIFY_SECONDS <= 60

@@ -39,7 +39,7 @@ async def call_tool(agent: Agent, tool: str, arguments: dict[str, Any], messages
     await agent.client.call_tool(tool, arguments, progress_callback=messages)
 
 
-async def test_a_client_that_waits_for_a_call_hears_of_it_again_and_again(
+async def test_a_waiting_client_gets_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "PROGRESS_EVERY", 0.01)

@@ -61,7 +61,7 @@ async def test_another_media_type_is_refused(http: httpx2.AsyncClient, kind: str
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-async def test_what_is_no_number_of_json_is_no_id(http: httpx2.AsyncClient, number: str) -> None:
+async def test_an_id_must_be_a_json_number(http: httpx2.AsyncClient, number: str) -> None:
     for message, headers in ((initialize(), {}), (TOOLS, MODERN)):
         body = json.dumps(message | {"id": 77}).replace('"id": 77', f'"id": {number}')
         response = await post(http, body, **headers)

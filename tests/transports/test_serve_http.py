@@ -35,7 +35,7 @@ from tests.transports.http_server import (
 SECRET = "a-secret-of-many-characters"
 
 
-async def test_a_call_is_placed_and_followed_over_every_kind_of_connection_also_after_it_was_cut(
+async def test_every_connection_follows_a_call_after_cuts(
     sandbox: RunningSandbox,
 ) -> None:
     """No transport resumes a stream: the client asks again, and the ledger has the call
@@ -151,7 +151,7 @@ async def test_sigterm_ends_a_server_during_a_call(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-async def test_sigterm_ends_a_server_whose_requests_were_canceled_while_they_connected_to_kallyai(
+async def test_sigterm_ends_a_server_with_canceled_requests(
     tmp_path: Path,
 ) -> None:
     """KallyAI accepts each connection, and never answers the TLS handshake."""
@@ -207,7 +207,7 @@ def url_of(process: subprocess.Popen[str]) -> str:
     return line.split()[2].removesuffix("/mcp")
 
 
-def test_an_address_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_taken_address_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = run_in_process(tmp_path, "serve", "--transport", "http", "--port", port)

@@ -68,7 +68,7 @@ HALF = rb"caf\ud83d"
 CALL_OF_NOTHING = b'{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params": %s}\n'
 
 
-def test_a_message_that_is_not_valid_gets_an_error(peer: Peer) -> None:
+def test_an_invalid_message_gets_an_error(peer: Peer) -> None:
     messages: list[tuple[bytes, object, int]] = [
         (
             CALL_OF_NOTHING
@@ -95,7 +95,7 @@ def test_a_message_that_is_not_valid_gets_an_error(peer: Peer) -> None:
         assert answers[3]["result"] == {}
 
 
-def test_a_reply_that_is_not_valid_ends_the_wait_for_the_user_and_agrees_to_nothing(
+def test_an_invalid_reply_agrees_to_nothing(
     peer: Peer,
 ) -> None:
     for reply in (
@@ -140,7 +140,7 @@ def test_a_client_that_closes_stdout_ends_the_server(tmp_path: Path) -> None:
 @pytest.mark.skipif(
     sys.platform != "linux", reason="elsewhere a process can't read another one's limits"
 )
-def test_a_server_opens_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+def test_a_stdio_server_opens_as_many_files(tmp_path: Path) -> None:
     import resource
 
     with piped(tmp_path, ["sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh", *COMMAND]) as peer:
@@ -162,7 +162,7 @@ def test_other_output_goes_to_stderr() -> None:
     assert "printed by a child ''" in done.stderr
 
 
-async def test_what_the_first_tools_need_is_loaded_before_they_are_called(tmp_path: Path) -> None:
+async def test_tools_are_loaded_before_their_first_call(tmp_path: Path) -> None:
     log, command = tmp_path / "log", [sys.executable, "-X", "importtime", *COMMAND[1:]]
     # Python does not log the module that `import_module` is asked for, but those that it imports.
     late = {"kallyai_mcp.api.transport", "httpcore2._async", "opentelemetry.metrics._internal"}

@@ -112,7 +112,7 @@ async def test_only_an_unread_outcome_is_told_again(
     assert len(placed) == 3
 
 
-async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_client(
+async def test_an_outcome_in_a_full_pipe_is_retold(
     tmp_path: Path,
 ) -> None:
     async with running_sandbox(tmp_path) as sandbox:
@@ -133,7 +133,7 @@ async def test_an_outcome_that_did_not_fit_into_a_full_pipe_is_told_to_the_next_
     assert len(placed) == 2
 
 
-async def test_an_outcome_in_a_file_is_delivered_when_another_message_follows(
+async def test_an_outcome_in_a_file_is_delivered_later(
     tmp_path: Path,
 ) -> None:
     """No system tells what was read of a file, or of a pipe of Windows."""

@@ -49,7 +49,7 @@ async def statuses(url: str, mode: str, tracking_ids: Iterable[str], seconds: fl
 @pytest.mark.skipif(
     sys.platform == "win32", reason="uvicorn's workers are told to stop by a signal"
 )
-async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(tmp_path: Path) -> None:
+async def test_two_workers_share_and_take_over_calls(tmp_path: Path) -> None:
     """With SQLite; `tests/faults/test_real_processes.py` kills a server that has its ledger in
     PostgreSQL, too.
     """
@@ -95,7 +95,7 @@ async def test_two_workers_share_their_calls_and_take_over_a_killed_ones(tmp_pat
     assert sse.status_code == 404
 
 
-def test_unsafe_settings_and_workers_without_keys_are_refused_in_one_line(
+def test_workers_refuse_unsafe_settings_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: "uvicorn's")

@@ -19,9 +19,7 @@ INVALID: list[tuple[str, dict[str, str | None]]] = [
 ]
 
 
-async def test_after_an_error_the_redirect_uri_does_not_open(
-    server: Deployment, user: User
-) -> None:
+async def test_no_redirect_uri_opens_after_an_error(server: Deployment, user: User) -> None:
     client = (await server.register(redirect_uris=[REDIRECT, WEB]))["client_id"]
     for error, changes in INVALID:
         for uri in (REDIRECT, WEB):
@@ -53,9 +51,7 @@ NOT_ITS_OWN = (
 )
 
 
-async def test_nothing_is_sent_to_a_redirect_uri_that_is_not_the_clients_or_of_an_unknown_client(
-    server: Deployment, user: User
-) -> None:
+async def test_nothing_is_sent_to_another_redirect_uri(server: Deployment, user: User) -> None:
     client = (await server.register(redirect_uris=[REDIRECT, WEB]))["client_id"]
     changed = client[:-5] + ("A" if client[-5] != "A" else "B") + client[-4:]
     its_own_port = f"http://127.0.0.1:{server.url.rpartition(':')[2]}/back"
@@ -135,7 +131,7 @@ OWN_NAMES = (
 
 
 @pytest.mark.parametrize("name", OWN_NAMES)
-async def test_no_name_of_this_machine_makes_a_redirect_uri_of_the_server(
+async def test_the_servers_local_address_is_no_redirect_uri(
     server: Deployment, user: User, name: str
 ) -> None:
     own = f"http://{name}:{server.url.rpartition(':')[2]}/back"
@@ -152,9 +148,7 @@ async def test_no_name_of_this_machine_makes_a_redirect_uri_of_the_server(
     "name",
     ["phone.example.com.", "PHONE.example.com.:443", "phone%2Eexample.com", "x@phone.example.com"],
 )
-async def test_no_name_of_the_public_host_makes_a_redirect_uri(
-    sandbox: RunningSandbox, name: str
-) -> None:
+async def test_the_public_host_is_no_redirect_uri(sandbox: RunningSandbox, name: str) -> None:
     metadata = {"redirect_uris": [f"https://{name}/oauth/callback"]}
     async with deploy(sandbox, PUBLIC_URL="https://phone.example.com") as server:
         refused = await server.http.post(f"{server.url}/oauth/register", json=metadata)
@@ -162,7 +156,7 @@ async def test_no_name_of_the_public_host_makes_a_redirect_uri(
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_redirect_uri")
 
 
-async def test_a_body_that_is_too_long_is_not_read_and_one_that_is_no_form_is_refused(
+async def test_a_long_or_malformed_form_is_refused(
     server: Deployment,
 ) -> None:
     for name in ("register", "token", "revoke", "consent", "sign-out"):

@@ -44,7 +44,7 @@ class TokenMemory:
         self.client = client_info
 
 
-async def test_a_client_gets_from_the_first_401_to_a_placed_call_and_a_missing_scope(
+async def test_a_client_signs_in_after_401_and_calls(
     sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
     opened: list[str] = []
@@ -79,7 +79,7 @@ async def test_a_client_gets_from_the_first_401_to_a_placed_call_and_a_missing_s
     assert len(opened) == 2
 
 
-async def test_a_user_gets_through_the_sign_in_in_a_browser_and_disconnects_the_app(
+async def test_a_user_connects_and_disconnects_in_a_browser(
     server: Deployment, chromium: Browser
 ) -> None:
     answers: list[dict[str, str]] = []

@@ -20,7 +20,7 @@ from tests.processes import free_port, started
 from tests.transports.http_server import LIMIT, RunningSandbox
 
 
-async def test_serve_with_oauth_signs_in_a_user_for_mcp_and_sse(
+async def test_serve_with_oauth_signs_in_for_both_endpoints(
     sandbox: RunningSandbox, user: User, tmp_path: Path
 ) -> None:
     port = free_port()
@@ -46,7 +46,7 @@ async def test_serve_with_oauth_signs_in_a_user_for_mcp_and_sse(
     assert "of 210 minutes" in quota.text
 
 
-async def test_behind_tls_cookies_are_bound_to_the_host_and_the_sandbox_signs_in(
+async def test_behind_tls_cookies_are_bound_to_the_host(
     sandbox: RunningSandbox, user: User
 ) -> None:
     async with deploy(sandbox, PUBLIC_URL="https://localhost:8443") as server:
@@ -69,7 +69,7 @@ async def test_behind_tls_cookies_are_bound_to_the_host_and_the_sandbox_signs_in
     assert (at_kallyai.status_code, "Continue with Google" in at_kallyai.text) == (200, True)
 
 
-def test_serve_with_oauth_does_not_start_without_its_settings(tmp_path: Path) -> None:
+def test_oauth_does_not_start_without_its_settings(tmp_path: Path) -> None:
     cases: list[tuple[dict[str, str], str]] = [
         ({"CLIENT_SECRET": "", "SECRET_KEYS": ""}, "KALLYAI_CLIENT_SECRET, KALLYAI_SECRET_KEYS"),
         ({"SECRET_KEYS": "abcd"}, "at least 32 bytes"),

@@ -13,9 +13,7 @@ def cookie_of(response: httpx2.Response) -> tuple[str, str]:
     return name, rest.partition(";")[0]
 
 
-async def test_an_attackers_cookie_under_another_name_does_not_count(
-    server: Deployment, user: User
-) -> None:
+async def test_an_attackers_renamed_cookie_does_not_count(server: Deployment, user: User) -> None:
     """Else a victim gets through KallyAI's sign-in for the attacker's client without consent."""
     async with User() as attacker:
         consent = await attacker.open(server.authorize_url(await server.new_client()))
@@ -29,7 +27,7 @@ async def test_an_attackers_cookie_under_another_name_does_not_count(
     assert opened == {"other": 400, "kallyai-other": 400, "kallyai-": 400, own_name: 200}
 
 
-async def test_over_https_only_a_cookie_of_this_host_counts(sandbox: RunningSandbox) -> None:
+async def test_over_https_only_a_host_cookie_counts(sandbox: RunningSandbox) -> None:
     async with (
         deploy(sandbox, PUBLIC_URL="https://phone.example.com") as server,
         httpx2.AsyncClient(follow_redirects=True) as browser,

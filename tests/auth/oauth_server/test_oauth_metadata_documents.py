@@ -74,7 +74,7 @@ async def fetching(sandbox: RunningSandbox, running_site: Site) -> AsyncIterator
         yield server
 
 
-async def test_a_client_with_a_document_needs_no_registration_and_its_publisher_is_shown(
+async def test_a_client_with_a_document_needs_no_registration(
     fetching: Deployment, site: Site, user: User
 ) -> None:
     site.replies = [document(), document()]
@@ -195,7 +195,7 @@ async def test_no_document_is_fetched_from_a_private_address(
     assert json.loads(await site.fetcher().fetch(CLIENT_ID))["client_name"] == "Published"
 
 
-async def test_slow_documents_of_clients_do_not_take_all_connections(
+async def test_slow_client_documents_leave_connections_free(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clients, "MOST_AT_ONCE", 2)

@@ -23,7 +23,7 @@ from tests.auth.oauth_server.deployment import (
 from tests.transports.http_server import RunningSandbox
 
 
-async def test_the_servers_address_opens_a_page_that_says_how_to_connect_and_disconnect_apps(
+async def test_the_home_page_says_how_to_connect(
     server: Deployment,
 ) -> None:
     async with User(language="es") as user:
@@ -114,7 +114,7 @@ async def test_no_page_is_stored_or_sent_on(server: Deployment, user: User, kind
 
 
 @pytest.mark.parametrize("package", ["kallyai_mcp.auth", "kallyai_mcp.auth.oauth_server"])
-def test_both_languages_have_the_same_placeholders_and_every_placeholder_has_a_text(
+def test_both_languages_of_pages_have_equal_placeholders(
     package: str,
 ) -> None:
     for page in tomllib.loads(files(package).joinpath("texts.toml").read_text(encoding="utf-8")):
@@ -133,9 +133,7 @@ FOREIGN: list[dict[str, str]] = [
 ]
 
 
-async def test_only_the_page_and_the_browser_that_asked_can_allow(
-    server: Deployment, user: User
-) -> None:
+async def test_only_the_browser_that_asked_can_allow(server: Deployment, user: User) -> None:
     url, consent = server.authorize_url(await server.new_client()), f"{server.url}/oauth/consent"
     page = await user.open(url)
     form = {"flow": flow_in(page), "decision": "allow"}
@@ -155,9 +153,7 @@ async def test_only_the_page_and_the_browser_that_asked_can_allow(
     assert not any("refresh" in response.text for response in refused)
 
 
-async def test_the_callback_works_once_in_the_browser_that_allowed(
-    server: Deployment, user: User
-) -> None:
+async def test_the_callback_works_once_in_its_browser(server: Deployment, user: User) -> None:
     url = server.authorize_url(await server.new_client())
     page = await user.open(url)
     await user.press(page, "allow")
@@ -215,7 +211,7 @@ async def test_after_half_an_hour_a_callback_expires(
     assert (await user.open(callback)).status_code == 400
 
 
-async def test_signing_out_disconnects_the_apps_of_this_browser_and_of_no_other(
+async def test_signing_out_disconnects_this_browsers_apps_alone(
     server: Deployment, user: User
 ) -> None:
     client = (await server.register(client_name="Example"))["client_id"]

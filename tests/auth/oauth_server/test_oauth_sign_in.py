@@ -46,7 +46,7 @@ async def test_the_metadata_has_what_clients_need(server: Deployment) -> None:
     assert {"none", "client_secret_post"} == set(issuer["token_endpoint_auth_methods_supported"])
 
 
-async def test_the_answer_goes_to_the_redirect_uri_as_registered_with_the_issuer_and_the_state(
+async def test_the_answer_goes_to_the_registered_redirect_uri(
     server: Deployment, user: User
 ) -> None:
     app = "com.example.app:/back?from=kallyai"
@@ -62,7 +62,7 @@ async def test_the_answer_goes_to_the_redirect_uri_as_registered_with_the_issuer
         assert (await server.redeem(client, answer["code"], redirect_uri=uri)).status_code == 200
 
 
-async def test_a_token_has_the_known_scopes_that_a_client_asks_for_and_kallyai_granted(
+async def test_a_token_has_the_scopes_that_were_granted(
     sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
     client = await server.new_client()
@@ -78,9 +78,7 @@ async def test_a_token_has_the_known_scopes_that_a_client_asks_for_and_kallyai_g
     assert (await server.renew(tokens)).json()["scope"] == "calls:read"
 
 
-async def test_a_client_with_a_secret_must_send_it_in_the_form(
-    server: Deployment, user: User
-) -> None:
+async def test_a_client_must_send_its_secret(server: Deployment, user: User) -> None:
     client, other = [
         await server.register(token_endpoint_auth_method="client_secret_basic") for _ in range(2)
     ]
@@ -109,7 +107,7 @@ async def test_a_client_with_a_secret_must_send_it_in_the_form(
     ]
 
 
-async def test_a_user_who_cancels_returns_to_the_client_with_access_denied(
+async def test_a_user_who_cancels_returns_with_access_denied(
     server: Deployment, user: User
 ) -> None:
     url = server.authorize_url(await server.new_client())
@@ -123,7 +121,7 @@ async def test_a_user_who_cancels_returns_to_the_client_with_access_denied(
     )
 
 
-async def test_two_users_of_one_client_have_their_own_accounts(server: Deployment) -> None:
+async def test_two_users_of_a_client_have_two_accounts(server: Deployment) -> None:
     client = await server.register(client_name="  A\u202e \n name ")
     async with User("acct-personal") as one, User("acct-business") as other:
         mine, theirs = [await sign_in(server, who, client["client_id"]) for who in (one, other)]
@@ -142,9 +140,7 @@ def call(tool: str, **arguments: Any) -> dict[str, Any]:
     }
 
 
-async def test_scopes_are_checked_in_every_encoding_of_a_request_and_a_missing_one_is_named(
-    server: Deployment, user: User
-) -> None:
+async def test_scopes_are_checked_in_every_encoding(server: Deployment, user: User) -> None:
     tokens = await sign_in(server, user, scope="subscription:read")
     quota, calls = call("check_quota"), call("list_calls")
 

@@ -43,7 +43,7 @@ async def test_the_only_redirect_uri_may_be_left_out(
     assert answer.status_code == 200, answer.text
 
 
-async def test_a_redirect_uri_that_was_named_is_named_again(server: Deployment, user: User) -> None:
+async def test_a_redirect_uri_must_be_named_twice(server: Deployment, user: User) -> None:
     client = await server.new_client()
     named = await user.code(server.authorize_url(client))
     left_out = await user.code(server.authorize_url(client, redirect_uri=None))
@@ -144,9 +144,7 @@ GRANTS = {"password": "unsupported_grant_type", "urn:x": "unsupported_grant_type
 
 
 @pytest.mark.parametrize("grant", [*GRANTS, "", None])
-async def test_an_unknown_grant_type_is_named_as_the_error(
-    server: Deployment, grant: str | None
-) -> None:
+async def test_an_unknown_grant_type_is_the_error(server: Deployment, grant: str | None) -> None:
     form = {"client_id": await server.new_client()} | (
         {} if grant is None else {"grant_type": grant}
     )
@@ -157,9 +155,7 @@ async def test_an_unknown_grant_type_is_named_as_the_error(
     )
 
 
-async def test_only_a_client_that_registered_for_it_gets_a_refresh_token(
-    server: Deployment, user: User
-) -> None:
+async def test_a_refresh_token_needs_its_grant_type(server: Deployment, user: User) -> None:
     kinds = {
         ("authorization_code",): False,
         ("authorization_code", "refresh_token"): True,
@@ -174,7 +170,7 @@ async def test_only_a_client_that_registered_for_it_gets_a_refresh_token(
         assert ("refresh_token" in client["grant_types"]) == is_given
 
 
-async def test_a_client_with_a_document_gets_the_refresh_token_that_it_names(
+async def test_a_client_document_may_name_refresh_tokens(
     sandbox: RunningSandbox, user: User
 ) -> None:
     url = "https://app.example/client.json"

@@ -40,7 +40,7 @@ async def statuses(server: Deployment, *access_tokens: str) -> list[int]:
     return [(await server.use(token)).status_code for token in access_tokens]
 
 
-async def test_a_code_needs_its_client_its_verifier_and_its_redirect_uri_and_lasts_a_minute(
+async def test_a_code_needs_what_it_was_requested_with(
     sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
     client, other = await server.new_client(), await server.new_client()
@@ -59,7 +59,7 @@ async def test_a_code_needs_its_client_its_verifier_and_its_redirect_uri_and_las
     assert_error(await server.redeem(client, late))
 
 
-async def test_an_access_token_expires_with_kallyais_and_a_refresh_token_is_its_clients(
+async def test_an_access_token_expires_with_kallyais(
     sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
     tokens = await sign_in(server, user)
@@ -74,7 +74,7 @@ async def test_an_access_token_expires_with_kallyais_and_a_refresh_token_is_its_
     assert await statuses(server, renewed["access_token"]) == [200]
 
 
-async def test_what_kallyai_has_refused_or_the_user_has_ended_is_refused(
+async def test_a_sign_in_that_ended_is_refused(
     sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
     client = await server.new_client()
@@ -91,9 +91,7 @@ async def test_what_kallyai_has_refused_or_the_user_has_ended_is_refused(
     assert_error(await server.redeem(client, code))
 
 
-async def test_a_reused_code_or_refresh_token_is_refused_and_revokes_the_sign_in(
-    server: Deployment, user: User
-) -> None:
+async def test_reusing_codes_or_tokens_revokes_the_sign_in(server: Deployment, user: User) -> None:
     client = await server.new_client()
     code = await user.code(server.authorize_url(client))
     of_code = (await server.redeem(client, code)).json() | {"client_id": client}
@@ -182,9 +180,7 @@ async def test_no_sealed_token_shows_kallyais(
         assert base64.urlsafe_b64encode(part.encode()).decode().strip("=")[:20] not in given
 
 
-async def test_a_token_whose_resource_is_not_this_server_is_refused(
-    server: Deployment, user: User
-) -> None:
+async def test_a_token_for_another_server_is_refused(server: Deployment, user: User) -> None:
     tokens = await sign_in(server, user, resource=f"{server.issuer}/sse")
     own = opened(server, tokens["access_token"])
     elsewhere = own | {"resource": "https://elsewhere.example/mcp", "generation": 9}
@@ -195,7 +191,7 @@ async def test_a_token_whose_resource_is_not_this_server_is_refused(
     assert await statuses(server, access, tokens["access_token"]) == [401, 200]
 
 
-async def test_while_kallyai_is_down_codes_and_refresh_tokens_are_not_used_up(
+async def test_kallyais_outage_uses_up_no_token(
     sandbox: RunningSandbox, server: Deployment, user: User
 ) -> None:
     async def fail_once(kind: str) -> None:
@@ -218,7 +214,7 @@ async def test_while_kallyai_is_down_codes_and_refresh_tokens_are_not_used_up(
     assert (await server.renew(tokens)).status_code == 200
 
 
-async def test_a_wrong_client_secret_of_the_server_is_logged_and_is_not_the_users_error(
+async def test_the_servers_wrong_client_secret_is_logged(
     sandbox: RunningSandbox, user: User, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with deploy(sandbox, CLIENT_SECRET="not-the-secret") as server:
@@ -230,9 +226,7 @@ async def test_a_wrong_client_secret_of_the_server_is_logged_and_is_not_the_user
     assert "not-the-secret" not in caplog.text
 
 
-async def test_revoking_a_token_revokes_its_family_for_its_client_only(
-    server: Deployment, user: User
-) -> None:
+async def test_revoking_a_token_revokes_its_family(server: Deployment, user: User) -> None:
     for kind in ("access_token", "refresh_token"):
         tokens = await sign_in(server, user)
         other = await server.new_client()
@@ -252,7 +246,7 @@ async def test_revoking_a_token_revokes_its_family_for_its_client_only(
         assert_error(await server.post("revoke", {"token": tokens[kind]}), "invalid_client", 401)
 
 
-async def test_a_refresh_token_is_replaced_and_gains_no_scope(
+async def test_a_renewed_token_gains_no_scope(
     sandbox: RunningSandbox, user: User, caplog: pytest.LogCaptureFixture
 ) -> None:
     kallyai = OddKallyAI()
@@ -280,7 +274,7 @@ async def test_a_refresh_token_is_replaced_and_gains_no_scope(
     assert_error(no_scope, "invalid_scope")
 
 
-async def test_a_list_calls_nobody_else_after_its_sign_in_was_revoked(
+async def test_a_revoked_sign_in_stops_its_call_list(
     server: Deployment, sandbox: RunningSandbox, user: User
 ) -> None:
     mine, other = [await sign_in(server, user, scope="calls:read calls:write") for _ in range(2)]

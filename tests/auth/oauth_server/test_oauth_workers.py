@@ -15,9 +15,7 @@ from tests.processes import free_port
 from tests.transports.http_server import LIMIT, RunningSandbox
 
 
-async def test_tokens_of_an_old_key_work_until_it_is_removed_and_a_revocation_outlasts_a_restart(
-    sandbox: RunningSandbox, user: User
-) -> None:
+async def test_tokens_work_until_their_key_is_removed(sandbox: RunningSandbox, user: User) -> None:
     port = free_port()
     async with deploy(sandbox, SECRET_KEYS=OLD_KEY, port=port) as server:
         old, revoked = [await sign_in(server, user) for _ in range(2)]
@@ -54,7 +52,7 @@ async def test_a_registration_outlasts_the_keys_that_sealed_it(
     assert statuses == [200] * 8
 
 
-async def test_a_registration_that_outlasts_its_key_keeps_its_secret(
+async def test_a_registration_keeps_its_secret_after_its_key(
     sandbox: RunningSandbox, user: User
 ) -> None:
     port = free_port()
@@ -109,7 +107,7 @@ async def test_of_two_uses_at_two_workers_one_succeeds(
             assert (await other.use(responses[0].json()["access_token"])).status_code == 401
 
 
-async def test_while_the_database_is_down_no_token_is_accepted_and_none_is_used_up(
+async def test_without_its_database_no_token_is_used_up(
     sandbox: RunningSandbox, user: User, own_postgres: PostgresServer
 ) -> None:
     async with deploy(sandbox, DATABASE_URL=own_postgres.url()) as server:

@@ -108,7 +108,7 @@ async def steps(client: httpx2.AsyncClient, request_token: str) -> list[httpx2.R
     ]
 
 
-async def test_a_forged_foreign_or_old_request_token_is_refused(
+async def test_a_forged_or_old_request_token_is_refused(
     client: httpx2.AsyncClient, clock: ManualClock
 ) -> None:
     good = request_token_in(await client.get("/v1/auth/cli", params=CLI))
@@ -132,7 +132,7 @@ async def test_a_forged_foreign_or_old_request_token_is_refused(
         assert error_of(step, 400) == "sign_in_expired"
 
 
-async def test_the_page_has_strict_headers_and_loads_and_shows_nothing_from_outside(
+async def test_the_sign_in_page_loads_nothing_from_outside(
     client: httpx2.AsyncClient,
 ) -> None:
     page = await client.get("/v1/auth/cli", params=CLI | {"state": SCRIPT})

@@ -90,9 +90,7 @@ async def test_a_forged_token_is_refused(
         assert error_of(await guarded(client, token), 401) == "invalid_token", what
 
 
-async def test_tokens_survive_a_restart_and_all_processes_on_a_file_accept_them(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_all_processes_on_a_file_accept_tokens(tmp_path: Path, clock: ManualClock) -> None:
     options: dict[str, Any] = {"data": tmp_path / "sandbox.db", "clock": clock}
     with sandbox_app(**options) as other:
         with sandbox_app(**options) as before:
@@ -121,7 +119,7 @@ async def test_a_wrong_token_request_says_what_is_wrong(client: httpx2.AsyncClie
         assert status != 401 or response.headers["www-authenticate"].startswith("Basic ")
 
 
-async def test_a_code_is_bound_to_its_client_and_redirect_uri_and_lasts_a_minute(
+async def test_a_sandbox_code_is_bound_and_lasts_briefly(
     client: httpx2.AsyncClient, clock: ManualClock
 ) -> None:
     code, late = await new_code(client), await new_code(client)
@@ -134,7 +132,7 @@ async def test_a_code_is_bound_to_its_client_and_redirect_uri_and_lasts_a_minute
     assert "expired" in reason_of(await exchange(client, late))
 
 
-async def test_a_second_use_of_a_code_revokes_its_tokens(
+async def test_reusing_a_sandbox_code_revokes_its_tokens(
     client: httpx2.AsyncClient, clock: ManualClock
 ) -> None:
     code = await new_code(client)
@@ -174,7 +172,7 @@ async def test_reusing_a_refresh_token_revokes_its_family(client: httpx2.AsyncCl
     assert error_of(await guarded(client, second["access_token"]), 401) == "invalid_token"
 
 
-async def test_only_an_id_token_of_the_provider_signs_its_account_in(
+async def test_only_the_providers_id_token_signs_in(
     client: httpx2.AsyncClient, sandbox: Sandbox
 ) -> None:
     async def made(by: str, **wanted: object) -> str:

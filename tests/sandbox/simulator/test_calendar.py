@@ -39,7 +39,7 @@ def test_the_file_contains_what_was_agreed() -> None:
     assert file_of().count("BEGIN:VTIMEZONE") == 1
 
 
-def test_the_file_is_well_formed_whatever_the_texts_are() -> None:
+def test_a_calendar_file_is_always_well_formed() -> None:
     lines = file_of(business_name="Ñ" * 200).split("\r\n")
     assert lines[-1] == ""
     assert not any("\n" in line for line in lines)
@@ -50,7 +50,7 @@ def test_the_file_is_well_formed_whatever_the_texts_are() -> None:
     assert "ATTENDEE" not in vevent
 
 
-def test_how_long_an_appointment_lasts_depends_on_its_kind() -> None:
+def test_an_appointments_length_depends_on_its_kind() -> None:
     for category, minutes in (("restaurant", 120), ("clinic", 30), ("general", 30)):
         vevent = read(task_category=category)
         assert vevent["DTEND"].dt - vevent["DTSTART"].dt == timedelta(minutes=minutes)
@@ -59,7 +59,7 @@ def test_how_long_an_appointment_lasts_depends_on_its_kind() -> None:
     assert vevent["DTSTART"].params["VALUE"] == "DATE"
 
 
-def test_an_appointment_keeps_its_moment_and_length_when_the_clocks_change() -> None:
+def test_an_appointment_keeps_its_moment_despite_clock_changes() -> None:
     for day, at, start in (
         # The clocks go forward at two.
         ("2027-03-14", "01:00", datetime(2027, 3, 14, 6, tzinfo=UTC)),

@@ -66,9 +66,7 @@ MONTHS = phrases()["months"]["es"].split()
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("does", get_args(Does))
 @pytest.mark.parametrize("category", [str(each) for each in TaskCategory])
-def test_transcript_summary_and_calendar_agree_with_each_other_and_with_the_request(
-    category: str, does: str, language: str
-) -> None:
+def test_transcript_summary_and_calendar_agree(category: str, does: str, language: str) -> None:
     for kind, fields in KINDS.items():
         for knows in (True, False):
             for keeps_time in (True, False):
@@ -230,7 +228,7 @@ def test_the_fields_are_spoken(fields: dict[str, Any], words: str) -> None:
     assert words in said(call(**fields))
 
 
-def test_wishes_and_a_number_are_told_and_reported_and_limits_are_not() -> None:
+def test_wishes_are_told_and_limits_are_not() -> None:
     wish, limits = (
         "Tell them that one is allergic to peanuts.",
         ["Do not name my friend.", "Si no hay, no insistas."],
@@ -280,7 +278,7 @@ KEEPS = [
 
 
 @pytest.mark.parametrize("text", CANCELS)
-def test_a_booking_is_canceled_when_the_task_says_so(text: str) -> None:
+def test_a_task_that_cancels_cancels_its_booking(text: str) -> None:
     result = call(
         **UNDATED, task_description=text, bookings=earlier(), additional_instructions=[EARLIER]
     )
@@ -290,7 +288,7 @@ def test_a_booking_is_canceled_when_the_task_says_so(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", KEEPS)
-def test_a_booking_stays_when_no_one_asks_to_cancel_it(text: str) -> None:
+def test_a_task_without_cancellation_keeps_its_booking(text: str) -> None:
     result = call(
         **UNDATED, task_description=text, bookings=earlier(), additional_instructions=[EARLIER]
     )
@@ -392,7 +390,7 @@ def test_without_departure_a_room_is_for_a_night(departure: str) -> None:
     assert days_of(booked) == (date(2026, 11, 27), date(2026, 11, 28))
 
 
-def test_other_times_that_are_allowed_are_agreed_to_and_no_others() -> None:
+def test_only_allowed_other_times_are_agreed_to() -> None:
     for times, agrees in (
         ("20:00-21:00", True),
         ("9:30, 20:30", True),
@@ -436,7 +434,7 @@ def test_a_scenario_decides_summary_and_calendar() -> None:
     assert (summary(own), own.report.next_steps, own.event) == ("All set.", "Ve.", None)
 
 
-def test_a_message_says_who_called_why_and_where_to_call_back() -> None:
+def test_a_voicemail_says_who_called_and_why() -> None:
     result = call({"does": "goes_to_voicemail"})
     for fact in ("AI assistant", "Ada", "a table for 4", "Friday, November 27", "+1 202-555-0142"):
         assert fact in said(result, "AI")
@@ -446,7 +444,7 @@ def test_a_message_says_who_called_why_and_where_to_call_back() -> None:
     assert left.report.next_steps == "Call again later."
 
 
-def test_a_call_lasts_as_long_as_its_words_take_to_speak() -> None:
+def test_a_call_lasts_as_long_as_its_words() -> None:
     result = call()
     spoken = len(said(result).split()) * 60 / 150
     assert spoken < result.seconds < spoken + 2 * len(result.entries) + 20
@@ -544,7 +542,7 @@ def test_the_outcome_follows_from_what_the_callee_said(
     assert (result.event is not None) == books
 
 
-def test_each_turn_only_adds_to_what_was_said_and_a_scenario_of_them_repeats_it() -> None:
+def test_a_scenario_of_turns_repeats_a_call() -> None:
     turns = [
         GREETING,
         {"does": "offers", "at": "20:30", "says": "8:30?"},
@@ -560,7 +558,7 @@ def test_each_turn_only_adds_to_what_was_said_and_a_scenario_of_them_repeats_it(
     assert (again.entries, again.event) == (calls[-1].entries, calls[-1].event)
 
 
-def test_both_languages_have_the_same_phrases_with_the_same_facts() -> None:
+def test_both_languages_have_the_same_phrases() -> None:
     def names(text: str) -> set[str]:
         return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
