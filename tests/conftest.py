@@ -7,7 +7,6 @@ import signal
 import tempfile
 from importlib import import_module
 from importlib.util import cache_from_source
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -20,21 +19,6 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - tempfile makes a folder in it
 
 ENOUGH = 4 << 30
 """Bytes; the tests need a part of them."""
-
-LONGEST = (
-    *(
-        "transports/test_workers.py",
-        "transports/test_behind_nginx.py",
-        "faults/test_real_processes.py",
-    ),
-    *(
-        "cli/test_calls.py",
-        "transports/test_database_failures.py",
-        "transports/test_unread_outcomes.py",
-    ),
-    *("cli/test_serve.py", "transports/test_serve_http.py"),
-)
-"""Modules with tests that wait long."""
 
 
 # In the background of a shell; tested programs would inherit it.
@@ -88,8 +72,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What lives until the end is never looked at by the garbage collector, which runs again from
-    here on.
+    """Let the garbage collector run again, without what lives until the end; looking at that takes
+    an eighth of the time of the tests.
     """
     gc.freeze()
     gc.set_threshold(20_000)  # as in a server over HTTP
@@ -105,23 +89,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each worker of xdist, which gets a part of the list, begin with the tests that take
-    longest.
-
-    At the end they would run alone, while the other workers have nothing to do. The tests in a
-    browser are next to each other, and so in one worker, which starts Playwright and opens a tab.
+    """Put the tests in a browser next to each other, and so into one worker of xdist: each further
+    one would take about a second to start Playwright.
     """
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    browser = [item for item in items if "chromium" in getattr(item, "fixturenames", ())]
-    longest = [item for item in items if item.path.as_posix().endswith(LONGEST)]
-    count = max(1, workers - 1)
-    first = [browser, *(longest[place::count] for place in range(count))]
-    taken = {id(item) for item in (*browser, *longest)}
-    others = iter([item for item in items if id(item) not in taken])
-    size = len(items) // workers
-    items[:] = [
-        item for part in first for item in (*part, *islice(others, max(0, size - len(part))))
-    ] + list(others)
+    items.sort(key=lambda item: "chromium" not in getattr(item, "fixturenames", ()))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
