@@ -49,15 +49,15 @@ class StatementError(Exception):
 
 
 def _storable(values: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a statement, with replacements for NUL and unpaired surrogates, which can't
-    be stored.
-    """
-    return {
-        name: value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-        if isinstance(value, str)
-        else value
-        for name, value in values.items()
-    }
+    """The parameters of a statement, as they can be stored."""
+    return {name: _storable_value(value) for name, value in values.items()}
+
+
+def _storable_value(value: Any) -> Any:
+    """A value, with replacements for NUL and unpaired surrogates, which can't be stored."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+    return value
 
 
 @dataclass(eq=False)

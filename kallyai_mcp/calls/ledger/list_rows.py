@@ -10,6 +10,7 @@ from typing import Any
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.ledger.base import Row, Tx
+from kallyai_mcp.calls.ledger.columns import if_any
 from kallyai_mcp.calls.ledger.conditions import MINE
 from kallyai_mcp.calls.ledger.rows import readable
 from kallyai_mcp.calls.policy import Consent, RiskFlag
@@ -93,7 +94,7 @@ def to_row(call_list: CallList) -> dict[str, Any]:
         "timezone": call_list.timezones[0],
         "asked_at": call_list.asked_at.timestamp(),
         "passed": call_list.passed,
-        "why": call_list.stop_reason.value if call_list.stop_reason is not None else None,
+        "why": if_any(str, call_list.stop_reason),
         "ended_at": seconds_or_none(call_list.ended_at),
     }
 
@@ -124,7 +125,7 @@ def from_row(
         asked_at=moment(row["asked_at"]),
         goes_on_if_answered=request.get("goes_on_if_answered", False),
         passed=row["passed"],
-        stop_reason=StopReason(row["why"]) if row["why"] else None,
+        stop_reason=if_any(StopReason, row["why"]),
         ended_at=moment_or_none(row["ended_at"]),
         records=tuple(filter(None, called)),
         unreadable=frozenset(unreadable),

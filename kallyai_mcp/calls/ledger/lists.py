@@ -28,9 +28,15 @@ def find_list_of(tx: Tx, requested: CallList, call_id: str) -> CallList | None:
     is none.
     """
     record = find(tx, requested.account, call_id)
-    list_id = list_id_of(tx, record) if record is not None else None
-    found = find_list(tx, requested.account, list_id) if list_id is not None else None
-    return found if found is not None and found.fingerprint == requested.fingerprint else None
+    if record is None:
+        return None
+    list_id = list_id_of(tx, record)
+    if list_id is None:
+        return None
+    found = find_list(tx, requested.account, list_id)
+    if found is None or found.fingerprint != requested.fingerprint:
+        return None
+    return found
 
 
 def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.about_booking import about_call_id
 from kallyai_mcp.calls.appointment import Calendar
+from kallyai_mcp.calls.ledger.columns import if_any
 from kallyai_mcp.calls.ledger.stored_errors import error_from_json, error_to_json
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
@@ -63,11 +64,9 @@ def to_row(record: CallRecord) -> dict[str, Any]:
 def end_columns(record: CallRecord) -> dict[str, Any]:
     """The columns of the row that say how a call ended."""
     return {
-        "outcome": record.call.model_dump_json() if record.call is not None else None,
-        "calendar": _calendars().dump_json(record.calendar).decode()
-        if record.calendar is not None
-        else None,
-        "reached": int(record.reached) if record.reached is not None else None,
+        "outcome": if_any(Call.model_dump_json, record.call),
+        "calendar": if_any(_calendar_to_json, record.calendar),
+        "reached": if_any(int, record.reached),
         "error": error_to_json(record.error),
     }
 
@@ -76,6 +75,14 @@ def end_columns(record: CallRecord) -> dict[str, Any]:
 def _calendars() -> TypeAdapter[Calendar]:
     """How the ledger stores a calendar as JSON; made when it is first needed."""
     return TypeAdapter(Calendar)
+
+
+def _calendar_to_json(calendar: Calendar) -> str:
+    return _calendars().dump_json(calendar).decode()
+
+
+def _calendar_from_json(text: str) -> Calendar:
+    return _calendars().validate_json(text)
 
 
 def from_row(row: Mapping[str, Any]) -> CallRecord:
@@ -90,9 +97,9 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         account=AccountKey(row["api"], row["account"]),
         submission=Submission.model_validate_json(row["submission"]),
         state=CallState(row["state"]),
-        call=Call.model_validate_json(row["outcome"]) if row["outcome"] else None,
-        calendar=_calendars().validate_json(row["calendar"]) if row["calendar"] else None,
-        reached=bool(row["reached"]) if row["reached"] is not None else None,
+        call=if_any(Call.model_validate_json, row["outcome"]),
+        calendar=if_any(_calendar_from_json, row["calendar"]),
+        reached=if_any(bool, row["reached"]),
         error=error_from_json(row["error"]),
         schedule=Schedule.from_row(row),
     )

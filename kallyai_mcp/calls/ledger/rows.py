@@ -10,6 +10,7 @@ from kallyai_mcp.api.errors import sanitize
 from kallyai_mcp.calls.decisions import offset_at
 from kallyai_mcp.calls.events import ServiceTime
 from kallyai_mcp.calls.ledger.base import Row, Tx
+from kallyai_mcp.calls.ledger.columns import if_any
 from kallyai_mcp.calls.ledger.conditions import MINE, list_ids, state_in, state_not_in
 from kallyai_mcp.calls.ledger.record_rows import from_row
 from kallyai_mcp.calls.policy import Consent
@@ -126,12 +127,21 @@ def write_audit(
         **record.account.columns,
         "tracking_id": record.tracking_id,
         "number": record.submission.respondent_phone,
-        "asked_by": sanitize(consent.asked_by) if consent and consent.asked_by else None,
-        "how": consent.how if consent else None,
-        "risk_flags": json.dumps(consent.risk_flags if consent else ()),
+        **_consent_columns(consent),
         "outcome": outcome if refused_by is None else f"refused:{refused_by}",
     }
     insert(tx, "audit", row)
+
+
+def _consent_columns(consent: Consent | None) -> Row:
+    """The columns of the audit trail that say how the user has agreed, if anybody was asked."""
+    if consent is None:
+        return {"asked_by": None, "how": None, "risk_flags": "[]"}
+    return {
+        "asked_by": if_any(sanitize, consent.asked_by),
+        "how": consent.how,
+        "risk_flags": json.dumps(consent.risk_flags),
+    }
 
 
 def audit(tx: Tx, account: AccountKey, limit: int) -> list[Row]:

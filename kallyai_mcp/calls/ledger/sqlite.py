@@ -95,8 +95,10 @@ class SqliteDatabase:
             with suppress(OSError):
                 file = path.stat()
                 found.append((file.st_ino, file.st_size, file.st_mtime_ns))
+        if not found:
+            return None
         # Windows may tell of a change only when the file is closed.
-        return object() if found and os.name != "posix" else found or None
+        return found if os.name == "posix" else object()
 
     def has_lease(self) -> bool:
         """See `Database.has_lease`."""
@@ -164,8 +166,10 @@ class SqliteDatabase:
                 self._connection.execute("PRAGMA synchronous = FULL")
 
     def _holds_lease(self, worker: str) -> bool:
-        path = Path(self._lease.lock_file) if self._lease is not None else None
-        return path is not None and path.stem == worker and _file_id(path) is not None
+        if self._lease is None:
+            return False
+        path = Path(self._lease.lock_file)
+        return path.stem == worker and _file_id(path) is not None
 
     def _is_abandoned(self, worker: str) -> bool:
         lock = self._lock(worker)

@@ -7,11 +7,12 @@ from typing import Any
 
 from kallyai_mcp.calls import lists
 from kallyai_mcp.calls.changes import BATCH
+from kallyai_mcp.calls.duplicates import may_have_reached_nobody
 from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, IS_SCHEDULED, list_ids, state_in
 from kallyai_mcp.calls.ledger.rows import select
 from kallyai_mcp.calls.ledger.view import SqlView
-from kallyai_mcp.calls.records import OVER, AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.records import OVER, AccountKey, CallRecord
 
 _DAY = 86_400.0
 
@@ -46,17 +47,26 @@ def find_work(tx: Tx, worker: str | None, known: Collection[str] = ()) -> Work:
     """
     active = tx.rows(f"SELECT tracking_id, worker FROM calls WHERE {IS_ACTIVE}")
     mine = {row["tracking_id"] for row in active if row["worker"] == worker}
-    others = {row["worker"] for row in active if row["worker"] != worker}
-    dead = {other for other in others if tx.is_abandoned(other)}
-    scheduled = f"SELECT MIN(not_before) FROM calls WHERE {IS_SCHEDULED}"
-    first_and_next = f"SELECT ({scheduled}) AS first, ({scheduled} AND not_before > :now) AS next"
-    due = tx.rows(first_and_next, now=tx.now)[0]
+    others = {row["worker"] for row in active} - {worker}
+    dead = set(filter(tx.is_abandoned, others))
+    first, following = _next_due(tx)
     return Work(
         is_abandoned=bool(dead or mine.difference(known)),
         is_in_progress=bool(mine.intersection(known) or others - dead),
-        is_due=due["first"] is not None and due["first"] <= tx.now,
-        due_in=due["next"] - tx.now if due["next"] is not None else inf,
+        is_due=first <= tx.now,
+        due_in=following - tx.now,
     )
+
+
+def _next_due(tx: Tx) -> tuple[float, float]:
+    """When the first scheduled call is due, and the first one that is not due yet; infinite without
+    one.
+    """
+    scheduled = f"SELECT MIN(not_before) FROM calls WHERE {IS_SCHEDULED}"
+    first_and_next = f"SELECT ({scheduled}) AS first, ({scheduled} AND not_before > :now) AS next"
+    [due] = tx.rows(first_and_next, now=tx.now)
+    first, following = (inf if time is None else time for time in (due["first"], due["next"]))
+    return first, following
 
 
 def find_due(
@@ -85,9 +95,7 @@ def find_due(
         call_list = lists.open_list_of(SqlView(tx, account), record)
         if call_list is not None and call_list.until != "all":
             found += call_list.records[-2:-1]
-        due[record.tracking_id] = [
-            one for one in found if one.state is CallState.ENDED and not one.reached
-        ]
+        due[record.tracking_id] = list(filter(may_have_reached_nobody, found))
     return due
 
 

@@ -94,7 +94,7 @@ class SqlView:
         found = self._readable(rows)
         if len(found) < len(rows):
             raise ConstraintError("A newer version of kallyai-mcp has another record of this call")
-        return found[0] if found else None
+        return next(iter(found), None)
 
     def open_call(self, fingerprint: str) -> CallRecord | None:
         """See `View.open_call`."""
