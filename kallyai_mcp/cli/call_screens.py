@@ -222,7 +222,7 @@ def _steps(view: CallView, call: Call, reader: Reader, service: Service) -> Iter
     id_ = short_id(view.id)
     step = next_step(view, call, reader.now, schedules=reader.schedules)
     if view.booking.appointment is not None:
-        yield Fact("Calendar file", service.command("calendar", id_))
+        yield Fact("Calendar file", service.command("calendar", id_, "--save"))
     if "get_transcript" in step.tools:
         yield Fact("Conversation", service.command("transcript", id_))
     if view.related.later is not None:

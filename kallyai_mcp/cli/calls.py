@@ -15,6 +15,7 @@ import click
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.cli.calendar_file import save
 from kallyai_mcp.cli.call_commands import Shown, about_calls, followed
 from kallyai_mcp.cli.call_screens import call_screen, end_screen, list_screen, short_id
 from kallyai_mcp.cli.conversation_screen import conversation_screen
@@ -27,7 +28,7 @@ from kallyai_mcp.tools import telling
 from kallyai_mcp.tools.call_page import ListedCalls, list_page
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.call import CallView
-from kallyai_mcp.tools.lookup import Found, find, find_booking
+from kallyai_mcp.tools.lookup import Found, find, find_event
 from kallyai_mcp.tools.structure.calls import event_answer
 from kallyai_mcp.tools.structure.models import CallAnswer
 from kallyai_mcp.tools.text.calendar import rebuilt
@@ -225,18 +226,20 @@ async def transcript(app_context: AppContext, *, id_: str | None) -> Shown:
 
 @click.command()
 @click.argument("id_", metavar="[ID]", required=False, shell_complete=complete_id)
+@click.option("--save", "is_saved", is_flag=True, help="Save it as a file in this folder.")
 @about_calls
-async def calendar(app_context: AppContext, *, id_: str | None) -> Shown:
+async def calendar(app_context: AppContext, *, id_: str | None, is_saved: bool) -> Shown:
     """Print the appointment that the call with this ID made, as an .ics file; without ID, that of
-    the last call.
-
-    To keep it: kallyai-mcp calendar > appointment.ics
+    the last call. If a later call has moved it, that is the new appointment.
     """
-    view = await find_booking(app_context, await whole_id(app_context, id_))
-    ics = rebuilt(view)
+    event = await find_event(app_context, await whole_id(app_context, id_))
+    ics = rebuilt(event.view, event.history)
+    if is_saved:
+        path = save(ics, event.view)
+        return Shown(f"Saved as {path}. Open it to add it to your calendar.", event_answer(event))
     if os.linesep != "\n":  # On Windows, Python writes the ends of lines.
         ics = ics.replace("\r\n", "\n")
-    return Shown(ics.removesuffix("\n"), event_answer(view))
+    return Shown(ics.removesuffix("\n"), event_answer(event))
 
 
 async def whole_id(app_context: AppContext, beginning: str | None) -> str:

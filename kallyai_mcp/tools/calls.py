@@ -3,7 +3,6 @@ get_calendar_event.
 """
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import Annotated, Any
 
 from mcp.server.context import ServerRequestContext
@@ -34,9 +33,10 @@ from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.call_page import Filter, list_page
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.call import CallView
-from kallyai_mcp.tools.lookup import Found, find, find_booking, read_relations
+from kallyai_mcp.tools.lookup import Found, find, find_booking, find_event
 from kallyai_mcp.tools.structure.calls import event_answer
 from kallyai_mcp.tools.structure.models import (
+    AttachedFile,
     CallAnswer,
     CallPageAnswer,
     CancelAnswer,
@@ -47,7 +47,7 @@ from kallyai_mcp.tools.structure.models import (
 from kallyai_mcp.tools.submissions import request_of
 from kallyai_mcp.tools.tasks import Task, accepts_tasks, status_of, task_of
 from kallyai_mcp.tools.telling import cancel, result_of, transcript
-from kallyai_mcp.tools.text.bookings import moved
+from kallyai_mcp.tools.text.bookings import which_event
 from kallyai_mcp.tools.text.calendar import booking_facts, event_words, rebuilt
 from kallyai_mcp.tools.text.plain import zone_of
 
@@ -156,15 +156,18 @@ async def get_calendar_event(
 ) -> Annotated[CallToolResult, EventAnswer]:
     """Get the appointment that a call made, in words, and its .ics file."""
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
-    found = await find_booking(app_context, call_id)
-    view = replace(found, related=await read_relations(app_context, found))
+    event = await find_event(app_context, call_id)
     reader = app_context.reader()
-    structure = event_answer(view)
-    words = [moved(view, reader), event_words(view, reader, uri=structure.calendar_uri)]
+    structure = event_answer(event)
+    words = [
+        which_event(event, reader),
+        event_words(event.view, reader, uri=structure.calendar_uri),
+    ]
+    file = None
     if as_file:
-        structure.file = rebuilt(view)
-        words.append(structure.file.replace("\r", "").rstrip())
-    return ToolResult("\n".join(filter(None, words)), structure).for_client()
+        structure.file = rebuilt(event.view, event.history)
+        file = AttachedFile(structure.calendar_uri, "text/calendar", structure.file)
+    return ToolResult("\n".join(filter(None, words)), structure, file=file).for_client()
 
 
 async def cancel_call(

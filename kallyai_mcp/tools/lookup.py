@@ -17,6 +17,7 @@ from kallyai_mcp.calls.findings import read_findings
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.booking import booking_of
+from kallyai_mcp.tools.facets.booking_history import BookingHistory, Event, history_of
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import (
     UNRELATED,
@@ -129,6 +130,27 @@ async def find_booking(app_context: AppContext, id_: str) -> CallView:
         raise _not_there("no_calendar_event")
     booking = booking_of(view.submission, view.call, Calendar(made), view.zone_name)
     return replace(view, booking=booking)
+
+
+async def find_event(app_context: AppContext, id_: str) -> Event:
+    """The newest event of the booking that a call has made; errors as in `find_booking`.
+
+    If the ledger can't be read, it is that of the call itself.
+    """
+    found = await find_booking(app_context, id_)
+    asked = replace(found, related=await read_relations(app_context, found))
+    history = await _history_of(app_context, asked)
+    if history.newest.id == asked.id:
+        return Event(asked, asked, history)
+    newest = await find_booking(app_context, history.newest.id)
+    return Event(asked, newest, history)
+
+
+async def _history_of(app_context: AppContext, view: CallView) -> BookingHistory:
+    with suppress(LedgerUnavailableError):
+        account = await _account_of(app_context, view)
+        return history_of(view, await _calls_related_to(app_context, account, view))
+    return history_of(view, ())
 
 
 async def view_of(

@@ -8,7 +8,7 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.lookup import NotThereError, find_booking
+from kallyai_mcp.tools.lookup import NotThereError, find_event
 from kallyai_mcp.tools.structure.calls import CALENDAR
 from kallyai_mcp.tools.telling import text_of, transcript
 from kallyai_mcp.tools.text.account import sign_in_needed
@@ -63,4 +63,5 @@ async def _transcript(app_context: AppContext, call_id: str) -> str:
 
 
 async def _calendar(app_context: AppContext, call_id: str) -> str:
-    return rebuilt(await find_booking(app_context, call_id))
+    event = await find_event(app_context, call_id)
+    return rebuilt(event.view, event.history)

@@ -103,6 +103,18 @@ def test_a_call_is_found_by_its_id(letters: int | None) -> None:
     assert run_ok("calendar", *words).startswith("BEGIN:VCALENDAR")
 
 
+def test_a_calendar_file_is_saved_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_ok("call", BISTRO, *TABLE, "--yes")
+    monkeypatch.chdir(tmp_path)
+    name = f"italian-bistro-{SATURDAY}"
+
+    assert run_ok("calendar", "--save").startswith(f"Saved as {name}.ics. ")
+    assert run_ok("calendar", "--save").startswith(f"Saved as {name}-2.ics. ")
+    assert (tmp_path / f"{name}.ics").read_bytes().startswith(b"BEGIN:VCALENDAR\r\n")
+
+
 def test_the_same_call_for_later_needs_redial() -> None:
     later = ("--not-before", (datetime.now(UTC) + timedelta(hours=1)).isoformat())
     asked = ("call", BISTRO, *TABLE, "--yes")

@@ -1,8 +1,10 @@
 """Calls about a booking that an earlier call made: what each says about the other."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from icalendar import Calendar
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
@@ -61,9 +63,26 @@ async def test_the_event_of_a_moved_booking_says_so(agent: Agent) -> None:
     event = await agent.use("get_calendar_event", call_id=booked)
 
     assert event.data["moved_by"] == later
+    assert event.data["start"] == "2026-01-28T20:00:00-05:00"
     assert event.text.startswith(
-        f'Moved: call {later} has booked Wed Jan 28, 8:00 PM instead.\n"Table for 4'
+        f"Moved: call {later} has booked Wed Jan 28, 8:00 PM instead. This is its event.\n"
+        '"Table for 4'
     )
+
+
+async def test_a_moved_bookings_files_are_one_event(agent: Agent) -> None:
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    first = await agent.read(f"kallyai://calls/{booked}/calendar.ics")
+    move = await agent.use("make_call", MOVE, changes_call_id=booked)
+    second = await agent.use("get_calendar_event", call_id=move.data["call_id"], as_file=True)
+    of_old = await agent.read(f"kallyai://calls/{booked}/calendar.ics")
+
+    (before,) = Calendar.from_ical(first.text).events
+    (after,) = Calendar.from_ical(second.data["file"]).events
+    assert before.decoded("uid") == after.decoded("uid")
+    assert (before.decoded("sequence"), after.decoded("sequence")) == (0, 1)
+    assert after.decoded("dtstart") == datetime(2026, 1, 29, 1, tzinfo=UTC)  # 8:00 PM there
+    assert of_old.text.replace("\r", "") == second.data["file"]
 
 
 async def test_a_moved_booking_is_listed_as_moved(agent: Agent) -> None:

@@ -14,6 +14,7 @@ from kallyai_mcp.calls.schedule import Attempt, Schedule
 from kallyai_mcp.calls.speech.disclosure import Disclosure
 from kallyai_mcp.calls.speech.machine import SpokeWith
 from kallyai_mcp.tools.facets.booking import booking_of
+from kallyai_mcp.tools.facets.booking_history import history_of
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import next_step
 from kallyai_mcp.tools.facets.relations import may_have_relations, relations_of
@@ -150,6 +151,52 @@ def test_the_last_booked_change_moves_a_booking() -> None:
 
     assert related.later is change
     assert related.is_moved
+
+
+@pytest.mark.parametrize(
+    ("known", "asked_id", "first", "newest", "sequence"),
+    [
+        (("c-1",), "c-1", "c-1", "c-1", 0),
+        (("c-1", "c-2 about c-1"), "c-1", "c-1", "c-2", 1),
+        (("c-1", "c-2 about c-1"), "c-2", "c-1", "c-2", 1),
+        (("c-1", "c-2 about c-1", "c-3 about c-2"), "c-1", "c-1", "c-3", 2),
+        (("c-1", "c-2 about c-1", "c-3 about c-1"), "c-2", "c-1", "c-3", 2),
+        (("c-2 about c-1",), "c-2", "c-1", "c-2", 1),  # the first one was deleted
+        (("c-1", "c-2 asks about c-1"), "c-1", "c-1", "c-1", 0),
+        (("c-1", "c-2 asks about c-1", "c-3 about c-2"), "c-1", "c-1", "c-3", 1),
+        (("c-1", "c-2"), "c-1", "c-1", "c-1", 0),
+        (("c-1 about c-2", "c-2 about c-1"), "c-1", "c-2", "c-2", 2),  # what only KallyAI could say
+    ],
+)
+def test_a_booking_has_one_history(
+    known: tuple[str, ...], asked_id: str, first: str, newest: str, sequence: int
+) -> None:
+    calls = [_written(words) for words in known]
+    (view,) = (one for one in calls if one.id == asked_id)
+    history = history_of(view, calls[::-1])
+
+    assert (history.first_id, history.newest.id, history.sequence) == (first, newest, sequence)
+
+
+def test_a_call_of_another_program_begins_a_history() -> None:
+    moved = called("c-2", "success", about("c-1"), start=AT_SEVEN)
+    history = history_of(called("c-1", start=AT_SEVEN), [moved])
+
+    assert (history.newest, history.sequence) == (moved, 1)
+
+
+def test_a_change_by_another_program_is_the_newest() -> None:
+    moved = called("c-2", "success", about("c-1"), start=AT_SEVEN)
+    history = history_of(moved, [called("c-1", start=AT_SEVEN)])
+
+    assert (history.first_id, history.newest, history.sequence) == ("c-1", moved, 1)
+
+
+def _written(words: str) -> CallView:
+    """A call such as "c-2 about c-1", with an event; without one if it only asks."""
+    id_, *rest = words.split()
+    start = None if "asks" in rest else AT_SEVEN
+    return called(id_, "success", *(about(one) for one in rest[-1:]), start=start)
 
 
 def test_a_new_call_sees_only_bookings_ahead() -> None:

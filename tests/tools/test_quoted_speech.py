@@ -223,9 +223,9 @@ async def test_a_calendar_file_is_rebuilt(
         (event,) = calendar.subcomponents
         assert sorted(calendar) == ["PRODID", "VERSION"]
         assert (
-            {"DTSTART", "DTSTAMP", "UID"}
+            {"DTSTART", "DTSTAMP", "UID", "SEQUENCE"}
             <= set(event)
-            <= {"DTSTART", "DTSTAMP", "UID", "SUMMARY", "LOCATION"}
+            <= {"DTSTART", "DTSTAMP", "UID", "SEQUENCE", "SUMMARY", "LOCATION"}
         )
         assert not event.subcomponents
         assert event.decoded("dtstart") == date(2026, 1, 28)

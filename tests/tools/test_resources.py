@@ -5,6 +5,7 @@ from pathlib import Path
 import anyio
 import pytest
 from mcp import MCPError
+from mcp.types import EmbeddedResource
 
 from kallyai_mcp.settings import Settings
 from tests.agent import BISTRO, Agent, open_agent
@@ -120,5 +121,7 @@ async def test_a_calendar_file_is_text_on_request(agent: Agent) -> None:
 
     assert event.data["calendar_uri"] == f"kallyai://calls/{call_id}/calendar.ics"
     assert event.text.endswith(f"\nThe .ics file: {event.data['calendar_uri']}")
-    assert as_file.text.splitlines()[2] == "BEGIN:VCALENDAR"
     assert as_file.data["file"].startswith("BEGIN:VCALENDAR\n")
+    (embedded,) = as_file.result.content[1:]
+    assert isinstance(embedded, EmbeddedResource)
+    assert embedded.resource.mime_type == "text/calendar"

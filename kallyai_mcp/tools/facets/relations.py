@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BOOKED = (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME)
 
-_ANSWERED = (Outcome.ANSWERED, *BOOKED)
+ANSWERED = (Outcome.ANSWERED, *BOOKED)
 """The outcomes of a call that may have changed the booking that it was about."""
 
 _WITH_OTHERS = (Outcome.NOT_REACHED, *BOOKED)
@@ -92,7 +92,7 @@ def changed_by(views: Sequence["CallView"]) -> dict[str, "CallView"]:
     changes: dict[str, CallView] = {}
     for one in reversed(views):
         booking = about_call_id(one.submission)
-        if booking is not None and one.outcome in _ANSWERED:
+        if booking is not None and one.outcome in ANSWERED:
             changes[booking] = one
     return changes
 

@@ -11,6 +11,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
+from kallyai_mcp.tools.facets.booking_history import Event
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import may_be_retried
 from kallyai_mcp.tools.facets.relations import Relations
@@ -231,12 +232,16 @@ def _candidate(asked: Submission) -> CalleeAnswer:
     return CalleeAnswer(respondent_phone=asked.respondent_phone, business_name=asked.business_name)
 
 
-def event_answer(view: CallView) -> EventAnswer:
-    """The structure of the event that a call made."""
-    event = view.booking.event
-    facts = event_facts(event, view.zone_name) | relation_facts(view.related)
-    uri = CALENDAR.replace("{call_id}", quote(view.id, safe=""))
-    return EventAnswer(call_id=view.call_id, calendar_uri=uri, location=event.location, **facts)
+def event_answer(event: Event) -> EventAnswer:
+    """The structure of the event that a call made, or that has replaced it."""
+    made = event.view.booking.event
+    facts = event_facts(made, event.view.zone_name) | relation_facts(event.asked.related)
+    if event.is_moved:
+        facts["moved_by"] = event.view.call_id
+    uri = CALENDAR.replace("{call_id}", quote(event.asked.id, safe=""))
+    return EventAnswer(
+        call_id=event.asked.call_id, calendar_uri=uri, location=made.location, **facts
+    )
 
 
 def event_facts(event: Appointment, zone_name: str) -> Facts:

@@ -20,7 +20,7 @@ from kallyai_mcp.tools.text.account import Allowance
 from kallyai_mcp.tools.text.plain import visible_throughout
 
 if TYPE_CHECKING:
-    from mcp.types import CallToolResult
+    from mcp.types import CallToolResult, EmbeddedResource
 
 _Moment = Annotated[
     datetime, PlainSerializer(lambda at: at.replace(microsecond=0), return_type=datetime)
@@ -244,23 +244,45 @@ _Structure = TypeVar("_Structure", bound=Answer, covariant=True)
 
 
 @dataclass(frozen=True)
+class AttachedFile:
+    """A text file that a person can open, with the URI of its resource and its media type."""
+
+    uri: str
+    mime_type: str
+    text: str
+
+
+@dataclass(frozen=True)
 class ToolResult(Generic[_Structure]):
-    """What a tool answers: the text for the model, and the structure for programs."""
+    """What a tool answers: the text for the model, the structure for programs, and perhaps a file
+    for a person.
+    """
 
     text: str
     structure: _Structure
     is_error: bool = False
+    file: AttachedFile | None = None
 
     def for_client(self) -> "CallToolResult":
         """The result in the form of MCP."""
         # Late: the terminal uses the structures without the MCP SDK.
-        from mcp.types import CallToolResult, TextContent
+        from mcp.types import CallToolResult, ContentBlock, TextContent
 
+        content: list[ContentBlock] = [TextContent(type="text", text=self.text)]
+        if self.file is not None:
+            content.append(_embedded(self.file))
         return CallToolResult(
-            content=[TextContent(type="text", text=self.text)],
+            content=content,
             structured_content=as_json(self.structure),
             is_error=self.is_error,
         )
+
+
+def _embedded(file: AttachedFile) -> "EmbeddedResource":
+    from mcp.types import EmbeddedResource, TextResourceContents
+
+    contents = TextResourceContents(uri=file.uri, mime_type=file.mime_type, text=file.text)
+    return EmbeddedResource(type="resource", resource=contents)
 
 
 def as_json(structure: Answer) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from kallyai_mcp.calls.about_booking import about_call_id
 from kallyai_mcp.calls.kept_booking import keeps_booking
 from kallyai_mcp.calls.other_time import forbids_other_time
 from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.tools.facets.booking_history import Event
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.submissions import other_times_text
@@ -39,6 +40,7 @@ SAY = {
         "told to change nothing about it but what the task says."
     ),
     "moved": "Moved: call {id} has booked {to} instead.",
+    "newest_event": "Moved: call {id} has booked {to} instead. This is its event.",
     "asked_about": "A later call was about this booking{report} (call_id {id}).",
     "ahead": (
         "An earlier call booked there: {booking}.{later} To change or cancel it: changes_call_id."
@@ -139,6 +141,14 @@ def moved(view: CallView, reader: Reader) -> str:
     if view.related.is_moved:
         return SAY["moved"].format(id=id_, to=booked_time(later, reader))
     return SAY["asked_about"].format(id=id_, report=report_of(later))
+
+
+def which_event(event: Event, reader: Reader) -> str:
+    """That an event is of a later call, or that a later call was about it; "" if neither is so."""
+    if not event.is_moved:
+        return moved(event.asked, reader)
+    to = booked_time(event.view, reader)
+    return SAY["newest_event"].format(id=word(event.view.id), to=to)
 
 
 def ahead(view: CallView, reader: Reader) -> str:

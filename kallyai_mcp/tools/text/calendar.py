@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time
 
 from kallyai_mcp.calls.appointment import Appointment, time_of_day
 from kallyai_mcp.tools.facets.booking import Asked
+from kallyai_mcp.tools.facets.booking_history import BookingHistory
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.submissions import departure_in
 from kallyai_mcp.tools.text.plain import (
@@ -26,18 +27,20 @@ _THINGS = {"restaurant": "table", "hotel": "room"}
 """What is booked for a number of people, by the reference's `task_category`."""
 
 
-def rebuilt(view: CallView) -> str:
+def rebuilt(view: CallView, history: BookingHistory) -> str:
     """A calendar file (RFC 5545) with the title, place, and times of a call's appointment.
 
-    It has no alarm and no recurrence. The event's id contains the `call_id`. So if the user imports
-    the file twice, the calendar has one event.
+    It has no alarm and no recurrence. The event keeps the id that it got from the first call of its
+    `history`, and its number grows with each call that has moved it. So whatever files the user
+    imports, in their order, the calendar has one event.
     """
     from icalendar import Calendar
     from icalendar import Event as Component
 
     event = view.booking.event
     component = Component()
-    component.add("uid", f"{view.call_id}@kallyai-mcp")
+    component.add("uid", f"{history.first_id}@kallyai-mcp")
+    component.add("sequence", history.sequence)
     component.add(
         "dtstamp",
         datetime(2026, 1, 1, tzinfo=UTC),
