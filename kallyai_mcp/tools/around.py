@@ -25,7 +25,7 @@ from kallyai_mcp.tools.consent import Flags, Question, ask_user
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.schemas import schema_of_arguments
 from kallyai_mcp.tools.structure.calls import candidates_of
-from kallyai_mcp.tools.structure.models import CallAnswer
+from kallyai_mcp.tools.structure.models import CallAnswer, OnlyIn
 from kallyai_mcp.tools.submissions import callee_zone, submission_of
 from kallyai_mcp.tools.tasks import Task
 from kallyai_mcp.tools.text.consent import Words, list_preview
@@ -106,7 +106,7 @@ ArgumentsOfList = create_model(
 
 async def call_around(
     arguments: ListArguments, *, ctx: Context[AppContext, Any]
-) -> Annotated[CallToolResult | Task, CallAnswer]:
+) -> Annotated[CallToolResult | Task, CallAnswer, OnlyIn.LISTS, OnlyIn.REQUESTS]:
     """Call candidates one after another until one is booked, one answered, or all were asked."""
     calls = arguments.calls()
     shared = calls[0]  # for what all calls have in common

@@ -41,6 +41,7 @@ from kallyai_mcp.tools.structure.models import (
     CallPageAnswer,
     CancelAnswer,
     EventAnswer,
+    OnlyIn,
     ToolResult,
     TranscriptAnswer,
 )
@@ -54,7 +55,7 @@ from kallyai_mcp.tools.text.plain import zone_of
 
 async def make_call(
     arguments: CallArguments, *, ctx: Context[AppContext, Any]
-) -> Annotated[CallToolResult | Task, CallAnswer]:
+) -> Annotated[CallToolResult | Task, CallAnswer, OnlyIn.REQUESTS]:
     """Have KallyAI phone somebody to book, ask, change, or cancel something.
 
     It is a real call: it costs minutes and cannot be undone. Make sure of the number and of what
@@ -114,7 +115,7 @@ async def get_call(
     wait_seconds: WaitSeconds = 0,
     timezone: UserZone = None,
     ctx: Context[AppContext, Any],
-) -> Annotated[CallToolResult | Task, CallAnswer]:
+) -> Annotated[CallToolResult | Task, CallAnswer, OnlyIn.LISTS]:
     """Get a call's outcome. With wait_seconds, wait for a call in progress to end."""
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
     found = await find(app_context, call_id)

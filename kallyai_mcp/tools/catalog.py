@@ -77,10 +77,11 @@ class CallTool(Tool):
     def output_schema(self) -> dict[str, Any]:
         """The schema of the model that the tool's return type names beside `CallToolResult`.
 
-        It is made when it is first used. A client over stdio gets it from `FirstAnswers`.
+        After the model, the return type names the kinds (`OnlyIn`) of the results of the tool.
+        The schema is made when it is first used. A client over stdio gets it from `FirstAnswers`.
         """
-        _, model = get_args(signature(self.fn).return_annotation)
-        return schema_of(model)
+        _, model, *kinds = get_args(signature(self.fn).return_annotation)
+        return schema_of(model, without=model.fields_apart_from(kinds))
 
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
@@ -205,6 +206,7 @@ def _tool(
     The input schema is that of the model that `fn` takes, or else that of its parameters.
     """
     metadata = _metadata_of(fn) if takes is None else _metadata_with(takes)
+    only_reads = read_only and not places_calls
     return CallTool(
         fn=fn,
         name=fn.__name__,
@@ -216,9 +218,10 @@ def _tool(
         context_kwarg="ctx",
         annotations=ToolAnnotations(
             title=title,
-            read_only_hint=read_only and not places_calls,
+            read_only_hint=only_reads,
             destructive_hint=places_calls,
-            idempotent_hint=not places_calls,
+            # MCP: it says something only of a tool that does not just read.
+            idempotent_hint=None if only_reads else not places_calls,
             open_world_hint=True,
         ),
         scopes=frozenset(scopes),

@@ -6,6 +6,7 @@ They are as short as they can be: every client reads all of them, and its model 
 import json
 import re
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel
@@ -110,9 +111,12 @@ class _OfArguments(_Terse):
         return outer
 
 
-def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a tool's result."""
-    return model.model_json_schema(schema_generator=_Terse)
+def schema_of(model: type[BaseModel], *, without: Collection[str] = ()) -> dict[str, Any]:
+    """The schema of a tool's result, without the fields that it never has."""
+    schema = model.model_json_schema(schema_generator=_Terse)
+    for name in without:
+        del schema["properties"][name]
+    return schema
 
 
 def schema_of_arguments(model: type[BaseModel]) -> dict[str, Any]:

@@ -126,6 +126,35 @@ def test_the_parts_of_a_result_are_described(tool: str, field: str, names: set[s
     assert names <= described["properties"].keys()
 
 
+OTHERS_FIELDS: list[tuple[str, set[str]]] = [
+    ("make_call", {"until", "calls", "not_called"}),
+    ("get_call", {"placed_now", "confirmation", "reasons", "local_times", "minutes_remaining"}),
+    ("get_transcript", {"status", "code"}),
+]
+"""Fields that the results of a tool never have, while those of others do."""
+
+
+@pytest.mark.parametrize(("tool", "names"), OTHERS_FIELDS)
+def test_a_schema_leaves_out_fields_of_others(tool: str, names: set[str]) -> None:
+    described = {each.name: each.output_schema["properties"].keys() for each in tools()}
+
+    assert names.isdisjoint(described[tool])
+    assert names <= described["call_around"]
+
+
+async def test_each_answered_field_is_in_the_schema(agent: Agent) -> None:
+    made = await agent.use("make_call", BISTRO)
+    again = await agent.use("make_call", BISTRO)
+    answers = [
+        ("make_call", made),
+        ("make_call", again),
+        ("get_call", await agent.use("get_call", call_id=made.data["call_id"])),
+    ]
+
+    described = {each.name: each.output_schema["properties"].keys() for each in tools()}
+    assert not [answer for tool, answer in answers if answer.data.keys() - described[tool]]
+
+
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 """What a client that checks formats takes for a `date-time`."""
 

@@ -5,8 +5,10 @@ out. The schemas are short, because every client reads all of them: the details 
 (`ErrorAnswer`) are in none.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
@@ -39,14 +41,32 @@ Placed = Literal["no", "maybe"]
 """Whether a call was placed, where that is not clear from the outcome."""
 
 
+class OnlyIn(Enum):
+    """The results that alone have a field. The schema of another tool leaves it out."""
+
+    LISTS = "those about a list of calls"
+    REQUESTS = "those of the tools that place calls"
+
+
 class Answer(BaseModel, defer_build=True):
-    """The fields that every result may have; `code` is that of an error."""
+    """What a tool answers."""
+
+    @classmethod
+    def fields_apart_from(cls, kinds: Collection[OnlyIn]) -> set[str]:
+        """The names of the fields that no result of these `kinds` has."""
+        others = set(OnlyIn).difference(kinds)
+        fields = cls.model_fields.items()
+        return {name for name, field in fields if not others.isdisjoint(field.metadata)}
+
+
+class StatusAnswer(Answer):
+    """How something ended, or how far it is; `code` is that of an error."""
 
     status: str | None = None
     code: str | None = None
 
 
-class ErrorAnswer(Answer):
+class ErrorAnswer(StatusAnswer):
     """An error of any tool.
 
     `status`: refused (not called), unknown (may have been called), or error. `arguments` has each
@@ -106,19 +126,17 @@ class CalleeAnswer(BaseModel, defer_build=True):
     business_name: str | None = None
 
 
-class CallFacts(Answer):
+class CallFacts(StatusAnswer):
     """What is said of a call alone and in list_calls."""
 
     placed: Placed | None = None
     call_id: str | None = None
-    tracking_id: str | None = Field(None, description="Of a list, or a call without call_id")
+    tracking_id: str | None = Field(None, description="In place of call_id")
     scheduled_for: str | None = None
     highlights: str | None = None
     moved_by: str | None = Field(None, description="Later call_id")
     asked_about_in: str | None = None
-    calendar_checked: bool | None = Field(
-        None, description="false: whether it booked something is not known"
-    )
+    calendar_checked: bool | None = Field(None, description="false: it may have booked something")
     respondent_phone: str | None = None
     business_name: str | None = None
 
@@ -133,8 +151,7 @@ class CallAnswer(Report, CallFacts):
     status: str | None = Field(
         None,
         description="The reference's, or in_progress, scheduled, needs_confirmation, refused, "
-        "unknown; of a list, why "
-        "it stopped: booked, answered, done, needs_decision, needs_sign_in",
+        "unknown",
     )
     retryable: bool | None = None
     outcome: Outcome | None = Field(None, description="What may be claimed")
@@ -142,26 +159,34 @@ class CallAnswer(Report, CallFacts):
     asked: AskedAnswer | None = None
     evidence: Quote | None = None
     answers: tuple[Quote, ...] | None = None
-    disclosure: Disclosure | None = Field(None, description="Whether KallyAI said that it is an AI")
+    disclosure: Disclosure | None = Field(None, description="Did KallyAI say that it is an AI")
     spoke_with: SpokeWith | None = None
     elapsed_seconds: float | None = None
     created_at: _Moment | None = None
     timezone: str | None = Field(None, description="IANA, of the times")
-    until: str | None = Field(None, description="Of a list, as are calls and not_called")
-    calls: list["CallAnswer"] | None = None
-    not_called: list[CalleeAnswer] | None = None
-    placed_now: bool | None = Field(None, description="false: the same had been asked for before")
-    confirmation: str | None = Field(None, description="For the same tool once the user has agreed")
-    reasons: list[str] | None = None
-    local_times: list[str] | None = None
-    minutes_remaining: float | None = None
+    until: Annotated[str | None, OnlyIn.LISTS] = Field(
+        None,
+        description="Of a list, as are calls and not_called; its status is in_progress, or why it "
+        "stopped: booked, answered, done, needs_decision, needs_sign_in",
+    )
+    calls: Annotated[list["CallAnswer"] | None, OnlyIn.LISTS] = None
+    not_called: Annotated[list[CalleeAnswer] | None, OnlyIn.LISTS] = None
+    placed_now: Annotated[bool | None, OnlyIn.REQUESTS] = Field(
+        None, description="false: asked for before"
+    )
+    confirmation: Annotated[str | None, OnlyIn.REQUESTS] = Field(
+        None, description="To pass on after the user's yes"
+    )
+    reasons: Annotated[list[str] | None, OnlyIn.REQUESTS] = None
+    local_times: Annotated[list[str] | None, OnlyIn.REQUESTS] = None
+    minutes_remaining: Annotated[float | None, OnlyIn.REQUESTS] = None
 
 
 class RefusedRetryAnswer(CallAnswer, ErrorAnswer, defer_build=True):
     """A call whose next attempt was refused."""
 
 
-class CancelAnswer(Answer):
+class CancelAnswer(StatusAnswer):
     """Whether a call was canceled."""
 
     status: str | None = Field(None, description="canceled, in_progress, or over")
