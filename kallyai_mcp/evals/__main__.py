@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import click
 
-from kallyai_mcp.evals.task_files import load_tasks
+from kallyai_mcp.evals.task_files import by_id, load_tasks
 
 
 @click.group(invoke_without_command=True)
@@ -72,7 +72,7 @@ def _check(names: tuple[str, ...]) -> None:
     from kallyai_mcp.evals.check import check
 
     began = time.monotonic()
-    known = {task.id: task for task in load_tasks()}
+    known = by_id(load_tasks())
     unknown = [name for name in names if name not in known]
     if unknown:
         raise click.ClickException(f"no task is called {', '.join(unknown)}")

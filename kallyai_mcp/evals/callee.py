@@ -27,6 +27,12 @@ _PLAYABLE = {"agrees", "offers_another_time", "declines", "needs_no_booking", "a
 
 _LANGUAGES = {"en": "English", "es": "Spanish"}
 
+_MESSAGE_OF: Mapping[str, type[ChatMessageUser | ChatMessageAssistant]] = {
+    "AI": ChatMessageUser,
+    "HUMAN": ChatMessageAssistant,
+}
+"""What a speaker's words are to the model that plays the callee."""
+
 _PROMPT = """\
 You play a person who answers the phone. The caller is an AI that wants something for its user.
 {persona}
@@ -40,8 +46,6 @@ Answer with one JSON object and nothing else: {{"does": …, "says": …}}
 needs_no_booking, answers, says_goodbye, or hangs_up (without "says").
 "agrees" books what the caller asked for, or what you offered. With "offers" and "agrees", "at"
 (HH:MM) and "on" (YYYY-MM-DD) can name a time or a day. When all is said, "says_goodbye"."""
-
-_PERSONA = "You work at the place that is called. You are friendly and brief."
 
 _HANGS_UP = Turn(does="hangs_up")
 
@@ -109,7 +113,7 @@ class Callee:
         lines = {line.number: line for line in self.task.line}
         line = lines.get(call["number"], LineScript())
         return _PROMPT.format(
-            persona=self.task.persona or _PERSONA,
+            persona=self.task.persona,
             facts="\n".join(f"- {fact}" for fact in facts_of(line, call["language"])),
             language=_LANGUAGES[call["language"]],
         )
@@ -117,12 +121,7 @@ class Callee:
 
 def _said(entries: Sequence[Mapping[str, Any]]) -> list[ChatMessage]:
     """The conversation so far, in which the callee is the assistant, and the caller its user."""
-    return [
-        ChatMessageUser(content=entry["content"])
-        if entry["speaker"] == "AI"
-        else ChatMessageAssistant(content=entry["content"])
-        for entry in entries
-    ]
+    return [_MESSAGE_OF[entry["speaker"]](content=entry["content"]) for entry in entries]
 
 
 def turn_in(answer: str) -> Turn:

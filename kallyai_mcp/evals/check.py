@@ -15,7 +15,7 @@ from kallyai_mcp.evals.inspect_tasks import evaluation, metadata_of
 from kallyai_mcp.evals.record import Record
 from kallyai_mcp.evals.runs import RECORD
 from kallyai_mcp.evals.scripted import MODEL, scripted
-from kallyai_mcp.evals.task_files import BadRun, Step, Task
+from kallyai_mcp.evals.task_files import BadRun, Mistake, Step, Task, by_id, script_of
 
 _AT_ONCE = 4
 """How many runs take place at the same time."""
@@ -25,23 +25,26 @@ _RIGHT = "right"
 
 @dataclass(frozen=True)
 class Ending:
-    """A run that was played, with one of its final answers; `bad` is its mistake, None if it is
-    right.
+    """A run that was played, with one of its final answers.
+
+    The scores in `fails` must show a mistake. `why` says, for people, what is wrong with it, or
+    that it is right.
     """
 
     task: Task
     record: Record
-    bad: BadRun | None
+    fails: frozenset[Mistake]
+    why: str
 
-    @property
-    def expected(self) -> set[str]:
-        """The scores that must show a mistake."""
-        return set() if self.bad is None else set(self.bad.fails)
+    @classmethod
+    def right(cls, task: Task, record: Record) -> "Ending":
+        """One without a mistake."""
+        return cls(task, record, frozenset(), f"It is right: {record.final}")
 
-    @property
-    def why(self) -> str:
-        """What is wrong with it, for people."""
-        return f"It is right: {self.record.final}" if self.bad is None else self.bad.why
+    @classmethod
+    def wrong(cls, task: Task, record: Record, bad: BadRun) -> "Ending":
+        """One with the mistake of a bad run."""
+        return cls(task, record, frozenset(bad.fails), bad.why)
 
 
 @dataclass(frozen=True)
@@ -55,31 +58,30 @@ class Checked:
 
 def check(tasks: Sequence[Task]) -> Checked:
     """Play the right run of each task, and each wrong one; needs no model and no network."""
-    samples = [sample for task in tasks for sample in _samples(task)]
+    samples = list(_samples(tasks))
     played = play(samples)
-    by_id = {task.id: task for task in tasks}
-    endings = [ending for sample in played for ending in _endings(sample, by_id)]
-    faults = [*_errors(played)]
+    endings = list(_endings(played, by_id(tasks)))
+    faults = list(_errors(played))
     for ending in endings:
         faults += _faults(ending)
     return Checked(len(samples), len(endings), sorted(faults))
 
 
-def _samples(task: Task) -> Iterator[Sample]:
-    """The runs of a task that are played."""
-    yield scripted_sample(task, _RIGHT, task.gold)
-    for index, bad in enumerate(task.bad):
-        if bad.steps:
-            yield scripted_sample(task, str(index), task.steps_of(bad))
+def _samples(tasks: Sequence[Task]) -> Iterator[Sample]:
+    """The runs of the tasks that are played."""
+    for task in tasks:
+        yield scripted_sample(task, _RIGHT, task.gold)
+        for index, bad in enumerate(task.bad):
+            if bad.steps:
+                yield scripted_sample(task, str(index), task.steps_of(bad))
 
 
 def scripted_sample(task: Task, name: str, steps: Sequence[Step]) -> Sample:
     """A run of a task by these steps."""
-    script = [step.model_dump(mode="json", exclude_defaults=True) for step in steps]
     return Sample(
         id=f"{task.id}/{name}",
         input=task.phrasings[0],
-        metadata=metadata_of(task) | {"steps": script},
+        metadata=metadata_of(task) | {"steps": script_of(steps)},
     )
 
 
@@ -105,22 +107,27 @@ def _errors(samples: Sequence[EvalSample]) -> Iterator[str]:
             yield f"{sample.id}: {sample.error.traceback}"
 
 
-def _endings(sample: EvalSample, tasks: Mapping[str, Task]) -> Iterator[Ending]:
+def _endings(samples: Sequence[EvalSample], tasks: Mapping[str, Task]) -> Iterator[Ending]:
+    """The endings of the runs that were played to their end."""
+    for sample in samples:
+        if sample.error is None:
+            yield from _endings_of(sample, tasks)
+
+
+def _endings_of(sample: EvalSample, tasks: Mapping[str, Task]) -> Iterator[Ending]:
     """The endings of a played run: its own, and the other final answers of the right run."""
-    if sample.error is not None:
-        return
     task_id, _, name = str(sample.id).rpartition("/")
     task = tasks[task_id]
     record = Record.model_validate(sample.store[RECORD])
     if name != _RIGHT:
-        yield Ending(task, record, task.bad[int(name)])
+        yield Ending.wrong(task, record, task.bad[int(name)])
         return
-    yield Ending(task, record, None)
+    yield Ending.right(task, record)
     for answer in task.also_right:
-        yield Ending(task, record.with_final(answer), None)
+        yield Ending.right(task, record.with_final(answer))
     for bad in task.bad:
         if bad.final is not None:
-            yield Ending(task, record.with_final(bad.final), bad)
+            yield Ending.wrong(task, record.with_final(bad.final), bad)
 
 
 def _faults(ending: Ending) -> Iterator[str]:
@@ -130,7 +137,7 @@ def _faults(ending: Ending) -> Iterator[str]:
     for words in task.phrasings:
         asked = record.model_copy(update={"asked": (record.asked[0], words)})
         grades = grade(task.expect, asked)
-        if grades.mistakes != ending.expected:
+        if grades.mistakes != ending.fails:
             yield f"{task.id}: {ending.why} For {words!r}, the scores say: {_in_words(grades)}"
 
 

@@ -6,16 +6,19 @@ April 3. It follows from another one that shares a value with it.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import product, starmap
 from typing import Literal
 
 Kind = Literal["time", "day", "weekday", "money", "phone", "number"]
 
 TODAY = date(2026, 1, 26)
 """The day of the tasks; days that are named without a year are of its year."""
+
+_THIS_YEAR = str(TODAY.year)
 
 _SOON = timedelta(days=13)
 """A weekday may be meant for any such day from today until then: "Friday", "Friday next week"."""
@@ -130,25 +133,31 @@ class Fact:
             case ("weekday", "day"):
                 return bool(self.values & source.weekdays)
             case ("day", "weekday"):
-                return any(_is_soon(day) and _weekday(day) in source.values for day in self._days)
+                return bool(self.soon_weekdays & source.values)
             case ("phone", "phone"):
-                return self._is_longer_or_shorter(source)
+                return any(starmap(_is_same_number, product(self.values, source.values)))
             case _:
                 return self.kind == source.kind and bool(self.values & source.values)
 
     @property
     def weekdays(self) -> frozenset[str]:
         """The weekdays of the days that it may mean."""
-        return frozenset(_weekday(day) for day in self._days)
+        return frozenset(map(_weekday, self._days))
 
     @property
-    def _days(self) -> list[date]:
-        return [date.fromisoformat(value) for value in self.values]
+    def soon_weekdays(self) -> frozenset[str]:
+        """The weekdays of those that are near enough to be meant by a weekday."""
+        return frozenset(map(_weekday, filter(_is_soon, self._days)))
 
-    def _is_longer_or_shorter(self, other: "Fact") -> bool:
-        """Whether one number is the other one with or without its country code."""
-        pairs = [(one, two) for one in self.values for two in other.values]
-        return any(one.endswith(two) or two.endswith(one) for one, two in pairs)
+    @property
+    def _days(self) -> Iterator[date]:
+        return map(date.fromisoformat, self.values)
+
+
+def _is_same_number(one: str, other: str) -> bool:
+    """Whether they are the same digits, or one is the other with its country code."""
+    shorter, longer = sorted((one, other), key=len)
+    return longer.endswith(shorter)
 
 
 def _weekday(day: date) -> str:
@@ -203,15 +212,18 @@ def _iso_day(match: re.Match[str]) -> set[str]:
 
 
 def _month_day(match: re.Match[str]) -> set[str]:
-    return _days((match[3], _MONTHS[match[1].lower()], match[2]))
+    month, day, year = match.groups(_THIS_YEAR)
+    return _days((year, _MONTHS[month.lower()], day))
 
 
 def _day_month(match: re.Match[str]) -> set[str]:
-    return _days((match[3], _MONTHS[match[2].lower()], match[1]))
+    day, month, year = match.groups(_THIS_YEAR)
+    return _days((year, _MONTHS[month.lower()], day))
 
 
 def _slashes(match: re.Match[str]) -> set[str]:
-    return _days((match[3], match[1], match[2]), (match[3], match[2], match[1]))
+    one, other, year = match.groups(_THIS_YEAR)
+    return _days((year, one, other), (year, other, one))
 
 
 def _relative(match: re.Match[str]) -> set[str]:
@@ -220,16 +232,19 @@ def _relative(match: re.Match[str]) -> set[str]:
 
 
 def _clock(match: re.Match[str]) -> set[str]:
-    return _times(match[1], match[2], match[3])
+    hour, minute, half = match.groups("")
+    return _times(hour, minute, half)
 
 
 def _hour(match: re.Match[str]) -> set[str]:
-    return _times(match[1], "00", match[2])
+    hour, half = match.groups("")
+    return _times(hour, "00", half)
 
 
 def _las(match: re.Match[str]) -> set[str]:
-    minute = _MINUTES.get((match[2] or "").strip().lower(), "00")
-    return _times(match[1], minute, match[3])
+    hour, fraction, half = match.groups("")
+    minute = _MINUTES.get(fraction.strip().lower(), "00")
+    return _times(hour, minute, half)
 
 
 def _noon(_: re.Match[str]) -> set[str]:
@@ -282,11 +297,11 @@ _READERS: dict[str, tuple[Kind, Callable[[re.Match[str]], set[str]]]] = {
 """The kind of what a pattern finds, and its values; none if it is no fact after all."""
 
 
-def _days(*readings: tuple[str | None, int | str, int | str]) -> set[str]:
+def _days(*readings: tuple[str, int | str, int | str]) -> set[str]:
     days = set()
     for year, month, day in readings:
         with suppress(ValueError):  # there is no such day
-            days.add(date(int(year or TODAY.year), int(month), int(day)).isoformat())
+            days.add(date(int(year), int(month), int(day)).isoformat())
     return days
 
 
@@ -294,11 +309,12 @@ _LATE = ("tarde", "noche", "afternoon", "evening", "night")
 _EARLY = ("mañana", "manana", "morning")
 
 
-def _times(hour: str, minute: str, half: str | None) -> set[str]:
+def _times(hour: str, minute: str, half: str) -> set[str]:
+    """The times that these words may mean; `half` is empty if no half of the day is named."""
     number = int(hour)
     if number > 24 or int(minute) > 59:
         return set()
-    hours = _hours(number % 24, re.sub(r"[\s.]", "", (half or "").lower()))
+    hours = _hours(number % 24, re.sub(r"[\s.]", "", half.lower()))
     return {f"{each:02}:{minute}" for each in hours}
 
 

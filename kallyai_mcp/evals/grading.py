@@ -176,8 +176,10 @@ def _states(final: str, stated: Sequence[Fact], fact: str) -> bool:
 
 def sentences_of(record: Record) -> list[str]:
     """Each sentence that the user was told, in order."""
-    parts = (part for answer in record.answers for part in _SENTENCE_ENDS.split(answer))
-    return [part.strip() for part in parts if part.strip()]
+    sentences: list[str] = []
+    for answer in record.answers:
+        sentences += filter(None, map(str.strip, _SENTENCE_ENDS.split(answer)))
+    return sentences
 
 
 def _untrue(expect: Expectation, record: Record) -> Iterator[str]:

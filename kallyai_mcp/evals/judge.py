@@ -92,10 +92,12 @@ async def judge(model: Model, record: Record, sentences: Sequence[str]) -> list[
 def verdicts_in(answer: str, count: int) -> list[Verdict]:
     """The verdicts for `count` sentences; raises `JudgeError` if one is missing."""
     found = {int(number): verdict for number, verdict in _LINE.findall(answer.lower())}
-    missing = [number for number in range(1, count + 1) if number not in found]
-    if missing:
-        raise JudgeError(f"the judge gave no verdict for sentence {missing[0]}: {answer!r}")
-    return [found[number] for number in range(1, count + 1)]
+    verdicts: list[Verdict] = []
+    for number in range(1, count + 1):
+        if number not in found:
+            raise JudgeError(f"the judge gave no verdict for sentence {number}: {answer!r}")
+        verdicts.append(found[number])
+    return verdicts
 
 
 def evidence_of(record: Record) -> str:

@@ -40,7 +40,7 @@ async def play_callees(url: str, callee: Callee) -> None:
 
 
 async def _incoming(url: str) -> list[dict[str, Any]]:
-    calls: list[dict[str, Any]] = (await _request(f"{url}{_PATH}"))["calls"]
+    calls: list[dict[str, Any]] = (await _get(f"{url}{_PATH}"))["calls"]
     return [call for call in calls if call["state"] == "incoming"]
 
 
@@ -48,30 +48,30 @@ async def _speak(url: str, call_id: str, callee: Callee) -> None:
     """One call, from its beginning to its end."""
     path = f"{url}{_PATH}/{call_id}"
     with suppress(_EndedError):
-        call = await _request(f"{path}/pick-up", {})
+        call = await _post(f"{path}/pick-up", {})
         for _ in range(_MOST_TURNS):
             if call["state"] != "in_progress":
                 return
             turn = await callee.turn(call)
-            call = await _request(f"{path}/turns", _body(turn))
-        await _request(f"{path}/turns", _body(Turn(does="hangs_up")))
+            call = await _post(f"{path}/turns", _body(turn))
+        await _post(f"{path}/turns", _body(Turn(does="hangs_up")))
 
 
 def _body(turn: Turn) -> dict[str, Any]:
     return turn.model_dump(mode="json", exclude_none=True)
 
 
-async def _request(url: str, body: dict[str, Any] | None = None) -> Any:
-    """A request to the sandbox, with its answer; a body makes it a POST.
-
-    Raises `_EndedError` if the call has ended in the meantime.
-    """
-    return await to_thread.run_sync(_answer, urlsplit(url), body)
+async def _get(url: str) -> Any:
+    return await to_thread.run_sync(_answer, "GET", urlsplit(url), None)
 
 
-def _answer(url: SplitResult, body: dict[str, Any] | None) -> Any:
-    method = "GET" if body is None else "POST"
-    content = None if body is None else json.dumps(body)
+async def _post(url: str, body: dict[str, Any]) -> Any:
+    """Raises `_EndedError` if the call has ended in the meantime."""
+    return await to_thread.run_sync(_answer, "POST", urlsplit(url), json.dumps(body))
+
+
+def _answer(method: str, url: SplitResult, content: str | None) -> Any:
+    """What the sandbox answers to a request."""
     connection = HTTPConnection(url.hostname or "", url.port, timeout=_SECONDS)
     with closing(connection):
         connection.request(method, url.path, content, {"Content-Type": "application/json"})

@@ -69,7 +69,7 @@ class Record(_Frozen):
     @property
     def final(self) -> str:
         """The final answer; empty if there is none."""
-        return self.answers[-1] if self.answers else ""
+        return next(reversed(self.answers), "")
 
     @property
     def sources(self) -> list[str]:

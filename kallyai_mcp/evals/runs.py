@@ -1,5 +1,6 @@
 """The benches of the samples that run now, and what has happened in each."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -99,16 +100,16 @@ async def record_of(state: TaskState) -> Record:
     return record
 
 
-def uses_in(messages: list[ChatMessage]) -> list[ToolUse]:
+def uses_in(messages: Sequence[ChatMessage]) -> list[ToolUse]:
     """The tools that were used in a conversation."""
     return [
-        ToolUse(tool=message.function or "", text=text_of(message))
+        ToolUse(tool=message.function or "", text=_text_of(message))
         for message in messages
         if isinstance(message, ChatMessageTool)
     ]
 
 
-def text_of(message: ChatMessageTool) -> str:
+def _text_of(message: ChatMessageTool) -> str:
     """The text that a model got from a tool."""
     return message.error.message if message.error is not None else message.text
 

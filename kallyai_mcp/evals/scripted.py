@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from inspect_ai.model import (
     ChatMessage,
     ChatMessageAssistant,
-    ChatMessageTool,
     GenerateConfig,
     Model,
     ModelOutput,
@@ -15,10 +14,10 @@ from inspect_ai.model import (
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.tool import ToolChoice, ToolInfo
 
-from kallyai_mcp.evals.runs import text_of
+from kallyai_mcp.evals.runs import uses_in
 from kallyai_mcp.evals.solvers import converse
 from kallyai_mcp.evals.steps import filled
-from kallyai_mcp.evals.task_files import Step
+from kallyai_mcp.evals.task_files import Step, steps_in
 
 MODEL = "mockllm/model"
 
@@ -28,8 +27,7 @@ def scripted() -> Solver:
     """Does the sample's task by the steps in its metadata."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:  # noqa: ARG001 - Inspect passes it by its name
-        steps = [Step.model_validate(step) for step in state.metadata["steps"]]
-        return await converse(state, scripted_model(steps))
+        return await converse(state, scripted_model(steps_in(state.metadata["steps"])))
 
     return solve
 
@@ -51,6 +49,6 @@ def scripted_model(steps: Sequence[Step], *, begins: int = 0) -> Model:
 
 def _output(step: Step, messages: Sequence[ChatMessage]) -> ModelOutput:
     if step.tool is None:
-        return ModelOutput.from_content(MODEL, step.says or "")
-    results = [text_of(message) for message in messages if isinstance(message, ChatMessageTool)]
+        return ModelOutput.from_content(MODEL, step.words)
+    results = [use.text for use in uses_in(messages)]
     return ModelOutput.for_tool_call(MODEL, step.tool, filled(step.args, results))

@@ -2,11 +2,20 @@
 
 import re
 import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    model_validator,
+)
 
 from kallyai_mcp.evals.claims import ClaimedEvent
 from kallyai_mcp.evals.facts import TODAY, facts_in
@@ -117,6 +126,27 @@ class Step(_Strict):
             raise ValueError("a step has either a tool or words, or the number of a gold step")
         return self
 
+    @property
+    def words(self) -> str:
+        """What the user is told; empty while the agent only uses a tool."""
+        return self.says or ""
+
+
+_SCRIPT = TypeAdapter(tuple[Step, ...])
+
+
+def script_of(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Steps as they are in JSON."""
+    script: list[dict[str, Any]] = _SCRIPT.dump_python(
+        tuple(steps), mode="json", exclude_defaults=True
+    )
+    return script
+
+
+def steps_in(script: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
+    """The steps of a script; the reverse of `script_of`."""
+    return _SCRIPT.validate_python(script)
+
 
 class BadRun(_Strict):
     """A run in which exactly the scores in `fails` must show a mistake: its turns, or the gold run
@@ -154,7 +184,7 @@ class Task(_Strict):
     client_seconds: float = 60
     is_slow: bool = False
     reply: tuple[Reply, ...] = ()
-    persona: str = ""
+    persona: str = "You work at the place that is called. You are friendly and brief."
     otherwise: str = "I have told you all I know. Do what you think is best."
     expect: Expectation
     gold: tuple[Step, ...] = Field(min_length=1)
@@ -185,6 +215,11 @@ def load_tasks(*suites: Suite) -> list[Task]:
     """
     paths = (path for suite in suites or SUITES for path in sorted((FOLDER / suite).glob("*.toml")))
     return [task for path in paths for task in _tasks_in(path)]
+
+
+def by_id(tasks: Iterable[Task]) -> dict[str, Task]:
+    """The tasks by their ids."""
+    return {task.id: task for task in tasks}
 
 
 def _tasks_in(path: Path) -> list[Task]:

@@ -10,7 +10,7 @@ from kallyai_mcp.evals.grading import grade
 from kallyai_mcp.evals.harbor.phone import kept_bench, read_task, serve, uses_in
 from kallyai_mcp.evals.harbor.places import MESSAGES
 from kallyai_mcp.evals.harbor.solve import solve
-from kallyai_mcp.evals.task_files import Step
+from kallyai_mcp.evals.task_files import steps_in
 
 _PATH = click.Path(path_type=Path)
 
@@ -33,7 +33,7 @@ def phone(folder: Path) -> None:
 @click.argument("answer", type=_PATH)
 def run_solution(steps: Path, folder: Path, answer: Path) -> None:
     """Do the task by its STEPS, and write the ANSWER."""
-    script = [Step.model_validate(step) for step in json.loads(steps.read_text(encoding="utf-8"))]
+    script = steps_in(json.loads(steps.read_text(encoding="utf-8")))
     answer.write_text(anyio.run(solve, script, folder), encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from kallyai_mcp import __version__
 from kallyai_mcp.evals.bench import SITUATION
 from kallyai_mcp.evals.harbor.places import ANSWER, PHONE, TASK
-from kallyai_mcp.evals.task_files import Task
+from kallyai_mcp.evals.task_files import Task, script_of
 from kallyai_mcp.server.build import INSTRUCTIONS
 
 _PROGRAM = "python -m kallyai_mcp.evals.harbor"
@@ -106,9 +106,7 @@ def _write(task: Task, folder: Path, wheel: Path | None) -> Path:
         "tests/test.sh": _TEST.format(program=_PROGRAM, task=TASK, phone=PHONE, answer=ANSWER),
         f"tests/{TASK}": _json(task.model_dump(mode="json", exclude_defaults=True)),
         "solution/solve.sh": _SOLVE.format(program=_PROGRAM, phone=PHONE, answer=ANSWER),
-        "solution/steps.json": _json(
-            [step.model_dump(mode="json", exclude_defaults=True) for step in task.gold]
-        ),
+        "solution/steps.json": _json(script_of(task.gold)),
     }
     own.mkdir()
     for name, text in files.items():

@@ -21,4 +21,4 @@ async def solve(steps: Sequence[Step], folder: Path) -> str:
                 result = await client.call_tool(step.tool, filled(step.args, results))
                 texts = [block.text for block in result.content if isinstance(block, TextContent)]
                 results.append("\n".join(texts))
-    return steps[-1].says or ""
+    return steps[-1].words
