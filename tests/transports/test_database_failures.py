@@ -46,6 +46,8 @@ class Phone:
             "is dead": (self.postgres.kill, self.postgres.start),
             "hangs": (self.postgres.pause, self.postgres.resume),
         }[outage]
+        # Else the server may forget that the last call was told, and tell it again.
+        self.postgres.execute("CHECKPOINT")
         begin()
         try:
             yield

@@ -127,8 +127,9 @@ class Database(Protocol):
     ) -> Result:
         """Run `work` in one transaction.
 
-        When this returns, every process sees the changes, and they survive a crash of all processes
-        and, if it `is_durable`, a loss of power: then it has waited for the disk. Of the
+        When this returns, every process sees the changes, and they survive a crash of our processes
+        and, if it `is_durable`, one of the server and a loss of power: then it has waited for the
+        disk. Of the
         transactions that name an account, those of the same one run one after another. Raises
         `ConstraintError` when a unique index refused the changes.
         """
@@ -243,8 +244,8 @@ class Ledger:
         *args: Params.args,
         **more: Params.kwargs,
     ) -> Result:
-        """As `write` without an account, for what does no harm if a loss of power takes it back:
-        nobody waits for the disk.
+        """As `write` without an account, for what does no harm if a loss of power or a crash of the
+        server takes it back: nobody waits for the disk.
         """
         return await self._write_in_turn(
             None, lambda tx: work(self._configured(tx), *args, **more), is_durable=False
