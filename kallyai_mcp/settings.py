@@ -129,6 +129,15 @@ class Settings:
         ),
     ] = None
     """None means `auto`, but `never` on the embedded sandbox: `asks`."""
+    disclosure: Annotated[
+        bool,
+        read.switch,
+        _calls(
+            "KallyAI is told to say in its first sentence that it is an AI; `off`: it is not told "
+            "to, and may not say it, which [many laws ask for](security.md#calling-people)",
+            title="Say that it is an AI",
+        ),
+    ] = True
     calls_per_hour: Annotated[
         int | None,
         read.calls,

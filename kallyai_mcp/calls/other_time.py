@@ -52,12 +52,6 @@ def accepts_other_time(submission: Submission | SubmissionEcho) -> bool:
     return not _ACCEPTING.isdisjoint(instructions_of(submission))
 
 
-def wishes_in(submission: Submission) -> tuple[str, ...]:
-    """The additional instructions without that of `with_other_time`."""
-    own = _FORBIDDING | _ACCEPTING
-    return tuple(text for text in instructions_of(submission) if text not in own)
-
-
 def without_other_time(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a submission without the instruction of `with_other_time`."""
     return without_instructions(fields, _INSTRUCTIONS.values())

@@ -131,7 +131,9 @@ def with_key(view: View, requested: CallRecord, known: SameCalls) -> Changes[Cal
     it was put off and then expired or was canceled: KallyAI may have placed that call all the same,
     and may list it only when it has ended. So the record has the time of that request as its
     `response_lost_at`: the sender looks into the list first. If the call is still in progress,
-    KallyAI recognizes the key and places no second one.
+    KallyAI recognizes the key and places no second one. A key is sent with the submission that it
+    was first sent with, whatever a setting says by now: KallyAI refuses it with another one, and
+    lists the call with that one.
     """
     others = [one for one in known.records if one.tracking_id != requested.tracking_id]
     now = view.now
@@ -147,6 +149,8 @@ def with_key(view: View, requested: CallRecord, known: SameCalls) -> Changes[Cal
     return expiring.answering(
         replace(
             new,
+            submission=last.submission,
+            timezone=last.timezone,
             idempotency_key=last.idempotency_key,
             response_lost_at=_first_loss(view, last),
             clock_offset=last.clock_offset,

@@ -68,6 +68,7 @@ _SAY = {
     "is_over": "It is over.",
     "no_hanging_up": "It is in progress, and KallyAI has no way to hang up.",
     "no_transcript": "KallyAI has no transcript of this call.",
+    "not_disclosed": "In the transcript, KallyAI does not say that it is an AI.",
     "answers_later": "The transcript can't be read now, so the answers are not known yet.",
 }
 
@@ -207,6 +208,8 @@ def _doubts(view: CallView, reader: Reader) -> Iterator[str]:
         yield _SAY["no_event"]
     if view.speech.is_unanswered:
         yield _SAY["answers_later" if view.speech.has_transcript else "no_transcript"]
+    if view.has_not_disclosed:
+        yield _SAY["not_disclosed"]
     if view.related.later is not None:
         yield _what_later_call_did(view, view.related.later, reader)
 

@@ -104,12 +104,21 @@ async def _findings(settings: Settings | SettingsError) -> list[Finding]:
             Finding("settings", "bad", str(error), _fix_of_setting(error)),
             *_clients(),
         ]
+    found.append(_calls(settings))
     async with opened as connection:
         checks = [_sign_in, _api, _ledger]
         if settings.auth != "none":
             checks.append(_serve)
         found += [await _found_by(check, connection) for check in checks]
     return [*found, *_clients()]
+
+
+def _calls(settings: Settings) -> Finding:
+    """What the people who are called are told of who is calling."""
+    if settings.disclosure:
+        return Finding("calls", "ok", "KallyAI is told to say that it is an AI")
+    not_told = "KallyAI is not told to say that it is an AI, so it may not say it"
+    return Finding("calls", "ok", not_told, "remove KALLYAI_DISCLOSURE")
 
 
 def _fix_of_setting(error: Exception) -> str:

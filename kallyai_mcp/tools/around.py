@@ -26,7 +26,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.schemas import schema_of_arguments
 from kallyai_mcp.tools.structure.calls import candidates_of
 from kallyai_mcp.tools.structure.models import CallAnswer, OnlyIn
-from kallyai_mcp.tools.submissions import callee_zone, submission_of
+from kallyai_mcp.tools.submissions import callee_zone, disclosing, submission_of
 from kallyai_mcp.tools.tasks import Task
 from kallyai_mcp.tools.text.consent import Words, list_preview
 from kallyai_mcp.tools.text.plain import Reader
@@ -134,6 +134,7 @@ async def _wanted_list(
     submissions = tuple(submission_of(call) for call in calls)
     if arguments.until == "all":
         submissions = tuple(_ask_only(submission) for submission in submissions)
+    submissions = tuple(disclosing(submission, app_context) for submission in submissions)
     return CallList(
         await app_context.calls.account_of_request(),
         submissions,

@@ -11,6 +11,7 @@ from datetime import date, datetime, time
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
 from kallyai_mcp.calls import about_booking, kept_booking
+from kallyai_mcp.calls.disclosure import with_disclosure
 from kallyai_mcp.calls.instructions import instructions_of
 from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.other_time import with_other_time
@@ -70,6 +71,13 @@ def _check_other_times(text: str | None) -> None:
         raise InvalidArgumentsError([problem])
 
 
+def disclosing(submission: Submission, app_context: AppContext) -> Submission:
+    """`submission` with the instruction to say that it is an AI, unless the setting leaves it
+    out.
+    """
+    return with_disclosure(submission) if app_context.settings.disclosure else submission
+
+
 def callee_zone(given: str | None, number: str, app_context: AppContext) -> str:
     """IANA name of the zone of a call's day and time, which is that of the number.
 
@@ -83,7 +91,7 @@ def request_of(
     arguments: CallArguments, arrived: Stopwatch, app_context: AppContext, *, changes: str = ""
 ) -> CallRequest:
     """The request for a call, which `arrived` at that moment; `changes` as in `submission_of`."""
-    submission = submission_of(arguments, changes=changes)
+    submission = disclosing(submission_of(arguments, changes=changes), app_context)
     zone = callee_zone(arguments.timezone, submission.respondent_phone, app_context)
     not_before = _moment_in(arguments.timezone or zone, arguments.not_before)
     schedule = _schedule(not_before, arguments.retries, submission, zone, app_context)

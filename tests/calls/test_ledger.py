@@ -9,7 +9,9 @@ import anyio
 import pytest
 
 from kallyai_mcp.api.errors import RateLimitedError
+from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls import kept_booking
+from kallyai_mcp.calls.disclosure import with_disclosure
 from kallyai_mcp.calls.events import Cancel, Checked, Found, Lost, Over, Requested
 from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.ledger import rows
@@ -149,6 +151,14 @@ def test_the_same_call_typed_differently_has_one_fingerprint(
     assert fingerprint(submission(**one)) == fingerprint(submission(**other))
 
 
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("name", [None, "Ada", " Ada B."])
+def test_what_says_that_it_is_an_ai_makes_no_other_call(language: str, name: str | None) -> None:
+    asked_for = submission(call_language=language, user_name=name)
+
+    assert fingerprint(with_disclosure(asked_for)) == fingerprint(asked_for)
+
+
 async def test_without_its_ledger_a_days_key_stays_same(clock: ManualClock, tmp_path: Path) -> None:
     records = []
     for name, record in (
@@ -182,6 +192,19 @@ async def test_after_a_rate_limit_the_key_stays_same(ledger: Ledger, clock: Manu
         record.response_lost_at - NOW for record in records if record.response_lost_at is not None
     ]
     assert began == [timedelta(0), timedelta(0), timedelta(0), timedelta(seconds=180)]
+
+
+@pytest.mark.parametrize("stored", [submission(), with_disclosure(submission())])
+@pytest.mark.parametrize("by_now", [submission(), with_disclosure(submission())])
+async def test_a_key_is_sent_again_with_its_first_body(
+    ledger: Ledger, clock: ManualClock, stored: Submission, by_now: Submission
+) -> None:
+    first = await limited(ledger, await sent(ledger, asked(1, submission=stored)))
+    clock.advance(240)
+    again = await reserved(ledger, asked(2, submission=by_now, timezone="Asia/Tokyo"))
+
+    assert again.idempotency_key == first.idempotency_key
+    assert (again.submission, again.timezone) == (stored, first.timezone)
 
 
 async def limited(ledger: Ledger, record: CallRecord) -> CallRecord:

@@ -13,9 +13,11 @@ import psycopg
 import pytest
 
 from kallyai_mcp.calls.call_lists import StopReason
+from kallyai_mcp.calls.disclosure import asks_to_disclose, with_disclosure
 from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.records import CallRequest, CallState
+from kallyai_mcp.clock import Stopwatch
 from tests.calls.ledgers import ACCOUNT
 from tests.calls.lists import calls_of, went_on
 from tests.calls.manual_time import ManualClock
@@ -105,6 +107,16 @@ async def test_an_older_plan_is_listed(older: World) -> None:
     unsettled = await older.run(older.ledger.read(rows.list_unsettled, ACCOUNT))
 
     assert [record.tracking_id for record in unsettled] == [SCHEDULED, NEXT_CALL]
+
+
+async def test_an_older_call_answers_the_same_request(older: World) -> None:
+    booked = await older.find(BOOKED)
+    requested = with_disclosure(booked.submission)
+    request = CallRequest(requested, booked.timezone, Stopwatch(older.clock))
+    again = await older.run(older.calls.place(request))
+
+    assert asks_to_disclose(requested)
+    assert again.tracking_id == BOOKED
 
 
 async def test_an_older_scheduled_call_is_placed_and_retried(older: World) -> None:

@@ -53,9 +53,29 @@ def test_doctor_says_how_to_begin() -> None:
     )
     assert {name for name, check in fresh.items() if check["status"] == "ok"} == {
         "program",
+        "calls",
         "api",
         "ledger",
     }
+
+
+@pytest.mark.parametrize(
+    ("setting", "told", "fix"),
+    [
+        ("on", "KallyAI is told to say that it is an AI", None),
+        (
+            "off",
+            "KallyAI is not told to say that it is an AI, so it may not say it",
+            "remove KALLYAI_DISCLOSURE",
+        ),
+    ],
+)
+def test_doctor_says_what_callees_are_told(
+    monkeypatch: pytest.MonkeyPatch, setting: str, told: str, fix: str | None
+) -> None:
+    monkeypatch.setenv("KALLYAI_DISCLOSURE", setting)
+
+    assert checks()["calls"] == {"check": "calls", "status": "ok", "message": told, "fix": fix}
 
 
 @pytest.fixture
@@ -74,7 +94,7 @@ def test_doctor_says_that_all_is_well(kallyai_sandbox: KallyAISandbox) -> None:
 
     assert result.exit_code == 0, result.output
     *lines, last = result.stdout.splitlines()
-    names = ["program", "sign_in", "api", "ledger", "client"]
+    names = ["program", "calls", "sign_in", "api", "ledger", "client"]
     assert [[line.split()[1] for line in lines], list(found)] == [names, names]
     assert last == "All is well."
     assert {check["status"] for check in found.values()} == {"ok"}

@@ -118,7 +118,8 @@ async def test_departure_and_other_times_are_instructions(
 
     assert "Departure: 2026-01-30" in hotel["additional_instructions"]
     assert other_times["additional_instructions"] == [
-        "If that time is taken, agree to one of these: 18:00, 20:00-20:45"
+        "If that time is taken, agree to one of these: 18:00, 20:00-20:45",
+        "Say in your first sentence that you are an AI assistant calling for Sample Guest.",
     ]
 
 

@@ -55,7 +55,7 @@ async def told(
 
 
 SPOKEN = turns(
-    f"Hello, I have a question: {PARKING}",
+    f"Hello, I am an AI assistant. {PARKING}",
     "Yes, behind the building.",
     f"And {CARDS}",
     "Only cash, sorry.",

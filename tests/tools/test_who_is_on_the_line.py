@@ -1,9 +1,19 @@
 """What a result says of who was on the line, by the sandbox's numbers for it, in both languages."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import BISTRO, Agent
 from tests.conftest import one_generation
+from tests.sandbox.manual_clock import ManualClock
+from tests.tools.answering import asking
+from tests.tools.test_arguments import placed
+from tests.tools.test_call_arguments import LIST
+from tests.tools.test_said import turns
 
 mode = pytest.fixture(one_generation)
 
@@ -24,6 +34,61 @@ async def test_what_the_assistant_disclosed_is_quoted(agent: Agent, language: st
     assert told.data["disclosure"]["said"] is True
     assert {"quote", "at"} <= told.data["disclosure"].keys()
     assert forgot.data["disclosure"] == {"said": False}
+
+
+NOT_FOUND = "The transcript has no sentence that says that it is an AI."
+INSTRUCTIONS = {
+    ("en", "Sample Guest"): (
+        "Say in your first sentence that you are an AI assistant calling for Sample Guest."
+    ),
+    ("en", None): (
+        "Say in your first sentence that you are an AI assistant calling for somebody else."
+    ),
+    ("es", "Sample Guest"): (
+        "Di en tu primera frase que eres un asistente de inteligencia artificial que llama de "
+        "parte de Sample Guest."
+    ),
+}
+
+
+@pytest.mark.parametrize(("language", "name"), INSTRUCTIONS)
+async def test_kallyai_is_told_in_the_calls_language_to_disclose(
+    agent: Agent, app: SandboxApp, language: str, name: str | None
+) -> None:
+    await agent.use("make_call", call_to("+12025550100", language) | {"user_name": name})
+
+    assert placed(app)["additional_instructions"][-1] == INSTRUCTIONS[language, name]
+
+
+async def test_a_list_tells_kallyai_to_disclose(agent: Agent, app: SandboxApp) -> None:
+    await agent.use("call_around", LIST)
+
+    assert placed(app)["additional_instructions"][-1] == INSTRUCTIONS["en", None]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_disclosure_that_is_missing_is_told(agent: Agent, language: str) -> None:
+    told = await agent.use("make_call", call_to("+12025550100", language))
+    forgot = await agent.use("make_call", call_to("+12025550117", language))
+
+    assert NOT_FOUND not in told.text
+    assert NOT_FOUND in forgot.text
+
+
+async def test_the_setting_leaves_the_instruction_out(tmp_path: Path, clock: ManualClock) -> None:
+    answers = {"+": {"status": "success", "call_id": "c-1"}}
+    async with asking(tmp_path, clock, answers, DISCLOSURE="off") as (kallyai, agent):
+        kallyai.transcript = turns("Hello.", "Yes, at seven.")
+        made = await agent.use("make_call", BISTRO)
+    [body] = kallyai.bodies
+
+    assert not [text for text in instructions(body) if "AI" in text]
+    assert made.data["disclosure"] == {"said": False}
+    assert NOT_FOUND not in made.text
+
+
+def instructions(body: Mapping[str, Any]) -> list[str]:
+    return list(body["submission"].get("additional_instructions", ()))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

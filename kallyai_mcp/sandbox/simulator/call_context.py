@@ -33,12 +33,13 @@ class CallContext:
     call_id: str
 
     def opening(self) -> list[str]:
-        """Return the sentences in which the assistant says that it is an AI, unless it forgets to,
-        for which user it calls, and why.
+        """Return the sentences in which the assistant says that it is an AI, if it is told to and
+        does not forget it, for which user it calls, and why.
         """
         request = self.request
         book = self.spoken
-        intro = "intro" if self.scenario.discloses else "intro.silent"
+        discloses = request.discloses and self.scenario.discloses
+        intro = "intro" if discloses else "intro.silent"
         name = request.name
         sentences = [
             book.say(f"{intro}.named", name=name) if name else book.say(f"{intro}.unnamed"),

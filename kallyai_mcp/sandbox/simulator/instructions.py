@@ -9,6 +9,8 @@
 - `If that time is taken, agree to one of these: 10:00-12:00, 15:00`
   (`Si esa hora no está libre, acepta una de estas:`) allows these times on
   the day asked for, and no others.
+- One that begins with "Say" or "Tell" ("Di", "Diga") and names an AI lets the assistant say that it
+  is one. Otherwise it does not.
 - Every other one is a wish that the callee is told, unless it begins as a limit does: "Do not",
   "Never", "Only", "If".
 """
@@ -37,6 +39,9 @@ ONLY_ASKS: Final = frozenset(
 )
 """The instruction that forbids every agreement."""
 
+_DISCLOSES: Final = re.compile(
+    r"(?:say|tell|di|dile|diga)\b.*\b(?:an AI|inteligencia artificial|una IA)\b", re.IGNORECASE
+)
 _DEPARTURE: Final = re.compile(r"(?:Departure|Salida): (\d{4}-\d\d-\d\d)\.?", re.ASCII)
 _OTHER_TIMES: Final = re.compile(
     r"(?:If that time is taken, agree to|Si esa hora no está libre, acepta) [^:]+: (.+)"
@@ -113,6 +118,11 @@ class Instructions:
         return not ONLY_ASKS.isdisjoint(self.texts)
 
     @property
+    def discloses(self) -> bool:
+        """Whether the assistant is to say that it is an AI."""
+        return any(map(_DISCLOSES.match, self.texts))
+
+    @property
     def keeps_time(self) -> bool:
         """Whether no time may be agreed to but the one asked for, and `other_times`."""
         forbids_others = not KEEPS_TIME.isdisjoint(self.texts)
@@ -142,10 +152,12 @@ def _cancels(part: str) -> bool:
 
 
 def _is_more_than_wish(text: str) -> bool:
-    """Whether an instruction is a question, a reference, a departure, or a limit."""
+    """Whether an instruction is a question, a reference, a departure, a limit, or about what the
+    assistant says of itself.
+    """
     if is_question(text):
         return True
-    tests = (_CALL_ID.search, _DEPARTURE.fullmatch, _LIMIT.match)
+    tests = (_CALL_ID.search, _DEPARTURE.fullmatch, _LIMIT.match, _DISCLOSES.match)
     return any(test(text) for test in tests)
 
 

@@ -36,7 +36,7 @@ class Request:
 
     Texts are on one line; `number` and `phone` are in the format of their country. `asked` is None
     without a day, `earlier` if the callee does not know the booking. `keeps_time`: no other day or
-    time may be agreed to.
+    time may be agreed to. `discloses`: the assistant is to say that it is an AI.
     """
 
     kind: Kind
@@ -57,6 +57,7 @@ class Request:
     urgent: bool
     earlier: Booking | None
     keeps_time: bool
+    discloses: bool
 
     @property
     def is_question(self) -> bool:
@@ -148,6 +149,7 @@ def parse_request(
         urgent=bool(submission.is_urgent),
         earlier=earlier,
         keeps_time=instructions.keeps_time and not ignores_instructions,
+        discloses=instructions.discloses,
     )
 
 

@@ -227,7 +227,9 @@ class Scenario(_Strict):
     is_recording: bool = Field(
         False, description="A recording speaks: it says no goodbye, and the line goes dead"
     )
-    discloses: bool = Field(True, description="The assistant says that it is an AI")
+    discloses: bool = Field(
+        True, description="The assistant says that it is an AI if it is told to"
+    )
     highlights: BilingualText | None = Field(
         None, description="The summary, in place of the sandbox's own"
     )

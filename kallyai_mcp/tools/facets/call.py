@@ -7,6 +7,7 @@ from typing import Final
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.disclosure import asks_to_disclose
 from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, CallState
@@ -215,6 +216,14 @@ class CallView:
         """Whether a day or a time was asked for, and KallyAI has no calendar event for the call."""
         is_dated = self.day is not None or self.submission.appointment_time is not None
         return is_dated and self.booking.is_read and self.booking.appointment is None
+
+    @property
+    def has_not_disclosed(self) -> bool:
+        """Whether KallyAI was told to say that it is an AI, and its transcript does not have it."""
+        disclosure = self.speech.disclosure
+        if disclosure is None or disclosure.said:
+            return False
+        return asks_to_disclose(self.submission)
 
     @property
     def report(self) -> str:

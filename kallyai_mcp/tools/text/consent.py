@@ -9,6 +9,7 @@ from typing import NamedTuple
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls import kept_booking
 from kallyai_mcp.calls.appointment import time_of_day
+from kallyai_mcp.calls.disclosure import without_disclosure
 from kallyai_mcp.calls.numbers import for_people, local_time, local_times, place_of, zone_of_number
 from kallyai_mcp.calls.other_time import instructions_in
 from kallyai_mcp.calls.policy import RiskFlag
@@ -295,9 +296,13 @@ def _what_is_left(usage: Statistics | None, phone: str, words: Words) -> list[Ro
 
 
 def _instructions(submission: Submission, words: Words) -> list[str]:
-    """The additional instructions, with those of this program in the user's language."""
+    """The additional instructions, with those of this program in the user's language.
+
+    That of every call, to say that it is an AI, is left out.
+    """
     own = dict.fromkeys(kept_booking.INSTRUCTION.values(), kept_booking.INSTRUCTION[words.language])
-    return [own.get(text, text) for text in instructions_in(words.language, submission)]
+    asked = Submission(**without_disclosure(submission.as_json()))
+    return [own.get(text, text) for text in instructions_in(words.language, asked)]
 
 
 def to_be_confirmed(

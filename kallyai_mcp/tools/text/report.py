@@ -33,6 +33,7 @@ _SAY = {
     "whole": "Each quote is their whole reply, up to KallyAI's next words.",
     "not_answered": "Not answered in the conversation.",
     "not_certain": "(not certain)",
+    "not_disclosed": "The transcript has no sentence that says that it is an AI.",
     "suggests": "KallyAI suggests: {said}",
 }
 
@@ -51,6 +52,8 @@ def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) 
     lines += _answers(view.speech, with_questions=with_questions)
     if with_questions and _has_whole_replies(view):
         lines.append(_SAY["whole"])
+    if view.has_not_disclosed:
+        lines.append(_SAY["not_disclosed"])
     lines.append(_suggested(view, limit))
     return list(filter(None, lines))
 

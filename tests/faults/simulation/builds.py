@@ -283,6 +283,21 @@ BROKEN: tuple[Broken, ...] = (
         troubles=(Trouble(429, placed=True, retry_after=6),),
     ),
     broken(
+        "a key is sent again with the body of another setting",
+        Patch("calls.requests", "            submission=last.submission,\n", ""),
+        asks=(Ask(0), Ask(150, process=1)),
+        starts=(Start(), Start(discloses=False)),
+        troubles=(Trouble(429, retry_after=60),),
+    ),
+    broken(
+        "another setting for what is said makes the same request a new call",
+        Patch(
+            "calls.fingerprint", "without_disclosure(submission.as_json())", "submission.as_json()"
+        ),
+        asks=(Ask(0), Ask(10, process=1)),
+        starts=(Start(), Start(discloses=False)),
+    ),
+    broken(
         "a clock that is set makes the same request a new call",
         Patch(
             "calls.duplicates",

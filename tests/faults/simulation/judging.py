@@ -24,6 +24,7 @@ class Rule(StrEnum):
     ACCOUNT = "placed on another account"
     FAILED = "server failed or hung"
     KEPT = "kept too long"
+    BODY = "key sent with another body"
 
 
 @dataclass(frozen=True)
@@ -254,6 +255,16 @@ def _has_newer_request(cancel: Use, evidence: Evidence) -> bool:
     )
 
 
+def find_changed_bodies(evidence: Evidence) -> Iterator[Violation]:
+    """No key is sent with another body than before, unless the record of it was not there."""
+    has_two_ledgers = len({start.home for start in evidence.plan.starts}) > 1
+    if has_two_ledgers or evidence.plan.has("its ledger is deleted") or may_be_old(evidence):
+        return
+    for key, bodies in evidence.service.bodies.items():
+        if any(body != bodies[0] for body in bodies):
+            yield Violation(Rule.BODY, f"{key} was sent with different bodies: {bodies}")
+
+
 SHARED = (
     find_lost,
     find_stuck,
@@ -263,6 +274,7 @@ SHARED = (
     find_unasked_account,
     find_placed_after_cancel,
     find_kept,
+    find_changed_bodies,
 )
 """The checks of every run."""
 

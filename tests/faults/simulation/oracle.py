@@ -23,8 +23,11 @@ from tests.faults.simulation.plan import Task
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
 from tests.faults.simulation.service import PhoneCall, plain
 
-_KEEP_THE_TIME = "Do not agree to a day or time other than the one asked for."
-"""What the program adds to the instructions of a task with a day or a time."""
+_OWN = {
+    "Do not agree to a day or time other than the one asked for.",
+    "Say in your first sentence that you are an AI assistant calling for somebody else.",
+}
+"""What the program adds to the instructions of a task: of one with a day or a time, and of all."""
 
 _WAITED = timedelta(seconds=5)
 """A request that is answered later than this had been placed, or had joined a call."""
@@ -361,9 +364,7 @@ def _asked_for(call: PhoneCall, task: Task) -> bool:
     that.
     """
     own = [
-        text
-        for text in call.submission.get("additional_instructions") or ()
-        if text != _KEEP_THE_TIME
+        text for text in call.submission.get("additional_instructions") or () if text not in _OWN
     ]
     return _same_submission(
         {**call.submission, "additional_instructions": own or None}, task.arguments

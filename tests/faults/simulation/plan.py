@@ -149,7 +149,7 @@ class Event:
 @dataclass(frozen=True)
 class Start:
     """A process that starts `at` so many seconds, on the ledger of a `home`, with a clock that is
-    `ahead`.
+    `ahead`. It `discloses` if its setting lets KallyAI say that it is an AI.
 
     At one of its steps it is killed, or its machine is suspended for so many seconds.
     """
@@ -157,6 +157,7 @@ class Start:
     at: float = 0.0
     home: int = 0
     ahead: float = 0.0
+    discloses: bool = True
     at_step: Mapping[int, float | Literal["kill"]] = field(default_factory=dict)
 
 

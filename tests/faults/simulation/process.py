@@ -96,6 +96,8 @@ class Process:
         sign_in: SignIn,
         plan: Plan,
         ahead: float,
+        *,
+        discloses: bool = True,
     ) -> None:
         self.name = name
         self.place = place
@@ -109,6 +111,7 @@ class Process:
         self._settings = Settings(
             wait_seconds=1000,
             confirm=plan.confirm,
+            disclosure=discloses,
             calls_per_hour=plan.calls_per_hour,
             keep_days=plan.keep_days,
         )

@@ -240,7 +240,14 @@ class Run:
         home = self._homes[start.home]
         ahead = start.ahead + home.clock_set
         process = Process(
-            f"process {number}", self._world, self._service, home, self._sign_in, self._plan, ahead
+            f"process {number}",
+            self._world,
+            self._service,
+            home,
+            self._sign_in,
+            self._plan,
+            ahead,
+            discloses=start.discloses,
         )
         await self._tasks.start(process.serve)
         process.at_step = {process.steps + step: what for step, what in start.at_step.items()}

@@ -107,7 +107,17 @@ def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
             if rng.random() < 0.3
             else _disturbed(rng, plan, is_shared=is_shared)
         )
-    return _with_limit(rng, plan)
+    return _with_setting_changed(_with_limit(rng, plan))
+
+
+def _with_setting_changed(plan: Plan) -> Plan:
+    """In every third run, each second process has another setting for what KallyAI says of
+    itself.
+    """
+    if plan.seed % 3:
+        return plan
+    starts = (replace(start, discloses=place % 2 == 0) for place, start in enumerate(plan.starts))
+    return replace(plan, starts=tuple(starts))
 
 
 # What the agent does: one task that ends somehow, and `during` it or soon after its end, the client

@@ -134,7 +134,8 @@ class SimulatedService:
 
     `troubles` happen to the first requests for a call in turn, `look_troubles` to the first other
     ones. `endings` say how calls end, by the number or by the task's description; all others
-    succeed. `dated` has which process was sent a whole response with a `Date`, and when.
+    succeed. `dated` has which process was sent a whole response with a `Date`, and when. `bodies`
+    has the submissions that were sent with each key.
     """
 
     def __init__(
@@ -154,6 +155,7 @@ class SimulatedService:
         self._endings = endings or {}
         self._rng = random.Random(seed)  # noqa: S311 - it has to be repeatable, not secret
         self.calls: list[PhoneCall] = []
+        self.bodies: dict[str | None, list[Json]] = {}
         self._by_key: dict[tuple[str, str], PhoneCall] = {}
         self.dated: list[tuple[str, datetime]] = []
 
@@ -192,6 +194,9 @@ class SimulatedService:
     async def _answer(self, request: Request, send: Send) -> None:
         """Answer one request; an error is raised when the response is not whole."""
         body = await request.json() if request.method == "POST" else {}
+        if request.method == "POST":
+            key = request.headers.get("Idempotency-Key")
+            self.bodies.setdefault(key, []).append(body["submission"])
         troubles = self._troubles if request.method == "POST" else self._look_troubles
         trouble = troubles.pop(0) if troubles else None
         if trouble is not None and not trouble.placed:

@@ -58,6 +58,11 @@ STATUS = {
     "drops_the_line": "failed",
     "is_terminated": "terminated",
 }
+DISCLOSES = {
+    "en": "Say in your first sentence that you are an AI assistant calling for Ada.",
+    "es": "Di en tu primera frase que eres un asistente de inteligencia artificial que llama de "
+    "parte de Ada.",
+}
 BOOKS = {"agrees", "offers_another_time"}
 
 MONTHS = phrases()["months"]["es"].split()
@@ -435,13 +440,26 @@ def test_a_scenario_decides_summary_and_calendar() -> None:
 
 
 def test_a_voicemail_says_who_called_and_why() -> None:
-    result = call({"does": "goes_to_voicemail"})
+    result = call({"does": "goes_to_voicemail"}, additional_instructions=[DISCLOSES["en"]])
     for fact in ("AI assistant", "Ada", "a table for 4", "Friday, November 27", "+1 202-555-0142"):
         assert fact in said(result, "AI")
     assert said(result, "AI") in summary(result)
     assert "+1 202-555-0142" in (result.report.next_steps or "")
     left = call({"does": "goes_to_voicemail"}, user_phone=None)
     assert left.report.next_steps == "Call again later."
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize(("is_told", "forgets"), [(True, False), (True, True), (False, False)])
+def test_the_assistant_discloses_only_when_told(
+    language: str, is_told: bool, forgets: bool
+) -> None:
+    told = [DISCLOSES[language]] if is_told else []
+    result = call({"discloses": not forgets}, call_language=language, additional_instructions=told)
+    words = {"en": "AI assistant", "es": "inteligencia artificial"}
+
+    assert (words[language] in said(result, "AI")) == (is_told and not forgets)
+    assert DISCLOSES[language] not in said(result)
 
 
 def test_a_call_lasts_as_long_as_its_words() -> None:
