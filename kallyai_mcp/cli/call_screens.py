@@ -158,7 +158,10 @@ def _party(view: CallView) -> Iterator[Fact]:
 
 
 def _said(view: CallView) -> Iterator[Fact]:
-    """What KallyAI reports, and the callee's own words."""
+    """What KallyAI reports, and the callee's own words; first, that they want no more calls."""
+    opt_out = view.speech.opt_out
+    if opt_out is not None and opt_out.quote is not None:
+        yield Fact("Do not call again", quoted(opt_out.quote), opt_out.at or "")
     if view.report:
         yield Fact("KallyAI", quoted(sentence(view.report)))
     evidence = view.speech.evidence

@@ -114,6 +114,33 @@ async def test_an_answer_that_is_not_certain_is_marked(agent: Agent, language: s
     assert all("hedged" not in one for one in sure.data["answers"])
 
 
+OPTED_OUT = {
+    "en": "Please do not call us again.",
+    "es": "No queremos llamadas así.",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_wish_not_to_be_called_comes_first(agent: Agent, language: str) -> None:
+    made = await agent.use("make_call", call_to("+12025550118", language))
+    again = await agent.use("get_call", call_id=made.data["call_id"])
+    other = await agent.use("make_call", call_to("+12025550100", language))
+    first = made.text.splitlines()[0]
+
+    assert first.startswith("They asked not to be called again (0:")
+    assert OPTED_OUT[language] in first
+    assert again.text.splitlines()[0] == first
+    assert "not to be called again" not in other.text
+
+
+async def test_a_list_tells_who_wants_no_calls(agent: Agent) -> None:
+    candidates = [{"respondent_phone": f"+1202555{last}"} for last in ("0118", "0102")]
+    made = await agent.use("call_around", LIST | {"candidates": candidates, "until": "all"})
+
+    [told] = [line for line in made.text.splitlines() if "not to be called again" in line]
+    assert OPTED_OUT["en"] in told
+
+
 @pytest.mark.parametrize("number", ["+12025550103", "+12025550114"])
 async def test_nothing_is_said_without_a_transcript(agent: Agent, number: str) -> None:
     made = await agent.use("make_call", call_to(number, "en"))

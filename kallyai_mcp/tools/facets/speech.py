@@ -11,6 +11,7 @@ from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.speech.answers import answers_in, evidence_in
 from kallyai_mcp.calls.speech.disclosure import Disclosure, disclosure_in
 from kallyai_mcp.calls.speech.machine import SpokeWith, spoke_with
+from kallyai_mcp.calls.speech.opt_out import opt_out_in
 from kallyai_mcp.tools.facets.booking import Asked
 from kallyai_mcp.tools.submissions import questions_in
 from kallyai_mcp.tools.text.plain import clock, one_line
@@ -52,6 +53,7 @@ class Speech:
         has_transcript: False if KallyAI is known to have none.
         disclosure: Whether KallyAI said that it is an AI; None without a transcript.
         spoke_with: Who spoke in place of the callee; None without a transcript.
+        opt_out: The callee's first words that ask not to be called again.
     """
 
     evidence: Quote | None = None
@@ -60,6 +62,7 @@ class Speech:
     has_transcript: bool = True
     disclosure: Disclosure | None = None
     spoke_with: SpokeWith | None = None
+    opt_out: Quote | None = None
 
 
 NOT_NEEDED = Speech()
@@ -79,6 +82,7 @@ def speech_of(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome
         _quoted(asked, call, transcript, outcome),
         disclosure=_disclosure(transcript),
         spoke_with=spoke_with(transcript).spoke_with,
+        opt_out=_opt_out(transcript),
     )
 
 
@@ -104,6 +108,11 @@ def _disclosure(transcript: Transcript) -> Disclosure:
     if found.quote is None:
         return found
     return Disclosure(found.said, one_line(found.quote, _LONGEST), clock(found.at) or None)
+
+
+def _opt_out(transcript: Transcript) -> Quote | None:
+    words = opt_out_in(transcript)
+    return _quote(None, words.quote, words.at) if words is not None else None
 
 
 def _answers_to(questions: Sequence[str], transcript: Transcript) -> tuple[Quote, ...]:

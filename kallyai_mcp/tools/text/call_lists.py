@@ -16,7 +16,7 @@ from kallyai_mcp.tools.text.calendar import booked_time
 from kallyai_mcp.tools.text.calls import NOT_LOOKED_UP, asked_before, reason, state_in_words
 from kallyai_mcp.tools.text.errors import quota_facts, what_happened, what_to_do
 from kallyai_mcp.tools.text.plain import Reader, duration, part, party_of, quoted, when, word
-from kallyai_mcp.tools.text.report import said_in
+from kallyai_mcp.tools.text.report import opt_out_in, said_in
 
 _SAID = 300
 """Characters of each of KallyAI's texts in a row; a list may have ten."""
@@ -236,10 +236,10 @@ def _not_called(found: CallList) -> str:
 def _row(view: CallView, reader: Reader) -> str:
     facts = (state_in_words(view), reason(view), booked_time(view, reader))
     first = f"{party_of(view.submission)}: {', '.join(filter(None, facts))}."
-    row = [first, *said_in(view, _SAID, with_questions=False)]
+    row = [first, opt_out_in(view), *said_in(view, _SAID, with_questions=False)]
     if not _is_nothing_to_follow(view):
         row.append(word(view.id))
-    return " ".join(row)
+    return " ".join(filter(None, row))
 
 
 def _is_nothing_to_follow(view: CallView) -> bool:

@@ -31,7 +31,7 @@ from kallyai_mcp.tools.text.plain import (
     word,
     zone_of,
 )
-from kallyai_mcp.tools.text.report import said_in
+from kallyai_mcp.tools.text.report import opt_out_in, said_in
 
 SAY = {
     # Outcomes
@@ -179,6 +179,7 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
     """A call that has ended, as far as KallyAI says how."""
     step = next_step(view, call, reader.now, schedules=reader.schedules)
     lines = [
+        opt_out_in(view),
         moved(view, reader),
         " ".join(filter(None, (_headline(view, call, reader), doubt(view), before(view, reader)))),
         part(SAY["unconfirmed"], unconfirmed(view)),

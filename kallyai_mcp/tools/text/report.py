@@ -34,6 +34,7 @@ _SAY = {
     "not_answered": "Not answered in the conversation.",
     "not_certain": "(not certain)",
     "not_disclosed": "The transcript has no sentence that says that it is an AI.",
+    "opted_out": "They asked not to be called again{at}: {said}",
     "suggests": "KallyAI suggests: {said}",
 }
 
@@ -56,6 +57,14 @@ def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) 
         lines.append(_SAY["not_disclosed"])
     lines.append(_suggested(view, limit))
     return list(filter(None, lines))
+
+
+def opt_out_in(view: CallView) -> str:
+    """The callee's words that ask not to be called again; "" without any."""
+    words = view.speech.opt_out
+    if words is None or words.quote is None:
+        return ""
+    return _SAY["opted_out"].format(at=part(" ({})", words.at), said=quoted(words.quote))
 
 
 def report_of(later: CallView) -> str:
