@@ -18,6 +18,7 @@ from kallyai_mcp.sandbox.accounts import Account
 from kallyai_mcp.sandbox.call_table import Call, outcome_of, remember
 from kallyai_mcp.sandbox.errors import ApiError, refusal
 from kallyai_mcp.sandbox.schemas import CallCreateRequest
+from kallyai_mcp.sandbox.simulator.optional import if_there
 from kallyai_mcp.sandbox.simulator.scenario import Scenario
 from kallyai_mcp.sandbox.simulator.simulated_call import SimulatedCall
 from kallyai_mcp.sandbox.simulator.simulation import CallFacts, simulate
@@ -94,7 +95,7 @@ def _place(
     call = Call(
         call_id=call_id,
         account_id=account.id,
-        idempotency_key=None if key is None else str(key),
+        idempotency_key=if_there(str, key),
         fingerprint=fingerprint,
         started_at=now,
         ends_at=now + timedelta(seconds=_seconds(result, scenario, sandbox.speed)),

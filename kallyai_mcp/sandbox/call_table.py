@@ -6,13 +6,13 @@ A call's outcome is written when it is placed; for a played call, at each step.
 import json
 import math
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from kallyai_mcp.sandbox.schemas import RefusedCall
 from kallyai_mcp.sandbox.simulator.calendar import ics
+from kallyai_mcp.sandbox.simulator.optional import if_there
 from kallyai_mcp.sandbox.simulator.simulated_call import (
     Booking,
     Report,
@@ -27,9 +27,6 @@ from kallyai_mcp.sandbox.store import insert
 
 IN_PROGRESS = "in_progress"
 """The status of a call that has not ended. The reference lists final statuses only."""
-
-_Given = TypeVar("_Given")
-_Made = TypeVar("_Made")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,13 +57,18 @@ class Call:
         """Whether the call has ended at `now` (aware)."""
         return now >= self.ends_at
 
+    @property
+    def said(self) -> list[dict[str, Any]]:
+        """The turns of its transcript; none without one."""
+        return self.transcript or []
+
     def said_until(self, now: datetime) -> list[dict[str, Any]]:
         """Return the turns that have begun by `now` (aware); the call may last longer or shorter
         than its conversation.
         """
         share = (now - self.started_at) / max(self.ends_at - self.started_at, timedelta.resolution)
         seconds = share * (self.report.duration_seconds or 0)
-        return [turn for turn in self.transcript or () if seconds_of(turn["timestamp"]) <= seconds]
+        return [turn for turn in self.said if seconds_of(turn["timestamp"]) <= seconds]
 
     def seen_at(self, now: datetime) -> dict[str, Any]:
         """Return the fields as clients see them at `now` (aware): without the outcome until the
@@ -79,11 +81,6 @@ class Call:
         return vars(self) | {"status": IN_PROGRESS} | hidden
 
 
-def _if_there(make: Callable[[_Given], _Made], value: _Given | None) -> _Made | None:
-    """What a function makes of a value; None of None, which is NULL in the database."""
-    return None if value is None else make(value)
-
-
 def _micros(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
@@ -91,7 +88,7 @@ def _micros(moment: datetime) -> int:
 def _row(call: Call) -> dict[str, Any]:
     """The row of a call by column, in the order of the table; the reverse of `read`."""
     times = {name: _micros(getattr(call, name)) for name in ("started_at", "ends_at")}
-    transcript = _if_there(json.dumps, call.transcript)
+    transcript = if_there(json.dumps, call.transcript)
     return {
         **vars(call),
         **times,
@@ -107,7 +104,7 @@ def read(row: sqlite3.Row | dict[str, Any]) -> Call:
     for name in ("started_at", "ends_at"):
         values[name] = _EPOCH + timedelta(microseconds=values[name])
     for name in ("transcript", "submission"):
-        values[name] = _if_there(json.loads, values[name])
+        values[name] = if_there(json.loads, values[name])
     values["report"] = Report.model_validate_json(values["report"])
     return Call(**values)
 
@@ -132,7 +129,7 @@ def by_id(db: sqlite3.Connection, account_id: str, call_id: str) -> Call | None:
     row = db.execute(
         "SELECT * FROM placed_calls WHERE account_id = ? AND call_id = ?", (account_id, call_id)
     ).fetchone()
-    return _if_there(read, row)
+    return if_there(read, row)
 
 
 def by_key(db: sqlite3.Connection, account_id: str, key: str) -> Call | None:
@@ -140,7 +137,7 @@ def by_key(db: sqlite3.Connection, account_id: str, key: str) -> Call | None:
     row = db.execute(
         "SELECT * FROM placed_calls WHERE account_id = ? AND idempotency_key = ?", (account_id, key)
     ).fetchone()
-    return _if_there(read, row)
+    return if_there(read, row)
 
 
 def forget_key(db: sqlite3.Connection, call: Call) -> None:
@@ -158,12 +155,10 @@ def all_calls(db: sqlite3.Connection) -> list[Call]:
     forgotten = {
         row["call_id"]: row["idempotency_key"] for row in db.execute("SELECT * FROM forgotten_keys")
     }
-    calls = [
-        read(row) for row in db.execute("SELECT * FROM placed_calls ORDER BY started_at, rowid")
-    ]
+    rows = db.execute("SELECT * FROM placed_calls ORDER BY started_at, rowid")
     return [
         replace(call, idempotency_key=forgotten.get(call.call_id, call.idempotency_key))
-        for call in calls
+        for call in map(read, rows)
     ]
 
 
@@ -182,7 +177,7 @@ def outcome_of(result: SimulatedCall, facts: CallFacts) -> dict[str, Any]:
         "report": result.report,
         "tenths": math.ceil(round(result.seconds / 6, 6)),
         "transcript": entries or None,
-        "calendar": _if_there(
+        "calendar": if_there(
             lambda event: ics(event, call_id=facts.call_id, now=facts.now), result.event
         ),
     }
@@ -194,7 +189,7 @@ def bookings_with(db: sqlite3.Connection, number: str) -> tuple[Booking, ...]:
     """
     found = []
     for row in db.execute("SELECT * FROM bookings WHERE number = ? ORDER BY rowid", (number,)):
-        slot = Slot(date.fromisoformat(row["day"]), _if_there(time.fromisoformat, row["at"]))
+        slot = Slot(date.fromisoformat(row["day"]), if_there(time.fromisoformat, row["at"]))
         who = (
             row["call_id"],
             row["booking_id"],
@@ -202,7 +197,7 @@ def bookings_with(db: sqlite3.Connection, number: str) -> tuple[Booking, ...]:
             TaskCategory(row["category"]),
             row["party"],
         )
-        departs = _if_there(date.fromisoformat, row["departs"])
+        departs = if_there(date.fromisoformat, row["departs"])
         found.append(Booking(*who, slot, departs, bool(row["is_canceled"])))
     return tuple(found)
 
@@ -213,9 +208,9 @@ def remember(db: sqlite3.Connection, number: str, result: SimulatedCall) -> None
     """
     if (made := result.booking) is None:
         return
-    at = _if_there(time.isoformat, made.slot.at)
+    at = if_there(time.isoformat, made.slot.at)
     who = (made.call_id, number, made.booking_id, made.name, made.category, made.party)
-    departs = _if_there(date.isoformat, made.departs)
+    departs = if_there(date.isoformat, made.departs)
     values = (*who, made.slot.day.isoformat(), at, made.is_canceled, departs)
     db.execute("INSERT INTO bookings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
@@ -264,7 +259,7 @@ def page(
     total = db.execute(
         "SELECT count(*) FROM placed_calls WHERE account_id = ?", (account_id,)
     ).fetchone()[0]
-    return [read(row) for row in rows], total
+    return list(map(read, rows)), total
 
 
 def used(

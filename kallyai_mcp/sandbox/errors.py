@@ -117,9 +117,11 @@ def validation_reason(error: RequestValidationError) -> str:
     return "; ".join(reasons).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _wants_page(request: Request) -> bool:
-    """Whether a browser asks, which names HTML; programs take anything or JSON."""
-    return "text/html" in request.headers.get("accept", "")
+def _wants_page(request: Request, status: int) -> bool:
+    """Whether a browser, which names HTML, asks for what is not there; programs take anything or
+    JSON.
+    """
+    return status == 404 and "text/html" in request.headers.get("accept", "")
 
 
 def install_error_handlers(app: FastAPI, not_found_page: Callable[[Request], Response]) -> None:
@@ -129,7 +131,7 @@ def install_error_handlers(app: FastAPI, not_found_page: Callable[[Request], Res
 
     @app.exception_handler(ApiError)
     async def on_api_error(request: Request, error: ApiError) -> Response:
-        if error.status == 404 and _wants_page(request):
+        if _wants_page(request, error.status):
             return not_found_page(request)
         return _respond(error)
 
@@ -141,7 +143,7 @@ def install_error_handlers(app: FastAPI, not_found_page: Callable[[Request], Res
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 404 and _wants_page(request):
+        if _wants_page(request, error.status_code):
             return not_found_page(request)
         if error.status_code == 400:  # FastAPI could not decode the body
             return _respond(

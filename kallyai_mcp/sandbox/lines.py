@@ -16,11 +16,9 @@ class Lines:
     Any thread may use it.
     """
 
-    def __init__(
-        self, store: Store, lines: Iterable[Line] = (), default: LineScript | None = None
-    ) -> None:
+    def __init__(self, store: Store, lines: Iterable[Line], default: LineScript) -> None:
         self._store = store
-        self._default = default or LineScript()
+        self._default = default
         self._initial: dict[str, LineScript] = {
             line.number: line for line in (*TEST_NUMBERS, *lines)
         }

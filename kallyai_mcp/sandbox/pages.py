@@ -7,7 +7,7 @@ They load no resources of other servers. Other modules render pages of their own
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import jinja2
 from fastapi import APIRouter, Depends, Request
@@ -16,8 +16,7 @@ from fastapi.responses import HTMLResponse, Response
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.local_access import only_from_this_machine
 from kallyai_mcp.sandbox.simulator.numbers import as_rows
-
-Language = Literal["en", "es"]
+from kallyai_mcp.sandbox.simulator.submission import LANGUAGES, Language
 
 
 def policy(forms: str = "'none'", scripts: str = "'none'") -> str:
@@ -59,10 +58,13 @@ def preferred_language(request: Request) -> Language:
     """Return the pages' language: the first of `Accept-Language` that they have, by default
     English.
     """
-    tags = (
-        tag.strip().lower()[:2] for tag in request.headers.get("accept-language", "").split(",")
-    )
-    return "es" if next((tag for tag in tags if tag in ("en", "es")), "en") == "es" else "en"
+    accepted = map(_language_of, request.headers.get("accept-language", "").split(","))
+    return next(filter(None, accepted), "en")
+
+
+def _language_of(tag: str) -> Language | None:
+    """The language of a tag such as `es-MX;q=0.8`; None if the pages don't have it."""
+    return LANGUAGES.get(tag.strip().lower()[:2])
 
 
 PageLanguage = Annotated[Language, Depends(preferred_language)]

@@ -7,14 +7,13 @@ again, and moves the call's end. So a call ends in a bounded time, even if the p
 the sandbox is killed.
 """
 
-import json
 import sqlite3
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.call_table import Call
@@ -77,6 +76,9 @@ class CallsToPlay(BaseModel):
     )
 
 
+_TURNS = TypeAdapter(list[Turn])
+
+
 class _Played:
     """A call with its turns so far: none until somebody picks up, only `hangs_up` if nobody did."""
 
@@ -84,7 +86,7 @@ class _Played:
         values = dict(row)
         self.number: str = values.pop("number")
         timezone: str = values.pop("timezone")
-        self.turns = [Turn.model_validate(turn) for turn in json.loads(values.pop("turns"))]
+        self.turns = _TURNS.validate_json(values.pop("turns"))
         self.call: Call = call_table.read(values)
         submission = Submission.model_validate(self.call.submission)
         self.facts = CallFacts(submission, self.call.started_at, timezone, self.call.call_id)
@@ -97,19 +99,19 @@ class _Played:
     def view(self, now: datetime) -> CallToPlay:
         call = self.call
         state = self.state(now)
-        has_ended = state == "ended"
+        seen = call.seen_at(now)
         return CallToPlay(
             call_id=call.call_id,
             number=self.number,
             formatted_number=phone_in_words(self.number),
             business_name=call.submission.get("business_name"),
-            language="es" if self.facts.submission.spoken_language == "es" else "en",
+            language=self.facts.submission.spoken_language,
             state=state,
             seconds_left=max(0, (call.ends_at - now).total_seconds()),
-            said=[TranscriptEntry.model_validate(entry) for entry in call.transcript or ()],
+            said=[TranscriptEntry.model_validate(entry) for entry in call.said],
             expects=play(self.facts, self.turns)[1].expects if state == "in_progress" else None,
-            status=call.status if has_ended else None,
-            highlights=call.report.highlights if has_ended else None,
+            status=call.status if state == "ended" else None,
+            highlights=seen["highlights"],
         )
 
     def add(self, db: sqlite3.Connection, turn: Turn, now: datetime) -> None:
@@ -128,9 +130,7 @@ class _Played:
         ends_at = now if is_over else now + timedelta(minutes=3)  # of silence
         self.call = replace(self.call, ends_at=ends_at, **call_table.outcome_of(result, self.facts))
         call_table.change_outcome(db, self.call)
-        turns = json.dumps(
-            [each.model_dump(mode="json", exclude_defaults=True) for each in self.turns]
-        )
+        turns = _TURNS.dump_json(self.turns, exclude_defaults=True).decode()
         db.execute(
             "UPDATE played_calls SET turns = ? WHERE call_id = ?", (turns, self.call.call_id)
         )
@@ -164,8 +164,9 @@ def _needed_state(turn: Turn | None, state: State) -> State:
     """The state in which a call can take a step. An incoming call can be declined, too."""
     if turn is None:
         return "incoming"
-    declines = turn.does == "hangs_up" and state == "incoming"
-    return "incoming" if declines else "in_progress"
+    if turn.does == "hangs_up" and state == "incoming":
+        return "incoming"
+    return "in_progress"
 
 
 @router.get("", summary="Get Calls to Play", response_description="The calls")

@@ -44,7 +44,8 @@ class Sandbox:
         self.tokens = Tokens(self.store, clock)
         self.clock = clock
         self.speed = speed
-        self.lines = Lines(self.store, lines, LineScript(does="is_played") if plays else None)
+        default = LineScript(does="is_played") if plays else LineScript()
+        self.lines = Lines(self.store, lines, default)
         self.report: Callable[[str], object] = lambda _: None
         self._waits: set[anyio.CancelScope] = set()
         self._stopped = False

@@ -89,8 +89,8 @@ async def get_billing_portal(
 @router.get("/_sandbox/billing/{session}", include_in_schema=False)
 async def billing_page(session: str, language: PageLanguage, sandbox: SandboxDep) -> HTMLResponse:
     """Show the account's plan and usage, in English or Spanish."""
-    claims = sandbox.tokens.verify("billing", _ISSUER, session)
-    if claims is None or sandbox.tokens.has_expired(claims):
+    claims = sandbox.tokens.verify_unexpired("billing", _ISSUER, session)
+    if claims is None:
         raise ApiError(
             404, "not_found", "This billing link is not valid or has expired", "Ask for a new one"
         )

@@ -68,14 +68,14 @@ class AuthorizationRequest:
         )
 
 
-def _decode(sandbox: Sandbox, token: str, browser: str | None) -> AuthorizationRequest | None:
+def _decode(sandbox: Sandbox, token: str, browser: str) -> AuthorizationRequest | None:
     """Return the request of a token; None if the token is not valid, has expired, or is for another
     browser.
     """
-    claims = sandbox.tokens.verify("pages", _ISSUER, token)
-    if claims is None or sandbox.tokens.has_expired(claims):
+    claims = sandbox.tokens.verify_unexpired("pages", _ISSUER, token)
+    if claims is None:
         return None
-    if claims["browser"] != digest(browser or "").hex():
+    if claims["browser"] != digest(browser).hex():
         return None
     given = {name: claims[name] for name in ("redirect_uri", "state", "client_id", "account_id")}
     return AuthorizationRequest(**given, scopes=tuple(claims["scopes"]))
@@ -85,7 +85,7 @@ router = APIRouter(tags=["Authentication"], dependencies=[no_store])
 
 State = Annotated[str | None, Query(description="Returned in the redirect unchanged.")]
 RedirectUri = Annotated[str, Query(description="Required.")]
-BrowserCookie = Annotated[str | None, Cookie(alias=BROWSER_COOKIE, include_in_schema=False)]
+BrowserCookie = Annotated[str, Cookie(alias=BROWSER_COOKIE, include_in_schema=False)]
 RequestToken = Annotated[str, Query(alias="request")]
 RequestTokenField = Annotated[str, Form(alias="request")]
 
@@ -114,7 +114,7 @@ def cli(
     sandbox: SandboxDep,
     redirect_uri: RedirectUri = "",
     state: State = None,
-    browser: BrowserCookie = None,
+    browser: BrowserCookie = "",
 ) -> Response:
     """Sign a terminal program in ("CLI Authentication" of the reference).
 
@@ -145,7 +145,7 @@ def authorize(
     scope: Annotated[
         str | None, Query(description="Space-separated scopes; left out: all of them.")
     ] = None,
-    browser: BrowserCookie = None,
+    browser: BrowserCookie = "",
 ) -> Response:
     """Ask the user to authorize an OAuth client ("OAuth2 Authorization Code Flow" of the
     reference).
@@ -183,7 +183,7 @@ def account_page(
     sandbox: SandboxDep,
     token: RequestToken,
     provider: Provider,
-    browser: BrowserCookie = None,
+    browser: BrowserCookie = "",
 ) -> Response:
     """Show the accounts to choose from."""
     asked = _decode(sandbox, token, browser)
@@ -206,13 +206,13 @@ def sign_in(
     sandbox: SandboxDep,
     token: RequestTokenField,
     account: Annotated[str, Form()],
-    browser: BrowserCookie = None,
+    browser: BrowserCookie = "",
 ) -> Response:
     """Take the chosen account: redirect the CLI flow to its program, and an OAuth client's flow to
     the consent page.
     """
     asked = _decode(sandbox, token, browser)
-    if asked is None or browser is None:
+    if asked is None:
         return _expired(request)
     if account not in ACCOUNTS:
         return _error(
@@ -232,7 +232,7 @@ def sign_in(
 
 @router.get("/v1/auth/consent", include_in_schema=False)
 def consent_page(
-    request: Request, sandbox: SandboxDep, token: RequestToken, browser: BrowserCookie = None
+    request: Request, sandbox: SandboxDep, token: RequestToken, browser: BrowserCookie = ""
 ) -> Response:
     """Show the scopes that the client asks for, to allow or deny."""
     asked = _decode(sandbox, token, browser)
@@ -259,7 +259,7 @@ def consent(
     sandbox: SandboxDep,
     token: RequestTokenField,
     decision: Annotated[Literal["allow", "deny"], Form()],
-    browser: BrowserCookie = None,
+    browser: BrowserCookie = "",
 ) -> Response:
     """Take the decision. "deny" is accepted from every page, "allow" from the consent page only."""
     asked = _decode(sandbox, token, browser)
@@ -279,10 +279,9 @@ def consent(
 
 
 def _sign_in_page(
-    request: Request, sandbox: Sandbox, asked: AuthorizationRequest, cookie: str | None
+    request: Request, sandbox: Sandbox, asked: AuthorizationRequest, browser: str
 ) -> Response:
     # The present cookie, so that sign-ins in two tabs both work, or a new one.
-    browser = cookie or ""
     if not _COOKIE_VALUE.fullmatch(browser):
         browser = secrets.token_urlsafe(32)
     token = asked.encode(sandbox, browser)

@@ -118,6 +118,13 @@ class Tokens:
         ):  # a lone surrogate; a thousand nested brackets
             return None
 
+    def verify_unexpired(self, use: str, issuer: str, token: str) -> dict[str, Any] | None:
+        """Return the claims of a JWT of `sign`; None also if it has expired."""
+        claims = self.verify(use, issuer, token)
+        if claims is None or self.has_expired(claims):
+            return None
+        return claims
+
     def has_expired(self, claims: dict[str, Any]) -> bool:
         """Whether the token with these claims has expired by the sandbox's clock."""
         return bool(claims["exp"] <= self._now())

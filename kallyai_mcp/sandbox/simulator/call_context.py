@@ -40,11 +40,8 @@ class CallContext:
         book = self.spoken
         discloses = request.discloses and self.scenario.discloses
         intro = "intro" if discloses else "intro.silent"
-        name = request.name
-        sentences = [
-            book.say(f"{intro}.named", name=name) if name else book.say(f"{intro}.unnamed"),
-            *self._purpose(),
-        ]
+        greeting = book.say_known(f"{intro}.named", f"{intro}.unnamed", name=request.name)
+        sentences = [greeting, *self._purpose()]
         if request.preference and request.kind != "cancel":
             sentences.append(book.say("preference", preference=book.quote(request.preference)))
         if request.urgent:
@@ -179,8 +176,7 @@ class CallContext:
         name = self.request.booked_name
         if name:
             return book.say("under.name", name=name)
-        phone = self.request.phone
-        return book.say("under.phone", phone=phone) if phone else book.say("under.line")
+        return book.say_known("under.phone", "under.line", phone=self.request.phone)
 
     def usual(self) -> Slot:
         """Return the day and time that the callee proposes if the request leaves them open."""
@@ -188,6 +184,10 @@ class CallContext:
         return usual(
             self.request, asked.day if asked else self.now.date() + timedelta(days=1), self.now
         )
+
+    def asked_or_usual(self) -> Slot:
+        """Return the day and time asked for, which may leave the time open; else the usual ones."""
+        return self.request.asked or self.usual()
 
     def offer(self) -> Slot | None:
         """Return the day and time that the callee names in place of those asked for; None if it has
@@ -218,22 +218,21 @@ class CallContext:
         notes = [highlights, book.say("event.change", number=request.number)]
         notes.append(book.say("event.call", call_id=self.call_id))
         description = "\n".join(notes)
-        if slot.at is None or request.is_stay:
+        at = request.time_at(slot)
+        if at is None:
             ends = self.departure(slot) or slot.day + timedelta(days=1)
             return Event(summary, slot.day, ends, request.business, description)
         zone = self.now.tzinfo
-        start = datetime.combine(slot.day, slot.at, zone).astimezone(UTC)
+        start = datetime.combine(slot.day, at, zone).astimezone(UTC)
         end = (start + _DURATION[request.category]).astimezone(zone)
         return Event(summary, start.astimezone(zone), end, request.business, description)
 
 
 def _stay(book: Phrasebook, slot: Slot, departs: date | None) -> str:
     arrives = book.moment(slot)
-    return (
-        arrives
-        if departs is None
-        else book.say("stay", moment=arrives, departs=book.moment(Slot(departs, None)))
-    )
+    if departs is None:
+        return arrives
+    return book.say("stay", moment=arrives, departs=book.moment(Slot(departs, None)))
 
 
 def _counted(book: Phrasebook, key: str, party: int | None) -> str:

@@ -50,10 +50,8 @@ class Callee:
     def greeting(self) -> Turn:
         """Return what the callee says when it picks up."""
         business = self._context.request.business
-        return self._turn(
-            "greets",
-            self._say("greet.named", business=business) if business else self._say("greet"),
-        )
+        words = self._context.spoken.say_known("greet.named", "greet", business=business)
+        return self._turn("greets", words)
 
     def _turn(
         self, does: TurnKind, *sentences: str, about: Detail | None = None, slot: Slot | None = None
@@ -128,7 +126,7 @@ class Callee:
                 )
                 return
             first = ""
-        slot = offer or request.asked or context.usual()
+        slot = offer or context.asked_or_usual()
         facts = {
             "thing": context.thing(book),
             "when": context.when(book, slot),

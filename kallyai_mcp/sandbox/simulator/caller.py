@@ -39,6 +39,11 @@ class Caller:
         self.is_over = False
 
     @property
+    def unanswered(self) -> list[str]:
+        """The questions that have no answer, the one that was asked last first."""
+        return [*filter(None, [self.question]), *self.unasked]
+
+    @property
     def expects(self) -> TurnKind:
         """The turn of the callee that would fit best now."""
         if self.question is not None:
@@ -175,12 +180,7 @@ class Caller:
 
     def _offered(self, slot: Slot) -> str:
         """An offer in words; its time is enough on the day asked for."""
-        book = self._context.spoken
-        asked = self._context.request.asked
-        is_same_day = asked is not None and asked.day == slot.day
-        if slot.at is None or not is_same_day:
-            return book.moment(slot)
-        return book.time(slot.at)
+        return self._context.spoken.moment_beside(slot, self._context.request.asked)
 
     def _hear_agreement(self, turn: Turn, words: str) -> list[str]:
         self.words = words
@@ -207,5 +207,5 @@ class Caller:
 
     def _slot_of(self, turn: Turn) -> Slot:
         """Return the day and time that a turn names; what it leaves out is as asked for."""
-        like = self._accepted or self._context.request.asked or self._context.usual()
+        like = self._accepted or self._context.asked_or_usual()
         return like.changed_to(turn.on, turn.at)

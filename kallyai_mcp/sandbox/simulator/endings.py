@@ -38,7 +38,9 @@ def incomplete(context: CallContext, greeting: str) -> Ending | None:
         context.dialogue.say("AI", *context.opening(), *context.first_question())
         context.dialogue.say("HUMAN", context.spoken.say("broken"))
         return Ending(status, written.say(f"done.{status}"), written.say("next.again_soon"))
-    return _voicemail(context) if does == "goes_to_voicemail" else None
+    if does == "goes_to_voicemail":
+        return _voicemail(context)
+    return None
 
 
 def _voicemail(context: CallContext) -> Ending:
@@ -86,8 +88,7 @@ def _questions(context: CallContext, caller: Caller) -> list[str]:
         )
         for question, words in caller.answers
     ]
-    asked_last = [] if caller.question is None else [caller.question]
-    open_ones = map(written.quote, [*asked_last, *caller.unasked])
+    open_ones = map(written.quote, caller.unanswered)
     return [
         *answered,
         *(written.say("done.unanswered", question=question) for question in open_ones),
@@ -212,17 +213,11 @@ def _remarks(context: CallContext, slot: Slot) -> list[str]:
     asked = context.request.asked
     if slot == asked:
         return []
-    named_only_day = asked is not None and asked.at is None and asked.day == slot.day
-    if asked is None or named_only_day:
+    only_its_day = Slot(slot.day, None)
+    if asked is None or asked == only_its_day:
         return _proposed(context)
-    return [context.written.say("done.taken", asked=_taken(context, asked, slot))]
-
-
-def _taken(context: CallContext, asked: Slot, slot: Slot) -> str:
-    """The time asked for, in words, when another one was agreed."""
-    if asked.at is None or slot.day != asked.day:
-        return context.written.moment(asked)
-    return context.written.time(asked.at)
+    taken = context.written.moment_beside(asked, slot)
+    return [context.written.say("done.taken", asked=taken)]
 
 
 def _proposed(context: CallContext) -> list[str]:

@@ -35,8 +35,9 @@ def alternative(request: Request, now: datetime) -> Slot:
     """Return what the callee offers instead: an hour and a half later, else the next day."""
     if request.asked is None:
         return usual(request, now.date() + timedelta(days=1), now)
-    day, at = request.asked
-    if at is None or request.is_stay:
+    day = request.asked.day
+    at = request.time_at(request.asked)
+    if at is None:
         return usual(request, day + timedelta(days=1), now)
     later = datetime.combine(day, at) + timedelta(minutes=90)
     return Slot(day, later.time()) if later.date() == day else Slot(later.date(), at)

@@ -43,6 +43,13 @@ class Phrasebook:
         # After "p. m.", no second period.
         return phrases()[key][self.language].format(**facts).replace(" m..", " m.")
 
+    def say_known(self, key: str, otherwise: str, **facts: str | None) -> str:
+        """Return the phrase of `key` with `facts`; that of `otherwise` if one is not known."""
+        known = {name: fact for name, fact in facts.items() if fact}
+        if known.keys() != facts.keys():
+            return self.say(otherwise)
+        return self.say(key, **known)
+
     def quote(self, text: str) -> str:
         """Return `text` in the language's quotation marks."""
         return self.say("quote", text=text)
@@ -53,11 +60,19 @@ class Phrasebook:
         """
         form = "date" if slot.day.year == self._today.year else "date.with_year"
         words = self.say("moment.date", date=date_in_words(slot.day, self.language, form))
-        return (
-            words
-            if slot.at is None
-            else self.say("moment.date_time", date=words, time=self.time(slot.at))
-        )
+        if slot.at is None:
+            return words
+        return self.say("moment.date_time", date=words, time=self.time(slot.at))
+
+    def moment_beside(self, slot: Slot, other: Slot | None) -> str:
+        """Return a day and its time in words, beside another one; on the same day, the time is
+        enough.
+        """
+        if slot.at is None:
+            return self.moment(slot)
+        if other is None or other.day != slot.day:
+            return self.moment(slot)
+        return self.time(slot.at)
 
     def time(self, at: time) -> str:
         """Return a time as it is in a sentence ("7:00 PM", "las 7:00 p. m.", "las 19:00")."""

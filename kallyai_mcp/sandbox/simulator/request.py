@@ -20,6 +20,7 @@ from kallyai_mcp.sandbox.simulator.instructions import (
     one_line,
     says_cancel,
 )
+from kallyai_mcp.sandbox.simulator.optional import if_there
 from kallyai_mcp.sandbox.simulator.phrasebook import phone_in_words
 from kallyai_mcp.sandbox.simulator.simulated_call import Booking, Slot
 from kallyai_mcp.sandbox.simulator.submission import Submission, TaskCategory
@@ -34,16 +35,17 @@ nothing.
 class Request:
     """What the assistant asks for.
 
-    Texts are on one line; `number` and `phone` are in the format of their country. `asked` is None
-    without a day, `earlier` if the callee does not know the booking. `keeps_time`: no other day or
-    time may be agreed to. `discloses`: the assistant is to say that it is an AI.
+    Texts are on one line; `number` and `phone` are in the format of their country.
+    `more_questions` are those beside a task that is one. `asked` is None without a day, `earlier`
+    if the callee does not know the booking. `keeps_time`: no other day or time may be agreed to.
+    `discloses`: the assistant is to say that it is an AI.
     """
 
     kind: Kind
     category: TaskCategory
     number: str
     description: str
-    questions: tuple[str, ...]
+    more_questions: tuple[str, ...]
     wishes: tuple[str, ...]
     business: str | None
     name: str | None
@@ -65,6 +67,13 @@ class Request:
         return self.kind == "task" and is_question(self.description)
 
     @property
+    def questions(self) -> tuple[str, ...]:
+        """Every question of the call, in order; a task that is one comes first."""
+        if self.is_question:
+            return (self.description, *self.more_questions)
+        return self.more_questions
+
+    @property
     def is_stay(self) -> bool:
         """Whether it is about a room, where only the days count."""
         return self.category is TaskCategory.HOTEL
@@ -72,8 +81,15 @@ class Request:
     @property
     def booked_name(self) -> str | None:
         """The name under which the callee finds the booking: that of the earlier one first."""
-        earlier = self.earlier.name if self.earlier is not None else None
-        return earlier or self.name
+        if self.earlier is None:
+            return self.name
+        return self.earlier.name or self.name
+
+    def time_at(self, slot: Slot) -> time | None:
+        """The time of a day and time, where it counts: not for a room."""
+        if self.is_stay:
+            return None
+        return slot.at
 
     def leaves_open(self, slot: Slot) -> bool:
         """Whether a day still needs a time."""
@@ -133,9 +149,9 @@ def parse_request(
     return Request(
         kind=kind,
         category=what.category,
-        number=phone_in_words(submission.respondent_phone or ""),
+        number=phone_in_words(submission.number),
         description=description,
-        questions=_questions(kind, description, instructions),
+        more_questions=tuple(instructions.questions),
         wishes=instructions.wishes,
         business=one_line(submission.business_name),
         name=what.name,
@@ -162,32 +178,29 @@ def _kind_about_booking(submission: Submission, texts: list[str]) -> Kind:
     """What a call about an earlier booking is for; `texts` are its task and the wishes."""
     if submission.appointment_date or submission.appointment_time:
         return "move"
-    return "cancel" if any(map(says_cancel, texts)) else "task"
+    if any(map(says_cancel, texts)):
+        return "cancel"
+    return "task"
 
 
 def _kind_without_booking(submission: Submission, description: str, *, is_booked: bool) -> Kind:
     if is_question(description):
         return "task"
-    has_day = submission.appointment_date is not None or is_booked
-    return "booking" if has_day else "task"
-
-
-def _questions(kind: Kind, description: str, instructions: Instructions) -> tuple[str, ...]:
-    """Every question of the call, in order; a task that is one comes first."""
-    asks_task = kind == "task" and is_question(description)
-    first = [description] if asks_task else []
-    return (*first, *instructions.questions)
+    if submission.appointment_date is not None or is_booked:
+        return "booking"
+    return "task"
 
 
 def _booking_of(call_ids: tuple[str, ...], bookings: tuple[Booking, ...]) -> Booking | None:
     """Return the newest state of the booking of one of these calls; None if there is none or it was
     canceled.
     """
-    booking_id = next((each.booking_id for each in bookings if each.call_id in call_ids), None)
-    newest = next((each for each in reversed(bookings) if each.booking_id == booking_id), None)
-    if newest is None or newest.is_canceled:
-        return None
-    return newest
+    newest = {each.booking_id: each for each in bookings}  # the last state of a booking stays
+    for each in bookings:
+        if each.call_id in call_ids:
+            booking = newest[each.booking_id]
+            return None if booking.is_canceled else booking
+    return None
 
 
 def _booked(submission: Submission, earlier: Booking | None) -> _Booked:
@@ -202,12 +215,13 @@ def _asked(kind: Kind, submission: Submission, earlier: Booking | None) -> Slot 
     day = submission.appointment_date
     if kind == "move" and earlier is not None:
         return earlier.slot.changed_to(day, _time_of(submission))
-    return None if day is None else Slot(day, _time_of(submission))
+    if day is None:
+        return None
+    return Slot(day, _time_of(submission))
 
 
 def _time_of(submission: Submission) -> time | None:
-    at = submission.appointment_time
-    return None if at is None else time.fromisoformat(at)
+    return if_there(time.fromisoformat, submission.appointment_time)
 
 
 def _departure(
@@ -216,12 +230,10 @@ def _departure(
     """When guests leave: as an instruction says, else after as many nights as before."""
     if category is TaskCategory.HOTEL and instructions.departure is not None:
         return instructions.departure
-    stay = earlier.stay if earlier is not None else None
-    if stay is None or asked is None:
+    if earlier is None or asked is None:
         return None
-    return asked.day + stay
+    return earlier.departure_from(asked.day)
 
 
 def _callback_number(submission: Submission) -> str | None:
-    phone = one_line(submission.user_phone)
-    return None if phone is None else phone_in_words(phone)
+    return if_there(phone_in_words, one_line(submission.user_phone))

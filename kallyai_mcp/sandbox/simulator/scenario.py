@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from kallyai_mcp.sandbox.simulator.submission import IsoDate
+from kallyai_mcp.sandbox.simulator.submission import IsoDate, is_text_of_form
 
 Does = Literal[
     "agrees",
@@ -95,7 +95,7 @@ E164 = r"^\+[1-9][0-9]{4,14}$"
 
 def _time_of_day(value: Any) -> Any:
     """Refuse times in other formats than HH:MM: pydantic alone also accepts numbers."""
-    if isinstance(value, time) or (isinstance(value, str) and HH_MM.fullmatch(value)):
+    if isinstance(value, time) or is_text_of_form(HH_MM, value):
         return value
     raise ValueError("must be a time in the format HH:MM (24-hour)")
 

@@ -3,7 +3,7 @@ ended.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
@@ -52,7 +52,7 @@ class Dialogue:
         """Add a turn; empty sentences are left out."""
         if not self._entries:
             self._elapsed += _ANSWER_SECONDS
-        content = " ".join(sentence for sentence in sentences if sentence)
+        content = " ".join(filter(None, sentences))
         self._entries.append(Entry(speaker, content, round(self._elapsed, 1)))
         self._elapsed += len(content.split()) / _WORDS_PER_SECOND + _PAUSE_SECONDS
 
@@ -97,10 +97,13 @@ class Booking:
     departs: date | None = None
     is_canceled: bool = False
 
-    @property
-    def stay(self) -> timedelta | None:
-        """How long the guests stay; None without a departure."""
-        return None if self.departs is None else self.departs - self.slot.day
+    def departure_from(self, arrival: date) -> date | None:
+        """When its guests leave if they arrive on another day, after as many nights; None without a
+        departure.
+        """
+        if self.departs is None:
+            return None
+        return arrival + (self.departs - self.slot.day)
 
 
 @dataclass(frozen=True)

@@ -86,13 +86,13 @@ def _context(facts: CallFacts, scenario: Scenario) -> CallContext:
         ignores_instructions=scenario.ignores_instructions,
         is_booked=scenario.names_slot,
     )
-    number = submission.respondent_phone or ""
+    number = submission.number
     today = local.date()
     return CallContext(
         request=request,
         scenario=scenario,
         spoken=Phrasebook(submission.spoken_language, phone=number, today=today),
-        written=Phrasebook(submission.language or "en", phone=number, today=today),
+        written=Phrasebook(submission.written_language, phone=number, today=today),
         dialogue=Dialogue(),
         now=local,
         call_id=facts.call_id,

@@ -1,20 +1,30 @@
 """The reference's "SubmissionPayload", with its types and limits."""
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+Language = Literal["en", "es"]
+LANGUAGES: Mapping[str, Language] = {"en": "en", "es": "es"}
+"""The languages of calls and of the app, by their codes."""
+
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def is_text_of_form(form: re.Pattern[str], value: object) -> bool:
+    """Whether a value is a text, and has this form."""
+    return isinstance(value, str) and form.fullmatch(value) is not None
 
 
 def _only_iso_date(value: Any) -> Any:
     """Refuse dates in other formats than YYYY-MM-DD: pydantic alone also accepts timestamps and
     datetimes.
     """
-    if type(value) is date or (isinstance(value, str) and _DATE.fullmatch(value)):
+    if type(value) is date or is_text_of_form(_DATE, value):
         return value
     raise ValueError("must be a date in the format YYYY-MM-DD")
 
@@ -74,6 +84,16 @@ class Submission(BaseModel):
     )
 
     @property
-    def spoken_language(self) -> str:
-        """The language of the conversation; `validation` has refused others than `en` and `es`."""
-        return self.call_language or self.language or "en"
+    def number(self) -> str:
+        """The number that is called; empty without one, which `validation` has refused."""
+        return self.respondent_phone or ""
+
+    @property
+    def written_language(self) -> Language:
+        """The language of what the user reads; `validation` has refused those that we lack."""
+        return LANGUAGES[self.language or "en"]
+
+    @property
+    def spoken_language(self) -> Language:
+        """The language of the conversation, by default that of what the user reads."""
+        return LANGUAGES[self.call_language or self.written_language]
