@@ -3,6 +3,8 @@ a URL.
 """
 
 import ipaddress
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -27,6 +29,14 @@ def is_loopback(host: str | None) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
+def client_network(scope: Mapping[str, Any]) -> str:
+    """The name that limits use for the client of a request, by its ASGI scope; see `network_of`."""
+    client = scope.get("client")
+    if not client:
+        return "unknown"
+    return network_of(client[0])
+
+
 def network_of(address: str) -> str:
     """The name that limits use for the client at `address`.
 
@@ -49,11 +59,30 @@ def origin_of(url: str) -> str:
     Raises `ValueError` if its port or IPv6 address is not valid.
     """
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    return _origin(parts.scheme, _host_in(parts), parts.port)
+
+
+def _host_in(parts: SplitResult) -> str:
+    return parts.hostname or ""
+
+
+def _origin(scheme: str, host: str, port: int | None) -> str:
+    """An origin without the default port of its scheme."""
+    if port in (None, _DEFAULT_PORTS.get(scheme)):
+        return f"{scheme}://{_in_url(host)}"
+    return f"{scheme}://{_in_url(host)}:{port}"
+
+
+def _in_url(host: str) -> str:
+    """A host as it is in URLs: an address of IPv6 has brackets."""
     if ":" in host:
-        host = f"[{host}]"
-    port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
+        return f"[{host}]"
+    return host
+
+
+def http_url(host: str, port: int) -> str:
+    """The URL of a server that listens at an address of this machine; it always has the port."""
+    return f"http://{_in_url(host)}:{port}"
 
 
 def server_of(url: str) -> str:
@@ -63,13 +92,10 @@ def server_of(url: str) -> str:
     `origin_of`.
     """
     parts = urlsplit(url)
-    host = (parts.hostname or "").removesuffix(".")
+    host = _host_in(parts).removesuffix(".")
     if is_loopback(host):
         host = "localhost"
-    if ":" in host:
-        host = f"[{host}]"
-    port = "" if parts.port is None else f":{parts.port}"
-    return origin_of(f"{parts.scheme}://{host}{port}")
+    return _origin(parts.scheme, host, parts.port)
 
 
 def https_host(url: str) -> str | None:

@@ -23,6 +23,7 @@ from kallyai_mcp.api.errors import (
 from kallyai_mcp.api.models import QuotaExceededBody
 from kallyai_mcp.api.responses import ApiResponse, retry_after
 from kallyai_mcp.api.transport import ApiRequest
+from kallyai_mcp.api.values import object_in
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}")
 _SHORTEST_SECRET = 8
@@ -128,10 +129,10 @@ def _read_body(content: bytes) -> _ErrorBody:
     if not isinstance(body, Mapping):
         return _ErrorBody(message=_sentence(body))
     detail = body.get("detail")
-    body = {**body, **_object(detail)}
+    body = {**body, **object_in(detail)}
     error = body.get("error", detail)
-    details = _object(error).get("details", body.get("details"))
-    levels = (_object(details), _object(error), body)
+    details = object_in(error).get("details", body.get("details"))
+    levels = (object_in(details), object_in(error), body)
     code = _first(levels, "code") or _sentence(error)
     if code is not None and not _CODE.fullmatch(code):
         code = None
@@ -143,7 +144,7 @@ def _read_body(content: bytes) -> _ErrorBody:
         message=next(words, None),
         reason=_first(levels, "reason") or next(words, None),
         correlation_id=_first(levels, "correlation_id"),
-        fields={**body, **_object(error), **_object(details)},
+        fields={**body, **object_in(error), **object_in(details)},
     )
 
 
@@ -155,10 +156,6 @@ def _each(levels: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
 def _first(levels: Iterable[Mapping[str, Any]], name: str) -> str | None:
     """The text in the first of the levels that has one."""
     return next(filter(None, map(_sentence, _each(levels, name))), None)
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _sentence(value: Any) -> str | None:
@@ -176,7 +173,7 @@ def _sentence(value: Any) -> str | None:
 def _entry(value: Any) -> str | None:
     if isinstance(value, str):
         return value
-    fields = _object(value)
+    fields = object_in(value)
     message = _sentence(fields.get("msg")) or _sentence(fields.get("message"))
     where = fields.get("loc")
     if message is None or not isinstance(where, list):

@@ -1,6 +1,7 @@
 """The kinds of values in the API's bodies, and what they may be."""
 
 import re
+from collections.abc import Mapping
 from datetime import MAXYEAR, UTC, date, datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -17,6 +18,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 _LONGEST_TOKEN = 16_384
+
+
+def object_in(value: object) -> Mapping[str, Any]:
+    """A JSON object; an empty one in place of any other value."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _iso_date(value: Any) -> Any:

@@ -30,6 +30,9 @@ _LINGER_SECONDS = 3.0
 
 _ERROR = re.compile(r"[a-z_]{1,40}")
 
+_STATUS_OF: Mapping[Kind, int] = {"wrong": 400, "over": 410}
+"""The HTTP status of a page that says why an answer is not taken."""
+
 
 class LoopbackSignIn:
     """One sign-in in the browser, from the link to the tokens: an async context manager that
@@ -151,18 +154,21 @@ class LoopbackSignIn:
             return self._show(request, 404, "wrong")
         problem = self._take(request.url.query)
         if problem is not None:
-            return self._show(request, 400 if problem == "wrong" else 410, problem)
+            return self._show(request, _STATUS_OF[problem], problem)
         self._page = "failed" if isinstance(self._answer, NotSignedInError) else "done"
         return Response(None, 303, {**page_headers(), "Location": f"/{self._page}"})
 
     def _show(self, request: Request, status: int, kind: Kind) -> Response:
-        who = (
-            Tokens.from_grant(self._answer, 0).who if isinstance(self._answer, TokenGrant) else None
-        )
-        body = loopback_page(
-            kind, request.headers.get("accept-language", ""), place=self._place, who=who
-        )
+        accepted = request.headers.get("accept-language", "")
+        body = loopback_page(kind, accepted, place=self._place, who=self._who)
         return HTMLResponse(body, status, headers=page_headers())
+
+    @property
+    def _who(self) -> str | None:
+        """Who has signed in, if the token tells."""
+        if isinstance(self._answer, TokenGrant):
+            return Tokens.from_grant(self._answer, 0).who
+        return None
 
 
 def _parse(fields: Mapping[str, str]) -> TokenGrant | NotSignedInError:

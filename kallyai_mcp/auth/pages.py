@@ -132,12 +132,15 @@ def loopback_page(
     language = preferred_language(accepted)
     places = texts("kallyai_mcp.auth", place, language)
     words = fill("kallyai_mcp.auth", kind, language, places)
-    is_done = kind == "done"
-    sign = (
-        f'<svg class="sign {kind}" viewBox="0 0 68 68" '
-        f'aria-hidden="true">{_TICK if is_done else _NOTE}</svg>'
-    )
-    name = f'<p class="who"><bdi>{escape(who)}</bdi></p>' if who and is_done else ""
-    return document(
-        language, words["heading"], f"{name}<p>{words['text']}</p>", above=sign
-    ).encode()
+    body = f"<p>{words['text']}</p>"
+    sign = _NOTE
+    if kind == "done":
+        body = _name(who) + body
+        sign = _TICK
+    above = f'<svg class="sign {kind}" viewBox="0 0 68 68" aria-hidden="true">{sign}</svg>'
+    return document(language, words["heading"], body, above=above).encode()
+
+
+def _name(who: str | None) -> str:
+    """The line with the name of the user who has signed in; empty if it is not known."""
+    return f'<p class="who"><bdi>{escape(who)}</bdi></p>' if who else ""

@@ -208,7 +208,7 @@ class Session:
             raise not_signed_in(
                 error, f"KallyAI no longer accepts this sign-in. {_SIGN_IN}"
             ) from error
-        renewed = Tokens.from_grant(grant, self._clock(), tokens)
+        renewed = tokens.renewed(grant, self._clock())
         self._tokens = renewed
         try:
             await self._write(renewed)

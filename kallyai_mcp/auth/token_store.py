@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -111,7 +112,8 @@ class TokenStore:
                 _keyring()
         else:
             with _file_errors("kept", self.path):
-                tempfile.TemporaryFile(dir=next(p for p in self.path.parents if p.exists())).close()
+                nearest = next(filter(Path.exists, self.path.parents))
+                tempfile.TemporaryFile(dir=nearest).close()
 
     def delete(self) -> None:
         """Delete our own tokens, and remember not to use the vendor's; after `TokenStoreError`,
@@ -162,8 +164,10 @@ class TokenStore:
                 raise
             _log.warning("%s Until then nobody is signed in.", error)
             return None
+        if text is None:
+            return None
         # A backend may break its contract, and return another type.
-        return None if text is None else self._parse(str(text), "the system keyring")
+        return self._parse(str(text), "the system keyring")
 
     def _parse(self, text: str | bytes, place: object) -> Tokens | None:
         """The tokens in a stored text; None if it is broken, which is logged without a part of
@@ -191,7 +195,8 @@ class TokenStore:
 
 def make_private(folder: Path) -> None:
     """Create `folder` and its missing parents, all private; if `folder` exists, make it private."""
-    for missing in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
+    places = (*reversed(folder.parents), folder)
+    for missing in list(filterfalse(Path.exists, places)):
         missing.mkdir(mode=0o700, exist_ok=True)
     with suppress(OSError):
         folder.chmod(0o700)

@@ -5,13 +5,14 @@ import binascii
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from kallyai_mcp.api.models import TokenGrant
-from kallyai_mcp.api.values import Token
+from kallyai_mcp.api.values import Token, object_in
 
 SIGN_IN_CLAIM: Final = "sign_in"
 """The claim of a verified bearer token that has the id of its sign-in."""
@@ -40,17 +41,22 @@ class Tokens(BaseModel):
     """After a renewal, the `account` of the tokens before. No token can be computed from it."""
 
     @classmethod
-    def from_grant(cls, grant: TokenGrant, now: float, previous: Self | None = None) -> Self:
-        """The tokens of a response that came at `now` (seconds since the epoch).
-
-        A renewal keeps the refresh token of the `previous` tokens if the response has none.
-        """
+    def from_grant(cls, grant: TokenGrant, now: float) -> Self:
+        """The tokens of a response that came at `now` (seconds since the epoch)."""
         return cls(
             access_token=grant.access_token,
-            refresh_token=grant.refresh_token or (previous.refresh_token if previous else None),
+            refresh_token=grant.refresh_token,
             expires_at=max(0.0, now + grant.expires_in),
-            lineage=previous.account if previous else None,
         )
+
+    def renewed(self, grant: TokenGrant, now: float) -> Self:
+        """The tokens after a renewal, whose response came at `now` (seconds since the epoch).
+
+        They keep the refresh token if the response has none.
+        """
+        new = self.from_grant(grant, now)
+        refresh_token = new.refresh_token or self.refresh_token
+        return new.model_copy(update={"refresh_token": refresh_token, "lineage": self.account})
 
     @classmethod
     def of(cls, access_token: str, lineage: str | None = None) -> Self:
@@ -103,13 +109,14 @@ class Tokens(BaseModel):
         )
 
     @cached_property
-    def _claims(self) -> dict[str, Any]:
-        parts = self.access_token.get_secret_value().split(".")
+    def _claims(self) -> Mapping[str, Any]:
+        """The claims of a token that is a JWT; none of any other."""
         try:
-            claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        except (binascii.Error, ValueError, RecursionError, IndexError):
+            _, claims, _ = self.access_token.get_secret_value().split(".")
+            padding = "=" * (-len(claims) % 4)
+            return object_in(json.loads(base64.urlsafe_b64decode(claims + padding)))
+        except (binascii.Error, ValueError, RecursionError):
             return {}
-        return claims if isinstance(claims, dict) and len(parts) == 3 else {}
 
 
 def _digest(kind: str, text: str) -> str:

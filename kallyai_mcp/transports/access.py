@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import anyio
 from mcp.server.auth.handlers.metadata import ProtectedResourceMetadataHandler
@@ -29,7 +30,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.transports.bearers import BearerCheck, Bearers, TooManyWrongError
 from kallyai_mcp.transports.rate_limiter import RateLimiter
 from kallyai_mcp.transports.uvicorn_server import MAX_HEAD_BYTES, MAX_HEADERS
-from kallyai_mcp.urls import network_of
+from kallyai_mcp.urls import client_network
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ no time.
 
 _STATUS_PATHS = frozenset({"/health", "/ready"})
 """The paths for load balancers, which have no bearer token and may send an address as `Host`."""
+
+_OPEN_PATHS = _STATUS_PATHS | {"/"}
 
 _METADATA = "/.well-known/oauth-protected-resource"
 """The beginning of the path of the metadata.
@@ -85,6 +88,23 @@ def _matches(value: str, allowed: Sequence[str]) -> bool:
     value = value.lower()
     with_any_port = f"{re.sub(':[0-9]{1,5}$', '', value)}:*"
     return not {value, with_any_port}.isdisjoint(map(str.lower, allowed))
+
+
+class _Unauthorized(NamedTuple):
+    """Why a request gets 401: the body, and the parts of the challenge."""
+
+    error: str
+    description: str
+    challenge: tuple[str, ...]
+
+
+_NO_BEARER = _Unauthorized("unauthorized", "A bearer token is needed", ())
+"""Without a token, the challenge names no error (RFC 6750, section 3.1)."""
+
+_NOT_VALID = "This bearer token is not valid"
+_WRONG_BEARER = _Unauthorized(
+    "invalid_token", _NOT_VALID, (f'error="invalid_token", error_description="{_NOT_VALID}"',)
+)
 
 
 class _Answer:
@@ -181,18 +201,20 @@ class AccessMiddleware:
 
     async def _find_caller(self, scope: Scope, bearer: str | None) -> str | Response:
         """Put the user into the scope; returns the caller's name for the limits, or the refusal."""
-        caller = network_of(scope["client"][0]) if scope.get("client") else "unknown"
+        caller = client_network(scope)
         if self._bearers is not None:
             token = await self._verify(self._bearers, bearer, caller)
             if token is None:
-                return self._unauthorized(scope, is_wrong=bearer is not None)
+                return self._unauthorized(scope, _NO_BEARER if bearer is None else _WRONG_BEARER)
             if isinstance(token, Response):
                 return token
             scope["user"] = AuthenticatedUser(token)
             scope["auth"] = AuthCredentials(token.scopes)
             caller = token.subject or token.client_id
         wait = self._rate_limit.acquire(caller)
-        return _retry_later(429, "Too many requests", wait) if wait > 0 else caller
+        if wait > 0:
+            return _retry_later(429, "Too many requests", wait)
+        return caller
 
     async def _verify(
         self, bearers: Bearers, bearer: str | None, network: str
@@ -214,18 +236,17 @@ class AccessMiddleware:
             wait = getattr(error, "retry_after", None) or _RETRY_AFTER
             return _retry_later(503, "KallyAI can't be asked whether this token is good", wait)
 
-    def _unauthorized(self, scope: Scope, *, is_wrong: bool) -> Response:
+    def _unauthorized(self, scope: Scope, why: _Unauthorized) -> Response:
         """The challenge (RFC 6750, section 3) with the URL of the metadata (RFC 9728, section 5.1).
 
-        Without a token, it names no error (RFC 6750, section 3.1). `/messages` belongs to `/sse`.
+        `/messages` belongs to `/sse`.
         """
-        text = "This bearer token is not valid" if is_wrong else "A bearer token is needed"
-        parts = [f'error="invalid_token", error_description="{text}"'] if is_wrong else []
+        parts = list(why.challenge)
         if self._policy.metadata_at is not None:
             resource = "/sse" if scope["path"].startswith(("/sse", "/messages")) else "/mcp"
             parts.append(f'resource_metadata="{self._policy.metadata_at}{_METADATA}{resource}"')
         headers = {"WWW-Authenticate": f"Bearer {', '.join(parts)}".strip()}
-        body = {"error": "invalid_token" if is_wrong else "unauthorized", "error_description": text}
+        body = {"error": why.error, "error_description": why.description}
         return JSONResponse(body, 401, headers=headers)
 
     def _check_streams(self, caller: str) -> Response | None:
@@ -263,12 +284,14 @@ async def _end_when_invalid(bearers: Bearers, bearer: str, answer: _Answer) -> N
 
 def _is_open(path: str) -> bool:
     """Whether a path needs no token: its clients have none yet, or it does not exist."""
-    return path in _STATUS_PATHS or path == "/" or path.startswith(("/oauth/", "/.well-known/"))
+    return path in _OPEN_PATHS or path.startswith(("/oauth/", "/.well-known/"))
 
 
 def _bearer(headers: Headers) -> str | None:
     kind, _, bearer = headers.get("authorization", "").partition(" ")
-    return bearer.strip() or None if kind.lower() == "bearer" else None
+    if kind.lower() != "bearer":
+        return None
+    return bearer.strip() or None
 
 
 def _is_stream(scope: Scope, headers: Headers) -> bool:

@@ -109,9 +109,13 @@ class FirstAnswers:
             case {"jsonrpc": "2.0", "id": int() | str() as id_, "method": str(method), **more} if (
                 not more.keys() - {"params"}
             ):
-                version = self._version_of(method, more.get("params", {}))
+                params = more.get("params", {})
             case _:
                 return None
+        if method == "initialize":
+            version = self._version_to_begin(params)
+        else:
+            version = self._version_of(params)
         if version is None or method not in self._versions.get(version, ()):
             return None
         if method == "initialize":
@@ -121,15 +125,22 @@ class FirstAnswers:
         result = self._texts[self._versions[version][method]]
         return f'{{"jsonrpc":"2.0","id":{json.dumps(id_)},"result":{result}}}\n'.encode()
 
-    def _version_of(self, method: str, params: Any) -> str | None:
-        """The protocol version of a request; None if the server must answer it."""
+    def _version_to_begin(self, params: Any) -> str | None:
+        """The protocol version of the first handshake; None if the server must answer it."""
+        if self.handshake:
+            return None
         match params:
             case {
                 "protocolVersion": str(version),
                 "capabilities": {},
                 "clientInfo": {"name": str(), "version": str()},
             }:
-                return version if method == "initialize" and not self.handshake else None
+                return version
+        return None
+
+    def _version_of(self, params: Any) -> str | None:
+        """The protocol version of another request; None if the server must answer it."""
+        match params:
             case {
                 "_meta": {
                     "io.modelcontextprotocol/protocolVersion": str(version),
@@ -137,7 +148,7 @@ class FirstAnswers:
                 },
                 **others,
             } if not others:
-                return None if self.handshake or method == "initialize" else version
+                return None if self.handshake else version
             case {**others} if others.keys() <= {"_meta"}:
-                return None if method == "initialize" else self._version
+                return self._version
         return None

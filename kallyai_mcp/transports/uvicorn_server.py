@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from kallyai_mcp.transports.standard_streams import allow_open_files
+from kallyai_mcp.urls import http_url
 
 MAX_HEAD_BYTES = 64 * 1024
 """The most bytes of a request's URL and headers."""
@@ -177,11 +178,7 @@ async def serve_app(app: Starlette, host: str, port: int) -> AsyncIterator[str]:
         server = _Server(config)
         running = asyncio.create_task(server.serve(sockets))
         try:
-            yield (
-                f"http://[{address}]:{own_port}"
-                if ":" in address
-                else f"http://{address}:{own_port}"
-            )
+            yield http_url(address, own_port)
         finally:
             server.should_exit = True
             # Also when this is canceled, the server stops in order.

@@ -40,7 +40,7 @@ def test_an_account_comes_from_claims_or_sign_in() -> None:
     assert accounts[::2] == accounts[1::2]
     assert len(set(accounts)) == 5
     opaque = Tokens.from_grant(grant(access_token="secret-1", refresh_token="secret-2"), NOW)
-    renewed = Tokens.from_grant(grant(access_token="access-2"), NOW, opaque)
+    renewed = opaque.renewed(grant(access_token="access-2"), NOW)
     other = Tokens.from_grant(grant(access_token="access-3"), NOW)
     assert opaque.account == renewed.account != other.account
     assert not any(word in " ".join([*accounts, opaque.account]) for word in ("acct", "secret"))

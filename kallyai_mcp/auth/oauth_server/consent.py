@@ -22,7 +22,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kallyai_mcp.auth.oauth_server.browsers import Browser, button_of, digest_of
 from kallyai_mcp.auth.oauth_server.clients import ClientError
-from kallyai_mcp.auth.oauth_server.forms import form_of
+from kallyai_mcp.auth.oauth_server.forms import fields_of, form_of
 from kallyai_mcp.auth.oauth_server.provider import CODE_SECONDS, Provider
 from kallyai_mcp.auth.oauth_server.stored import App
 from kallyai_mcp.auth.pages import document, fill, page_headers
@@ -105,7 +105,7 @@ class Consent:
         """`POST /oauth/consent`: takes the user's decision, and sends the browser to KallyAI or
         back to the client.
         """
-        form = await form_of(request) or {}
+        form = await fields_of(request)
         flow = self._browser(request).flow(form.get("flow", ""))
         if flow is None:
             return self._problem(request, "elsewhere")

@@ -22,3 +22,8 @@ async def form_of(request: Request) -> Form | None:
     if media_type.lower() != MEDIA_TYPE:
         return None
     return dict(parse_qsl(body.decode("latin-1")))
+
+
+async def fields_of(request: Request) -> Form:
+    """The fields of a form; none also if the body is something else."""
+    return await form_of(request) or {}

@@ -133,9 +133,9 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
         if content is None:  # sealed with a key that was removed since, or by nobody
             sealed_anew = await self.stored.registration(digest(client_id))
             content = self.sealed_tokens.open(sealed_anew, "client")
-        return (
-            None if content is None else Client.model_validate(content | {"client_id": client_id})
-        )
+        if content is None:
+            return None
+        return Client.model_validate(content | {"client_id": client_id})
 
     async def register_client(self, client_info: Client) -> None:
         """Seal a client's metadata, with its secret, in its client_id."""
@@ -204,7 +204,9 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
         content = self.sealed_tokens.open(sealed, *purposes)
         if content is None or content.get("resource") not in self._resources:
             return None
-        return None if await self.stored.is_revoked(content["family"]) else content
+        if await self.stored.is_revoked(content["family"]):
+            return None
+        return content
 
     async def _open_of(
         self, client: Client, purposes: Sequence[Purpose], sealed: str

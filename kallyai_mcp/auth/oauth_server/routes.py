@@ -42,10 +42,10 @@ from starlette.types import Message
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.auth.oauth_server.consent import Consent
-from kallyai_mcp.auth.oauth_server.forms import MEDIA_TYPE, Form, form_of
+from kallyai_mcp.auth.oauth_server.forms import MEDIA_TYPE, Form, fields_of, form_of
 from kallyai_mcp.auth.oauth_server.provider import Provider, RevocationProvider
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
-from kallyai_mcp.urls import network_of
+from kallyai_mcp.urls import client_network
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -217,9 +217,9 @@ async def _caller(request: Request, provider: Provider) -> str:
     Hosted clients of many users share addresses, and one metadata document. A client alone does
     not count, because anybody may register as many as they like.
     """
-    form = await form_of(request) or {}
+    form = await fields_of(request)
     for name in ("code", "refresh_token", "token"):
         content = provider.sealed_tokens.open(form.get(name), "access", "refresh", "code")
         if content is not None:
             return str(content["family"])
-    return network_of(request.client.host) if request.client is not None else "unknown"
+    return client_network(request.scope)

@@ -10,6 +10,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kallyai_mcp.api.values import object_in
 from kallyai_mcp.auth.pages import texts
 
 SCOPES = frozenset(texts("kallyai_mcp.auth.oauth_server", "scopes", "en"))
@@ -80,9 +81,9 @@ def scopes_needed(
     A name that is not in `tool_scopes` is no tool, so the MCP server refuses it.
     """
     method = str(message.get("method"))
-    params = _object(message.get("params"))
+    params = object_in(message.get("params"))
     if method == "tools/call":
-        wants_link = _object(params.get("arguments")).get("billing_link")
+        wants_link = object_in(params.get("arguments")).get("billing_link")
         more = BILLING_LINK if wants_link else ()
         return {*tool_scopes.get(str(params.get("name")), ()), *more}
     if method == "resources/read":
@@ -102,8 +103,3 @@ def _needed_for_resource(uri: str) -> Collection[str]:
     if plain.startswith(("ui://", "skill://")):
         return ()
     return ("transcripts:read",) if "transcript" in plain else ("calls:read",)
-
-
-def _object(value: object) -> Mapping[str, object]:
-    """A JSON object; an empty one in place of any other value."""
-    return value if isinstance(value, dict) else {}

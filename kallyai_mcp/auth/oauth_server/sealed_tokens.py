@@ -42,12 +42,17 @@ class SealedTokens:
         """The content; None if it was sealed for none of these purposes, or may not be opened any
         more.
         """
+        content: dict[str, Any]
         try:
             purpose, end, content = json.loads(self._codec.unseal(sealed or ""))
         except InvalidRequestState:
             return None
-        is_open = even_expired or end > self._clock()
-        return content if is_open and purpose in purposes else None
+        if purpose not in purposes:
+            return None
+        has_expired = end <= self._clock()
+        if has_expired and not even_expired:
+            return None
+        return content
 
     def is_of_newest_key(self, sealed: str) -> bool:
         """Whether a text was sealed with the key that seals now."""
