@@ -90,8 +90,17 @@ def _hide_secret(found: re.Match[str]) -> str:
 
 
 def _shorten_number(found: re.Match[str]) -> str:
-    digits = [char for char in found[0] if char.isdigit()]
-    return found["kept"] or f"{f'+{digits[0]}' if found['plus'] else ''}…{''.join(digits[-2:])}"
+    if found["kept"]:
+        return found["kept"]
+    digits = re.sub(r"\D", "", found[0])
+    if found["plus"]:
+        return f"+{digits[0]}…{digits[-2:]}"
+    return f"…{digits[-2:]}"
+
+
+def _id_or(text: str, otherwise: str) -> str:
+    """A text that is an id as it is; something else in place of any other."""
+    return text if re.fullmatch(_ID, text) else otherwise
 
 
 correlation_id: ContextVar[str | None] = ContextVar("kallyai_mcp_correlation_id", default=None)
@@ -131,14 +140,20 @@ class Correlation:
 
 
 def _log_failure(ctx: "ServerRequestContext[Any, Any]", facts: Mapping[str, Any]) -> None:
-    name = (ctx.params or {}).get("name") if ctx.method == "tools/call" else None
-    tool = name if isinstance(name, str) and re.fullmatch(_ID, name) else None
-    fields = {
-        "code": facts["code"],
-        "tool": tool,
-        "api_correlation_id": facts.get("correlation_id"),
-    }
-    _log.info("%s failed: %s", tool or ctx.method, facts["code"], extra=fields)
+    tool = _tool_of(ctx)
+    code = facts["code"]
+    fields = {"code": code, "tool": tool, "api_correlation_id": facts.get("correlation_id")}
+    _log.info("%s failed: %s", tool or ctx.method, code, extra=fields)
+
+
+def _tool_of(ctx: "ServerRequestContext[Any, Any]") -> str | None:
+    """The tool that a request uses; None without one, and for what is no tool's name."""
+    if ctx.method != "tools/call":
+        return None
+    name = (ctx.params or {}).get("name")
+    if isinstance(name, str) and re.fullmatch(_ID, name):
+        return name
+    return None
 
 
 class _Formatter(logging.Formatter):
@@ -158,25 +173,33 @@ class _Formatter(logging.Formatter):
             "correlation_id": correlation_id.get(),
             "api_correlation_id": getattr(record, "api_correlation_id", None),
         }
-        fields = {
-            name: id_ if re.fullmatch(_ID, id_) else redact(id_) for name, id_ in ids.items() if id_
-        }
+        fields = {name: _id_or(id_, redact(id_)) for name, id_ in ids.items() if id_}
         traces = _traces(record.exc_info[1] if record.exc_info else None)
         if self._is_json:
-            ts = (
-                datetime.fromtimestamp(record.created, UTC)
-                .isoformat(timespec="milliseconds")
-                .replace("+00:00", "Z")
-            )
-            entry = {"ts": ts, "level": record.levelname, "logger": record.name, "message": message}
-            more = {
-                name: redact(str(value))
-                for name in ("code", "tool")
-                if (value := getattr(record, name, None))
-            }
-            return json.dumps(entry | fields | more | ({"exception": traces} if traces else {}))
+            return json.dumps(_entry(record, message, fields, traces))
         shown = ", ".join(f"{name} {id_}" for name, id_ in fields.items())
         return "\n".join([f"{message} ({shown})" if shown else message, *traces])
+
+
+def _entry(
+    record: logging.LogRecord, message: str, ids: Mapping[str, str], traces: list[str]
+) -> dict[str, Any]:
+    """The JSON object of a line; see `_Formatter`."""
+    ts = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    entry: dict[str, Any] = {
+        "ts": ts.replace("+00:00", "Z"),
+        "level": record.levelname,
+        "logger": record.name,
+        "message": message,
+        **ids,
+    }
+    for name in ("code", "tool"):
+        value = getattr(record, name, None)
+        if value:
+            entry[name] = redact(str(value))
+    if traces:
+        entry["exception"] = traces
+    return entry
 
 
 def _traces(error: BaseException | None) -> list[str]:
@@ -301,9 +324,13 @@ def _writer_of(stream: TextIO) -> Callable[[str], object]:
 
 def flush() -> bool:
     """Wait until the log is written, half a second at most; False if lines still wait."""
+    return all(handler.wait_until_written() for handler in _own_handlers())
+
+
+def _own_handlers() -> list[_Handler]:
+    """The handlers that `configure` has set up."""
     handlers = logging.getLogger().handlers
-    own = [handler for handler in handlers if isinstance(handler, _Handler)]
-    return all(handler.wait_until_written() for handler in own)
+    return [handler for handler in handlers if isinstance(handler, _Handler)]
 
 
 def _replace_handlers(logger: logging.Logger) -> None:
@@ -327,7 +354,7 @@ def configure(level: str, log_format: Literal["text", "json"] = "text") -> None:
     is closed.
     """
     root = logging.getLogger()
-    for former in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
+    for former in _own_handlers():
         former.flush()
         root.removeHandler(former)
     if sys.stderr is None:
@@ -359,11 +386,8 @@ def count(name: str, **attributes: str | int) -> None:
     Without OpenTelemetry's SDK in the process, it does nothing. `opentelemetry-instrument
     kallyai-mcp serve …` brings it, and exports as OpenTelemetry's own variables say.
     """
-    texts = {key: str(value) for key, value in attributes.items()}
     # Metrics must not contain text from outside.
-    _counter(name).add(
-        1, {key: text if re.fullmatch(_ID, text) else "other" for key, text in texts.items()}
-    )
+    _counter(name).add(1, {key: _id_or(str(value), "other") for key, value in attributes.items()})
 
 
 @cache

@@ -8,7 +8,7 @@ setting's name, says what it takes, and quotes no secret.
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -181,13 +181,17 @@ def _listed(pattern: str, refusal: str) -> Callable[[str], tuple[str, ...]]:
     read_item = _text(pattern, refusal, quoted=True)
 
     def read(text: str) -> tuple[str, ...]:
-        if not (
-            items := tuple(read_item(part.strip()) for part in text.split(",") if part.strip())
-        ):
+        items = tuple(map(read_item, filter(None, _parts(text))))
+        if not items:
             raise ValueError(f"{text!r} lists nothing")
         return items
 
     return read
+
+
+def _parts(text: str) -> Iterator[str]:
+    """What stands between commas; a part may be empty."""
+    return map(str.strip, text.split(","))
 
 
 def switch(text: str) -> bool:
@@ -204,7 +208,7 @@ def calls(text: str) -> int:
 
 def secret_keys(text: str) -> tuple[bytes, ...]:
     """Keys of at least 32 bytes in hexadecimal, separated by commas."""
-    keys = [key.strip() for key in text.split(",")]
+    keys = list(_parts(text))
     for key in keys:
         if (
             not re.fullmatch("(?:[0-9a-fA-F]{2}){32,}", key)
