@@ -1,6 +1,5 @@
 """The command call: it places a call, and prints what was agreed."""
 
-import signal
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +9,9 @@ import click
 from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.cli.call_commands import Shown, about_calls, followed
 from kallyai_mcp.cli.calls import screen_of
-from kallyai_mcp.cli.output import CommandError, say
+from kallyai_mcp.cli.output import CommandError
 from kallyai_mcp.cli.preview_screen import preview_screen, question_of
+from kallyai_mcp.cli.questions import answer_to, is_yes
 from kallyai_mcp.cli.screen import show_screen
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.clock import Stopwatch
@@ -26,11 +26,7 @@ _EXIT_CODES = {"not_reached": 3, "failed": 3, "canceled": 3, "unknown": 4, "in_p
 place.
 """
 
-
-class _InterruptedError(CommandError):
-    """The user pressed Ctrl-C at a question."""
-
-    exit_code = 130
+_NOT_CALLED = "Not called."
 
 
 @click.command()
@@ -191,19 +187,8 @@ async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> A
     show_screen(preview_screen(request, flags, usage, app_context.reader(), service), err=True)
     if not sys.stdin.isatty():
         raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")
-    question = question_of(request, service)
-    # On the main thread, with Python's own handler of Ctrl-C: asyncio's would wait for the reply.
-    # And not by `input`, which prints the question so late that a Ctrl-C right after it would have
-    # no effect.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        click.echo(f"\n{question} [y/N]: ", err=True, nl=False)
-        agreed = sys.stdin.readline().strip().lower() in ("y", "yes")
-    except KeyboardInterrupt:
-        say(err=True)
-        raise _InterruptedError("Not called.") from None
-    finally:
-        signal.signal(signal.SIGINT, before)
+    question = f"{question_of(request, service)} [y/N]:"
+    agreed = is_yes(answer_to(question, unanswered=_NOT_CALLED))
     if not agreed:
-        raise CommandError("Not called.")
+        raise CommandError(_NOT_CALLED)
     return Consent(_ASKED_BY, "form", flags, last_calls=(found.last_call,))

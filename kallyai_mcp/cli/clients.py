@@ -116,7 +116,7 @@ def is_on_sandbox(entry: object) -> bool:
     """
     if "--sandbox" in (command_of(entry) or ()):
         return True
-    variables = _variables(entry)
+    variables = variables_of(entry)
     host = urlsplit(str(variables.get("KALLYAI_API_URL", ""))).hostname
     return _is_on(str(variables.get("KALLYAI_SANDBOX", ""))) or is_loopback(host)
 
@@ -129,15 +129,27 @@ def _is_on(text: str) -> bool:
 
 def kind_of(entry: object) -> str:
     """Which calls the server of an entry places, for a person."""
+    if command_of(entry) is None:
+        return "other program"
     return "sandbox" if is_on_sandbox(entry) else "real calls"
 
 
-def _variables(entry: object) -> dict[str, Any]:
+def entry_state(client: Client, name: str) -> str:
+    """Whether a client has an entry of this name, and which calls its server places."""
+    entries = client.entries()
+    return f"entry: {kind_of(entries[name])}" if name in entries else "no entry"
+
+
+def variables_of(entry: object) -> dict[str, Any]:
     """The environment variables that an entry sets, by each name that clients have for them."""
     if not isinstance(entry, dict):
         return {}
     given = (entry.get(key) for key in ("env", "envs", "environment"))
     return next((one for one in given if isinstance(one, dict) and one), {})
+
+
+OUT_OF_CLONE = 'in the clone, `uv tool install ".[sandbox]"`, then add the entry again'
+"""How an entry gets a program that is not in the `.venv` of a clone."""
 
 
 def clone_of(program: str) -> Path | None:
@@ -289,3 +301,11 @@ CLIENTS: dict[str, Client] = {
     "cline": Client("Cline", _cline),
 }
 """The clients by the name that `install` takes, in the order in which they are listed."""
+
+
+def client_named(text: str) -> str | None:
+    """The name of the client that a user means by its name or its title, such as "Claude Code"."""
+    given = "-".join(text.lower().replace("_", " ").split())
+    by_title = {one.title.lower().replace(" ", "-"): name for name, one in CLIENTS.items()}
+    name = by_title.get(given, given)
+    return name if name in CLIENTS else None

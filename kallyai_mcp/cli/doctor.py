@@ -13,7 +13,7 @@ import click
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.storage import check_writable
-from kallyai_mcp.cli.clients import CLIENTS, clone_of, command_of, kind_of
+from kallyai_mcp.cli.clients import CLIENTS, OUT_OF_CLONE, clone_of, command_of, kind_of
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import (
     CommandError,
@@ -228,7 +228,7 @@ def _of_entry(title: str, name: str, program: str, kind: str) -> Finding:
         clone = clone_of(program)
         if clone is None:
             return Finding("client", "ok", has_it)
-        install = 'in the clone, `uv tool install ".[sandbox]"`, then add the entry again'
-        return Finding("client", "ok", f"{has_it}, from the .venv of the clone {clone}", install)
+        from_clone = f"{has_it}, from the .venv of the clone {clone}"
+        return Finding("client", "ok", from_clone, OUT_OF_CLONE)
     fix = f"add the entry again with `kallyai-mcp install`, for {title}"
     return Finding("client", "bad", f"{title} starts {program}, which is not there", fix)

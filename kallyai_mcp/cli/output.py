@@ -97,13 +97,21 @@ class SetupError(CommandError):
     exit_code = 2
 
 
+HOW_TO_GET_SANDBOX = (
+    'The sandbox is not installed. Install it with: pip install "kallyai-mcp[sandbox]" '
+    '(in a clone: pip install ".[sandbox]")'
+)
+
+
+def has_sandbox() -> bool:
+    """Whether the sandbox's dependencies are installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("fastapi", "jinja2"))
+
+
 def need_sandbox() -> None:
     """Check that the sandbox's dependencies are installed."""
-    if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("jinja2") is None:
-        raise CommandError(
-            'The sandbox is not installed. Install it with: pip install "kallyai-mcp[sandbox]" '
-            '(in a clone: pip install ".[sandbox]")'
-        )
+    if not has_sandbox():
+        raise CommandError(HOW_TO_GET_SANDBOX)
 
 
 def say(text: str = "", *, err: bool = False, **style: Any) -> None:
