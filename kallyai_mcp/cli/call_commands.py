@@ -111,7 +111,7 @@ async def followed(app_context: AppContext, record: CallRecord) -> CallRecord:
     current = record
     try:
         if current.is_active:
-            current = await _wait_visibly(app_context, current)
+            current = await waited_visibly(app_context, current)
     finally:
         if current.is_active:
             with anyio.CancelScope(shield=True):
@@ -119,7 +119,7 @@ async def followed(app_context: AppContext, record: CallRecord) -> CallRecord:
     return current
 
 
-async def _wait_visibly(app_context: AppContext, record: CallRecord) -> CallRecord:
+async def waited_visibly(app_context: AppContext, record: CallRecord) -> CallRecord:
     """Wait until a call has ended, and show for how long it has gone on."""
     with progress_on_stderr() as progress:
         while record.is_active:

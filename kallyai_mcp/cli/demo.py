@@ -5,8 +5,6 @@ import shlex
 import shutil
 import sys
 import tempfile
-from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.call_screens import call_screen
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.conversation_screen import conversation_screen
+from kallyai_mcp.cli.demo_booking import demo_booking, without_steps
 from kallyai_mcp.cli.error_screens import refusal_screen
 from kallyai_mcp.cli.output import run, say, speed_option
 from kallyai_mcp.cli.screen import show_screen
@@ -37,15 +36,30 @@ _DO_NOT_CALL = "+12025550121"
 
 @click.command()
 @speed_option(60)
-def demo(*, speed: float) -> None:
+@click.option("--play", is_flag=True, help="You are the restaurant: pick up on a page, and talk.")
+def demo(*, speed: float, play: bool) -> None:
     """Show three calls on the sandbox: what became of them, what was said, and what is left.
 
-    Nobody is called.
+    Nobody is called. With --play, your browser opens a page on which a call comes in; you answer
+    it, at the speed of a real call.
     """
+    if play:
+        from kallyai_mcp.cli import played_demo
+
+        played_demo.play()
+    else:
+        _show_three_calls(speed)
+    _say_what_is_next()
+
+
+def _show_three_calls(speed: float) -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         connection = Connection(Settings(home=Path(home), sandbox=True), speed=speed)
         say("Phone calls by an agent. It all happens here; nobody is called.\n")
         run(partial(_run, connection))
+
+
+def _say_what_is_next() -> None:
     say("\nNext, with a sandbox or with your KallyAI account:", bold=True)
     command = "kallyai-mcp" if shutil.which("kallyai-mcp") else shlex.quote(sys.argv[0])
     # `uv run` has started this; the program may not be on the user's PATH.
@@ -56,19 +70,7 @@ def demo(*, speed: float) -> None:
 
 async def _run(connection: Connection) -> None:
     async with open_app_context(connection) as app_context:
-        friday = app_context.now().date() + timedelta(
-            days=(4 - app_context.now().weekday()) % 7 or 7
-        )
-        table = Submission(
-            task_category="restaurant",
-            task_description="Book a table by the window",
-            respondent_phone="+14155551234",
-            business_name="Italian Bistro",
-            user_name="Demo Guest",
-            appointment_date=friday,
-            appointment_time="19:00",
-            party_size=4,
-        )
+        table = demo_booking(app_context.now())
         service = Service.of(app_context.settings)
         call_id = await _place(
             app_context, "1. You ask for a table for four on Friday at seven.", table
@@ -111,5 +113,5 @@ async def _place(app_context: AppContext, title: str, submission: Submission) ->
         show_screen(refusal_screen(error, service))
         return None
     screen = call_screen(result.views[0], app_context.reader(), service)
-    show_screen(replace(screen, steps=()))  # after the demo, no command finds its calls
+    show_screen(without_steps(screen))
     return result.structure.call_id

@@ -8,12 +8,12 @@ from kallyai_mcp.cli.client_entry import (
     Change,
     NotEditedError,
     change_of,
+    compile_program,
     make,
     say_next,
     say_what_it_depends_on,
 )
 from kallyai_mcp.cli.clients import Client, client_named, entry_state
-from kallyai_mcp.cli.install import compile_program
 from kallyai_mcp.cli.output import HOW_TO_GET_SANDBOX, CommandError, explain, has_sandbox, run, say
 from kallyai_mcp.cli.progress import progress_on_stderr
 from kallyai_mcp.cli.questions import Choice, answer_to, chosen, is_yes

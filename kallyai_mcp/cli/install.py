@@ -1,15 +1,14 @@
 """`kallyai-mcp install` and `uninstall`: this server's entry in a client."""
 
-import compileall
 import difflib
 import re
 import sys
-from pathlib import Path
 
 import click
 
 from kallyai_mcp.cli.client_entry import (
     change_of,
+    compile_program,
     make,
     remove_entry,
     say_next,
@@ -115,11 +114,6 @@ def _install(client: Client, name: str, *, sandbox: bool, only_print: bool) -> N
         say_next(change, sandbox=sandbox)
     say_what_it_depends_on(change)
     compile_program()
-
-
-def compile_program() -> None:
-    """Compile this program, so that its first start is as fast as the others."""
-    compileall.compile_dir(Path(__file__).parents[1], quiet=2)
 
 
 @click.command(epilog=_EPILOG)

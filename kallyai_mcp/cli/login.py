@@ -1,9 +1,7 @@
 """`kallyai-mcp login` and `logout`."""
 
-import os
 import sys
 import threading
-import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -17,14 +15,10 @@ from kallyai_mcp.api.errors import NotSignedInError
 from kallyai_mcp.auth.loopback import LoopbackSignIn
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.cli.browser import open_in_browser
 from kallyai_mcp.cli.connection import SIGN_IN_SECONDS, Connection
 from kallyai_mcp.cli.output import CommandError, explain, run, sandbox_option
 from kallyai_mcp.settings import Settings
-
-_OWN_SETTINGS = ("KALLYAI_", "OTEL_", "PG")
-"""The prefixes of the environment variables that this program, its database library, and
-OpenTelemetry read.
-"""
 
 
 @click.command()
@@ -60,7 +54,10 @@ async def _sign_in(connection: Connection, *, browser: bool) -> Tokens:
     async with LoopbackSignIn(
         connection.api().cli_auth_url, SIGN_IN_SECONDS, place="terminal"
     ) as flow:
-        if browser and await _open_browser(flow.link):
+        is_opened = browser and await anyio.to_thread.run_sync(
+            open_in_browser, flow.link, abandon_on_cancel=True
+        )
+        if is_opened:
             explain(
                 "Your browser opens KallyAI's sign-in page. If it does not, open this "
                 f"link:\n{flow.link}"
@@ -145,13 +142,3 @@ def logout(settings: Settings) -> None:
             return was_signed_in
 
     explain("Signed out." if run(work) else "Nobody was signed in.")
-
-
-async def _open_browser(link: str) -> bool:
-    """Open the default browser.
-
-    It does not inherit the settings of this program, because some are secrets.
-    """
-    for name in [name for name in os.environ if name.startswith(_OWN_SETTINGS)]:
-        del os.environ[name]  # this program has read them already
-    return await anyio.to_thread.run_sync(webbrowser.open, link, abandon_on_cancel=True)

@@ -174,6 +174,7 @@ async def get_calls(sandbox: SandboxDep) -> CallsToPlay:
     """The calls to lines that are set to `is_played`, and what was said in them; ask again every
     half second or so.
     """
+    sandbox.watched()
     now = sandbox.clock.now()
     with sandbox.store.transaction() as db:
         rows = db.execute(

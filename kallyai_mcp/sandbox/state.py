@@ -26,7 +26,7 @@ class Sandbox:
     """The state of one local KallyAI: `app.state.sandbox` of its application.
 
     The arguments are those of `create_app`. `report` is called with a line for people when a call
-    is placed, is refused, or has ended.
+    is placed, is refused, or has ended; `watched` whenever a player asks for the calls to play.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Sandbox:
         default = LineScript(does="is_played") if plays else LineScript()
         self.lines = Lines(self.store, lines, default)
         self.report: Callable[[str], object] = lambda _: None
+        self.watched: Callable[[], object] = lambda: None
         self._waits: set[anyio.CancelScope] = set()
         self._stopped = False
 
