@@ -1,8 +1,12 @@
-"""The sentence that tells KallyAI that a call is about the booking of an earlier one.
+"""What KallyAI is told of a call about the booking of an earlier one: which booking it is, and what
+the call is for.
 
-The reference has no field for it. The ledger has a column with the id, so that nothing has to
-search for the sentence.
+The reference has no fields for them, so they are additional instructions. The ledger has a column
+with the id of the earlier call, so that nothing has to search for the sentence.
 """
+
+from collections.abc import Mapping
+from enum import StrEnum
 
 from kallyai_mcp.api.models import Submission, SubmissionEcho
 from kallyai_mcp.calls.instructions import instructions_of
@@ -14,6 +18,33 @@ BEGINNINGS = {
 """How the instruction begins, by the language of the call. The `call_id` follows, and a colon."""
 
 
+class Change(StrEnum):
+    """What a call about a booking is for."""
+
+    MOVE = "move"  # another day or time; what is not named stays as it was
+    CANCEL = "cancel"
+    ASK = "ask"  # anything else; the booking stays as it is
+
+
+INSTRUCTIONS: Mapping[Change, Mapping[str, str]] = {
+    Change.MOVE: {
+        "en": "Move that booking to the new day and time. Keep everything else about it.",
+        "es": "Cambia esa reserva al nuevo día y a la nueva hora. Mantén todo lo demás.",
+    },
+    Change.CANCEL: {
+        "en": "Cancel that booking. Make no other one.",
+        "es": "Cancela esa reserva. No hagas ninguna otra.",
+    },
+    Change.ASK: {
+        "en": "Only do what the task says about that booking. Do not cancel it, and do not agree "
+        "to another day or time for it.",
+        "es": "Haz con esa reserva solo lo que dice la tarea. No la canceles, y no aceptes otro "
+        "día ni otra hora.",
+    },
+}
+"""The instruction that says it, in each language of a call."""
+
+
 def about_call_id(submission: Submission | SubmissionEcho) -> str | None:
     """The `call_id` of the call whose booking a call is about; None if it is about none."""
     for instruction in instructions_of(submission):
@@ -21,3 +52,22 @@ def about_call_id(submission: Submission | SubmissionEcho) -> str | None:
             if instruction.startswith(beginning):
                 return instruction.removeprefix(beginning).partition(":")[0]
     return None
+
+
+def change_in(submission: Submission | SubmissionEcho) -> Change | None:
+    """What a call about a booking is for.
+
+    None for any other call, and for one of a version before, which did not tell KallyAI.
+    """
+    instructions = instructions_of(submission)
+    for change, texts in INSTRUCTIONS.items():
+        if not set(texts.values()).isdisjoint(instructions):
+            return change
+    return None
+
+
+def without_change(submission: Submission) -> Submission:
+    """`submission` as the version before worded it, which did not tell KallyAI what it is for."""
+    own = {text for texts in INSTRUCTIONS.values() for text in texts.values()}
+    others = tuple(text for text in instructions_of(submission) if text not in own)
+    return submission.model_copy(update={"additional_instructions": others or None})

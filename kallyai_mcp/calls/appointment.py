@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
 from kallyai_mcp.calls.speech.agreed_time import AgreedTime
+from kallyai_mcp.calls.speech.sentences import Words
 
 _TIME = re.compile(
     r"([01]?\d|2[0-3]):([0-5]\d)(?::\d{2}(?:\.\d+)?)?\s*(?:([ap])\.?m\.?)?\s*(?:z|[+-]\d{2}:?\d{2})?",
@@ -51,12 +52,14 @@ class Calendar:
     """The result of asking KallyAI for the calendar file of a call.
 
     `is_known` is False when KallyAI did not answer in time, or its file can't be read. `words` is
-    None if there is no appointment, or no transcript was read.
+    None if there is no appointment, or no transcript was read. `canceled` are the callee's words
+    that say that the booking is canceled which the call was to cancel; None without them.
     """
 
     appointment: Appointment | None = None
     is_known: bool = True
     words: Agreement | None = None
+    canceled: Words | None = None
 
 
 def read_appointment(ics: str) -> Appointment | None:

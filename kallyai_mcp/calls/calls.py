@@ -19,6 +19,7 @@ from kallyai_mcp.calls.earlier_call import EarlierCalls
 from kallyai_mcp.calls.errors import LedgerUnavailableError, LookFirstError
 from kallyai_mcp.calls.events import Cancel, CancelList, Checked, ListRequested, Requested
 from kallyai_mcp.calls.findings import look_again
+from kallyai_mcp.calls.fingerprint import older_fingerprint
 from kallyai_mcp.calls.ledger import lists, rows
 from kallyai_mcp.calls.ledger.base import Row
 from kallyai_mcp.calls.policy import Consent
@@ -165,7 +166,8 @@ class Calls:
 
     def _check_of(self, new: CallRecord, request: CallRequest) -> Checked:
         last_delivered = self.delivery.last_delivered(new)
-        return Checked(new, request.redial, request.arrived, last_delivered)
+        older = None if request.asked is None else older_fingerprint(request.asked)
+        return Checked(new, request.redial, request.arrived, last_delivered, older)
 
     async def find(self, id_: str) -> CallRecord | None:
         """The account's record with this `tracking_id` or `call_id`; None when there is none.
@@ -332,6 +334,7 @@ class Calls:
         if schedule.not_before is not None:
             schedule = bounded(schedule, submission, zone, agreed_for=schedule.not_before)
         new = CallRecord.new(submission, account, now, zone, request.session_id, schedule)
+        new = replace(new, fingerprint=request.fingerprint)
         try:
             yield new
         except PolicyError as error:

@@ -45,6 +45,14 @@ class SameCalls:
     is_whole: bool = True
     hidden_generations: tuple[int, ...] = ()
 
+    def with_others(self, others: "SameCalls") -> "SameCalls":
+        """These and the others, which have another fingerprint."""
+        return SameCalls(
+            self.records + others.records,
+            is_whole=self.is_whole and others.is_whole,
+            hidden_generations=self.hidden_generations + others.hidden_generations,
+        )
+
 
 class View(Protocol):
     """What a decision may read: what the ledger has for one account, which is locked.

@@ -14,7 +14,7 @@ from kallyai_mcp.calls.instructions import (
     with_instruction,
     without_instructions,
 )
-from kallyai_mcp.calls.other_time import spoken_language
+from kallyai_mcp.calls.other_time import spoken_language, without_other_time
 
 _INSTRUCTIONS = {
     "en": "Say in your first sentence that you are an AI assistant calling for {name}.",
@@ -41,6 +41,14 @@ def asks_to_disclose(submission: Submission | SubmissionEcho) -> bool:
 def without_disclosure(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a submission without the instruction."""
     return without_instructions(fields, _own(fields.get("user_name")))
+
+
+def wishes_in(submission: Submission | SubmissionEcho) -> tuple[str, ...]:
+    """The additional instructions without those that this program adds to calls of every kind: this
+    one, and that of `calls.other_time`.
+    """
+    others = without_other_time(without_disclosure(submission.as_json()))
+    return tuple(others.get("additional_instructions", ()))
 
 
 def _own(name: str | None) -> frozenset[str]:

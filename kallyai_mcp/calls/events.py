@@ -172,12 +172,15 @@ class Checked(Event[CallRecord]):
         redial: Place the call although the same one was just made.
         arrived: Runs since the request arrived; None for just now.
         last_delivered: The last of the same calls that this process delivered.
+        older_fingerprint: That of the same call in the records of an older version, where it is
+            another one; else None.
     """
 
     requested: CallRecord
     redial: bool
     arrived: Stopwatch | None = None
     last_delivered: LastDelivered | None = None
+    older_fingerprint: str | None = None
 
 
 @dataclass(frozen=True)

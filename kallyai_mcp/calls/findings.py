@@ -16,6 +16,7 @@ from kallyai_mcp.api.errors import (
     UnusableCallIdError,
 )
 from kallyai_mcp.api.models import Call, Transcript
+from kallyai_mcp.calls.about_booking import Change, change_in
 from kallyai_mcp.calls.appointment import (
     Agreement,
     Appointment,
@@ -31,6 +32,8 @@ from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.outcome import NOBODY_REACHED, Findings, reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.speech.agreed_time import agreed_other_time
+from kallyai_mcp.calls.speech.cancellation import cancellation_in
+from kallyai_mcp.calls.speech.sentences import Words
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -123,7 +126,8 @@ class _Reader:
         if calendar.appointment is not None:
             return Findings(await self._booking(calendar.appointment, call, record), reached=True)
         if call.plain_status == "success":
-            return Findings(calendar, reached=True)
+            canceled = await self._cancellation(call, record)
+            return Findings(replace(calendar, canceled=canceled), reached=True)
         return await self._without_success(call, is_calendar_read=found is not None)
 
     async def _without_success(self, call: Call, *, is_calendar_read: bool) -> Findings:
@@ -158,6 +162,14 @@ class _Reader:
         start = with_zone(event.start, zone)
         number, people = asked.respondent_phone, asked.party_size
         return Agreement(agreed_other_time(call.highlights, said, start, number, people))
+
+    async def _cancellation(self, call: Call, record: CallRecord | None) -> Words | None:
+        """The callee's words that say that a booking is canceled, after a call to cancel it."""
+        asked = call.submission if record is None else record.submission
+        if change_in(asked) is not Change.CANCEL:
+            return None
+        said = await self._read(lambda api: api.get_transcript(call.call_id), _NO_TRANSCRIPT)
+        return cancellation_in(said or _NO_TRANSCRIPT)
 
     async def _read(
         self,

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.about_booking import without_change
 from kallyai_mcp.calls.disclosure import without_disclosure
-from kallyai_mcp.calls.kept_booking import without_kept_booking
 from kallyai_mcp.calls.other_time import without_other_time
 
 
@@ -22,9 +22,16 @@ def fingerprint(submission: Submission) -> str:
     Texts are compared as `normalized`. The time zone does not count: an agent that leaves it out
     the second time still means the same appointment.
     """
-    asked = without_kept_booking(without_other_time(without_disclosure(submission.as_json())))
+    asked = without_other_time(without_disclosure(submission.as_json()))
     fields = {name: normalized(value) for name, value in asked.items()}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def older_fingerprint(submission: Submission) -> str:
+    """That of the same call about a booking in the records of the version before, which did not
+    tell KallyAI what such a call is for.
+    """
+    return fingerprint(without_change(submission))
 
 
 _PLAIN = str.maketrans(

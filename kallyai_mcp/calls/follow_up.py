@@ -68,6 +68,7 @@ def _next_attempt(view: View, record: CallRecord, schedule: Schedule) -> Changes
     new = CallRecord.new(
         record.submission, record.account, view.now, record.timezone, record.session_id, schedule
     )
+    new = replace(new, fingerprint=record.fingerprint)
     known = view.same_calls(new, Asked(view.now, view.now, schedule.not_before))
     # `new` has another tracking id, so that the generation of the record itself counts as used.
     numbered = with_key(view, new, known)

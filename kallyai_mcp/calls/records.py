@@ -101,7 +101,10 @@ class CallRequest:
     """What `Calls` is asked for: one call, now or later.
 
     Attributes:
-        submission: It is valid and normalized.
+        submission: What KallyAI is told. It is valid and normalized.
+        asked: What the agent asked for, if `submission` says more: what the booking was that the
+            call is about. Requests that ask for the same are for the same call, also if the
+            booking was changed between them.
         timezone: The IANA zone of the appointment.
         arrived: Runs since the request arrived. It is the same one when the user is asked again.
         redial: Place the call although the same one was just made.
@@ -113,6 +116,12 @@ class CallRequest:
     schedule: Schedule = AT_ONCE
     redial: bool = False
     session_id: str | None = None
+    asked: Submission | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """It is equal for two requests for the same call."""
+        return fingerprint(self.asked or self.submission)
 
 
 @dataclass(frozen=True, slots=True)

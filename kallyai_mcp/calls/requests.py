@@ -32,7 +32,7 @@ def check(view: View, event: Checked) -> CallRecord:
             lasts longest.
     """
     asked = _asked(view, event)
-    known = view.same_calls(event.requested, asked)
+    known = _same_calls(view, event, asked)
     return _duplicate(view, event.requested, known, asked) or _as_new(view, event.requested)
 
 
@@ -48,7 +48,7 @@ def request(view: View, event: Requested) -> Changes[CallRecord]:
     """
     requested, consent = event.check.requested, event.consent
     asked = _asked(view, event.check)
-    known = view.same_calls(requested, asked)
+    known = _same_calls(view, event.check, asked)
     duplicate = _duplicate(view, requested, known, asked)
     if duplicate is not None:
         return Changes(duplicate)
@@ -63,6 +63,15 @@ def request(view: View, event: Requested) -> Changes[CallRecord]:
     return numbered.then(
         Changes(new, insert=(new,), audit=(AuditLine(new, consent),), used=confirmation)
     )
+
+
+def _same_calls(view: View, event: Checked, asked: Asked) -> SameCalls:
+    """The records of the same call, also those of an older version."""
+    known = view.same_calls(event.requested, asked)
+    if event.older_fingerprint is None:
+        return known
+    older = replace(event.requested, fingerprint=event.older_fingerprint)
+    return known.with_others(view.same_calls(older, asked))
 
 
 def _duplicate(

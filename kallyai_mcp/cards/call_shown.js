@@ -33,7 +33,8 @@ function shown(card, can) {
 }
 
 /** The state in words; while nothing has come, what is being done. */
-function statusOf({ input }, state) {
+function statusOf({ input, call }, state) {
+  if (call && state === "booked" && wasBooked(call)) return locale.text("was_booked");
   if (state !== "placing") return state && locale.text(state);
   if (input.candidates) return locale.text("placing_list");
   return locale.text(input.not_before ? "scheduling" : "placing");

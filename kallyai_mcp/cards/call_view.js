@@ -37,6 +37,11 @@ const STATES = {
 /** States of a call in which something was booked. */
 const BOOKED = ["booked", "booked_other_time"];
 
+/** Whether a later call has moved the booking, or they said in it that it is canceled. */
+function wasBooked(call) {
+  return Boolean(call.moved_by ?? call.canceled_by);
+}
+
 /** States of a call in which somebody may have talked. */
 const WITH_CONVERSATION = ["booked", "booked_other_time", "answered", "failed"];
 
@@ -96,7 +101,7 @@ function capitalized(text) {
 function reportOf(call) {
   const adds = call && !["busy", "no_answer"].includes(call.status);
   const talked = adds && [...BOOKED, "answered"].includes(call.outcome);
-  const suggests = talked && !call.moved_by && !call.asked_about_in;
+  const suggests = talked && !wasBooked(call) && !call.asked_about_in;
   return { summary: adds ? quoted(call.highlights) : "", steps: suggests ? quoted(call.next_steps) : "" };
 }
 
@@ -139,7 +144,8 @@ function callSentence(state, call, asked, isHeadline = false) {
   const isToldBelow = key === "answered_text" && (call.highlights || answersOf(call).length > 0);
   const said = key && !isToldBelow ? locale.text(key, values) : "";
   const when = values.when && BOOKED.includes(state) && !isHeadline && locale.text("booked_text_dated", values);
-  const later = call.moved_by ? locale.text("moved_text") : call.asked_about_in && locale.text("asked_about_text");
+  const laterKey = call.moved_by ? "moved_text" : call.canceled_by ? "canceled_by_text" : call.asked_about_in && "asked_about_text";
+  const later = laterKey && locale.text(laterKey);
   const unconfirmed = call.appointment?.unconfirmed && locale.text("unconfirmed_text");
   return capitalized([later, when, said, unconfirmed].filter(Boolean).join(" "));
 }

@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kallyai_mcp.calls.records import CallRecord, CallRequest
 from kallyai_mcp.cli.call_commands import Shown, about_calls, followed
-from kallyai_mcp.cli.calls import screen_of
+from kallyai_mcp.cli.calls import screen_of, whole_id
 from kallyai_mcp.cli.output import CommandError
 from kallyai_mcp.cli.preview_screen import preview_screen, question_of
 from kallyai_mcp.cli.questions import answer_to, is_yes
@@ -18,6 +18,10 @@ from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools import telling
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.structure.models import CallAnswer
+
+if TYPE_CHECKING:
+    from kallyai_mcp.calls.policy import RiskFlag
+    from kallyai_mcp.tools.booking_changes import Prepared
 
 _ASKED_BY = "kallyai-mcp call"
 
@@ -69,6 +73,17 @@ _NOT_CALLED = "Not called."
     metavar="WISH",
     help="A wish or limit; repeatable.",
 )
+@click.option(
+    "--booking",
+    "changes_call_id",
+    metavar="CALL",
+    help="The call whose booking this one is about; with --change.",
+)
+@click.option(
+    "--change",
+    type=click.Choice(["move", "cancel", "ask"]),
+    help="What to do with that booking: move it to --date or --time, cancel it, or ask about it.",
+)
 @click.option("--urgent", "is_urgent", is_flag=True, help="Say that it is urgent.")
 @click.option("--accept-other-time", is_flag=True, help="Let KallyAI agree to another day or time.")
 @click.option(
@@ -110,9 +125,11 @@ async def call(app_context: AppContext, *, yes: bool, **arguments: Any) -> Shown
     arguments["task_category"] = arguments["task_category"] or _likely_category(arguments)
     arguments["call_language"] = arguments["language"]
     app_context = app_context.for_user_in(arguments["timezone"])
-    request = _read(arguments, app_context)
+    if arguments["changes_call_id"]:
+        arguments["changes_call_id"] = await whole_id(app_context, arguments["changes_call_id"])
+    request, risks = await _read(arguments, app_context)
     placed = await app_context.calls.place(
-        request, consent=await _ask(app_context, request, yes=yes)
+        request, consent=await _ask(app_context, request, risks, yes=yes)
     )
     record = await followed(app_context, placed)
     result = await telling.call_result(app_context, record, placed_now=placed.is_new)
@@ -138,17 +155,24 @@ def _is_over_already(placed: CallRecord, request: CallRequest, record: CallRecor
     return not record.is_open
 
 
-def _read(options: Mapping[str, Any], app_context: AppContext) -> CallRequest:
+async def _read(options: Mapping[str, Any], app_context: AppContext) -> "Prepared":
     """The request that the command's options make."""
     from kallyai_mcp.cli.wrong_options import in_a_persons_words
     from kallyai_mcp.tools.arguments import InvalidArgumentsError, validate, without_blanks
+    from kallyai_mcp.tools.booking_changes import prepared, problems_of_change
     from kallyai_mcp.tools.call_arguments import CallArguments
-    from kallyai_mcp.tools.submissions import request_of
 
     arrived = Stopwatch(app_context.calls.clock)
     try:
-        arguments = validate(CallArguments, "make_call", without_blanks(options), app_context.now())
-        return request_of(arguments, arrived, app_context)
+        given = without_blanks(options)
+        arguments = validate(
+            CallArguments,
+            "make_call",
+            given,
+            app_context.now(),
+            lacking=problems_of_change(given),
+        )
+        return await prepared(arguments, arrived, app_context)
     except InvalidArgumentsError as error:
         lines = [
             f"{_as_typed(one.argument)}: {in_a_persons_words(one, options.get(one.argument))}"
@@ -168,7 +192,9 @@ def _as_typed(argument: str) -> str:
     return argument
 
 
-async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> Any:
+async def _ask(
+    app_context: AppContext, request: CallRequest, risks: tuple["RiskFlag", ...], *, yes: bool
+) -> Any:
     """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
     from kallyai_mcp.calls.policy import CallPolicy, Consent
 
@@ -181,6 +207,7 @@ async def _ask(app_context: AppContext, request: CallRequest, *, yes: bool) -> A
     due = request.schedule.not_before or app_context.now()
     policy = CallPolicy(app_context.settings)
     flags = policy.risk_flags(request.submission, usage, now=due, last_call=found.last_call)
+    flags = (*flags, *risks)
     if yes:
         return Consent(_ASKED_BY, "never_asks", flags, last_calls=(found.last_call,))
     service = Service.of(app_context.settings)

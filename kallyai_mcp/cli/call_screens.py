@@ -62,6 +62,7 @@ _SAY = {
     "being_checked": "No usable answer came, so they may have been called. This is being checked.",
     "already": "The same call was asked for before, so no new call was placed.",
     "moved": "A later call has booked {when} instead.",
+    "was_canceled": "They said in a later call that it is canceled: {quote}",
     "asked_about": "A later call was about this booking.",
     "canceled": "Nobody will be called.",
     "list_canceled": "Nobody else is called. A call in progress goes on.",
@@ -115,7 +116,7 @@ def _ended(view: CallView, call: Call, reader: Reader, service: Service) -> Scre
 
 
 def _state(view: CallView) -> str:
-    if view.related.is_moved:
+    if view.related.is_past:
         return "Was booked"
     if view.outcome is Outcome.UNKNOWN:
         return "Not known how it ended"
@@ -164,7 +165,7 @@ def _said(view: CallView) -> Iterator[Fact]:
         yield Fact("Do not call again", quoted(opt_out.quote), opt_out.at or "")
     if view.report:
         yield Fact("KallyAI", quoted(sentence(view.report)))
-    evidence = view.speech.evidence
+    evidence = view.evidence
     if evidence is not None and evidence.quote is not None:
         yield Fact("They said", quoted(evidence.quote), evidence.at or "")
     yield from map(_answer, view.speech.answers)
@@ -220,6 +221,8 @@ def _doubts(view: CallView, reader: Reader) -> Iterator[str]:
 def _what_later_call_did(view: CallView, later: CallView, reader: Reader) -> str:
     if view.related.is_moved:
         return _SAY["moved"].format(when=booked_time(later, reader))
+    if view.related.is_canceled and later.evidence is not None:
+        return _SAY["was_canceled"].format(quote=quoted(later.evidence.quote or ""))
     return _SAY["asked_about"]
 
 

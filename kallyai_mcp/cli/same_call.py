@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.about_booking import about_call_id
-from kallyai_mcp.calls.disclosure import without_disclosure
+from kallyai_mcp.calls.disclosure import wishes_in, without_disclosure
 from kallyai_mcp.calls.numbers import zone_of_callee
-from kallyai_mcp.calls.other_time import accepts_other_time, with_other_time, without_other_time
+from kallyai_mcp.calls.other_time import accepts_other_time, with_other_time
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.tools.text.plain import Reader, one_line
@@ -45,15 +45,9 @@ def _can_be_typed(asked: Submission) -> bool:
     """Whether the options of the command can say all that was asked for."""
     if about_call_id(asked) is not None or asked.call_language != asked.language:
         return False
-    wishes = asked.model_copy(update={"additional_instructions": _wishes_in(asked) or None})
+    wishes = asked.model_copy(update={"additional_instructions": wishes_in(asked) or None})
     said = with_other_time(wishes, accept=accepts_other_time(asked))
     return said.as_json() == without_disclosure(asked.as_json())
-
-
-def _wishes_in(asked: Submission) -> tuple[str, ...]:
-    """The additional instructions without those that the program adds to every call."""
-    of_user = without_other_time(without_disclosure(asked.as_json()))
-    return tuple(of_user.get("additional_instructions", ()))
 
 
 def _options_of(asked: Submission) -> Iterator[str]:
@@ -64,7 +58,7 @@ def _options_of(asked: Submission) -> Iterator[str]:
         value = getattr(asked, field)
         if value is not None:
             yield from (option, one_line(str(value)))
-    for wish in _wishes_in(asked):
+    for wish in wishes_in(asked):
         yield from ("--also", one_line(wish))
     if accepts_other_time(asked):
         yield "--accept-other-time"

@@ -25,6 +25,7 @@ from pydantic_core import PydanticKnownError
 from kallyai_mcp.api.errors import KallyAIError, check_call_id
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.api.values import IsoDate, TimeOfDay
+from kallyai_mcp.calls.about_booking import Change
 from kallyai_mcp.calls.numbers import NumberProblem, local_times, normalize, place_of
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import MOST_RETRIES
@@ -283,6 +284,11 @@ Status = Annotated[
     WithJsonSchema({"type": "string", "enum": [str(status) for status in _STATUSES]}),
 ]
 """A status of `_STATUSES`, or its beginning, which the schema does not name."""
+
+BookingChange = Annotated[
+    Change, WithJsonSchema({"type": "string", "enum": [str(change) for change in Change]})
+]
+"""What a call about a booking is for."""
 
 CallId = Annotated[str, AfterValidator(check_call_id)]
 """A `call_id` or `tracking_id`; for others, validation raises `UnusableCallIdError` (and no

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from kallyai_mcp.settings import WAIT_SECONDS
 from kallyai_mcp.tools.argument_types import (
     AppointmentDate,
+    BookingChange,
     CallId,
     NotBefore,
     PartySize,
@@ -44,7 +45,12 @@ OfAllCalls = Annotated[_Value, InList.ALL_CALLS]
 OfNoList = Annotated[_Value, InList.NO_CALL]
 
 
-class CallArguments(BaseModel, defer_build=True):
+def _number_may_be_known(schema: dict[str, Any]) -> None:
+    """A call about a booking is to the number of the earlier call, unless it names one."""
+    schema["required"].remove("respondent_phone")
+
+
+class CallArguments(BaseModel, defer_build=True, json_schema_extra=_number_may_be_known):
     """The arguments of make_call.
 
     `respondent_phone` comes before the days, whose validation looks at the clock there.
@@ -95,7 +101,10 @@ class CallArguments(BaseModel, defer_build=True):
         ),
     )
     changes_call_id: OfNoList[CallId | None] = Field(
-        None, description="call_id of the booking to move, cancel, or ask about"
+        None, description="call_id of the booking it is about; needs change"
+    )
+    change: OfNoList[BookingChange | None] = Field(
+        None, description="move: new day or time; ask: anything else"
     )
     session_id: OfNoList[Text | None] = Field(
         None, description="An id of yours; only passed on to KallyAI"

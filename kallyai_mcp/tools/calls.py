@@ -29,11 +29,11 @@ from kallyai_mcp.tools.argument_types import (
     UserZone,
     WaitSeconds,
 )
+from kallyai_mcp.tools.booking_changes import prepared
 from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.call_page import Filter, list_page
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.facets.call import CallView
-from kallyai_mcp.tools.lookup import Found, find, find_booking, find_event
+from kallyai_mcp.tools.lookup import Found, find, find_event
 from kallyai_mcp.tools.structure.calls import event_answer
 from kallyai_mcp.tools.structure.models import (
     AttachedFile,
@@ -45,11 +45,10 @@ from kallyai_mcp.tools.structure.models import (
     ToolResult,
     TranscriptAnswer,
 )
-from kallyai_mcp.tools.submissions import request_of
 from kallyai_mcp.tools.tasks import Task, accepts_tasks, status_of, task_of
 from kallyai_mcp.tools.telling import cancel, result_of, transcript
 from kallyai_mcp.tools.text.bookings import which_event
-from kallyai_mcp.tools.text.calendar import booking_facts, event_words, rebuilt
+from kallyai_mcp.tools.text.calendar import event_words, rebuilt
 from kallyai_mcp.tools.text.plain import zone_of
 
 
@@ -64,13 +63,7 @@ async def make_call(
     """
     app_context = ctx.request_context.lifespan_context.for_user_in(arguments.timezone)
     arrived = Stopwatch(app_context.calls.clock)
-    facts = ""
-    risks: tuple[RiskFlag, ...] = ()
-    if arguments.changes_call_id is not None:
-        earlier = await find_booking(app_context, arguments.changes_call_id)
-        facts = booking_facts(earlier)
-        risks = _risks_of_change(earlier, arguments.respondent_phone)
-    request = request_of(arguments, arrived, app_context, changes=facts)
+    request, risks = await prepared(arguments, arrived, app_context)
 
     placed = None
     if arguments.confirmation is None:
@@ -89,12 +82,6 @@ async def make_call(
     return await wait_and_answer(
         app_context, placed, arguments.wait_seconds, ctx, placed_now=placed.is_new
     )
-
-
-def _risks_of_change(earlier: CallView, number: str) -> tuple[RiskFlag, ...]:
-    """The risks that only a call about an earlier booking has; `number` (E.164) is called."""
-    booked_at = earlier.submission.respondent_phone
-    return (RiskFlag.OTHER_NUMBER,) if booked_at not in (None, number) else ()
 
 
 async def _placed_unasked(

@@ -20,6 +20,7 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.settings import WAIT_SECONDS
 from kallyai_mcp.tools import account, around, calls
 from kallyai_mcp.tools.arguments import Problem, read, validate
+from kallyai_mcp.tools.booking_changes import problems_of_change, with_number
 from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import (
@@ -127,8 +128,9 @@ class CallTool(Tool):
         given: Mapping[str, Any] = read(arguments, self.parameters)
         lacking: list[Problem] = []
         if self.places_calls:
+            given = await with_number(given, app_context)
             given = await ask_missing(given, Elicitation(context, given.get("language")))
-            lacking = lacking_details(given)
+            lacking = [*lacking_details(given), *problems_of_change(given)]
         # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called
         # "null" would be None.
         now = app_context.now().astimezone(zone_of(app_context.timezone))

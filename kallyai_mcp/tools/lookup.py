@@ -143,6 +143,7 @@ async def find_event(app_context: AppContext, id_: str) -> Event:
     if history.newest.id == asked.id:
         return Event(asked, asked, history)
     newest = await find_booking(app_context, history.newest.id)
+    newest = replace(newest, related=await read_relations(app_context, newest))
     return Event(asked, newest, history)
 
 

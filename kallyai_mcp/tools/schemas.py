@@ -83,6 +83,14 @@ class _Terse(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
 
+class _OfResults(_Terse):
+    """The schemas of results, which leave out what is not known: no field is required."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        del field, total
+        return False
+
+
 NULL = {"type": "null"}
 
 _LIMITS = frozenset({"enum", "minimum", "maximum", "pattern", "format", "minItems", "maxItems"})
@@ -113,7 +121,7 @@ class _OfArguments(_Terse):
 
 def schema_of(model: type[BaseModel], *, without: Collection[str] = ()) -> dict[str, Any]:
     """The schema of a tool's result, without the fields that it never has."""
-    schema = model.model_json_schema(schema_generator=_Terse)
+    schema = model.model_json_schema(schema_generator=_OfResults)
     for name in without:
         del schema["properties"][name]
     return schema

@@ -10,8 +10,8 @@ from datetime import date, datetime, time
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
-from kallyai_mcp.calls import about_booking, kept_booking
-from kallyai_mcp.calls.disclosure import with_disclosure
+from kallyai_mcp.calls import about_booking
+from kallyai_mcp.calls.disclosure import wishes_in, with_disclosure
 from kallyai_mcp.calls.instructions import instructions_of
 from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.other_time import with_other_time
@@ -88,14 +88,21 @@ def callee_zone(given: str | None, number: str, app_context: AppContext) -> str:
 
 
 def request_of(
-    arguments: CallArguments, arrived: Stopwatch, app_context: AppContext, *, changes: str = ""
+    arguments: CallArguments,
+    submission: Submission,
+    arrived: Stopwatch,
+    app_context: AppContext,
+    *,
+    asked: Submission | None = None,
 ) -> CallRequest:
-    """The request for a call, which `arrived` at that moment; `changes` as in `submission_of`."""
-    submission = disclosing(submission_of(arguments, changes=changes), app_context)
+    """The request for a call, which `arrived` at that moment; `asked` as in `CallRequest`."""
+    submission = disclosing(submission, app_context)
     zone = callee_zone(arguments.timezone, submission.respondent_phone, app_context)
     not_before = _moment_in(arguments.timezone or zone, arguments.not_before)
     schedule = _schedule(not_before, arguments.retries, submission, zone, app_context)
-    return CallRequest(submission, zone, arrived, schedule, arguments.redial, arguments.session_id)
+    return CallRequest(
+        submission, zone, arrived, schedule, arguments.redial, arguments.session_id, asked
+    )
 
 
 def _moment_in(timezone: str, moment: datetime | None) -> datetime | None:
@@ -171,13 +178,22 @@ def _facts_of(arguments: CallArguments, changes: str, language: SpokenLanguage) 
         yield f"{_OTHER_TIMES[language]}{arguments.other_times}"
     if changes:
         yield f"{about_booking.BEGINNINGS[language]}{changes}"
-    if changes and not _names_new_time(arguments):
-        yield kept_booking.INSTRUCTION[language]
+    if arguments.change is not None:
+        yield about_booking.INSTRUCTIONS[arguments.change][language]
 
 
-def _names_new_time(arguments: CallArguments) -> bool:
-    """Whether a call about a booking is to move it."""
-    return any((arguments.appointment_date, arguments.appointment_time, arguments.departure_date))
+def agents_instructions(submission: Submission | SubmissionEcho) -> tuple[str, ...]:
+    """The wishes and limits of the agent: the instructions without questions, and without those of
+    this program.
+    """
+    beginnings = (*_DEPARTURE.values(), *_OTHER_TIMES.values(), *about_booking.BEGINNINGS.values())
+    others = {text for texts in about_booking.INSTRUCTIONS.values() for text in texts.values()}
+    others.update(questions_in(submission))
+    return tuple(
+        text
+        for text in wishes_in(submission)
+        if not text.startswith(beginnings) and text not in others
+    )
 
 
 def questions_in(submission: Submission | SubmissionEcho) -> tuple[str, ...]:

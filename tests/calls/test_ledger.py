@@ -10,7 +10,6 @@ import pytest
 
 from kallyai_mcp.api.errors import RateLimitedError
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls import kept_booking
 from kallyai_mcp.calls.disclosure import with_disclosure
 from kallyai_mcp.calls.events import Cancel, Checked, Found, Lost, Over, Requested
 from kallyai_mcp.calls.fingerprint import fingerprint
@@ -134,11 +133,6 @@ async def test_of_many_requests_at_once_one_is_reserved(
         ({"business_name": "Café Sol"}, {"business_name": "\ufeffCafé\u200b So\u00adl"}),
         ({"additional_instructions": ("Window",)}, {"additional_instructions": ("window ",)}),
         ({"business_name": "Joe's"}, {"business_name": "Joe\u2019s"}),
-        (
-            {"additional_instructions": ("Window", kept_booking.INSTRUCTION["es"])},
-            {"additional_instructions": ("Window",)},
-        ),
-        ({"additional_instructions": (kept_booking.INSTRUCTION["en"],)}, {}),
         (
             {"task_description": "Book a table, 7-9"},
             {"task_description": "Book a table, 7\u20139. "},

@@ -95,9 +95,9 @@ async def test_an_appointment_is_the_cards_headline(agent: Agent, open_card: Ope
     cancel = {name: BISTRO[name] for name in ("task_category", "respondent_phone")} | {
         "task_description": "Cancel it"
     }
-    await agent.use("make_call", cancel, changes_call_id=ids["call_id"])
+    await agent.use("make_call", cancel, changes_call_id=ids["call_id"], change="cancel")
     await chat.give(await agent.use("get_call", ids), ids)
-    await expect(chat.card.locator("#said")).to_contain_text("A later call was about it.")
+    await expect(chat.card.locator("#said")).to_contain_text("They said in a later call that it is")
 
     missed = {**BISTRO, "respondent_phone": NUMBERS["busy"]}
     await chat.give(await agent.use("make_call", missed), missed)

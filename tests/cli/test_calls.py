@@ -124,6 +124,23 @@ def test_the_same_call_for_later_needs_redial() -> None:
     assert run_ok(*asked, *later, "--redial").startswith("◷ Planned ")
 
 
+def test_a_booking_is_canceled_by_its_id() -> None:
+    booked = structure("call", BISTRO, *TABLE, "--yes")["call_id"]
+    about = ("Cancel the table", "--booking", booked[:8], "--change", "cancel", "--yes")
+    canceled = structure("call", BISTRO, *about)
+
+    assert canceled["highlights"].startswith("Canceled: ")
+    assert structure("show", booked)["canceled_by"] == canceled["call_id"]
+    assert "Was booked" in run_ok("show", booked)
+
+
+def test_a_booking_needs_a_change() -> None:
+    said = invoke("call", BISTRO, "About the table", "--booking", "c-1", "--yes")
+
+    assert said.exit_code == 2
+    assert "--change: missing; move (to a new day or time), cancel, or ask" in said.stderr
+
+
 async def test_json_is_the_structure_of_the_tool(home: Path, signed_in: dict[str, str]) -> None:
     await in_thread(run_ok, "call", BISTRO, *TABLE, "--yes")
     (call,) = (await in_thread(structure, "calls"))["calls"]

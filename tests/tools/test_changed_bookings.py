@@ -1,11 +1,17 @@
 """Calls about a booking that an earlier call made: what each says about the other."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from icalendar import Calendar
 
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.about_booking import without_change
+from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.sandbox import call_table
 from kallyai_mcp.sandbox.app import SandboxApp
 from tests.agent import BISTRO, Agent, Answer, open_agent, settings_in
@@ -32,7 +38,7 @@ CANCEL = {name: TABLE[name] for name in ("task_category", "respondent_phone")} |
 async def moved(agent: Agent) -> tuple[str, Answer]:
     """The id of a booking, and the answer of the call that has moved it."""
     booked = (await agent.use("make_call", TABLE)).data["call_id"]
-    return booked, await agent.use("make_call", MOVE, changes_call_id=booked)
+    return booked, await agent.use("make_call", MOVE, changes_call_id=booked, change="move")
 
 
 async def test_a_move_names_what_it_replaces(agent: Agent) -> None:
@@ -50,7 +56,7 @@ async def test_a_moved_booking_says_so(agent: Agent) -> None:
     shown = await agent.use("get_call", call_id=booked)
 
     assert shown.text.startswith(
-        f"Moved: call {later} has booked Wed Jan 28, 8:00 PM instead.\nBooked: table for 4"
+        f"Moved: call {later} has booked Wed Jan 28, 8:00 PM instead.\nWas booked: table for 4"
     )
     assert shown.data["moved_by"] == later
     assert "KallyAI suggests" not in shown.text
@@ -73,7 +79,7 @@ async def test_the_event_of_a_moved_booking_says_so(agent: Agent) -> None:
 async def test_a_moved_bookings_files_are_one_event(agent: Agent) -> None:
     booked = (await agent.use("make_call", TABLE)).data["call_id"]
     first = await agent.read(f"kallyai://calls/{booked}/calendar.ics")
-    move = await agent.use("make_call", MOVE, changes_call_id=booked)
+    move = await agent.use("make_call", MOVE, changes_call_id=booked, change="move")
     second = await agent.use("get_calendar_event", call_id=move.data["call_id"], as_file=True)
     of_old = await agent.read(f"kallyai://calls/{booked}/calendar.ics")
 
@@ -92,8 +98,8 @@ async def test_a_moved_booking_is_listed_as_moved(agent: Agent) -> None:
     narrowed = await agent.use("list_calls", status="moved")
 
     assert (
-        f"  moved  Italian Bistro +12025550100  table for 4, Jan 28 7:00 PM; now {later}  "
-        in listed.text
+        "  was booked  Italian Bistro +12025550100  table for 4, Jan 28 7:00 PM; moved, now "
+        f"{later}  " in listed.text
     )
     assert [call["call_id"] for call in narrowed.data["calls"]] == [booked]
     assert "moved_by" not in listed.data["calls"][0]
@@ -115,10 +121,9 @@ MENU = {
 AHEAD = "An earlier call booked there: Wed Jan 28, 8:00 PM (call_id {}). "
 
 
-def asked_about(canceled: Answer) -> str:
-    """The words for what a later call was told about a booking."""
-    said, id_ = canceled.data["highlights"], canceled.data["call_id"]
-    return f'A later call was about this booking: "{said}" (call_id {id_}).'
+def asked_about(later: Answer) -> str:
+    """How the words for what a later call was told about a booking end."""
+    return f" (call_id {later.data['call_id']})."
 
 
 async def test_a_booking_ahead_is_named_at_next_call(agent: Agent) -> None:
@@ -127,79 +132,236 @@ async def test_a_booking_ahead_is_named_at_next_call(agent: Agent) -> None:
     again = await agent.use("get_call", call_id=named.data["call_id"])
     ahead = AHEAD.format(move.data["call_id"])
 
-    assert f"{ahead}To change or cancel it: changes_call_id." in named.text
+    assert f"{ahead}To change or cancel it: changes_call_id and change." in named.text
     assert named.text.count("changes_call_id") == 1
     assert "An earlier call" not in again.text
 
 
+ASK = CANCEL | {"task_description": "Write down my name for the table"}
+
+
 async def test_a_call_about_a_booking_names_it_only(agent: Agent) -> None:
-    booked, _ = await moved(agent)
-    canceled = await agent.use("make_call", CANCEL, changes_call_id=booked)
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    asked = await agent.use("make_call", ASK, changes_call_id=booked, change="ask")
 
-    assert f"7:00 PM (call_id {booked}), which stands unless they changed it." in canceled.text
-    assert "An earlier call" not in canceled.text
+    assert f"7:00 PM (call_id {booked}), which KallyAI was told to keep." in asked.text
+    assert "An earlier call" not in asked.text
 
 
-async def test_what_became_of_a_booking_is_named(agent: Agent) -> None:
+async def test_what_was_asked_about_a_booking_is_named(agent: Agent) -> None:
     booked, move = await moved(agent)
-    canceled = await agent.use("make_call", CANCEL, changes_call_id=booked)
+    asked = await agent.use("make_call", ASK, changes_call_id=booked, change="ask")
     after = await agent.use("make_call", MENU)
     ahead = AHEAD.format(move.data["call_id"])
 
-    assert f"{ahead}{asked_about(canceled)} To change or cancel it: changes_call_id." in after.text
+    assert f"{ahead}A later call was about this booking: " in after.text
+    assert f"{asked_about(asked)} To change or cancel it:" in after.text
 
 
 async def test_a_booking_names_the_call_about_it(agent: Agent) -> None:
-    booked, _ = await moved(agent)
-    canceled = await agent.use("make_call", CANCEL, changes_call_id=booked)
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    asked = await agent.use("make_call", ASK, changes_call_id=booked, change="ask")
     shown = await agent.use("get_call", call_id=booked)
     listed = await agent.use("list_calls")
 
-    assert shown.text.startswith(f"{asked_about(canceled)}\n")
-    assert shown.data["asked_about_in"] == canceled.data["call_id"]
+    assert shown.text.startswith("A later call was about this booking: ")
+    assert f"{asked_about(asked)}\nBooked: " in shown.text
+    assert shown.data["asked_about_in"] == asked.data["call_id"]
     assert "changes_call_id" not in shown.text
-    assert (
-        f'it: "{canceled.data["highlights"]}" {canceled.data["call_id"]}  {booked}' in listed.text
+    assert f'" {asked.data["call_id"]}  {booked}' in listed.text
+
+
+CANCELED = '"I have canceled it: a table for 4 on Wednesday, January 28 at 7:00 PM'
+
+
+async def canceled(agent: Agent) -> tuple[str, Answer]:
+    """The id of a booking, and the answer of the call that has canceled it."""
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    return booked, await agent.use("make_call", CANCEL, changes_call_id=booked, change="cancel")
+
+
+async def test_a_cancellation_begins_with_their_words(agent: Agent) -> None:
+    booked, cancel = await canceled(agent)
+
+    assert cancel.text.startswith(f"They say it is canceled: {CANCELED}")
+    assert f"It was about the booking of Wed Jan 28, 7:00 PM (call_id {booked})." in cancel.text
+    assert cancel.text.count("They sa") == 1
+    assert cancel.data["evidence"]["quote"].startswith("I have canceled it: ")
+
+
+async def test_a_canceled_booking_says_so_everywhere(agent: Agent) -> None:
+    booked, cancel = await canceled(agent)
+    later = cancel.data["call_id"]
+    shown = await agent.use("get_call", call_id=booked)
+    listed = await agent.use("list_calls")
+    event = await agent.use("get_calendar_event", call_id=booked)
+
+    assert shown.text.startswith(f"They say that it is canceled: {CANCELED}")
+    assert "\nWas booked: table for 4 at Italian Bistro" in shown.text
+    assert f"table for 4, Jan 28 7:00 PM; they say it is canceled {later}" in listed.text
+    assert (shown.data["canceled_by"], event.data["canceled_by"]) == (later, later)
+    assert event.text.startswith("They say that it is canceled: ")
+
+
+async def test_a_canceled_booking_lies_not_ahead(agent: Agent) -> None:
+    await canceled(agent)
+
+    assert "An earlier call" not in (await agent.use("make_call", MENU)).text
+
+
+async def test_a_refused_cancellation_cancels_nothing(agent: Agent) -> None:
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    refusing = CANCEL | {"respondent_phone": NUMBERS["fully_booked"]}
+    asked = await agent.use("make_call", refusing, changes_call_id=booked, change="cancel")
+    shown = await agent.use("get_call", call_id=booked)
+
+    assert asked.text.startswith("They said (")
+    assert "Nothing they said confirms that it is canceled." in asked.text.splitlines()[0]
+    assert "\nBooked: " in shown.text
+    assert "canceled_by" not in shown.data
+
+
+async def test_asking_never_loses_a_booking(agent: Agent) -> None:
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    asked = await agent.use("make_call", CANCEL, changes_call_id=booked, change="ask")
+    canceled = await agent.use("make_call", CANCEL, changes_call_id=booked, change="cancel")
+
+    assert "anceled:" not in asked.data["highlights"]
+    assert canceled.data["highlights"].startswith("Canceled: ")
+    assert (await agent.use("get_call", call_id=booked)).data["canceled_by"]
+
+
+ABOUT = {"task_category": "restaurant", "task_description": "About the table"}
+WRONG: list[tuple[dict[str, str], str]] = [
+    ({"changes_call_id": "c-1"}, "- change: missing; move (to a new day or time), cancel, or ask"),
+    ({"change": "ask"}, "- changes_call_id: missing; with change, the call_id of the booking to"),
+    (
+        {"changes_call_id": "c-1", "change": "move"},
+        "- appointment_date: missing; change move needs a new appointment_date, appointment_time,",
+    ),
+    (
+        {"changes_call_id": "c-1", "change": "cancel", "appointment_time": "20:00"},
+        "- appointment_time: is only for change move; cancel leaves the day and the time",
+    ),
+    (
+        {"changes_call_id": "c-1", "change": "ask", "departure_date": "2026-01-30"},
+        "- departure_date: is only for change move; ask leaves the day and the time",
+    ),
+    ({"changes_call_id": "c-1", "change": "book"}, "- change: expected move, cancel, or ask"),
+]
+
+
+@pytest.mark.parametrize(("given", "problem"), WRONG)
+async def test_arguments_about_a_booking_fit_together(
+    agent: Agent, given: dict[str, str], problem: str
+) -> None:
+    answer = await agent.use("make_call", ABOUT | {"respondent_phone": NUMBERS["success"]}, **given)
+
+    assert answer.data["code"] == "invalid_arguments"
+    assert problem in answer.text
+
+
+async def test_the_number_comes_from_the_earlier_call(agent: Agent, app: SandboxApp) -> None:
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    await agent.use("make_call", ABOUT, changes_call_id=booked, change="cancel")
+
+    assert submissions(app)[-1]["respondent_phone"] == TABLE["respondent_phone"]
+
+
+def submissions(app: SandboxApp) -> list[dict[str, Any]]:
+    """What KallyAI was told, call by call."""
+    with app.state.sandbox.store.transaction() as db:
+        return [dict(one.submission) for one in call_table.all_calls(db)]
+
+
+async def test_a_move_keeps_what_it_does_not_name(agent: Agent, app: SandboxApp) -> None:
+    wishes = ["A table by the window"]
+    first = await agent.use("make_call", TABLE, additional_instructions=wishes)
+    later = ABOUT | {"appointment_time": "20:00"}
+    await agent.use("make_call", later, changes_call_id=first.data["call_id"], change="move")
+    told = submissions(app)[-1]
+
+    assert (told["appointment_date"], told["appointment_time"]) == ("2026-01-28", "20:00")
+    assert told["party_size"] == TABLE["party_size"]
+    assert told["additional_instructions"][0] == wishes[0]
+    assert told["additional_instructions"].count(wishes[0]) == 1
+
+
+async def test_a_moved_booking_is_changed_where_it_is_now(agent: Agent, app: SandboxApp) -> None:
+    booked, move = await moved(agent)
+    await agent.use("make_call", ABOUT, changes_call_id=booked, change="cancel")
+    (about,) = (
+        text
+        for text in submissions(app)[-1]["additional_instructions"]
+        if text.startswith("This call is about")
     )
 
+    assert about.startswith(f"This call is about the booking of call {move.data['call_id']}: ")
+    assert about.endswith("2026-01-28 20:00")
 
-ADD_NAME = CANCEL | {"task_description": "Write down my name for the table"}
-NOTHING_ELSE = "Only do what the task says about that booking. Change nothing else."
+
+async def test_a_repeated_move_is_the_same_call(agent: Agent, app: SandboxApp) -> None:
+    booked, move = await moved(agent)
+    again = await agent.use("make_call", MOVE, changes_call_id=booked, change="move")
+
+    assert again.data["call_id"] == move.data["call_id"]
+    assert len(submissions(app)) == 2
 
 
-async def test_a_call_about_a_booking_changes_nothing_else(agent: Agent, app: SandboxApp) -> None:
+async def test_an_older_call_about_a_booking_answers(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    """It did not tell KallyAI what a call was for, and its records are found by other digests."""
+    async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app) as agent:
+        booked, cancel = await canceled(agent)
+        sent = Submission.model_validate(submissions(app)[-1])
+        make_older(tmp_path, cancel.data["call_id"], without_change(sent))
+        again = await agent.use("make_call", CANCEL, changes_call_id=booked, change="cancel")
+        placed = len(submissions(app))
+
+    assert again.data["call_id"] == cancel.data["call_id"]
+    assert placed == 2
+
+
+def make_older(home: Path, call_id: str, older: Submission) -> None:
+    """Let a record say what that version would have sent."""
+    (ledger,) = home.rglob("*.db")
+    with closing(sqlite3.connect(ledger)) as file, file:
+        changed = file.execute(
+            "UPDATE calls SET submission = ?, fingerprint = ? WHERE call_id = ?",
+            (older.model_dump_json(exclude_none=True), fingerprint(older), call_id),
+        )
+        assert changed.rowcount == 1
+
+
+TOLD = {
+    "move": "Move that booking to the new day and time. Keep everything else about it.",
+    "cancel": "Cancel that booking. Make no other one.",
+    "ask": "Only do what the task says about that booking. Do not cancel it, and do not agree to "
+    "another day or time for it.",
+}
+
+
+@pytest.mark.parametrize("change", TOLD)
+async def test_kallyai_is_told_what_a_call_is_for(
+    agent: Agent, app: SandboxApp, change: str
+) -> None:
     booked = (await agent.use("make_call", TABLE)).data["call_id"]
-    asked = await agent.use("make_call", ADD_NAME, changes_call_id=booked)
-    canceled = await agent.use("make_call", CANCEL, changes_call_id=booked)
-    told = "KallyAI was told to change nothing about it but what the task says."
+    new_time = {"appointment_time": "20:00"} if change == "move" else {}
+    await agent.use("make_call", ABOUT | new_time, changes_call_id=booked, change=change)
 
-    with app.state.sandbox.store.transaction() as db:
-        sent = [
-            one.submission.get("additional_instructions", []) for one in call_table.all_calls(db)
-        ]
-    assert [NOTHING_ELSE in instructions for instructions in sent] == [False, True, True]
-    assert told in asked.text
-    assert "anceled" not in asked.data["highlights"]
-    assert canceled.data["highlights"].startswith("Canceled: ")
-
-
-async def test_a_moved_booking_needs_no_such_instruction(agent: Agent, app: SandboxApp) -> None:
-    booked = (await agent.use("make_call", TABLE)).data["call_id"]
-    await agent.use("make_call", MOVE, changes_call_id=booked)
-
-    with app.state.sandbox.store.transaction() as db:
-        (*_, moved) = call_table.all_calls(db)
-    assert NOTHING_ELSE not in moved.submission["additional_instructions"]
+    told = submissions(app)[-1]["additional_instructions"]
+    assert [text for text in told if text in TOLD.values()] == [TOLD[change]]
 
 
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("en", NOTHING_ELSE),
-        ("es", "Solo haz con esa reserva lo que dice la tarea. No cambies nada más."),
+        ("en", TOLD["ask"]),
+        ("es", "No la canceles, y no aceptes otro día ni otra hora."),
     ],
 )
-async def test_the_consent_says_that_nothing_else_is_changed(
+async def test_the_consent_says_what_a_call_is_for(
     tmp_path: Path, clock: ManualClock, app: SandboxApp, language: str, words: str
 ) -> None:
     user = User({"call_now": True}, {"call_now": True})
@@ -208,7 +370,12 @@ async def test_the_consent_says_that_nothing_else_is_changed(
     ) as agent:
         booked = (await agent.use("make_call", TABLE)).data["call_id"]
         await agent.use(
-            "make_call", ADD_NAME, changes_call_id=booked, language=language, call_language="en"
+            "make_call",
+            ASK,
+            changes_call_id=booked,
+            change="ask",
+            language=language,
+            call_language="en",
         )
 
     assert words in user.messages[1]
@@ -223,9 +390,13 @@ async def test_changing_another_numbers_booking_is_asked_about(
         booked = (await agent.use("make_call", TABLE)).data["call_id"]
         clock.advance(hours=2)
         asked = await agent.use(
-            "make_call", CANCEL, respondent_phone="+12025550119", changes_call_id=booked
+            "make_call",
+            CANCEL,
+            respondent_phone="+12025550119",
+            changes_call_id=booked,
+            change="cancel",
         )
-        none = await agent.use("make_call", CANCEL, changes_call_id="no-such-call")
+        none = await agent.use("make_call", CANCEL, changes_call_id="no-such-call", change="cancel")
 
     assert asked.data["reasons"] == ["other_number"]
     assert (

@@ -50,7 +50,7 @@ CHANGED_CALL: Mapping[str, Any] = {
     "retries": 2,
     "redial": True,
 }
-"""Another value for each argument of make_call, but `changes_call_id`, which needs a call."""
+"""Another value for each argument of make_call, but those about a booking, which need a call."""
 
 LIST = {name: CALL[name] for name in CALL if name not in ("respondent_phone", "business_name")} | {
     "candidates": [{"respondent_phone": "+14155551234"}, {"respondent_phone": "+14155551236"}],
@@ -99,7 +99,7 @@ async def refuses(
 
 
 @pytest.mark.parametrize(
-    "name", arguments_of("make_call", apart_from=NEITHER | {"changes_call_id"})
+    "name", arguments_of("make_call", apart_from=NEITHER | {"changes_call_id", "change"})
 )
 async def test_another_value_of_a_call_needs_another_yes(
     always_asks: Settings, clock: ManualClock, app: SandboxApp, name: str

@@ -171,6 +171,8 @@ async def test_allowing_another_time_alone_redials_nobody(agent: Agent) -> None:
 
 async def test_a_booking_that_is_not_moved_stays(agent: Agent) -> None:
     booked = (await agent.use("make_call", TAKEN, accept_other_time=True)).data["call_id"]
-    kept = await agent.use("make_call", TAKEN, appointment_time="18:00", changes_call_id=booked)
+    kept = await agent.use(
+        "make_call", TAKEN, appointment_time="18:00", changes_call_id=booked, change="move"
+    )
 
-    assert f'{TAKE_ONE} and changes_call_id "{booked}".' in kept.text
+    assert f'{TAKE_ONE}, changes_call_id "{booked}", and change "move".' in kept.text

@@ -3,6 +3,8 @@
 - One that ends with a question mark is a question.
 - One that names the `call_id` of an earlier call, anywhere in the text, is about the booking that
   this call left.
+- One of `CHANGES` says what a call about a booking is for: to move it, to cancel it, or anything
+  else, after which it stays as it was.
 - `Departure: 2026-11-30.` or `Salida: 2026-11-30.` is when the guests of a hotel leave.
 - `KEEPS_TIME` says that no other day or time may be agreed to. `ONLY_ASKS` says that nothing may
   be agreed to.
@@ -21,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, time
 from itertools import chain, filterfalse
-from typing import Final, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 
 KEEPS_TIME: Final = frozenset(
     {
@@ -42,6 +44,18 @@ ONLY_ASKS: Final = frozenset(
 _DISCLOSES: Final = re.compile(
     r"(?:say|tell|di|dile|diga)\b.*\b(?:an AI|inteligencia artificial|una IA)\b", re.IGNORECASE
 )
+CHANGES: Final[dict[str, Literal["move", "cancel", "ask"]]] = {
+    "Move that booking to the new day and time. Keep everything else about it.": "move",
+    "Cambia esa reserva al nuevo día y a la nueva hora. Mantén todo lo demás.": "move",
+    "Cancel that booking. Make no other one.": "cancel",
+    "Cancela esa reserva. No hagas ninguna otra.": "cancel",
+    "Only do what the task says about that booking. Do not cancel it, and do not agree to another "
+    "day or time for it.": "ask",
+    "Haz con esa reserva solo lo que dice la tarea. No la canceles, y no aceptes otro día ni otra "
+    "hora.": "ask",
+}
+"""What a call about a booking is for, by the instruction that says it."""
+
 _DEPARTURE: Final = re.compile(r"(?:Departure|Salida): (\d{4}-\d\d-\d\d)\.?", re.ASCII)
 _OTHER_TIMES: Final = re.compile(
     r"(?:If that time is taken, agree to|Si esa hora no está libre, acepta) [^:]+: (.+)"
@@ -98,6 +112,11 @@ class Instructions:
         return tuple(chain.from_iterable(_CALL_ID.findall(text.lower()) for text in wishes))
 
     @property
+    def change(self) -> Literal["move", "cancel", "ask"] | None:
+        """What the call is for that is about a booking; None if no instruction says it."""
+        return next((CHANGES[text] for text in self.texts if text in CHANGES), None)
+
+    @property
     def departure(self) -> date | None:
         """The day of departure; None without one, or if there is no such day."""
         named = next(filter(None, map(_DEPARTURE.fullmatch, self.texts)), None)
@@ -152,10 +171,10 @@ def _cancels(part: str) -> bool:
 
 
 def _is_more_than_wish(text: str) -> bool:
-    """Whether an instruction is a question, a reference, a departure, a limit, or about what the
-    assistant says of itself.
+    """Whether an instruction is a question, a reference, a departure, or a limit, or says what the
+    call is for, or what the assistant is to say of itself.
     """
-    if is_question(text):
+    if is_question(text) or text in CHANGES:
         return True
     tests = (_CALL_ID.search, _DEPARTURE.fullmatch, _LIMIT.match, _DISCLOSES.match)
     return any(test(text) for test in tests)

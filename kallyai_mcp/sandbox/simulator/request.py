@@ -3,8 +3,9 @@ else.
 
 - A task or an instruction that ends with a question mark is asked in a turn of its own, the task
   first, and the callee's next turn is the answer.
-- An instruction that names an earlier call refers to the booking that this call left: a date or
-  time moves it. Without either, a task or a wish that says "cancel" cancels it, and any other
+- An instruction that names an earlier call refers to the booking that this call left. Another one
+  says what to do with it: move it, cancel it, or leave it as it is, whatever the task says. Without
+  that one, a date or time moves it, a task or a wish that says "cancel" cancels it, and any other
   leaves it as it is. What is not given, such as the number of people, stays as it was.
 - The assistant agrees to another time that the callee offers, unless an instruction forbids it.
 """
@@ -141,7 +142,7 @@ def parse_request(
     if instructions.only_asks and not ignores_instructions:
         kind: Kind = "task"
     elif instructions.call_ids:
-        kind = _kind_about_booking(submission, [description, *instructions.wishes])
+        kind = _kind_about_booking(submission, description, instructions)
     else:
         kind = _kind_without_booking(submission, description, is_booked=is_booked)
     asked = _asked(kind, submission, earlier)
@@ -174,8 +175,16 @@ def _description(task: str) -> str:
     return " ".join(task.split()).rstrip(".") or task
 
 
-def _kind_about_booking(submission: Submission, texts: list[str]) -> Kind:
-    """What a call about an earlier booking is for; `texts` are its task and the wishes."""
+def _kind_about_booking(
+    submission: Submission, description: str, instructions: Instructions
+) -> Kind:
+    """What a call about an earlier booking is for: as an instruction says, else as it seems."""
+    match instructions.change:
+        case "move" | "cancel" as told:
+            return told
+        case "ask":
+            return "task"
+    texts = [description, *instructions.wishes]
     if submission.appointment_date or submission.appointment_time:
         return "move"
     if any(map(says_cancel, texts)):

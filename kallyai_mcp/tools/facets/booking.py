@@ -8,6 +8,7 @@ from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import Appointment, Calendar, with_zone
 from kallyai_mcp.calls.outcome import other_time_of
 from kallyai_mcp.calls.speech.agreed_time import AgreedTime
+from kallyai_mcp.calls.speech.sentences import Words
 from kallyai_mcp.tools.submissions import departure_in, other_times_text, spans_in
 from kallyai_mcp.tools.text.plain import zone_of
 
@@ -27,6 +28,8 @@ class Booking:
         is_at_allowed_time: Whether the appointment is on the day that was asked for, at one of the
             other times that the user allowed.
         agreed: The time that was agreed to in words, if the event has another one.
+        canceled: The callee's words that say that the booking is canceled which the call was to
+            cancel.
     """
 
     is_read: bool = False
@@ -35,6 +38,7 @@ class Booking:
     unconfirmed: tuple[str, ...] = ()
     is_at_allowed_time: bool = False
     agreed: AgreedTime | None = None
+    canceled: Words | None = None
 
     @property
     def event(self) -> Appointment:
@@ -60,7 +64,7 @@ def booking_of(
         return NOT_READ
     event = calendar.appointment
     if event is None:
-        return Booking(calendar.is_known)
+        return Booking(calendar.is_known, canceled=calendar.canceled)
     zone = zone_of(zone_name)
     made = replace(event, start=with_zone(event.start, zone), end=with_zone(event.end, zone))
     return Booking(

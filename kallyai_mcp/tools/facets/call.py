@@ -7,13 +7,16 @@ from typing import Final
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
+from kallyai_mcp.calls.about_booking import Change, change_in
 from kallyai_mcp.calls.disclosure import asks_to_disclose
 from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, CallState
+from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
 from kallyai_mcp.tools.facets.booking import NOT_READ, Asked, Booking, booking_of, day_asked
 from kallyai_mcp.tools.facets.relations import BOOKED, UNRELATED, Relations
-from kallyai_mcp.tools.facets.speech import NOT_NEEDED, Speech
+from kallyai_mcp.tools.facets.speech import NOT_NEEDED, Quote, Speech
+from kallyai_mcp.tools.text.plain import clock, one_line
 
 _LEAVES_WITHIN = 0.5
 """Seconds after which a request has left, if KallyAI can be reached."""
@@ -224,6 +227,21 @@ class CallView:
         if disclosure is None or disclosure.said:
             return False
         return asks_to_disclose(self.submission)
+
+    @property
+    def change(self) -> Change | None:
+        """What a call about the booking of another one is for; None for any other call."""
+        return change_in(self.submission)
+
+    @property
+    def evidence(self) -> Quote | None:
+        """The callee's words that say that the booking is canceled, or else those that decided the
+        outcome.
+        """
+        canceled = self.booking.canceled
+        if canceled is None:
+            return self.speech.evidence
+        return Quote(None, one_line(canceled.quote, LONGEST_QUOTE), clock(canceled.at) or None)
 
     @property
     def report(self) -> str:

@@ -27,7 +27,8 @@ class Relations:
 
     Attributes:
         before: The earlier call whose booking the call was about.
-        later: The last call that was about the booking of this call, and was answered.
+        later: The last answered call about the booking of this call, or rather the last one that
+            has moved or canceled it.
         ahead: An earlier call to the same number, whose booking lies ahead.
         planned: The next attempt of this call, which reached nobody.
     """
@@ -39,11 +40,18 @@ class Relations:
 
     @property
     def is_moved(self) -> bool:
-        """Whether the later call has booked another time.
-
-        If not, it may have canceled the booking.
-        """
+        """Whether the later call has booked another time."""
         return self.later is not None and self.later.outcome in BOOKED
+
+    @property
+    def is_canceled(self) -> bool:
+        """Whether the callee said in the later call that the booking is canceled."""
+        return self.later is not None and self.later.booking.canceled is not None
+
+    @property
+    def is_past(self) -> bool:
+        """Whether the booking of this call is one that was moved or canceled."""
+        return self.is_moved or self.is_canceled
 
 
 UNRELATED = Relations()
@@ -85,16 +93,24 @@ def relations_of(
 
 
 def changed_by(views: Sequence["CallView"]) -> dict[str, "CallView"]:
-    """The last call that was about each booking, by the `call_id` of the booking.
+    """The last call that was about each booking, by the `call_id` of the booking; one that has
+    moved or canceled it comes before others.
 
     `views` are newest first.
     """
     changes: dict[str, CallView] = {}
     for one in reversed(views):
         booking = about_call_id(one.submission)
-        if booking is not None and one.outcome in ANSWERED:
+        if booking is None or one.outcome not in ANSWERED:
+            continue
+        if _has_changed_booking(one) or not _has_changed_booking(changes.get(booking)):
             changes[booking] = one
     return changes
+
+
+def _has_changed_booking(about: "CallView | None") -> bool:
+    """Whether a call about a booking has moved it, or the callee said that it is canceled."""
+    return Relations(later=about).is_past
 
 
 def _planned(view: "CallView", others: Iterable["CallView"]) -> "CallView | None":
@@ -108,10 +124,12 @@ def _planned(view: "CallView", others: Iterable["CallView"]) -> "CallView | None
 def _ahead(
     view: "CallView", others: Sequence["CallView"], changes: Mapping[str, "CallView"], now: datetime
 ) -> "CallView | None":
-    """The newest other booking at the number of `view` that lies ahead and was not moved."""
-    moved = {about_call_id(one.submission) for one in others if one.outcome in BOOKED}
+    """The newest other booking at the number of `view` that lies ahead, and was neither moved nor
+    canceled.
+    """
+    past = {about_call_id(one.submission) for one in others if _has_changed_booking(one)}
     for one in others:
-        if one.call_id in moved or not _is_booked_at_number_of(view, one):
+        if one.call_id in past or not _is_booked_at_number_of(view, one):
             continue
         if _lies_ahead(one, now):
             return replace(one, related=Relations(later=_last_about(one, changes)))

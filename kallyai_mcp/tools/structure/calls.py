@@ -134,7 +134,7 @@ def _report(view: CallView, limit: int) -> Facts:
 
 def _speech(view: CallView) -> Facts:
     return {
-        "evidence": view.speech.evidence,
+        "evidence": view.evidence,
         "answers": view.speech.answers or None,
         "disclosure": view.speech.disclosure,
         "spoke_with": view.speech.spoke_with,
@@ -145,7 +145,9 @@ def relation_facts(related: Relations) -> Facts:
     """The fields for the later call that was about a booking."""
     if related.later is None:
         return {}
-    return {"moved_by" if related.is_moved else "asked_about_in": related.later.call_id}
+    if related.is_moved:
+        return {"moved_by": related.later.call_id}
+    return {"canceled_by" if related.is_canceled else "asked_about_in": related.later.call_id}
 
 
 def _asked_moment(view: CallView) -> dict[str, str] | None:

@@ -135,6 +135,7 @@ class CallFacts(StatusAnswer):
     scheduled_for: str | None = None
     highlights: str | None = None
     moved_by: str | None = Field(None, description="Later call_id")
+    canceled_by: str | None = None
     asked_about_in: str | None = None
     calendar_checked: bool | None = Field(None, description="false: it may have booked something")
     respondent_phone: str | None = None
@@ -159,7 +160,7 @@ class CallAnswer(Report, CallFacts):
     asked: AskedAnswer | None = None
     evidence: Quote | None = None
     answers: tuple[Quote, ...] | None = None
-    disclosure: Disclosure | None = Field(None, description="Did KallyAI say that it is an AI")
+    disclosure: Disclosure | None = Field(None, description="KallyAI said that it is an AI")
     spoke_with: SpokeWith | None = None
     elapsed_seconds: float | None = None
     created_at: _Moment | None = None
@@ -175,7 +176,7 @@ class CallAnswer(Report, CallFacts):
         None, description="false: asked for before"
     )
     confirmation: Annotated[str | None, OnlyIn.REQUESTS] = Field(
-        None, description="To pass on after the user's yes"
+        None, description="To send after the user's yes"
     )
     reasons: Annotated[list[str] | None, OnlyIn.REQUESTS] = None
     local_times: Annotated[list[str] | None, OnlyIn.REQUESTS] = None
@@ -243,6 +244,7 @@ class EventAnswer(Answer):
     location: str | None = None
     calendar_uri: str = Field("", description="Resource with the .ics file")
     moved_by: str | None = None
+    canceled_by: str | None = None
     asked_about_in: str | None = None
     file: str | None = None
 

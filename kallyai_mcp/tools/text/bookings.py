@@ -1,7 +1,6 @@
 """Texts about a booking: what is not certain about it, and what other calls have to do with it."""
 
-from kallyai_mcp.calls.about_booking import about_call_id
-from kallyai_mcp.calls.kept_booking import keeps_booking
+from kallyai_mcp.calls.about_booking import Change, about_call_id
 from kallyai_mcp.calls.other_time import forbids_other_time
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.tools.facets.booking_history import Event
@@ -9,12 +8,13 @@ from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.submissions import other_times_text
 from kallyai_mcp.tools.text.calendar import asked_time, booked_time, thing
-from kallyai_mcp.tools.text.plain import Reader, one_line, part, party_of, word
+from kallyai_mcp.tools.text.plain import Reader, one_line, part, party_of, quoted, word
 from kallyai_mcp.tools.text.report import report_of
 
 SAY = {
     # What was booked
     "booked": "Booked: {what} at {party}, {when}.",
+    "was_booked": "Was booked: {what} at {party}, {when}.",
     "booked_allowed": ("Booked: {what} at {party}, {when}, one of the other times that you gave."),
     "booked_other_time": "Booked for another time: {when}; you asked for {asked}. {party}.",
     "words_differ": "They agreed to {agreed}; the calendar says {when}. Check it.",
@@ -35,15 +35,15 @@ SAY = {
     # Other calls
     "replaces": "It replaces the booking of {booking}.",
     "about": "It was about the booking of {booking}, which stands unless they changed it.",
-    "about_only": (
-        "It was about the booking of {booking}, which stands unless they changed it. KallyAI was "
-        "told to change nothing about it but what the task says."
-    ),
+    "canceled": "It was about the booking of {booking}.",
+    "kept": "It was about the booking of {booking}, which KallyAI was told to keep.",
     "moved": "Moved: call {id} has booked {to} instead.",
     "newest_event": "Moved: call {id} has booked {to} instead. This is its event.",
+    "was_canceled": "They say that it is canceled: {quote} ({at}call_id {id}).",
     "asked_about": "A later call was about this booking{report} (call_id {id}).",
     "ahead": (
-        "An earlier call booked there: {booking}.{later} To change or cancel it: changes_call_id."
+        "An earlier call booked there: {booking}.{later} To change or cancel it: changes_call_id "
+        "and change."
     ),
 }
 
@@ -58,6 +58,8 @@ def booked(view: CallView, reader: Reader) -> str:
     """That something was booked: as asked, at a time that was allowed, or at another one."""
     party = party_of(view.submission)
     when = booked_time(view, reader)
+    if view.related.is_past:
+        return SAY["was_booked"].format(what=thing(view), party=party, when=when)
     if view.outcome is not Outcome.BOOKED_OTHER_TIME:
         return SAY["booked"].format(what=thing(view), party=party, when=when)
     if view.booking.agreed is not None:
@@ -115,7 +117,9 @@ def offer_not_accepted(view: CallView) -> str:
     if may_be_any:
         return ""
     booking = about_call_id(view.submission)
-    change = f' and changes_call_id "{word(booking)}"' if booking else ""
+    change = ""
+    if booking is not None:
+        change = f', changes_call_id "{word(booking)}", and change "move"'
     return SAY["other_times"].format(but=part(" than {}", times), change=change)
 
 
@@ -127,8 +131,10 @@ def before(view: CallView, reader: Reader) -> str:
     booking = _booking(earlier, reader)
     if view.outcome in BOOKED:
         return SAY["replaces"].format(booking=booking)
-    if keeps_booking(view.submission):
-        return SAY["about_only"].format(booking=booking)
+    if view.booking.canceled is not None:
+        return SAY["canceled"].format(booking=booking)
+    if view.change is Change.ASK:
+        return SAY["kept"].format(booking=booking)
     return SAY["about"].format(booking=booking)
 
 
@@ -140,6 +146,9 @@ def moved(view: CallView, reader: Reader) -> str:
     id_ = word(later.id)
     if view.related.is_moved:
         return SAY["moved"].format(id=id_, to=booked_time(later, reader))
+    if view.related.is_canceled and later.evidence is not None:
+        said = quoted(later.evidence.quote or "")
+        return SAY["was_canceled"].format(quote=said, at=part("{}, ", later.evidence.at), id=id_)
     return SAY["asked_about"].format(id=id_, report=report_of(later))
 
 
@@ -148,7 +157,8 @@ def which_event(event: Event, reader: Reader) -> str:
     if not event.is_moved:
         return moved(event.asked, reader)
     to = booked_time(event.view, reader)
-    return SAY["newest_event"].format(id=word(event.view.id), to=to)
+    newest = SAY["newest_event"].format(id=word(event.view.id), to=to)
+    return "\n".join(filter(None, (newest, moved(event.view, reader))))
 
 
 def ahead(view: CallView, reader: Reader) -> str:

@@ -48,7 +48,7 @@ _SAY = {
         "call_around with those alone; for one: make_call."
     ),
     "go_on_after_other_time": (
-        'If it does not work: make_call with changes_call_id "{id}" to have it canceled, then '
+        'If it does not work: make_call with changes_call_id "{id}" and change "cancel", then '
         'call_around with the same arguments and continue_after "{id}".'
     ),
     "go_on_later": 'To go on {at}: call_around with the same arguments and continue_after "{id}".',

@@ -31,7 +31,7 @@ from kallyai_mcp.tools.text.plain import (
     word,
     zone_of,
 )
-from kallyai_mcp.tools.text.report import opt_out_in, said_in
+from kallyai_mcp.tools.text.report import opt_out_in, said_about_booking, said_in
 
 SAY = {
     # Outcomes
@@ -139,8 +139,8 @@ def state_in_words(view: CallView) -> str:
 
     "answered*": whether it booked something was not checked.
     """
-    if view.related.is_moved:
-        return "moved"
+    if view.related.is_past:
+        return "was booked"
     if view.is_being_checked:
         return "being checked"
     if view.outcome is None or view.outcome is Outcome.UNKNOWN:
@@ -181,6 +181,7 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
     lines = [
         opt_out_in(view),
         moved(view, reader),
+        said_about_booking(view),
         " ".join(filter(None, (_headline(view, call, reader), doubt(view), before(view, reader)))),
         part(SAY["unconfirmed"], unconfirmed(view)),
         *said_in(view),
@@ -233,7 +234,7 @@ def _more(step: NextStep) -> str:
     """The tools that tell more about a call, and how its booking is changed."""
     facts = [", ".join(step.tools)]
     if step.may_change_booking:
-        facts.append("to change or cancel it: changes_call_id")
+        facts.append("to change or cancel it: changes_call_id and change")
     return "".join(part("; {}", fact) for fact in facts)
 
 

@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 from kallyai_mcp.api.models import Statistics, Submission
-from kallyai_mcp.calls import kept_booking
+from kallyai_mcp.calls.about_booking import INSTRUCTIONS
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.disclosure import without_disclosure
 from kallyai_mcp.calls.numbers import for_people, local_time, local_times, place_of, zone_of_number
@@ -300,7 +300,9 @@ def _instructions(submission: Submission, words: Words) -> list[str]:
 
     That of every call, to say that it is an AI, is left out.
     """
-    own = dict.fromkeys(kept_booking.INSTRUCTION.values(), kept_booking.INSTRUCTION[words.language])
+    own = {
+        text: texts[words.language] for texts in INSTRUCTIONS.values() for text in texts.values()
+    }
     asked = Submission(**without_disclosure(submission.as_json()))
     return [own.get(text, text) for text in instructions_in(words.language, asked)]
 

@@ -152,7 +152,9 @@ def _booked(view: CallView, reader: Reader) -> str:
     if later is None:
         return text
     if view.related.is_moved:
-        return f"{text}; now {word(later.id)}"
+        return f"{text}; moved, now {word(later.id)}"
+    if view.related.is_canceled:
+        return f"{text}; they say it is canceled {word(later.id)}"
     return f"{text}; a later call was about it{report_of(later)} {word(later.id)}"
 
 

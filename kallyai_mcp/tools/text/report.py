@@ -3,6 +3,7 @@
 import re
 from itertools import groupby
 
+from kallyai_mcp.calls.about_booking import Change
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.speech.agreed_time import AgreedTime
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
@@ -35,6 +36,8 @@ _SAY = {
     "not_certain": "(not certain)",
     "not_disclosed": "The transcript has no sentence that says that it is an AI.",
     "opted_out": "They asked not to be called again{at}: {said}",
+    "canceled": "They say it is canceled: {quote}{at}.",
+    "not_canceled": "Nothing they said confirms that it is canceled.",
     "suggests": "KallyAI suggests: {said}",
 }
 
@@ -47,8 +50,8 @@ def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) 
     lines = [_reported(view, limit)]
     if view.booking.agreed is not None:
         lines.append(_agreed(view.booking.agreed))
-    if view.speech.evidence is not None:
-        lines.append(_they_said(view.speech.evidence))
+    if view.evidence is not None and not said_about_booking(view):
+        lines.append(_they_said(view.evidence))
     lines.append(_why_unanswered(view.speech))
     lines += _answers(view.speech, with_questions=with_questions)
     if with_questions and _has_whole_replies(view):
@@ -65,6 +68,19 @@ def opt_out_in(view: CallView) -> str:
     if words is None or words.quote is None:
         return ""
     return _SAY["opted_out"].format(at=part(" ({})", words.at), said=quoted(words.quote))
+
+
+def said_about_booking(view: CallView) -> str:
+    """What was said in a call about a booking, which is told first; "" if it was about none, or has
+    made another booking.
+    """
+    quote = view.evidence
+    if view.change is None or view.outcome is not Outcome.ANSWERED or quote is None:
+        return ""
+    if view.booking.canceled is not None:
+        return _SAY["canceled"].format(quote=quoted(quote.quote or ""), at=part(" ({})", quote.at))
+    said = _they_said(quote)
+    return f"{said} {_SAY['not_canceled']}" if view.change is Change.CANCEL else said
 
 
 def report_of(later: CallView) -> str:
