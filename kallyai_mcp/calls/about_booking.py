@@ -44,6 +44,9 @@ INSTRUCTIONS: Mapping[Change, Mapping[str, str]] = {
 }
 """The instruction that says it, in each language of a call."""
 
+CHANGES = frozenset(text for texts in INSTRUCTIONS.values() for text in texts.values())
+"""These instructions in all languages."""
+
 
 def about_call_id(submission: Submission | SubmissionEcho) -> str | None:
     """The `call_id` of the call whose booking a call is about; None if it is about none."""
@@ -68,6 +71,5 @@ def change_in(submission: Submission | SubmissionEcho) -> Change | None:
 
 def without_change(submission: Submission) -> Submission:
     """`submission` as the version before worded it, which did not tell KallyAI what it is for."""
-    own = {text for texts in INSTRUCTIONS.values() for text in texts.values()}
-    others = tuple(text for text in instructions_of(submission) if text not in own)
+    others = tuple(text for text in instructions_of(submission) if text not in CHANGES)
     return submission.model_copy(update={"additional_instructions": others or None})

@@ -15,6 +15,7 @@ from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.delivery import Delivery
+from kallyai_mcp.calls.duplicates import may_have_reached_nobody
 from kallyai_mcp.calls.earlier_call import EarlierCalls
 from kallyai_mcp.calls.errors import LedgerUnavailableError, LookFirstError
 from kallyai_mcp.calls.events import Cancel, CancelList, Checked, ListRequested, Requested
@@ -27,7 +28,6 @@ from kallyai_mcp.calls.records import (
     AccountKey,
     CallRecord,
     CallRequest,
-    CallState,
     new_tracking_id,
 )
 from kallyai_mcp.calls.schedule import Schedule, bounded
@@ -292,9 +292,9 @@ class Calls:
         somebody after all.
         """
         since = self._since_agreed(arrived, consent)
-        for record in requested.records[-2:] if requested.was_refused else ():
-            if record.state is CallState.ENDED and not record.reached:
-                await look_again(record, self.context)
+        before = requested.records[-2:] if requested.was_refused else ()
+        for record in filter(may_have_reached_nobody, before):
+            await look_again(record, self.context)
         id_ = new_tracking_id()
         worker = await self._worker.leased_name()
         with self._worker.reserving(requested.account, id_):

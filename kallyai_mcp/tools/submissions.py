@@ -187,8 +187,7 @@ def agents_instructions(submission: Submission | SubmissionEcho) -> tuple[str, .
     this program.
     """
     beginnings = (*_DEPARTURE.values(), *_OTHER_TIMES.values(), *about_booking.BEGINNINGS.values())
-    others = {text for texts in about_booking.INSTRUCTIONS.values() for text in texts.values()}
-    others.update(questions_in(submission))
+    others = about_booking.CHANGES.union(questions_in(submission))
     return tuple(
         text
         for text in wishes_in(submission)

@@ -203,6 +203,21 @@ async def test_a_canceled_booking_says_so_everywhere(agent: Agent) -> None:
     assert event.text.startswith("They say that it is canceled: ")
 
 
+async def test_a_canceled_bookings_file_cancels_its_event(agent: Agent) -> None:
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    before = await agent.read(f"kallyai://calls/{booked}/calendar.ics")
+    await agent.use("make_call", CANCEL, changes_call_id=booked, change="cancel")
+    canceled = await agent.use("get_calendar_event", call_id=booked, as_file=True)
+
+    file = Calendar.from_ical(canceled.data["file"])
+    (event,) = file.events
+    assert (str(file["METHOD"]), str(event["STATUS"])) == ("CANCEL", "CANCELLED")
+    assert str(event["UID"]) in before.text
+    assert event.decoded("sequence") == 1
+    assert str(event["DESCRIPTION"]).startswith("I have canceled it: ")
+    assert "The file takes it out of a calendar." in canceled.text
+
+
 async def test_a_canceled_booking_lies_not_ahead(agent: Agent) -> None:
     await canceled(agent)
 

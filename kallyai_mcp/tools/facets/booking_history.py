@@ -18,10 +18,12 @@ class BookingHistory:
     Attributes:
         first_id: The `call_id` of the call that made it, which may no longer be known itself.
         versions: The known calls that have booked it or moved it, oldest first; at least one.
+        canceled_by: The call after them in which the callee said that it is canceled.
     """
 
     first_id: str
     versions: tuple["CallView", ...]
+    canceled_by: "CallView | None" = None
 
     @property
     def newest(self) -> "CallView":
@@ -30,9 +32,10 @@ class BookingHistory:
 
     @property
     def sequence(self) -> int:
-        """How many calls have moved it (RFC 5545, section 3.8.7.4)."""
+        """How many calls have moved or canceled it (RFC 5545, section 3.8.7.4)."""
         is_first_known = self.versions[0].call_id == self.first_id
-        return len(self.versions) - 1 if is_first_known else len(self.versions)
+        changes = len(self.versions) - int(is_first_known)
+        return changes + int(self.canceled_by is not None)
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,27 @@ def history_of(view: "CallView", others: Sequence["CallView"]) -> BookingHistory
     """The history of the booking that the call `view` has made; `others` are newest first."""
     calls = _oldest_first(view, others)
     first_id = _first_id(view, {one.id: one for one in calls})
-    of_booking = {first_id}
-    versions = []
-    for one in calls:
-        is_about_it = one.id == first_id or about_call_id(one.submission) in of_booking
-        if is_about_it and one.outcome in ANSWERED:
-            of_booking.add(one.id)
-        if is_about_it and one.outcome in BOOKED:
+    versions: list[CallView] = []
+    canceled_by = None
+    for one in _calls_of(first_id, calls):
+        if one.outcome in BOOKED:
             versions.append(one)
-    return BookingHistory(first_id, tuple(versions) or (view,))
+            canceled_by = None
+        elif one.booking.canceled is not None:
+            canceled_by = one
+    return BookingHistory(first_id, tuple(versions) or (view,), canceled_by)
+
+
+def _calls_of(first_id: str, calls: Sequence["CallView"]) -> list["CallView"]:
+    """The first call of a booking and those about it that were answered, oldest first."""
+    found: list[CallView] = []
+    ids = {first_id}
+    for one in calls:
+        is_of_booking = one.id == first_id or about_call_id(one.submission) in ids
+        if is_of_booking and one.outcome in ANSWERED:
+            found.append(one)
+            ids.add(one.id)
+    return found
 
 
 def _oldest_first(view: "CallView", others: Sequence["CallView"]) -> list["CallView"]:

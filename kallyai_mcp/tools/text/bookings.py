@@ -38,6 +38,7 @@ SAY = {
     "canceled": "It was about the booking of {booking}.",
     "kept": "It was about the booking of {booking}, which KallyAI was told to keep.",
     "moved": "Moved: call {id} has booked {to} instead.",
+    "file_cancels": "The file takes it out of a calendar.",
     "newest_event": "Moved: call {id} has booked {to} instead. This is its event.",
     "was_canceled": "They say that it is canceled: {quote} ({at}call_id {id}).",
     "asked_about": "A later call was about this booking{report} (call_id {id}).",
@@ -146,14 +147,27 @@ def moved(view: CallView, reader: Reader) -> str:
     id_ = word(later.id)
     if view.related.is_moved:
         return SAY["moved"].format(id=id_, to=booked_time(later, reader))
-    if view.related.is_canceled and later.evidence is not None:
-        said = quoted(later.evidence.quote or "")
-        return SAY["was_canceled"].format(quote=said, at=part("{}, ", later.evidence.at), id=id_)
+    if view.related.is_canceled:
+        return _canceled_in(later)
     return SAY["asked_about"].format(id=id_, report=report_of(later))
 
 
+def _canceled_in(call: CallView) -> str:
+    """The callee's words in a call that say that a booking is canceled."""
+    said = call.evidence
+    if said is None:
+        return ""
+    return SAY["was_canceled"].format(
+        quote=quoted(said.quote or ""), at=part("{}, ", said.at), id=word(call.id)
+    )
+
+
 def which_event(event: Event, reader: Reader) -> str:
-    """That an event is of a later call, or that a later call was about it; "" if neither is so."""
+    """That an event is canceled, or of a later call, or that a later call was about it; "" if none
+    of this is so.
+    """
+    if event.history.canceled_by is not None:
+        return f"{_canceled_in(event.history.canceled_by)} {SAY['file_cancels']}"
     if not event.is_moved:
         return moved(event.asked, reader)
     to = booked_time(event.view, reader)

@@ -31,8 +31,9 @@ def rebuilt(view: CallView, history: BookingHistory) -> str:
     """A calendar file (RFC 5545) with the title, place, and times of a call's appointment.
 
     It has no alarm and no recurrence. The event keeps the id that it got from the first call of its
-    `history`, and its number grows with each call that has moved it. So whatever files the user
-    imports, in their order, the calendar has one event.
+    `history`, and its number grows with each call that has moved or canceled it. So whatever files
+    the user imports, in their order, the calendar has one event, or none. What cancels it has the
+    callee's words.
     """
     from icalendar import Calendar
     from icalendar import Event as Component
@@ -54,6 +55,10 @@ def rebuilt(view: CallView, history: BookingHistory) -> str:
     calendar = Calendar()
     calendar.add("version", "2.0")
     calendar.add("prodid", "-//kallyai-mcp//EN")
+    if history.canceled_by is not None and history.canceled_by.evidence is not None:
+        calendar.add("method", "CANCEL")
+        component.add("status", "CANCELLED")
+        component.add("description", one_line(history.canceled_by.evidence.quote or ""))
     calendar.add_component(component)
     return str(calendar.to_ical().decode())
 
