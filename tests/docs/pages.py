@@ -33,6 +33,7 @@ IN_CHECK, IN_CI, IN_PROCESS = "tests/bundle/check.py", ".ci/run", "tests/docs/te
 
 RUN_BY = {
     r"kallyai-mcp login.*": "tests/cli/test_login.py",
+    r"kallyai-mcp demo --play": "tests/cli/test_played_demo.py",
     r"kallyai-mcp (serve|sandbox)( .*)?|docker compose .*": IN_CHECK,
     r"kallyai-mcp .*": IN_PROCESS,
     r"inspect eval kallyai_mcp/.*": "tests/evals/test_inspect_tasks.py",
