@@ -20,7 +20,7 @@ from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.conversation_screen import conversation_screen
 from kallyai_mcp.cli.demo_booking import demo_booking, without_steps
 from kallyai_mcp.cli.error_screens import refusal_screen
-from kallyai_mcp.cli.output import run, say, speed_option
+from kallyai_mcp.cli.output import explain, run, say, speed_option
 from kallyai_mcp.cli.screen import show_screen
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.clock import Stopwatch
@@ -55,12 +55,12 @@ def demo(*, speed: float, play: bool) -> None:
 def _show_three_calls(speed: float) -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         connection = Connection(Settings(home=Path(home), sandbox=True), speed=speed)
-        say("Phone calls by an agent. It all happens here; nobody is called.\n")
+        explain("Phone calls by an agent. It all happens here; nobody is called.\n")
         run(partial(_run, connection))
 
 
 def _say_what_is_next() -> None:
-    say("\nNext, with a sandbox or with your KallyAI account:", bold=True)
+    explain("\nNext, with a sandbox or with your KallyAI account:", bold=True)
     command = "kallyai-mcp" if shutil.which("kallyai-mcp") else shlex.quote(sys.argv[0])
     # `uv run` has started this; the program may not be on the user's PATH.
     if "UV_RUN_RECURSION_DEPTH" in os.environ:
@@ -100,7 +100,7 @@ async def _run(connection: Connection) -> None:
 
 async def _place(app_context: AppContext, title: str, submission: Submission) -> str | None:
     """Place a call and show what became of it; returns its id, None if it was refused."""
-    say(f"\n{title}", bold=True)
+    explain(f"\n{title}", bold=True)
     service = Service.of(app_context.settings)
     try:
         zone = callee_zone(None, submission.respondent_phone, app_context)

@@ -13,13 +13,13 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TextIO, TypeVar
 
 import anyio
 import click
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.cli.wrapping import in_lines
+from kallyai_mcp.cli.wrapping import in_columns, in_lines
 from kallyai_mcp.settings import Settings, about
 from kallyai_mcp.transports.standard_streams import discard
 
@@ -131,10 +131,21 @@ def say(text: str = "", *, err: bool = False, **style: Any) -> None:
 
 def explain(text: str, *, err: bool = False, **style: Any) -> None:
     """Print sentences for a person as `say` does; on a terminal, lines end between words."""
-    stream = sys.stderr if err else sys.stdout
-    if stream.isatty():
+    if _stream(err=err).isatty():
         text = in_lines(text, shutil.get_terminal_size().columns)
     say(text, err=err, **style)
+
+
+def explain_beside(label: str, text: str, *, err: bool = False) -> None:
+    """Print a sentence beside its label; on a terminal, it goes on below itself."""
+    line = f"{label}{text}"
+    if _stream(err=err).isatty():
+        line = in_columns(label, text, shutil.get_terminal_size().columns)
+    say(line, err=err)
+
+
+def _stream(*, err: bool) -> TextIO:
+    return sys.stderr if err else sys.stdout
 
 
 def say_json(document: Mapping[str, Any]) -> None:

@@ -16,6 +16,8 @@ import click
 from kallyai_mcp.cli.output import (
     CommandError,
     address_options,
+    explain,
+    explain_beside,
     is_of_the_output,
     need_sandbox,
     say,
@@ -56,13 +58,13 @@ def sandbox(
 
     def ready(url: str) -> None:
         _say_what_runs(url, lines or useful, play=play)
-        say(f"State is in {data}." if data else "State is in memory, gone when it stops.")
-        say(
+        explain(f"State is in {data}." if data else "State is in memory, gone when it stops.")
+        explain(
             f"Calls run at {speed:.10g} times real speed. Ctrl-C stops it. To use it, in another "
             "terminal:"
         )
         _say_how_to_use(url)
-        say("Each call is shown here: a line when it begins, one when it ends.")
+        explain("Each call is shown here: a line when it begins, one when it ends.")
 
     try:
         anyio.run(
@@ -79,11 +81,11 @@ def sandbox(
 
 
 def _say_what_runs(url: str, lines: "Sequence[Line]", *, play: bool) -> None:
-    say(f"KallyAI sandbox at {url} (all test numbers and accounts: {url})")
+    explain(f"KallyAI sandbox at {url} (all test numbers and accounts: {url})")
     for line in lines:
-        say(f"  {line.number}  {one_line(line.description.in_language('en'))}")
+        explain_beside(f"  {line.number}  ", one_line(line.description.in_language("en")))
     if play:
-        say(f"Calls to other numbers wait to be picked up at {url}/_sandbox/play")
+        explain(f"Calls to other numbers wait to be picked up at {url}/_sandbox/play")
 
 
 def _say_how_to_use(url: str) -> None:
@@ -96,7 +98,7 @@ def _say_how_to_use(url: str) -> None:
 
 def _report(line: str) -> None:
     with suppress(OSError):  # a call does not fail because the reader of this list has left
-        say(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(line)}")
+        explain_beside(f"{datetime.now().astimezone():%H:%M:%S}  ", one_line(line))
 
 
 def _unusable(data: Path | None, error: Exception) -> CommandError:

@@ -12,7 +12,14 @@ import anyio
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
-from kallyai_mcp.cli.output import first_of, is_of_the_output, say, why_not_written
+from kallyai_mcp.cli.output import (
+    explain,
+    explain_beside,
+    first_of,
+    is_of_the_output,
+    say,
+    why_not_written,
+)
 from kallyai_mcp.logs import configure, flush
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
@@ -56,7 +63,7 @@ def serve_over_stdio(
     exit_on_signals(flush)
     connection = Connection(settings, speed=speed)
     if sys.stdin is not None and sys.stdin.isatty():
-        say(_FOR_A_PERSON, err=True)
+        _say_to_a_person()
     configure(settings.log_level, settings.log_format)
     server = build_server(
         app_context,
@@ -98,11 +105,21 @@ def _import_late() -> None:
             import_module(name)
 
 
-_FOR_A_PERSON = """\
-kallyai-mcp waits for an MCP client on standard input: it is a program that other programs start.
-You may want:
-  kallyai-mcp demo      see a call from sign-in to transcript; nobody is called
-  kallyai-mcp install   add it to a client, such as Claude Desktop or Cursor
-  kallyai-mcp call      place a call from here
-  kallyai-mcp --help    see all commands
-Ctrl-C ends it."""
+_FOR_A_PERSON = {
+    "kallyai-mcp demo": "see a call from sign-in to transcript; nobody is called",
+    "kallyai-mcp install": "add it to a client, such as Claude Desktop or Cursor",
+    "kallyai-mcp call": "place a call from here",
+    "kallyai-mcp --help": "see all commands",
+}
+"""What a person may want who has started the server at a terminal."""
+
+
+def _say_to_a_person() -> None:
+    explain(
+        "kallyai-mcp waits for an MCP client on standard input: it is a program that other "
+        "programs start.\nYou may want:",
+        err=True,
+    )
+    for command, what in _FOR_A_PERSON.items():
+        explain_beside(f"  {command:<19}   ", what, err=True)
+    explain("Ctrl-C ends it.", err=True)

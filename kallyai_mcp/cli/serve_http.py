@@ -29,7 +29,7 @@ from kallyai_mcp.auth.session import StaticTokens
 from kallyai_mcp.calls.storage import SharedValues, check_readable
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection, open_api
-from kallyai_mcp.cli.output import CommandError, SetupError, say
+from kallyai_mcp.cli.output import CommandError, SetupError, explain, say
 from kallyai_mcp.cli.sandbox import cannot_listen
 from kallyai_mcp.logs import configure
 from kallyai_mcp.server.build import build_server
@@ -81,7 +81,7 @@ def serve_over_http(settings: Settings, host: str, port: int, *, speed: float) -
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
         async with serve_app(app, host, port) as url:
-            say(f"kallyai-mcp serves {url}/mcp and {url}/sse", err=True)
+            explain(f"kallyai-mcp serves {url}/mcp and {url}/sse", err=True)
             await stopped.wait()
 
     try:

@@ -6,6 +6,9 @@ import textwrap
 _IN_A_NUMBER = re.compile(r"(?<=\d) (?=[\d(]|[AP]M\b|min\b|s\b|people\b)|(?<=[A-Z][a-z]{2}) (?=\d)")
 """A space in a number, or between it and its unit: "+1 415-555-1234", "7:00 PM", "Dec 4"."""
 
+_LEAST = 20
+"""The fewest columns in which a text is read easily beside its label."""
+
 _GLUE = "\ue000"
 """Stands for such a space while lines are divided."""
 
@@ -34,3 +37,16 @@ def _divided(line: str, columns: int) -> str:
         return line
     lines = textwrap.wrap(glued(line), columns, break_long_words=False, break_on_hyphens=False)
     return unglued("\n".join(lines))
+
+
+def in_columns(label: str, text: str, columns: int) -> str:
+    """A label and a text, which goes on below itself; below the label, if that leaves it little
+    room.
+    """
+    indent = len(label)
+    first = label
+    if columns - indent < _LEAST:
+        indent = len(label) - len(label.lstrip()) + 2
+        first = f"{label.rstrip()}\n{' ' * indent}"
+    lines = in_lines(text, columns - indent).split("\n")
+    return first + f"\n{' ' * indent}".join(lines)

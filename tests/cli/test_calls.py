@@ -277,6 +277,26 @@ def test_a_wrong_argument_has_a_persons_words(
     assert "expected" not in wrong.stderr
 
 
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("", "write the number to call, with its country code, such as +14155551234"),
+        ("12", '"12" has no country code; write the number as +14155551234 is written'),
+        ("abc", '"abc" is not a phone number; write one such as +14155551234'),
+        ("+14155551", '"+14155551" is not a number that can be called; look it up again'),
+        ("4155551234", '"4155551234" has no country code; it may be +14155551234 (United States)'),
+        ("+14155551234;5", '"+14155551234;5" has an extension, which KallyAI does not support;'),
+    ],
+)
+def test_a_wrong_number_has_a_persons_words(number: str, said: str) -> None:
+    wrong = invoke("call", number, "Ask", "--yes")
+    callback = invoke("call", BISTRO, "Ask", "--phone", number or "-", "--yes")
+
+    assert wrong.exit_code == 2
+    assert f"NUMBER: {said}" in wrong.stderr
+    assert "E.164" not in wrong.stderr + callback.stderr
+
+
 @pytest.fixture
 async def waiting_list(home: Path, signed_in: dict[str, str]) -> AsyncIterator[Answer]:
     """A list of a tool that waits for a decision, as `get_call` tells of it."""
