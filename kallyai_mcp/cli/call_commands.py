@@ -10,7 +10,6 @@ import click
 from kallyai_mcp.api import errors
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.cli.app_context import open_app_context
-from kallyai_mcp.cli.call_screens import short_id
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.error_screens import error_screen
 from kallyai_mcp.cli.output import (
@@ -24,6 +23,7 @@ from kallyai_mcp.cli.output import (
 from kallyai_mcp.cli.progress import progress_on_stderr, progress_text
 from kallyai_mcp.cli.screen import Screen, show_screen
 from kallyai_mcp.cli.service import Service
+from kallyai_mcp.cli.short_id import short_id
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.structure.models import Answer

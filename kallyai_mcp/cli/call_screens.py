@@ -15,6 +15,7 @@ from kallyai_mcp.cli.error_screens import refusal_screen
 from kallyai_mcp.cli.same_call import command_for_same_call
 from kallyai_mcp.cli.screen import Fact, Screen, Tone
 from kallyai_mcp.cli.service import Service, in_shell
+from kallyai_mcp.cli.short_id import short_id
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import next_step
 from kallyai_mcp.tools.facets.relations import BOOKED
@@ -32,9 +33,6 @@ from kallyai_mcp.tools.text.plain import (
     quoted,
     sentence,
 )
-
-_SHORT = 8
-"""Characters of an id that find a call; another one that begins so is very unlikely."""
 
 _LONGEST_LABEL = 24
 
@@ -72,11 +70,6 @@ _SAY = {
     "not_disclosed": "In the transcript, KallyAI does not say that it is an AI.",
     "answers_later": "The transcript can't be read now, so the answers are not known yet.",
 }
-
-
-def short_id(id_: str) -> str:
-    """The beginning of an id: enough to find its call."""
-    return one_line(id_)[: _SHORT + len("t-") if id_.startswith("t-") else _SHORT]
 
 
 def call_screen(

@@ -43,8 +43,8 @@ def complete_id(
 async def _items(settings: Settings, incomplete: str) -> list[CompletionItem]:
     # Late: this is imported with the commands, and needed only for TAB.
     from kallyai_mcp.cli.app_context import open_app_context
-    from kallyai_mcp.cli.call_screens import short_id
     from kallyai_mcp.cli.connection import Connection
+    from kallyai_mcp.cli.short_id import short_id
     from kallyai_mcp.tools.call_page import list_page
     from kallyai_mcp.tools.text.calls import state_in_words
     from kallyai_mcp.tools.text.plain import one_line

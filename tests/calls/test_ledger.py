@@ -147,7 +147,7 @@ def test_the_same_call_typed_differently_has_one_fingerprint(
 
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("name", [None, "Ada", " Ada B."])
-def test_what_says_that_it_is_an_ai_makes_no_other_call(language: str, name: str | None) -> None:
+def test_the_disclosure_makes_no_other_call(language: str, name: str | None) -> None:
     asked_for = submission(call_language=language, user_name=name)
 
     assert fingerprint(with_disclosure(asked_for)) == fingerprint(asked_for)
@@ -190,7 +190,7 @@ async def test_after_a_rate_limit_the_key_stays_same(ledger: Ledger, clock: Manu
 
 @pytest.mark.parametrize("stored", [submission(), with_disclosure(submission())])
 @pytest.mark.parametrize("by_now", [submission(), with_disclosure(submission())])
-async def test_a_key_is_sent_again_with_its_first_body(
+async def test_a_key_is_resent_with_its_first_body(
     ledger: Ledger, clock: ManualClock, stored: Submission, by_now: Submission
 ) -> None:
     first = await limited(ledger, await sent(ledger, asked(1, submission=stored)))

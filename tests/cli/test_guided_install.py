@@ -61,7 +61,7 @@ def test_a_person_is_guided_to_a_first_call(home: Path) -> None:
     assert "Next: quit Cursor" in terminal.output
 
 
-def test_a_client_and_its_calls_are_chosen_by_name(home: Path) -> None:
+def test_client_and_calls_are_chosen_by_name(home: Path) -> None:
     write_file("claude-code", EMPTY)
     with guided(home) as terminal:
         answer(terminal, "Which one? [1]:", "cursed")
@@ -117,7 +117,7 @@ def test_a_pasted_entry_is_started_too(home: Path) -> None:
         assert terminal.wait() == 0
 
 
-def test_a_server_that_does_not_start_is_an_error(home: Path) -> None:
+def test_a_server_that_fails_is_an_error(home: Path) -> None:
     entry = {"command": "x", "args": [], "env": {"KALLYAI_CONFIRM": "perhaps"}}
     write_file("cursor", json.dumps({"mcpServers": {"kallyai-mcp": entry}}))
     with guided(home, "--sandbox", "--name", "kallyai-mcp") as terminal:

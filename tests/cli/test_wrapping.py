@@ -68,6 +68,7 @@ def test_a_terminal_of_40_columns_splits_nothing(
     from tests.cli.pseudo_terminal import on_terminal
 
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)  # a command to copy stays whole
     with on_terminal(tmp_path, *arguments, columns="40", SANDBOX="1") as terminal:
         terminal.wait()
 

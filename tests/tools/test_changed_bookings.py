@@ -302,7 +302,7 @@ async def test_a_move_keeps_what_it_does_not_name(agent: Agent, app: SandboxApp)
     assert told["additional_instructions"].count(wishes[0]) == 1
 
 
-async def test_a_moved_booking_is_changed_where_it_is_now(agent: Agent, app: SandboxApp) -> None:
+async def test_a_moved_booking_is_changed_where_it_is(agent: Agent, app: SandboxApp) -> None:
     booked, move = await moved(agent)
     await agent.use("make_call", ABOUT, changes_call_id=booked, change="cancel")
     (about,) = (

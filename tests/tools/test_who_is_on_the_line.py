@@ -52,7 +52,7 @@ INSTRUCTIONS = {
 
 
 @pytest.mark.parametrize(("language", "name"), INSTRUCTIONS)
-async def test_kallyai_is_told_in_the_calls_language_to_disclose(
+async def test_kallyai_is_told_to_disclose_in_its_language(
     agent: Agent, app: SandboxApp, language: str, name: str | None
 ) -> None:
     await agent.use("make_call", call_to("+12025550100", language) | {"user_name": name})
