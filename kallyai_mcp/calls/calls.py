@@ -182,7 +182,8 @@ class Calls:
 
         A call that is scheduled for later than that is not waited for.
         """
-        until, found = self.clock.now() + timedelta(seconds=seconds), record
+        until = self.clock.now() + timedelta(seconds=seconds)
+        found = record
         with self.clock.move_on_after(seconds):
             while found.is_awaited(until):
                 run = self._worker.run_of(found)
@@ -329,8 +330,11 @@ class Calls:
 
         A setting's refusal is in the audit trail, logged, and counted.
         """
-        account, now = await self.account_of_request(), self.clock.now()
-        submission, zone, schedule = request.submission, request.timezone, request.schedule
+        account = await self.account_of_request()
+        now = self.clock.now()
+        submission = request.submission
+        zone = request.timezone
+        schedule = request.schedule
         if schedule.not_before is not None:
             schedule = bounded(schedule, submission, zone, agreed_for=schedule.not_before)
         new = CallRecord.new(submission, account, now, zone, request.session_id, schedule)

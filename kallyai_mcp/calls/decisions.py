@@ -138,7 +138,8 @@ def mark_lost(view: View, event: Lost) -> Changes[CallRecord]:
     """
     own = _same_attempt(view, event.record)
     known = own or event.record
-    lost_at, offset = known.response_lost_at or view.now, known.clock_offset
+    lost_at = known.response_lost_at or view.now
+    offset = known.clock_offset
     sent_at = event.record.sent_at
     if offset is None and event.since_sent is not None and sent_at is not None:
         offset = offset_at(event.service_time, sent_at.timestamp() + event.since_sent())

@@ -135,7 +135,8 @@ def _arrived_after(record: CallRecord, asked: Asked) -> datetime:
     What this process delivered last is as old as its own clock says, also if the ledger's clock was
     set forward since.
     """
-    last, delivered_at = asked.delivered_here, record.delivered_at
+    last = asked.delivered_here
+    delivered_at = record.delivered_at
     if last is None or last.tracking_id != record.tracking_id or delivered_at is None:
         return asked.arrived
     return min(asked.arrived, delivered_at + last.before)

@@ -160,7 +160,8 @@ class _Reader:
             return None
         asked = call.submission if record is None else record.submission
         start = with_zone(event.start, zone)
-        number, people = asked.respondent_phone, asked.party_size
+        number = asked.respondent_phone
+        people = asked.party_size
         return Agreement(agreed_other_time(call.highlights, said, start, number, people))
 
     async def _cancellation(self, call: Call, record: CallRecord | None) -> Words | None:

@@ -175,7 +175,8 @@ def request_list(view: View, event: ListRequested) -> Changes[tuple[CallList, bo
     Raises:
         ConsentOutdatedError: A number was called since, or the confirmation was used already.
     """
-    requested, consent = event.requested, event.consent
+    requested = event.requested
+    consent = event.consent
     known = _known(view, requested)
     if known is not None and not _may_go_on(known, requested):
         return Changes((known, False))

@@ -115,7 +115,8 @@ def other_time_of(
     if calendar.words is not None:
         return calendar.words.other_time
     start = with_zone(calendar.appointment.start, ZoneInfo(zone_name))
-    number, people = asked.respondent_phone, asked.party_size
+    number = asked.respondent_phone
+    people = asked.party_size
     return agreed_other_time(call.highlights, None, start, number, people)
 
 

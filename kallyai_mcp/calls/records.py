@@ -269,7 +269,8 @@ class CallRecord:
             return False
         if known.call.plain_status not in Call.FINAL:
             return True
-        ours, theirs = _facts(self, self.call), _facts(known, known.call)
+        ours = _facts(self, self.call)
+        theirs = _facts(known, known.call)
         is_same_status = self.call.plain_status == known.call.plain_status
         return ours > theirs if is_same_status else ours[:3] > theirs[:3]
 
@@ -295,7 +296,8 @@ class CallRecord:
         placed.
         """
         if self.state is CallState.ENDED and self.call is not None:
-            reached, asked = bool(self.reached), self.submission
+            reached = bool(self.reached)
+            asked = self.submission
             return outcome_of(
                 self.call, self.calendar, reached=reached, asked=asked, zone_name=self.timezone
             )
@@ -351,7 +353,8 @@ def _facts(record: CallRecord, call: Call) -> tuple[bool, ...]:
     """What is known of how `call` ended, the weightier first; the last two don't outweigh another
     status.
     """
-    is_final, has_highlights = call.plain_status in Call.FINAL, call.highlights is not None
+    is_final = call.plain_status in Call.FINAL
+    has_highlights = call.highlights is not None
     return (
         is_final,
         record.reached is not None,

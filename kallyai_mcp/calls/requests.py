@@ -46,7 +46,8 @@ def request(view: View, event: Requested) -> Changes[CallRecord]:
         LookFirstError: The newest call of this request that reached nobody is another record than
             `looked_at`.
     """
-    requested, consent = event.check.requested, event.consent
+    requested = event.check.requested
+    consent = event.consent
     asked = _asked(view, event.check)
     known = _same_calls(view, event.check, asked)
     duplicate = _duplicate(view, requested, known, asked)
@@ -102,7 +103,8 @@ def answer_among(view: View, known: SameCalls, asked: Asked) -> CallRecord | Non
 
 def refusal_of(view: View, record: CallRecord) -> PolicyError | None:
     """The error of the setting that refuses a call; None if none does."""
-    number, policy = record.submission.respondent_phone, view.policy
+    number = record.submission.respondent_phone
+    policy = view.policy
     newest = {limit: _counted(view, limit, number) for limit in policy.limits()}
     return policy.refusal(number, newest, view.now, record.schedule.not_before or view.now)
 
@@ -187,7 +189,8 @@ def _first_loss(view: View, record: CallRecord) -> datetime | None:
 
     A call of an earlier request may have gone on until then.
     """
-    lost_at, sent_at = record.response_lost_at, record.sent_at
+    lost_at = record.response_lost_at
+    sent_at = record.sent_at
     if lost_at is None or sent_at is None:
         return lost_at
     return max(min(lost_at, sent_at), sent_at - timedelta(seconds=view.timing.search))
@@ -204,7 +207,8 @@ def _expired(view: View, others: Sequence[CallRecord]) -> Changes[None]:
 
 def _asked(view: View, event: Checked) -> Asked:
     """The request as a value, with times by the ledger's clock."""
-    now, not_before = view.now, event.requested.schedule.not_before
+    now = view.now
+    not_before = event.requested.schedule.not_before
     if event.arrived is None:
         return Asked(now, now, not_before, event.redial)
     delivered_here = None

@@ -196,7 +196,8 @@ def appointment_moment(submission: Submission, timezone: str) -> datetime | None
     """
     if submission.appointment_date is None:
         return None
-    day, begins = submission.appointment_date, submission.appointment_time
+    day = submission.appointment_date
+    begins = submission.appointment_time
     if begins is None:
         midnight = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(timezone))
         return midnight.astimezone(UTC)

@@ -225,7 +225,8 @@ def _search(state: Sending, seconds: float) -> Step:
 
 def _search_after_429(state: Sending) -> Step:
     # A listed call is unlikely, and many requests may be why the service refuses.
-    phase, pause = Phase.SEARCHED_AFTER_429, state.timing.longest_pause
+    phase = Phase.SEARCHED_AFTER_429
+    pause = state.timing.longest_pause
     return _go_on(replace(state, phase=phase, search=state.timing.search, pause=pause))
 
 
@@ -288,7 +289,8 @@ class Ages:
 
 def check_ages(state: Sending, record: CallRecord, ages: Ages) -> None:
     """Raise `KallyAIError` (code `too_late`) when it is too late for a request to leave."""
-    within, place_by = state.timing.send_within, record.schedule.place_by
+    within = state.timing.send_within
+    place_by = record.schedule.place_by
     if place_by is not None:
         within = min(within, (place_by - record.asked_at).total_seconds())
     if ages.asked > within:

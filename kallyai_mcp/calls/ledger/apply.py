@@ -63,7 +63,8 @@ def _update(tx: Tx, known: CallRecord, record: CallRecord) -> None:
     the end before it without a lock.
     """
     tx.require_lock(record.account)
-    before, row = to_row(known), to_row(record)
+    before = to_row(known)
+    row = to_row(record)
     columns = {name: value for name, value in row.items() if value != before[name]}
     if columns.keys() & {"state", *end_columns(record)}:
         columns["delivered_at"] = row["delivered_at"]

@@ -284,7 +284,8 @@ class Ledger:
 
     def _configured(self, tx: Tx) -> Tx:
         tx.expires_before = self.certain_time(tx.now)
-        tx.policy, tx.timing = self._policy, self._timing
+        tx.policy = self._policy
+        tx.timing = self._timing
         return tx
 
 

@@ -50,7 +50,9 @@ _CHECK_SECONDS = 5.0
 _CONNECTIONS = 8
 """The most connections of one process, besides the one that holds its lease."""
 
-_LEASES, _MIGRATION, _ACCOUNTS = 0x6B61_6C79, 0x6B61_6C7A, 0x6B61_6C7B
+_LEASES = 0x6B61_6C79
+_MIGRATION = 0x6B61_6C7A
+_ACCOUNTS = 0x6B61_6C7B
 """The first halves of the keys of advisory locks.
 
 The second half of a lease's key is the worker's number.
@@ -206,8 +208,10 @@ class PostgresDatabase:
         """See `Database.take_lease`."""
 
         def taking(until: float) -> _Connection:
-            number, lease = secrets.randbits(31), _Connection.connect(self._conninfo, **_CONNECTED)
-            lease.until, lease.worker = until, f"{number:08x}"
+            number = secrets.randbits(31)
+            lease = _Connection.connect(self._conninfo, **_CONNECTED)
+            lease.until = until
+            lease.worker = f"{number:08x}"
             try:
                 lease.execute("SELECT pg_advisory_lock(%s, %s)", (_LEASES, number))
             except BaseException:
@@ -266,7 +270,8 @@ class PostgresDatabase:
         A statement whose rows are not needed is sent together with the next one.
         """
         while True:
-            connection, is_begun = self._connected(until), False
+            connection = self._connected(until)
+            is_begun = False
             try:
                 with connection.pipeline():
                     connection.execute("BEGIN")

@@ -40,13 +40,15 @@ def select(tx: Tx, account: AccountKey, condition: str, **values: Any) -> list[C
 def insert(tx: Tx, table: str, row: Row) -> None:
     """Insert a row of an account by column names."""
     tx.require_lock(AccountKey(row["api"], row["account"]))
-    names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+    names = ", ".join(row)
+    places = ", ".join(f":{name}" for name in row)
     tx.run(f"INSERT INTO {table} ({names}) VALUES ({places})", **row)
 
 
 def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
     """The records in `rows` as they are now (`records.as_it_is_at`)."""
-    now, expires_before = moment(tx.now), moment(tx.expires_before)
+    now = moment(tx.now)
+    expires_before = moment(tx.expires_before)
     return [as_it_is_at(record, now, expires_before) for record in as_written(rows)]
 
 

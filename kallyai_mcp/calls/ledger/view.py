@@ -103,9 +103,11 @@ class SqlView:
 
     def same_calls(self, requested: CallRecord, asked: Asked) -> SameCalls:
         """See `View.same_calls`."""
-        timing, delivered_here = self.timing, asked.delivered_here
+        timing = self.timing
+        delivered_here = asked.delivered_here
         looks_back = max(timing.repeat_after, timing.repeat_after_delivery, timing.look_back)
-        number, day = requested.submission.respondent_phone, self.now.date().isoformat()
+        number = requested.submission.respondent_phone
+        day = self.now.date().isoformat()
         rows = self._tx.rows(
             _SAME_CALL,
             fingerprint=requested.fingerprint,

@@ -33,7 +33,8 @@ _SPECIAL = {
 }
 _ENDINGS = {"*": r"\w*+", "+": "(?:me|nos|lo|la|los|las|le|les)?"}
 
-_BEFORE, _AFTER = 60, 200
+_BEFORE = 60
+_AFTER = 200
 """The characters before and after a phrase in which a reason not to count it is looked for."""
 
 

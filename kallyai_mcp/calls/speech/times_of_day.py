@@ -224,7 +224,8 @@ def _hours(hour: int, half: str) -> set[int]:
     """The hours of the day that an `hour` may be; `half` says which half of the day, or is
     empty.
     """
-    morning, afternoon = hour % 12, hour % 12 + 12
+    morning = hour % 12
+    afternoon = hour % 12 + 12
     if half in _MORNING:
         return {morning}
     if half in _AFTERNOON:

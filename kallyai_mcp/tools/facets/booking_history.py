@@ -95,7 +95,8 @@ def _oldest_first(view: "CallView", others: Sequence["CallView"]) -> list["CallV
 
 def _first_id(view: "CallView", calls: Mapping[str, "CallView"]) -> str:
     """The id of the first call of a booking, as far back as calls name the one before."""
-    id_, before = view.id, about_call_id(view.submission)
+    id_ = view.id
+    before = about_call_id(view.submission)
     seen = {id_}
     while before is not None and before not in seen:
         id_ = before

@@ -598,8 +598,8 @@ BROKEN: tuple[Broken, ...] = (
         "once",
         Patch(
             "calls.requests",
-            "now, not_before = view.now, event.requested.schedule.not_before\n",
-            "now, not_before = view.now, event.requested.schedule.not_before\n"
+            "    not_before = event.requested.schedule.not_before\n",
+            "    not_before = event.requested.schedule.not_before\n"
             "    if event.requested.schedule.attempts > 1:\n        not_before = now\n",
         ),
         tasks=(question("voicemail", retries=2),),
