@@ -8,8 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
+from click.testing import CliRunner, Result
 
+from kallyai_mcp.cli.clients import CLIENTS
+from kallyai_mcp.cli.guided_install import guide
+from kallyai_mcp.settings import Settings
 from tests.cli.machine import entry_in, file_of, invoke, move_home, run_ok, write_file
 
 if TYPE_CHECKING:
@@ -74,6 +79,62 @@ def test_client_and_calls_are_chosen_by_name(home: Path) -> None:
     assert code == 0
     assert "serve" not in entry_in("cursor")["args"]
     assert entry_in("claude-code") is None
+
+
+def typed(*lines: str) -> Result:
+    """What the guide says to somebody who types these lines, in this process."""
+
+    @click.command()
+    def guided_here() -> None:
+        clients = {"cursor": CLIENTS["cursor"]}
+        guide(clients, "kallyai", Settings.from_env(), wants_sandbox=False)
+
+    return CliRunner().invoke(guided_here, input="".join(f"{line}\n" for line in lines))
+
+
+def test_a_number_or_a_name_chooses() -> None:
+    result = typed("7", "cursor", "sand", "")
+
+    assert result.exit_code == 0, result.output
+    assert "Type a number from 1 to 1, or the name." in result.output
+    assert "The server works   9 tools" in result.output
+    assert entry_in("cursor")["args"][-2:] == ["serve", "--sandbox"]
+    assert "SANDBOX" in result.output
+
+
+def test_no_first_call_is_placed_after_a_no() -> None:
+    result = typed("", "2", "n")
+
+    assert result.exit_code == 0, result.output
+    assert "serve" not in entry_in("cursor")["args"]
+    assert "SANDBOX" not in result.output
+
+
+def test_another_programs_entry_stays_after_enter() -> None:
+    write_file("cursor", json.dumps({"mcpServers": {"kallyai": ANOTHER}}))
+    result = typed("1", "1", "")
+
+    assert result.exit_code == 1
+    assert 'has an entry "kallyai" of another program.' in result.output
+    assert entry_in("cursor") == ANOTHER
+
+
+def test_a_server_that_fails_says_why() -> None:
+    entry = {"command": "x", "args": [], "env": {"KALLYAI_CONFIRM": "perhaps"}}
+    write_file("cursor", json.dumps({"mcpServers": {"kallyai": entry}}))
+    result = typed("1", "1", "y")
+
+    assert result.exit_code == 1
+    assert "The server does not start: Error: KALLYAI_CONFIRM" in result.output
+
+
+@pytest.mark.parametrize("lines", [(), ("1",)], ids=["no client", "no kind of calls"])
+def test_an_input_that_ends_changes_nothing(lines: tuple[str, ...]) -> None:
+    result = typed(*lines)
+
+    assert result.exit_code == 1
+    assert "Nothing was changed." in result.output
+    assert file_of("cursor").read_text() == EMPTY
 
 
 def test_ctrl_c_at_a_question_changes_nothing(home: Path) -> None:
