@@ -17,7 +17,7 @@ from kallyai_mcp.calls.findings import read_findings
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.booking import booking_of
-from kallyai_mcp.tools.facets.booking_history import BookingHistory, Event, history_of
+from kallyai_mcp.tools.facets.booking_history import Event, history_of
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import (
     UNRELATED,
@@ -138,20 +138,34 @@ async def find_event(app_context: AppContext, id_: str) -> Event:
     If the ledger can't be read, it is that of the call itself.
     """
     found = await find_booking(app_context, id_)
-    asked = replace(found, related=await read_relations(app_context, found))
-    history = await _history_of(app_context, asked)
+    try:
+        return await _newest_event(app_context, found)
+    except LedgerUnavailableError:
+        return Event(found, found, history_of(found, ()))
+
+
+async def _newest_event(app_context: AppContext, found: CallView) -> Event:
+    """The newest event of the booking of a call; the related calls are read once."""
+    account = await _account_of(app_context, found)
+    others = await _calls_related_to(app_context, account, found)
+    asked = await _related_to(app_context, account, found, others)
+    history = history_of(asked, others)
     if history.newest.id == asked.id:
         return Event(asked, asked, history)
     newest = await find_booking(app_context, history.newest.id)
-    newest = replace(newest, related=await read_relations(app_context, newest))
+    newest = await _related_to(app_context, account, newest, others)
     return Event(asked, newest, history)
 
 
-async def _history_of(app_context: AppContext, view: CallView) -> BookingHistory:
-    with suppress(LedgerUnavailableError):
-        account = await _account_of(app_context, view)
-        return history_of(view, await _calls_related_to(app_context, account, view))
-    return history_of(view, ())
+async def _related_to(
+    app_context: AppContext, account: AccountKey, view: CallView, others: Sequence[CallView]
+) -> CallView:
+    """The view of a call, with what it has to do with `others`."""
+    if not may_have_relations(view, is_new=False):
+        return view
+    before = await _call_before(app_context, account, view)
+    related = relations_of(view, others, before, now=app_context.now(), is_new=False)
+    return replace(view, related=related)
 
 
 async def view_of(
