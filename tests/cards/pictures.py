@@ -1,9 +1,9 @@
 """Makes the pictures for the README and the docs: `python -m tests.cards.pictures
 .github/pictures`.
 
-They show the cards with results of the real server, and the consent page. A minimal Linux machine
-has no system font; the pictures then use the first of `FONTS` that it has (Debian: apt-get install
-fonts-inter).
+They show the cards with results of the real server, the consent page, and the page on which a
+person plays the restaurant. A minimal Linux machine has no system font; the pictures then use the
+first of `FONTS` that it has (Debian: apt-get install fonts-inter).
 """
 
 import os
@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.disclosure import with_disclosure
 from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.sandbox.app import create_app
-from tests.agent import BISTRO, Agent, open_agent, settings_in
+from kallyai_mcp.sandbox.serve import running
+from tests.agent import BISTRO, EXAMPLE, Agent, open_agent, settings_in
 from tests.auth.oauth_server.shown_pages import shown_pages
 from tests.cards.kit import NEW_YORK, Chat, Tabs, serve_host_pages
 from tests.cards.npm import bundled
@@ -70,6 +74,7 @@ async def main(folder: Path) -> None:
         ):
             await _quota(folder, tabs, agent, clock)
         await _consent_page(folder, browser)
+        await _played_call(folder, browser)
 
 
 @asynccontextmanager
@@ -160,6 +165,40 @@ async def _consent_page(folder: Path, browser: Browser) -> None:
     page = await browser.new_page(viewport={"width": 640, "height": 400}, device_scale_factor=1.5)
     await page.set_content((await shown_pages("en", CONSENT, name="Claude"))["consent"])
     await page.screenshot(path=folder / "consent.png", full_page=True)
+
+
+async def _played_call(folder: Path, browser: Browser) -> None:
+    """The page of a call in which a person has picked up, and types an answer."""
+    asked = with_disclosure(Submission(**EXAMPLE))
+    clock = ManualClock(datetime(2026, 1, 25, 15, 30, tzinfo=UTC))
+    clock.hold()
+    app = create_app(clock=clock, plays=True)
+    token = app.state.sandbox.issue_tokens()["access_token"]
+    async with running(app) as url, httpx2.AsyncClient(base_url=url, timeout=60) as client:
+        page = await browser.new_page(
+            viewport={"width": 560, "height": 400}, device_scale_factor=1.5
+        )
+        await page.goto(f"{url}/_sandbox/play")
+        async with anyio.create_task_group() as group:
+            group.start_soon(_place, client, asked.as_json(), token)
+            await page.get_by_role("button", name="Pick up").click()
+            await expect(page.get_by_role("listitem")).to_have_count(2)
+            await page.get_by_label("You say").fill("We are full at seven. Would 8:30 pm do?")
+            for theme in ("light", "dark"):
+                await page.emulate_media(color_scheme=theme)
+                await page.mouse.move(0, 0)
+                await page.screenshot(path=folder / f"played-{theme}.png", full_page=True)
+            await page.get_by_role("button", name="Hang up").click()
+            await expect(page.get_by_text("The call has ended.")).to_be_visible()
+            clock.advance(minutes=10)
+    app.state.sandbox.close()
+
+
+async def _place(client: httpx2.AsyncClient, submission: dict[str, Any], token: str) -> None:
+    """Place the call, and wait until it has ended."""
+    body = {"submission": submission, "timezone": "America/New_York"}
+    headers = {"Authorization": f"Bearer {token}"}
+    (await client.post("/v1/calls", headers=headers, json=body)).raise_for_status()
 
 
 async def _quota(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> None:

@@ -165,10 +165,11 @@ TWO = ["pip install uv && uv run kallyai-mcp demo", "pip install uv && uv run py
 
 
 def test_the_readme_begins_with_two_commands() -> None:
-    title, summary, clone, commands, *_ = README.split("\n\n")
+    title, summary, picture, clone, commands, *_ = README.split("\n\n")
 
     assert title == "# kallyai-mcp"
     assert summary.endswith("brings back what was agreed.")
+    assert picture.startswith("<picture>")
     assert clone.startswith("`git clone`")
     assert [line.strip() for line in commands.splitlines()] == TWO
     README_WORDS.check(len(README.split()), "README.md")

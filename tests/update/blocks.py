@@ -160,8 +160,7 @@ def _call_card(booking: str) -> str:
     """The picture of the card, which shows the same call."""
     said = re.sub(r" \(\+[^)]*\)", "", booking.splitlines()[0]).removesuffix(".")
     alternative = (
-        "The call card in a client, with KallyAI's report and buttons for the calendar file and "
-        f"the conversation. {said}."
+        f"The call card in a client, with buttons for the calendar and the conversation. {said}."
     )
     folder = ".github/pictures/call"
     dark = f'<source media="(prefers-color-scheme: dark)" srcset="{folder}-dark.png">'
