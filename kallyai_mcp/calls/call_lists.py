@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError, NumberRefusedError, PolicyError, needs_sign_in
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.errors import OPTED_OUT
 from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import Consent
@@ -23,8 +24,8 @@ Item = TypeVar("Item")
 
 _NOT_ASKED = Consent(None, "not_needed")
 
-_ONE_NUMBER = ("KALLYAI_DENY_NUMBERS", "KALLYAI_ALLOW_NUMBERS")
-"""The settings that may refuse one candidate and allow the next one."""
+_ONE_NUMBER = ("KALLYAI_DENY_NUMBERS", "KALLYAI_ALLOW_NUMBERS", OPTED_OUT)
+"""The settings that may refuse one candidate and allow the next one, and an opt-out."""
 
 LONGEST = timedelta(hours=2)
 """How long a list may place calls after it was begun or has gone on (`asked_at`)."""

@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.duplicates import Asked
 from kallyai_mcp.calls.events import Answer_co
+from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, as_it_is_at
 from kallyai_mcp.calls.timing import Timing
@@ -118,6 +119,12 @@ class View(Protocol):
     def was_used(self, confirmation_id: str) -> bool:
         """Whether a call was placed with this confirmation."""
 
+    def opt_out(self, number: str) -> OptOut | None:
+        """The opt-out of a number (E.164), also of one whose calls were deleted."""
+
+    def was_lifted(self, call_id: str) -> bool:
+        """Whether the user has removed the opt-out that was said in this call."""
+
 
 @dataclass(frozen=True)
 class AuditLine:
@@ -139,6 +146,8 @@ class Changes(Generic[Answer_co]):
         insert: Records that the ledger does not have yet.
         left: The tracking ids of calls that no longer belong to a list.
         used: The id of a confirmation that allows no further call.
+        opt_outs: Opt-outs that take the place of those of their numbers.
+        lifted: Opt-outs that the user has removed.
     """
 
     answer: Answer_co
@@ -149,6 +158,8 @@ class Changes(Generic[Answer_co]):
     left: tuple[str, ...] = ()
     audit: tuple[AuditLine, ...] = ()
     used: str | None = None
+    opt_outs: tuple[OptOut, ...] = ()
+    lifted: tuple[OptOut, ...] = ()
 
     def answering(self, answer: Other) -> "Changes[Other]":
         """The same changes with another answer."""
@@ -172,6 +183,8 @@ class Changes(Generic[Answer_co]):
             left=self.left + more.left,
             audit=self.audit + more.audit,
             used=more.used or self.used,
+            opt_outs=self.opt_outs + more.opt_outs,
+            lifted=self.lifted + more.lifted,
         )
 
 
@@ -302,6 +315,15 @@ class _After:
 
     def was_used(self, confirmation_id: str) -> bool:
         return self.changes.used == confirmation_id or self.before.was_used(confirmation_id)
+
+    def opt_out(self, number: str) -> OptOut | None:
+        written = {one.number: one for one in self.changes.opt_outs}
+        found = written.get(number) or self.before.opt_out(number)
+        return None if found in self.changes.lifted else found
+
+    def was_lifted(self, call_id: str) -> bool:
+        lifted = {one.call_id for one in self.changes.lifted}
+        return call_id in lifted or self.before.was_lifted(call_id)
 
 
 def after(view: View, changes: Changes[object]) -> View:

@@ -28,10 +28,13 @@ from kallyai_mcp.calls.events import (
     Over,
     Refuse,
     Release,
+    RemoveOptOut,
     Requested,
     ServiceTime,
+    TranscriptRead,
 )
 from kallyai_mcp.calls.follow_up import ended, not_placed, nothing_follows
+from kallyai_mcp.calls.opt_outs import OptOut, opt_out_of, replaces
 from kallyai_mcp.calls.records import ACTIVE, OPEN, WAITING, CallRecord, CallState, is_due
 from kallyai_mcp.calls.schedule import put_off
 
@@ -91,6 +94,10 @@ def decide(view: View, event: Event[Any]) -> Changes[Any]:
             return lists.request_list(view, event)
         case CancelList():
             return lists.cancel_list(view, event)
+        case TranscriptRead():
+            return transcript_read(view, event)
+        case RemoveOptOut():
+            return remove_opt_out(view, event)
         case _:
             raise TypeError(f"an unknown event: {type(event).__name__}")
 
@@ -232,6 +239,24 @@ def release(view: View, event: Release) -> Changes[None]:
     return ended(view, not_placed(view, own, KallyAIError(words, code="not_sent"))).answering(None)
 
 
+def transcript_read(view: View, event: TranscriptRead) -> Changes[None]:
+    """Note what a transcript shows, unless one of this call was read before."""
+    own = view.bound_to(event.call_id, other_than="")
+    if own is None:
+        return _noted(view, event.opt_out)
+    if own.has_transcript or own.state is not CallState.ENDED:
+        return Changes(None)
+    heard = replace(own, heard=event.heard)
+    noted = _noted(view, opt_out_of(heard, view.now))
+    return noted.then(Changes(None, save=(heard,)))
+
+
+def remove_opt_out(view: View, event: RemoveOptOut) -> Changes[OptOut | None]:
+    """Let a number be called again; the answer is the opt-out that it had."""
+    known = view.opt_out(event.number)
+    return Changes(known, lifted=() if known is None else (known,))
+
+
 def offset_at(service_time: ServiceTime, now: float) -> float | None:
     """How far the service's clock is ahead of the ledger's, in seconds; None when it is not known.
 
@@ -275,6 +300,7 @@ def _without_call(record: CallRecord) -> CallRecord:
         call=None,
         calendar=None,
         reached=None,
+        heard=None,
         error=None,
         delivered_at=None,
     )
@@ -295,14 +321,27 @@ def _over(view: View, own: CallRecord | None, end: CallRecord) -> Changes[CallRe
     if not (_is_of(own, end) and _is_news(own, end) and _is_proven(own, end)):
         return Changes(as_it_is_now(view, own))
     record = _ended(view, own, end)
+    noted = _noted(view, opt_out_of(record, view.now))
     if own.is_active:
-        return ended(view, record)
+        return noted.then(ended(after_changes(view, noted), record))
     # Nothing follows an unknown outcome that is found out, because a client may have been told that
     # nothing does.
-    saved = Changes(record, save=(record,))
+    saved = noted.then(Changes(record, save=(record,)))
     if not record.reached:
         return saved
     return saved.then(nothing_follows(after_changes(view, saved), record)).answering(record)
+
+
+def _noted(view: View, found: OptOut | None) -> Changes[None]:
+    """Keep an opt-out, unless the user has removed it, or one is known that counts for more."""
+    if found is None:
+        return Changes(None)
+    if found.call_id is not None and view.was_lifted(found.call_id):
+        return Changes(None)
+    known = view.opt_out(found.number)
+    if known is not None and not replaces(known, found):
+        return Changes(None)
+    return Changes(None, opt_outs=(found,))
 
 
 def _is_of(own: CallRecord, end: CallRecord) -> bool:
@@ -344,5 +383,6 @@ def _ended(view: View, own: CallRecord, end: CallRecord) -> CallRecord:
         call=end.call,
         calendar=own.calendar if is_unread else end.calendar,
         reached=end.reached,
+        heard=end.heard or own.heard,
         error=end.error,
     )

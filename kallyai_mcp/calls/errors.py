@@ -1,8 +1,9 @@
 """The errors of placing calls that their callers tell apart."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.errors import KallyAIError, PolicyError
 
 if TYPE_CHECKING:
     from kallyai_mcp.calls.records import CallRecord
@@ -17,6 +18,17 @@ class ConsentOutdatedError(KallyAIError, code="consent_outdated"):
 
     The number was called since it was given, or its confirmation was used already.
     """
+
+
+OPTED_OUT = "opted_out"
+"""What stands in place of a setting's name where a number has opted out."""
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class OptedOutError(PolicyError, code=OPTED_OUT):
+    """The callee asked not to be called again, and the user has not agreed to this call."""
+
+    setting: str = OPTED_OUT
 
 
 class ConstraintError(LedgerUnavailableError):

@@ -12,8 +12,10 @@ from typing import Generic, NamedTuple, TypeVar
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.speech.heard import Heard
 from kallyai_mcp.clock import Stopwatch
 
 Answer_co = TypeVar("Answer_co", covariant=True)
@@ -124,6 +126,26 @@ class Release(Event[None]):
     """A reservation was not confirmed, so its request has not left; it may have been written."""
 
     tracking_id: str
+
+
+@dataclass(frozen=True)
+class TranscriptRead(Event[None]):
+    """A transcript of a call that has ended was read; the ledger need not have the call.
+
+    Attributes:
+        opt_out: What the words in `heard` mean for the number, if only KallyAI has the call.
+    """
+
+    call_id: str
+    heard: Heard
+    opt_out: OptOut | None = None
+
+
+@dataclass(frozen=True)
+class RemoveOptOut(Event[OptOut | None]):
+    """The user lets a number be called again. The answer is its opt-out; None if it had none."""
+
+    number: str
 
 
 # The calls of an account

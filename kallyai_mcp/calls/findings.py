@@ -29,10 +29,11 @@ from kallyai_mcp.calls.call_search import find
 from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.events import Over
 from kallyai_mcp.calls.numbers import zone_of_callee
-from kallyai_mcp.calls.outcome import NOBODY_REACHED, Findings, reached_somebody
+from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.speech.agreed_time import agreed_other_time
 from kallyai_mcp.calls.speech.cancellation import cancellation_in
+from kallyai_mcp.calls.speech.heard import heard_in
 from kallyai_mcp.calls.speech.sentences import Words
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Look:
 
 
 _NO_TRANSCRIPT = Transcript(entries=())
+_UNREAD = Calendar(is_known=False)
 
 UNCLEAR = Look(is_all=False)
 """A look without an answer."""
@@ -120,57 +122,10 @@ class _Reader:
 
     async def findings(self, call: Call, record: CallRecord | None) -> Findings:
         """See `read_findings`."""
-        unread = Calendar(is_known=False)
-        found = await self._read(lambda api: _calendar_of(api, call.call_id), unread)
-        calendar = found or unread
-        if calendar.appointment is not None:
-            return Findings(await self._booking(calendar.appointment, call, record), reached=True)
-        if call.plain_status == "success":
-            canceled = await self._cancellation(call, record)
-            return Findings(replace(calendar, canceled=canceled), reached=True)
-        return await self._without_success(call, is_calendar_read=found is not None)
-
-    async def _without_success(self, call: Call, *, is_calendar_read: bool) -> Findings:
-        """Whether a call reached somebody that has neither `success` nor an event."""
-        said: Transcript | None = _NO_TRANSCRIPT
-        if call.plain_status in NOBODY_REACHED:
-            said = await self._read(lambda api: api.get_transcript(call.call_id), _NO_TRANSCRIPT)
-        if reached_somebody(call, callee_spoke=_callee_spoke(said)):
-            return Findings(None, reached=True)
-        is_known = is_calendar_read and said is not None
-        return Findings(None, reached=False if is_known else None)
-
-    async def _booking(self, event: Appointment, call: Call, record: CallRecord | None) -> Calendar:
-        """The calendar of a call with an event, and what was agreed to in words; an empty one if
-        the call did not make the event.
-        """
-        if _is_before(event, call, record):
-            return Calendar()
-        return Calendar(event, words=await self._words(call, event, record))
-
-    async def _words(
-        self, call: Call, event: Appointment, record: CallRecord | None
-    ) -> Agreement | None:
-        """What was agreed to in words; None without a transcript, or without a known clock."""
-        zone = _zone_of(call, record)
-        if zone is None or not isinstance(event.start, datetime):
-            return None
+        read = await self._read(lambda api: _calendar_of(api, call.call_id), _UNREAD)
         said = await self._read(lambda api: api.get_transcript(call.call_id), _NO_TRANSCRIPT)
-        if said is None or not said.entries:
-            return None
-        asked = call.submission if record is None else record.submission
-        start = with_zone(event.start, zone)
-        number = asked.respondent_phone
-        people = asked.party_size
-        return Agreement(agreed_other_time(call.highlights, said, start, number, people))
-
-    async def _cancellation(self, call: Call, record: CallRecord | None) -> Words | None:
-        """The callee's words that say that a booking is canceled, after a call to cancel it."""
-        asked = call.submission if record is None else record.submission
-        if change_in(asked) is not Change.CANCEL:
-            return None
-        said = await self._read(lambda api: api.get_transcript(call.call_id), _NO_TRANSCRIPT)
-        return cancellation_in(said or _NO_TRANSCRIPT)
+        found = _shown(call, record, read, said)
+        return found if said is None else found._replace(heard=heard_in(said))
 
     async def _read(
         self,
@@ -192,6 +147,57 @@ class _Reader:
                 self.retry_after = error.retry_after
                 raise
         return None  # type: ignore[unreachable]  # after an error, which mypy does not see
+
+
+def _shown(
+    call: Call, record: CallRecord | None, read: Calendar | None, said: Transcript | None
+) -> Findings:
+    """What a calendar and a transcript show; each is None if KallyAI may still give it."""
+    calendar = read or _UNREAD
+    if calendar.appointment is not None:
+        return Findings(_booking(calendar.appointment, call, record, said), reached=True)
+    if call.plain_status == "success":
+        canceled = _cancellation(call, record, said)
+        return Findings(replace(calendar, canceled=canceled), reached=True)
+    if reached_somebody(call, callee_spoke=_callee_spoke(said)):
+        return Findings(None, reached=True)
+    is_known = read is not None and said is not None
+    return Findings(None, reached=False if is_known else None)
+
+
+def _booking(
+    event: Appointment, call: Call, record: CallRecord | None, said: Transcript | None
+) -> Calendar:
+    """The calendar of a call with an event, and what was agreed to in words; an empty one if
+    the call did not make the event.
+    """
+    if _is_before(event, call, record):
+        return Calendar()
+    return Calendar(event, words=_words(call, event, record, said))
+
+
+def _words(
+    call: Call, event: Appointment, record: CallRecord | None, said: Transcript | None
+) -> Agreement | None:
+    """What was agreed to in words; None without a transcript, or without a known clock."""
+    zone = _zone_of(call, record)
+    if zone is None or not isinstance(event.start, datetime):
+        return None
+    if said is None or not said.entries:
+        return None
+    asked = call.submission if record is None else record.submission
+    start = with_zone(event.start, zone)
+    number = asked.respondent_phone
+    people = asked.party_size
+    return Agreement(agreed_other_time(call.highlights, said, start, number, people))
+
+
+def _cancellation(call: Call, record: CallRecord | None, said: Transcript | None) -> Words | None:
+    """The callee's words that say that a booking is canceled, after a call to cancel it."""
+    asked = call.submission if record is None else record.submission
+    if change_in(asked) is not Change.CANCEL:
+        return None
+    return cancellation_in(said or _NO_TRANSCRIPT)
 
 
 def _zone_of(call: Call, record: CallRecord | None) -> ZoneInfo | None:

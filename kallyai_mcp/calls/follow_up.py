@@ -12,7 +12,7 @@ from kallyai_mcp.calls.changes import Changes, View, after
 from kallyai_mcp.calls.duplicates import Asked
 from kallyai_mcp.calls.lists import go_on_after, stop_after
 from kallyai_mcp.calls.records import WAITING, CallRecord, CallState
-from kallyai_mcp.calls.requests import with_key
+from kallyai_mcp.calls.requests import refusal_by_callee, with_key
 from kallyai_mcp.calls.schedule import Attempt, Schedule, next_schedule
 
 
@@ -44,11 +44,11 @@ def not_placed(view: View, record: CallRecord, error: KallyAIError) -> CallRecor
 
 
 def _next_schedule(view: View, record: CallRecord) -> Schedule | None:
-    """When a call is placed again that reached nobody; None if it is not."""
+    """When a call is placed again that reached nobody; None if it is not, as after an opt-out."""
     if record.call is None or record.reached:
         return None
     attempt = Attempt(record.asked_at, record.call.plain_status, record.call.call_id)
-    return next_schedule(
+    following = next_schedule(
         record.schedule,
         attempt,
         view.now,
@@ -56,6 +56,9 @@ def _next_schedule(view: View, record: CallRecord) -> Schedule | None:
         record.timezone,
         view.timing.place_within,
     )
+    if following is None or refusal_by_callee(view, record) is not None:
+        return None
+    return following
 
 
 def _next_attempt(view: View, record: CallRecord, schedule: Schedule) -> Changes[CallRecord]:
@@ -68,7 +71,7 @@ def _next_attempt(view: View, record: CallRecord, schedule: Schedule) -> Changes
     new = CallRecord.new(
         record.submission, record.account, view.now, record.timezone, record.session_id, schedule
     )
-    new = replace(new, fingerprint=record.fingerprint)
+    new = replace(new, fingerprint=record.fingerprint, agreed_opt_out=record.agreed_opt_out)
     known = view.same_calls(new, Asked(view.now, view.now, schedule.not_before))
     # `new` has another tracking id, so that the generation of the record itself counts as used.
     numbered = with_key(view, new, known)

@@ -184,6 +184,8 @@ class Consent:
         confirmation_id: The id of the user's yes, which allows one call; None when no user was
             asked.
         joins: A duplicate was found. Then no risk was checked, and no new call is allowed.
+        opt_outs: The opt-outs that the user was told (`OptOut.id`).
+        lifts_opt_out: The user has said that the number may be called again from now on.
     """
 
     asked_by: str | None
@@ -192,6 +194,8 @@ class Consent:
     last_calls: tuple[datetime | None, ...] = ()
     confirmation_id: str | None = None
     joins: bool = False
+    opt_outs: tuple[str, ...] = ()
+    lifts_opt_out: bool = False
 
 
 def is_ordinary(there: datetime) -> bool:

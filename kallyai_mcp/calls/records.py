@@ -11,8 +11,10 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.fingerprint import fingerprint
+from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule
+from kallyai_mcp.calls.speech.heard import Heard
 from kallyai_mcp.clock import Stopwatch
 
 _TRACKING = "t-"
@@ -150,9 +152,13 @@ class CallRecord:
             file is read.
         calendar: None when KallyAI was not asked for its calendar file.
         reached: Whether it reached somebody (`outcome.reached_somebody`); None until that is known.
+        heard: What its transcript shows; None while that was not read.
+        agreed_opt_out: The opt-out of its number that its user knew of and agreed to
+            (`OptOut.id`); None without one.
         is_new: A request has just made it; False for a duplicate, and for what is read from the
             ledger.
         last_call: When the number of a new one was called last; None for never. Not in the ledger.
+        opt_out: The opt-out of the number of a new one. Not in its row of the ledger.
         error: Why no call was placed (`REFUSED`, `EXPIRED`), or why its outcome is not known
             (`UNKNOWN`).
     """
@@ -179,10 +185,13 @@ class CallRecord:
     call: Call | None = None
     calendar: Calendar | None = None
     reached: bool | None = None
+    heard: Heard | None = None
+    agreed_opt_out: str | None = None
     error: KallyAIError | None = None
     schedule: Schedule = AT_ONCE
     is_new: bool = field(default=False, compare=False)
     last_call: datetime | None = field(default=None, compare=False)
+    opt_out: OptOut | None = field(default=None, compare=False)
 
     @classmethod
     def new(
@@ -263,14 +272,14 @@ class CallRecord:
         """Whether it says more about how the call ended than its record `known` in the ledger.
 
         The first final status counts, unless a later one comes with what was not known of whether
-        somebody talked.
+        somebody talked. A transcript that was not read counts last.
         """
         if self.call is None or known.call is None:
             return False
         if known.call.plain_status not in Call.FINAL:
             return True
-        ours = _facts(self, self.call)
-        theirs = _facts(known, known.call)
+        ours = (*_facts(self, self.call), self.heard is not None)
+        theirs = (*_facts(known, known.call), known.heard is not None)
         is_same_status = self.call.plain_status == known.call.plain_status
         return ours > theirs if is_same_status else ours[:3] > theirs[:3]
 
@@ -284,6 +293,11 @@ class CallRecord:
             error=None,
             **findings._asdict(),
         )
+
+    @property
+    def has_transcript(self) -> bool:
+        """Whether its transcript was read, and has entries."""
+        return self.heard is not None and self.heard.has_transcript
 
     @property
     def is_calendar_unread(self) -> bool:

@@ -16,7 +16,8 @@ from kallyai_mcp.calls.changes import after as after_changes
 from kallyai_mcp.calls.duplicates import Asked, DeliveredHere, find_answer, to_look_at
 from kallyai_mcp.calls.errors import ConsentOutdatedError, ConstraintError, LookFirstError
 from kallyai_mcp.calls.events import Checked, Requested
-from kallyai_mcp.calls.expiring import expire
+from kallyai_mcp.calls.expiring import expire, list_of
+from kallyai_mcp.calls.opt_outs import check_permission
 from kallyai_mcp.calls.policy import Consent, Limit
 from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, is_late
 
@@ -41,8 +42,9 @@ def request(view: View, event: Requested) -> Changes[CallRecord]:
 
     Raises:
         PolicyError: As `check`.
-        ConsentOutdatedError: The number was called since the user agreed, or the confirmation was
-            used already.
+        OptedOutError: The number has opted out, and no user can be asked.
+        ConsentOutdatedError: The number was called since the user agreed, or has opted out, or the
+            confirmation was used already.
         LookFirstError: The newest call of this request that reached nobody is another record than
             `looked_at`.
     """
@@ -55,10 +57,11 @@ def request(view: View, event: Requested) -> Changes[CallRecord]:
         return Changes(duplicate)
     if consent is not None:
         check_consent(view, consent, [last_call(view, requested.submission.respondent_phone)])
+    agreed = _agreed(view, requested, consent)
     earlier = to_look_at(_now(view, known), asked, view.timing)
     if earlier is not None and earlier.tracking_id != event.looked_at:
         raise LookFirstError(earlier)
-    numbered = with_key(view, requested, known)
+    numbered = agreed.then(with_key(view, agreed.answer, known))
     new = _as_new(view, numbered.answer)
     confirmation = consent.confirmation_id if consent is not None else None
     return numbered.then(
@@ -82,10 +85,25 @@ def _duplicate(
     duplicate = answer_among(view, known, asked)
     if duplicate is not None:
         return duplicate
-    refusal = refusal_of(view, requested)
+    refusal = refusal_by_setting(view, requested)
     if refusal is not None:
         raise refusal
     return None
+
+
+def _agreed(view: View, requested: CallRecord, consent: Consent | None) -> Changes[CallRecord]:
+    """The record that is asked for, with the opt-out that its user has agreed to, or removed.
+
+    Raises:
+        OptedOutError, ConsentOutdatedError: The call may not be placed.
+    """
+    opt_out = view.opt_out(requested.submission.respondent_phone)
+    check_permission(opt_out, consent)
+    if opt_out is None or consent is None:
+        return Changes(requested)
+    if consent.lifts_opt_out:
+        return Changes(requested, lifted=(opt_out,))
+    return Changes(replace(requested, agreed_opt_out=opt_out.id))
 
 
 def answer_among(view: View, known: SameCalls, asked: Asked) -> CallRecord | None:
@@ -102,6 +120,21 @@ def answer_among(view: View, known: SameCalls, asked: Asked) -> CallRecord | Non
 
 
 def refusal_of(view: View, record: CallRecord) -> PolicyError | None:
+    """Why a call that was planned may not be placed: a setting, or an opt-out of its number."""
+    return refusal_by_setting(view, record) or refusal_by_callee(view, record)
+
+
+def refusal_by_callee(view: View, record: CallRecord) -> PolicyError | None:
+    """The error if the number has opted out; None if its user knew of that and agreed."""
+    opt_out = view.opt_out(record.submission.respondent_phone)
+    if opt_out is None or opt_out.id == record.agreed_opt_out:
+        return None
+    call_list = list_of(view, record)
+    is_agreed_in_list = call_list is not None and opt_out.id in call_list.consent.opt_outs
+    return None if is_agreed_in_list else opt_out.error
+
+
+def refusal_by_setting(view: View, record: CallRecord) -> PolicyError | None:
     """The error of the setting that refuses a call; None if none does."""
     number = record.submission.respondent_phone
     policy = view.policy
@@ -220,8 +253,9 @@ def _asked(view: View, event: Checked) -> Asked:
 
 
 def _as_new(view: View, record: CallRecord) -> CallRecord:
-    called = last_call(view, record.submission.respondent_phone)
-    return replace(record, is_new=True, last_call=called)
+    number = record.submission.respondent_phone
+    called = last_call(view, number)
+    return replace(record, is_new=True, last_call=called, opt_out=view.opt_out(number))
 
 
 def _now(view: View, known: SameCalls) -> list[CallRecord]:

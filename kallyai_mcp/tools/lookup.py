@@ -8,10 +8,11 @@ from dataclasses import replace
 import anyio
 
 from kallyai_mcp.api.errors import KallyAIError, NotFoundError
-from kallyai_mcp.api.models import Call
+from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.about_booking import about_call_id
 from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointment
 from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.context import logged
 from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.findings import read_findings
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
@@ -212,7 +213,17 @@ async def _speech(app_context: AppContext, view: CallView) -> Speech:
             has_transcript = False
     if transcript is None:
         return unread_speech(asked, view.outcome, has_transcript=has_transcript)
+    if view.record is None or not view.record.has_transcript:
+        await note_transcript(app_context, transcript, call.call_id, call)
     return speech_of(asked, call, transcript, view.outcome)
+
+
+async def note_transcript(
+    app_context: AppContext, transcript: Transcript, call_id: str, call: Call | None
+) -> None:
+    """Keep what a transcript shows; what is told does not depend on it."""
+    with logged("keeping what a transcript shows"):
+        await app_context.calls.note_transcript(transcript, call_id, call)
 
 
 async def read_relations(

@@ -10,6 +10,7 @@ from kallyai_mcp.calls.changes import AuditLine, Changes, PlacedCall, SameCalls
 from kallyai_mcp.calls.decisions import decide
 from kallyai_mcp.calls.duplicates import Asked
 from kallyai_mcp.calls.events import Event
+from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, CallState
 from kallyai_mcp.calls.timing import Timing
@@ -32,6 +33,8 @@ class DictView:
     lists: dict[str, CallList] = field(default_factory=dict)
     audit: list[AuditLine] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    opt_outs: dict[str, OptOut] = field(default_factory=dict)
+    lifted: set[str] = field(default_factory=set)
     living: set[str] = field(default_factory=set)
     trusts: bool = True
     policy: CallPolicy = field(default_factory=CallPolicy)
@@ -49,12 +52,18 @@ class DictView:
 
     def write(self, changes: Changes[Any]) -> None:
         for record in (*changes.save, *changes.insert):
-            self.records[record.tracking_id] = replace(record, is_new=False, last_call=None)
+            written = replace(record, is_new=False, last_call=None, opt_out=None)
+            self.records[record.tracking_id] = written
         for call_list in (*changes.begin, *changes.lists):
             self.lists[call_list.list_id] = replace(call_list, records=())
         self.audit += changes.audit
         if changes.used is not None:
             self.used.add(changes.used)
+        for opt_out in changes.opt_outs:
+            self.opt_outs[opt_out.number] = opt_out
+        for opt_out in changes.lifted:
+            del self.opt_outs[opt_out.number]
+            self.lifted.add(opt_out.call_id or "")
 
     @property
     def expires_before(self) -> datetime:
@@ -123,3 +132,9 @@ class DictView:
 
     def was_used(self, confirmation_id: str) -> bool:
         return confirmation_id in self.used
+
+    def opt_out(self, number: str) -> OptOut | None:
+        return self.opt_outs.get(number)
+
+    def was_lifted(self, call_id: str) -> bool:
+        return call_id in self.lifted

@@ -55,16 +55,23 @@ from kallyai_mcp.calls.events import (
     Over,
     Refuse,
     Release,
+    RemoveOptOut,
     Requested,
+    TranscriptRead,
 )
 from kallyai_mcp.calls.ledger import list_rows, record_rows, rows
 from kallyai_mcp.calls.ledger.apply import handle
 from kallyai_mcp.calls.ledger.base import Ledger, Row, Tx
 from kallyai_mcp.calls.ledger.view import SqlView
+from kallyai_mcp.calls.opt_outs import opt_out_said
 from kallyai_mcp.calls.outcome import Findings
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule, bounded
+from kallyai_mcp.calls.speech.disclosure import Disclosure
+from kallyai_mcp.calls.speech.heard import NOTHING_HEARD, Heard
+from kallyai_mcp.calls.speech.machine import SpokeWith
+from kallyai_mcp.calls.speech.sentences import Words
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.settings import Settings
 from tests.calls.dict_view import NEVER, DictView
@@ -73,7 +80,7 @@ from tests.calls.manual_time import ManualClock
 
 NUMBERS = (HERE, "+442079460123", "+34911234567")
 WORKERS = ("worker-1", "worker-2")
-TABLES = ("calls", "call_lists", "audit", "shared_values", "call_list_calls")
+TABLES = ("calls", "call_lists", "audit", "shared_values", "call_list_calls", "opt_outs")
 LIMITS = CallPolicy(Settings(calls_per_hour=6, calls_per_number=4, deny_numbers=("+34",)))
 ERRORS = (
     KallyAIError("It was not sent.", code="not_sent"),
@@ -81,6 +88,7 @@ ERRORS = (
     RateLimitedError("Too many requests.", retry_after=7200),
     NotSignedInError("Nobody is signed in."),
     NumberRefusedError("This number can't be called.", code="country_restriction", status=422),
+    NumberRefusedError("It is on a list.", code="suppression_violation", status=403),
 )
 STATUSES = ("success", "busy", "no_answer", "voicemail", "failed", "a new status")
 CALENDARS = (
@@ -89,6 +97,9 @@ CALENDARS = (
     Calendar(),
     Calendar(Appointment(start=NOW + timedelta(days=2))),
 )
+PERSON = Heard(Disclosure(said=False), SpokeWith.PERSON)
+OPTED_OUT = replace(PERSON, opt_out=Words("Please do not call us again.", "00:00:12"))
+HEARD = (None, None, NOTHING_HEARD, PERSON, PERSON, OPTED_OUT)
 PAUSES = (0, 0.5, 5, 5, 61, 61, 130, 130, 900, 900, 1801, 3700, 19_500, 86_400, -0.5, -400)
 
 
@@ -148,6 +159,8 @@ class InDict:
             "call_lists": [list_rows.to_row(one) for one in self._view.lists.values()],
             "audit": [_line(one.record, one.refused_by) for one in self._view.audit],
             "used": [{"name": name} for name in sorted(self._view.used)],
+            "lifted": [{"name": name} for name in sorted(self._view.lifted - {""})],
+            "opt_outs": [vars(one) for one in self._view.opt_outs.values()],
         }
 
     def _view_now(self) -> DictView:
@@ -186,7 +199,7 @@ class InLedger:
     def rows(self) -> dict[str, list[Row]]:
         found = self._write(_all_rows)
         calls = [record_rows.to_row(record_rows.from_row(row)) for row in found["calls"]]
-        used = sorted(row["name"] for row in found["shared_values"])
+        shared = sorted((row["kind"], row["name"]) for row in found["shared_values"])
         return {
             "calls": calls,
             "call_lists": [
@@ -196,7 +209,11 @@ class InLedger:
                 {"tracking_id": row["tracking_id"], "outcome": row["outcome"]}
                 for row in found["audit"]
             ],
-            "used": [{"name": name} for name in used],
+            "used": [{"name": name} for kind, name in shared if kind == "confirmation"],
+            "lifted": [{"name": name} for kind, name in shared if kind == "lifted_opt_out"],
+            "opt_outs": [
+                {name: row[name] for name in _OPT_OUT_COLUMNS} for row in found["opt_outs"]
+            ],
         }
 
     def _write(self, work: Callable[[Tx], Any]) -> Any:
@@ -215,6 +232,8 @@ _LIST_COLUMNS = (
 )
 """The columns of a list that `list_rows.to_row` writes."""
 
+_OPT_OUT_COLUMNS = ("number", "day", "reason", "call_id", "quote")
+
 
 def _all_rows(tx: Tx) -> dict[str, list[Row]]:
     return {table: tx.rows(f"SELECT * FROM {table}") for table in TABLES}  # noqa: S608 - of this module
@@ -227,6 +246,7 @@ def plain(answer: Any) -> Any:
             return record_rows.to_row(answer) | {
                 "new": answer.is_new,
                 "last": str(answer.last_call),
+                "opt_out": answer.opt_out and vars(answer.opt_out),
             }
         case CallList():
             return list_rows.to_row(answer) | {"calls": [_in_list(one) for one in answer.records]}
@@ -370,7 +390,9 @@ class BothSides(RuleBasedStateMachine):
         retries=st.integers(0, 2),
         redial=st.booleans(),
         confirmation=st.sampled_from((None, None, "yes-1", "yes-2")),
-        how=st.sampled_from(("no consent", "never_asks", "form")),
+        how=st.sampled_from(("no consent", "never_asks", "form", "form")),
+        knows=st.sampled_from(("all", "all", "nothing")),
+        lifts=st.sampled_from((False, False, True)),
         waited=st.sampled_from((None, 0, 90)),
     )
     def requested(
@@ -382,6 +404,8 @@ class BothSides(RuleBasedStateMachine):
         redial: bool,
         confirmation: str | None,
         how: Any,
+        knows: str,
+        lifts: bool,
         waited: float | None,
     ) -> None:
         wanted = submission(task_description=f"Task {task}", respondent_phone=number)
@@ -401,8 +425,17 @@ class BothSides(RuleBasedStateMachine):
         answers = self._happens(asking)
         consent = None
         if how != "no consent":
-            called = answers[0].last_call if isinstance(answers[0], CallRecord) else None
-            consent = Consent("test", how, (), (called,), confirmation)
+            checked = answers[0] if isinstance(answers[0], CallRecord) else new
+            known = checked.opt_out if knows == "all" else None
+            consent = Consent(
+                "test",
+                how,
+                (),
+                (checked.last_call,),
+                confirmation,
+                opt_outs=() if known is None else (known.id,),
+                lifts_opt_out=lifts,
+            )
         answers = self._happens(Requested(asking, consent))
         match answers:
             case [LookFirstError() as first, LookFirstError() as second]:
@@ -417,6 +450,7 @@ class BothSides(RuleBasedStateMachine):
         status=st.sampled_from(STATUSES),
         calendar=st.sampled_from(CALENDARS),
         reached=st.sampled_from((True, False, False, None)),
+        heard=st.sampled_from(HEARD),
         error=st.sampled_from((None, None, *ERRORS)),
     )
     def runs_to_its_end(
@@ -425,6 +459,7 @@ class BothSides(RuleBasedStateMachine):
         status: str,
         calendar: Calendar | None,
         reached: bool | None,
+        heard: Heard | None,
         error: KallyAIError | None,
     ) -> None:
         pair = self._pair(pick)
@@ -442,7 +477,8 @@ class BothSides(RuleBasedStateMachine):
         self._clock.advance(60)
         self._number += 1
         found = outcome(status, pair[0].call_id or f"call-{self._number}")
-        self._happens(*(Over(one.ended_with(found, Findings(calendar, reached))) for one in pair))
+        findings = Findings(calendar, reached, heard)
+        self._happens(*(Over(one.ended_with(found, findings)) for one in pair))
 
     def _now(self, pair: tuple[CallRecord, CallRecord]) -> tuple[CallRecord, CallRecord]:
         one, other = self._read(pair)
@@ -480,6 +516,7 @@ class BothSides(RuleBasedStateMachine):
         call=st.integers(0, 3),
         calendar=st.sampled_from(CALENDARS),
         reached=st.sampled_from((True, False, None)),
+        heard=st.sampled_from(HEARD),
         proven=st.booleans(),
         ends=st.booleans(),
     )
@@ -490,13 +527,14 @@ class BothSides(RuleBasedStateMachine):
         call: int,
         calendar: Calendar | None,
         reached: bool | None,
+        heard: Heard | None,
         proven: bool,
         ends: bool,
     ) -> None:
         found = outcome(status, f"c-{call}")
         pair = self._pair(pick)
         if ends and found.is_final:
-            findings = Findings(calendar, reached)
+            findings = Findings(calendar, reached, heard)
             pair = (pair[0].ended_with(found, findings), pair[1].ended_with(found, findings))
         self._happens(*(Found(one, found, proven, self._service_time) for one in pair))
 
@@ -506,14 +544,21 @@ class BothSides(RuleBasedStateMachine):
         status=st.sampled_from(STATUSES),
         calendar=st.sampled_from(CALENDARS),
         reached=st.sampled_from((True, False, False, None)),
+        heard=st.sampled_from(HEARD),
     )
     def is_over(
-        self, pick: int, status: str, calendar: Calendar | None, reached: bool | None
+        self,
+        pick: int,
+        status: str,
+        calendar: Calendar | None,
+        reached: bool | None,
+        heard: Heard | None,
     ) -> None:
         pair = self._pair(pick)
         self._number += 1
         found = outcome(status, pair[0].call_id or f"call-{self._number}")
-        self._happens(*(Over(one.ended_with(found, Findings(calendar, reached))) for one in pair))
+        findings = Findings(calendar, reached, heard)
+        self._happens(*(Over(one.ended_with(found, findings)) for one in pair))
 
     @precondition(lambda self: self._pairs)
     @rule(
@@ -524,6 +569,20 @@ class BothSides(RuleBasedStateMachine):
     def is_over_without_a_call(self, pick: int, state: CallState, error: KallyAIError) -> None:
         pair = self._pair(pick)
         self._happens(*(Over(replace(one, state=state, call=None, error=error)) for one in pair))
+
+    @precondition(lambda self: self._pairs)
+    @rule(pick=picks, heard=st.sampled_from(HEARD[2:]))
+    def is_read_later(self, pick: int, heard: Heard) -> None:
+        call_id = self._pair(pick)[0].call_id or "of another program"
+        words = heard.opt_out
+        opt_out = None
+        if words is not None:
+            opt_out = opt_out_said(NUMBERS[pick % 3], words, call_id, "2026-01-24")
+        self._happens(TranscriptRead(call_id, heard, opt_out))
+
+    @rule(number=st.sampled_from(NUMBERS))
+    def an_opt_out_is_removed(self, number: str) -> None:
+        self._happens(RemoveOptOut(number))
 
     @precondition(lambda self: self._pairs)
     @rule(pick=picks)
@@ -574,10 +633,17 @@ class BothSides(RuleBasedStateMachine):
         goes_on=st.booleans(),
         confirmation=st.sampled_from((None, None, "yes-1", "yes-3")),
         how=st.sampled_from(("never_asks", "form")),
+        knows=st.booleans(),
         zone=st.sampled_from(("UTC", "Asia/Tokyo")),
     )
     def a_list_is_requested(
-        self, until: Any, goes_on: bool, confirmation: str | None, how: Any, zone: str
+        self,
+        until: Any,
+        goes_on: bool,
+        confirmation: str | None,
+        how: Any,
+        knows: bool,
+        zone: str,
     ) -> None:
         candidates = tuple(
             submission(task_description="Task 0", respondent_phone=one) for one in NUMBERS
@@ -585,7 +651,7 @@ class BothSides(RuleBasedStateMachine):
         zones, now = (zone,) * len(NUMBERS), self._clock.now()
         wanted = CallList(ACCOUNT, candidates, until, False, zones, now)
         wanted = replace(wanted, goes_on_if_answered=goes_on)
-        self._ask_for_list((wanted, wanted), how, confirmation)
+        self._ask_for_list((wanted, wanted), how, confirmation, knows=knows)
 
     @precondition(lambda self: self._lists)
     @rule(
@@ -599,7 +665,8 @@ class BothSides(RuleBasedStateMachine):
             side.ask(partial(_list_of, one.list_id))
             for side, one in zip(self._sides, pair, strict=True)
         ]
-        self._ask_for_list((found[0] or pair[0], found[1] or pair[1]), how, confirmation)
+        pair = (found[0] or pair[0], found[1] or pair[1])
+        self._ask_for_list(pair, how, confirmation, knows=pick % 2 == 0)
 
     @precondition(lambda self: self._lists)
     @rule(pick=picks)
@@ -608,10 +675,12 @@ class BothSides(RuleBasedStateMachine):
         self._happens(*(CancelList(one.list_id) for one in pair))
 
     def _ask_for_list(
-        self, pair: tuple[CallList, CallList], how: Any, confirmation: str | None
+        self, pair: tuple[CallList, CallList], how: Any, confirmation: str | None, *, knows: bool
     ) -> None:
         called = self._sides[0].ask(lambda view: lists.last_calls(view, pair[0]))
-        consent = Consent("test", how, (), called, confirmation)
+        known = [self._sides[0].ask(lambda view, one=one: view.opt_out(one)) for one in NUMBERS]
+        opt_outs = tuple(one.id for one in known if one is not None and knows)
+        consent = Consent("test", how, (), called, confirmation, opt_outs=opt_outs)
         self._number += 1
         id_ = f"t-next-{self._number}"
         self._happens(*(ListRequested(one, consent, WORKERS[0], id_) for one in pair))

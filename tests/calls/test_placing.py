@@ -60,12 +60,12 @@ async def test_an_answer_that_proves_nothing_refuses_nothing(here: World, reply:
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 413, 415, 422])
 async def test_a_proven_refusal_frees_the_call(here: World, status: int) -> None:
-    refused: Reply = (status, {"error": {"code": "suppression_violation"}})
+    refused: Reply = (status, {"error": {"code": "blocked_number"}})
     here.answering([refused, PLACED])
     record = await here.call()
     again = await here.place()
 
-    assert end_of(record) == (CallState.REFUSED, "suppression_violation")
+    assert end_of(record) == (CallState.REFUSED, "blocked_number")
     assert again.is_new
 
 

@@ -41,7 +41,7 @@ Reply = tuple[int, Json | str] | Callable[[], Awaitable[tuple[int, Json]]]
 
 PLACED: Reply = (201, {"call_id": "c-1", "status": "success", "highlights": "Booked"})
 LOST: Reply = (500, {"detail": "the response was lost"})
-REFUSED: Reply = (403, {"error": {"code": "suppression_violation"}})
+REFUSED: Reply = (403, {"error": {"code": "blocked_number"}})
 
 
 def reply(status: str, call_id: str = "c-1") -> Reply:

@@ -2,7 +2,7 @@
 
 A record is updated, inserted, or, in the table of older versions, taken out of its list. An update
 names the attempt, its worker, and the state that the decision has read, so that a decision about
-something else changes nothing. Lists and the audit trail are written as they are.
+something else changes nothing. Lists, opt-outs, and the audit trail are written as they are.
 """
 
 from dataclasses import replace
@@ -12,7 +12,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.changes import AuditLine, Changes
 from kallyai_mcp.calls.decisions import decide
 from kallyai_mcp.calls.events import Event
-from kallyai_mcp.calls.ledger import list_rows, shared_values
+from kallyai_mcp.calls.ledger import list_rows, opt_outs, shared_values
 from kallyai_mcp.calls.ledger.base import OutdatedError, Tx
 from kallyai_mcp.calls.ledger.record_rows import end_columns, from_row, to_row
 from kallyai_mcp.calls.ledger.rows import insert, write_audit
@@ -29,7 +29,7 @@ def handle(tx: Tx, account: AccountKey, event: Event[Any]) -> Any:
     """
     view = SqlView(tx, account)
     changes = decide(view, event)
-    return apply(tx, view, changes)
+    return apply(tx, account, view, changes)
 
 
 def ask(tx: Tx, account: AccountKey, event: Event[Any]) -> Any:
@@ -37,7 +37,7 @@ def ask(tx: Tx, account: AccountKey, event: Event[Any]) -> Any:
     return decide(SqlView(tx, account), event).answer
 
 
-def apply(tx: Tx, view: SqlView, changes: Changes[Any]) -> Any:
+def apply(tx: Tx, account: AccountKey, view: SqlView, changes: Changes[Any]) -> Any:
     """Write changes; returns their answer."""
     for record in changes.save:
         _update(tx, view.read[record.tracking_id], record)
@@ -53,6 +53,10 @@ def apply(tx: Tx, view: SqlView, changes: Changes[Any]) -> Any:
         _write_line(tx, line)
     if changes.used is not None:
         _use(tx, changes.used)
+    for opt_out in changes.opt_outs:
+        opt_outs.keep(tx, account, opt_out)
+    for opt_out in changes.lifted:
+        opt_outs.lift(tx, account, opt_out)
     return _written(changes)
 
 
@@ -123,4 +127,6 @@ def _written(changes: Changes[Any]) -> Any:
     if not isinstance(answer, CallRecord) or answer not in changes.insert:
         return answer
     written = from_row(to_row(answer))
-    return replace(written, is_new=answer.is_new, last_call=answer.last_call)
+    return replace(
+        written, is_new=answer.is_new, last_call=answer.last_call, opt_out=answer.opt_out
+    )

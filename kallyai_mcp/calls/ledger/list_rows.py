@@ -85,6 +85,7 @@ def to_row(call_list: CallList) -> dict[str, Any]:
             call_list.consent.how,
             call_list.consent.risk_flags,
         ],
+        "opt_outs": call_list.consent.opt_outs,
     }
     return {
         "list_id": call_list.list_id,
@@ -110,11 +111,14 @@ def from_row(
     """
     request: dict[str, Any] = json.loads(row["request"])
     asked_by, how, flags = request["consent"]
+    known_opt_outs = tuple(request.get("opt_outs", ()))
     submissions = tuple(Submission.model_validate(fields) for fields in request["submissions"])
     by_number = {record.submission.respondent_phone: record for record in records}
     called = [by_number.get(submission.respondent_phone) for submission in submissions]
     return CallList(
-        consent=Consent(asked_by, how, tuple(RiskFlag(flag) for flag in flags)),
+        consent=Consent(
+            asked_by, how, tuple(RiskFlag(flag) for flag in flags), opt_outs=known_opt_outs
+        ),
         list_id=row["list_id"],
         account=AccountKey(row["api"], row["account"]),
         submissions=submissions,

@@ -14,6 +14,7 @@ from kallyai_mcp.calls.ledger.columns import if_any
 from kallyai_mcp.calls.ledger.stored_errors import error_from_json, error_to_json
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
+from kallyai_mcp.calls.speech.heard import Heard
 from kallyai_mcp.clock import moment_or_none, seconds_or_none
 
 _AS_THEY_ARE = (
@@ -27,7 +28,7 @@ _AS_THEY_ARE = (
         "session_id",
         "worker",
     ),
-    *("plan_id", "clock_offset", "call_id"),
+    *("plan_id", "clock_offset", "call_id", "agreed_opt_out"),
 )
 """The attributes of a record that are also columns of its row, with the same value."""
 
@@ -67,6 +68,7 @@ def end_columns(record: CallRecord) -> dict[str, Any]:
         "outcome": if_any(Call.model_dump_json, record.call),
         "calendar": if_any(_calendar_to_json, record.calendar),
         "reached": if_any(int, record.reached),
+        "heard": if_any(_heard_to_json, record.heard),
         "error": error_to_json(record.error),
     }
 
@@ -85,6 +87,20 @@ def _calendar_from_json(text: str) -> Calendar:
     return _calendars().validate_json(text)
 
 
+@cache
+def _heard() -> TypeAdapter[Heard]:
+    """How the ledger stores what a transcript shows as JSON; made when it is first needed."""
+    return TypeAdapter(Heard)
+
+
+def _heard_to_json(heard: Heard) -> str:
+    return _heard().dump_json(heard).decode()
+
+
+def _heard_from_json(text: str) -> Heard:
+    return _heard().validate_json(text)
+
+
 def from_row(row: Mapping[str, Any]) -> CallRecord:
     """The record in a row that `to_row` wrote.
 
@@ -100,6 +116,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         call=if_any(Call.model_validate_json, row["outcome"]),
         calendar=if_any(_calendar_from_json, row["calendar"]),
         reached=if_any(bool, row["reached"]),
+        heard=if_any(_heard_from_json, row["heard"]),
         error=error_from_json(row["error"]),
         schedule=Schedule.from_row(row),
     )

@@ -7,7 +7,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.changes import PlacedCall, SameCalls
 from kallyai_mcp.calls.duplicates import Asked
 from kallyai_mcp.calls.errors import ConstraintError
-from kallyai_mcp.calls.ledger import shared_values
+from kallyai_mcp.calls.ledger import opt_outs, shared_values
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.conditions import (
     IS_ACTIVE,
@@ -18,6 +18,7 @@ from kallyai_mcp.calls.ledger.conditions import (
 )
 from kallyai_mcp.calls.ledger.list_rows import select_lists_with
 from kallyai_mcp.calls.ledger.rows import as_written
+from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import (
     NEVER_PLACED,
@@ -55,6 +56,7 @@ class SqlView:
         self.read: dict[str, CallRecord] = {}
         self._tx = tx
         self._account = account
+        self._opt_outs: dict[str, OptOut | None] = {}
         self._newest: dict[str, list[PlacedCall]] = {}
         """The newest call to a number that was placed, if any."""
 
@@ -177,6 +179,16 @@ class SqlView:
     def was_used(self, confirmation_id: str) -> bool:
         """See `View.was_used`."""
         return shared_values.get(self._tx, "confirmation", confirmation_id) is not None
+
+    def opt_out(self, number: str) -> OptOut | None:
+        """See `View.opt_out`."""
+        if number not in self._opt_outs:
+            self._opt_outs[number] = opt_outs.find_opt_out(self._tx, self._account, number)
+        return self._opt_outs[number]
+
+    def was_lifted(self, call_id: str) -> bool:
+        """See `View.was_lifted`."""
+        return opt_outs.was_lifted(self._tx, call_id)
 
     def _lists(self, condition: str, **values: object) -> list[CallList]:
         return select_lists_with(self._readable, self._tx, self._account, condition, **values)

@@ -76,7 +76,8 @@ class CallView:
         """
         asked = call.submission
         zone = zone_of_callee(asked.respondent_phone, otherwise=timezone)
-        calendar, reached = findings
+        calendar = findings.calendar
+        reached = findings.reached
         outcome = outcome_of(call, calendar, reached=bool(reached), asked=asked, zone_name=zone)
         booking = booking_of(asked, call, calendar, zone)
         return cls(asked, zone, outcome, call, reached, booking=booking)
