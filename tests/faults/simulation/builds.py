@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.faults.simulation.broken import Broken, Patch
 from tests.faults.simulation.plan import (
+    NUMBER,
     Ask,
     Event,
     Foreign,
@@ -17,7 +18,14 @@ from tests.faults.simulation.plan import (
     table,
 )
 from tests.faults.simulation.seeds import hanging_plan
-from tests.faults.simulation.service import BOOKED, DROPPED, TALKED, Quirks, Trouble
+from tests.faults.simulation.service import (
+    BOOKED,
+    DROPPED,
+    OPTED_OUT,
+    TALKED,
+    Quirks,
+    Trouble,
+)
 from tests.faults.simulation.world import NOON
 
 
@@ -96,6 +104,11 @@ _THE_DAY_DOES_NOT_END = Patch(
     "calls.schedule",
     "place_by=min(schedule.place_by, latest)",
     "place_by=schedule.place_by",
+)
+_DUE_WITHOUT_OPT_OUTS = Patch(
+    "calls.due_calls",
+    "from kallyai_mcp.calls.requests import refusal_of,",
+    "from kallyai_mcp.calls.requests import refusal_by_setting as refusal_of,",
 )
 _ACCOUNT_IS_NOT_LOOKED_AT = (
     # Before it connects.
@@ -844,6 +857,34 @@ BROKEN: tuple[Broken, ...] = (
         ),
         tasks=(question("busy", retries=1),),
         calls_per_hour=1,
+    ),
+    broken(
+        "opt-outs are not looked at when a call is due",
+        _DUE_WITHOUT_OPT_OUTS,
+        tasks=(
+            question(OPTED_OUT, retries=1),
+            question(task_description="Ask again", not_before=_due(600)),
+        ),
+        asks=(Ask(0), Ask(1, task=1, waits=False)),
+    ),
+    broken(
+        "opt-outs are not looked at when a call is asked for",
+        Patch("calls.requests", "    check_permission(opt_out, consent)\n", ""),
+        tasks=(question(OPTED_OUT), question(task_description="Ask again")),
+        asks=(Ask(0), Ask(600, task=1)),
+    ),
+    broken(
+        "the end of a call is written without its opt-out",
+        Patch("calls.decisions", "return Changes(None, opt_outs=(found,))", "return Changes(None)"),
+        tasks=(question(OPTED_OUT), question(task_description="Ask again")),
+        asks=(Ask(0), Ask(600, task=1)),
+    ),
+    broken(
+        "a list calls a candidate who has opted out",
+        Patch("calls.lists", "refusal = refusal_of(view, record)", "refusal = None"),
+        _DUE_WITHOUT_OPT_OUTS,
+        tasks=(candidates({NUMBER: OPTED_OUT, _ALSO_IN_LONDON: "busy"}, until="all"),),
+        asks=(Ask(0, waits=False), Ask(7000, waits=False)),
     ),
     broken(
         "a scheduled call does not answer the same request",

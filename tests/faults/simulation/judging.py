@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import combinations
 
 from tests.faults.simulation.ledgers import Row
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
@@ -265,6 +266,43 @@ def find_changed_bodies(evidence: Evidence) -> Iterator[Violation]:
             yield Violation(Rule.BODY, f"{key} was sent with different bodies: {bodies}")
 
 
+def find_called_after_opt_out(evidence: Evidence) -> Iterator[Violation]:
+    """Nobody is called who has asked not to be called again, unless the user was asked since."""
+    if _may_not_know_of_opt_outs(evidence):
+        return
+    for calls in calls_by_account(evidence):
+        for before, call in combinations(calls, 2):
+            row = ended_row(before, evidence) if before.opts_out else None
+            if row is None or _number_of(before) != _number_of(call):
+                continue
+            known_at = datetime.fromtimestamp(row["ended_at"], UTC)
+            is_later = call.started > known_at + SEND_WITHIN
+            if is_later and not _was_confirmed(known_at, call, evidence):
+                text = f"{call.call_id} was placed after {before.call_id}, which opted out"
+                yield Violation(Rule.UNASKED, text)
+
+
+def _may_not_know_of_opt_outs(evidence: Evidence) -> bool:
+    """Whether a transcript was perhaps not read, or a ledger is gone, or there are several."""
+    plan = evidence.plan
+    has_two_ledgers = len({start.home for start in plan.starts}) > 1
+    is_lost = plan.has("its ledger is deleted") or plan.has("has its clock set")
+    has_other_clock = any(start.ahead for start in plan.starts)
+    return bool(plan.look_troubles) or has_two_ledgers or is_lost or has_other_clock
+
+
+def _number_of(call: PhoneCall) -> str:
+    return str(call.submission["respondent_phone"])
+
+
+def _was_confirmed(since: datetime, call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether the agent has passed on a yes between an opt-out and a call."""
+    return any(
+        use.arguments.get("confirmation") and since <= use.asked_at <= call.started
+        for use in evidence.uses
+    )
+
+
 SHARED = (
     find_lost,
     find_stuck,
@@ -275,6 +313,7 @@ SHARED = (
     find_placed_after_cancel,
     find_kept,
     find_changed_bodies,
+    find_called_after_opt_out,
 )
 """The checks of every run."""
 

@@ -23,7 +23,12 @@ from tests.faults.simulation.judging import (
 )
 from tests.faults.simulation.plan import Ask, Event, Plan, Start, question
 from tests.faults.simulation.run import Evidence, Use
-from tests.faults.simulation.seeds import disturbed_around, hanging_plan, sometimes_canceled
+from tests.faults.simulation.seeds import (
+    disturbed_around,
+    hanging_plan,
+    sometimes_canceled,
+    with_opt_outs,
+)
 from tests.faults.simulation.service import ENDINGS, TALKED, PhoneCall, Quirks, Trouble
 from tests.faults.simulation.world import NOON
 
@@ -130,7 +135,7 @@ def later_plan(seed: int, *, is_shared: bool = False) -> Plan:
         back = Event(at + rng.choice((30.0, 600.0, 2500.0)), "the user signs in again")
         plan = replace(plan, events=(*plan.events, Event(at, "the user signs out"), back))
     refusals = tuple(_refusal(rng) for _ in range(rng.choice((0, 0, 0, 1, 2))))
-    return replace(plan, troubles=(*refusals, *plan.troubles))
+    return with_opt_outs(replace(plan, troubles=(*refusals, *plan.troubles)))
 
 
 def _refusal(rng: random.Random) -> Trouble:

@@ -20,7 +20,7 @@ from tests.faults.simulation.judging import (
 )
 from tests.faults.simulation.plan import Ask, GoesOn, Plan, candidates
 from tests.faults.simulation.run import Evidence, Use
-from tests.faults.simulation.seeds import disturbed_around, sometimes_canceled
+from tests.faults.simulation.seeds import disturbed_around, sometimes_canceled, with_opt_outs
 from tests.faults.simulation.service import BOOKED, DROPPED, ENDINGS, STATUS_OF, PhoneCall
 from tests.faults.simulation.world import NOON
 
@@ -80,7 +80,8 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
     )
     plan = disturbed_around(rng, plan, moments, 10, is_shared=is_shared, back_after=500.0)
     decides_after = rng.choice((0.0, 0.0, 0.0, 5000.0, 40_000.0))
-    return replace(plan, asks=tuple(replace(ask, decides_after=decides_after) for ask in asks))
+    asks = [replace(ask, decides_after=decides_after) for ask in asks]
+    return with_opt_outs(replace(plan, asks=tuple(asks)))
 
 
 def _calls_that_others_follow(endings: Mapping[str, str]) -> int:

@@ -19,6 +19,7 @@ from tests.faults.simulation.judging import (
     may_be_old,
     over_at,
 )
+from tests.faults.simulation.ledgers import Row
 from tests.faults.simulation.plan import Task
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
 from tests.faults.simulation.service import PhoneCall, plain
@@ -216,10 +217,17 @@ def _shown(evidence: Evidence) -> Iterator[Violation]:
 def _faultless(evidence: Evidence) -> Iterator[Violation]:
     """Where nothing fails, every call is placed and has its outcome."""
     for row in evidence.rows:
+        if _is_opted_out(row):
+            continue
         if row["state"] not in (*ACTIVE, "ended") and evidence.plan.is_faultless:
             yield Violation(
                 Rule.STUCK, f"{row['tracking_id']} is {row['state']} although nothing failed"
             )
+
+
+def _is_opted_out(row: Row) -> bool:
+    """Whether a call was refused because its callee asked not to be called again."""
+    return row["state"] == "refused" and json.loads(row["error"])["code"] == "opted_out"
 
 
 def _untrue(evidence: Evidence) -> Iterator[Violation]:

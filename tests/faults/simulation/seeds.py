@@ -20,7 +20,15 @@ from tests.faults.simulation.plan import (
     question,
     table,
 )
-from tests.faults.simulation.service import ENDINGS, STATUS_OF, TALKED, Broken, Quirks, Trouble
+from tests.faults.simulation.service import (
+    ENDINGS,
+    OPTED_OUT,
+    STATUS_OF,
+    TALKED,
+    Broken,
+    Quirks,
+    Trouble,
+)
 from tests.faults.simulation.world import NOON
 
 STATUSES_AFTER = (408, 409, 425, 499, 500, 502, 503, 504, 520, 301, 302, 303, 307, 308)
@@ -107,7 +115,24 @@ def simulated_plan(seed: int, *, is_shared: bool = False) -> Plan:
             if rng.random() < 0.3
             else _disturbed(rng, plan, is_shared=is_shared)
         )
-    return _with_setting_changed(_with_limit(rng, plan))
+    return with_opt_outs(_with_setting_changed(_with_limit(rng, plan)))
+
+
+def with_opt_outs(plan: Plan) -> Plan:
+    """In one run of five, each callee who talks asks not to be called again."""
+    rng = random.Random(f"opt-outs {plan.seed}")  # noqa: S311 - it has to be repeatable, not secret
+    if rng.random() > 0.2:
+        return plan
+    return replace(plan, tasks=tuple(map(_opting_out, plan.tasks)))
+
+
+def _opting_out(task: Task) -> Task:
+    endings = {number: _with_opt_out(ending) for number, ending in task.endings.items()}
+    return replace(task, ending=_with_opt_out(task.ending), endings=endings)
+
+
+def _with_opt_out(ending: str) -> str:
+    return OPTED_OUT if ending == "success" else ending
 
 
 def _with_setting_changed(plan: Plan) -> Plan:

@@ -43,7 +43,10 @@ TALKED = "talked"
 the end.
 """
 
-STATUS_OF = {BOOKED: "success", DROPPED: "failed", TALKED: "no_answer"}
+OPTED_OUT = "opted out"
+"""As an ending: `success`, and the callee asks not to be called again."""
+
+STATUS_OF = {BOOKED: "success", DROPPED: "failed", TALKED: "no_answer", OPTED_OUT: "success"}
 """The status that a call ends with, where the ending has another name."""
 
 _EVENT = (
@@ -122,6 +125,7 @@ class PhoneCall:
     is_ours: bool = True
     is_booked: bool = False
     callee_spoke: bool = False
+    opts_out: bool = False
 
     @property
     def reached_somebody(self) -> bool:
@@ -242,6 +246,7 @@ class SimulatedService:
             request.headers["User-Agent"],
             is_booked=ending == BOOKED,
             callee_spoke=ending in (DROPPED, TALKED),
+            opts_out=ending == OPTED_OUT,
         )
         self.calls.append(call)
         if key is not None:
@@ -271,6 +276,9 @@ class SimulatedService:
         spoken = now - timedelta(seconds=self.quirks.words_late)
         if call is not None and part == "transcript" and call.callee_spoke and call.ends <= spoken:
             return 200, {"entries": [{"speaker": "HUMAN", "content": "Yes, you have it"}]}
+        if call is not None and part == "transcript" and call.opts_out and call.ends <= now:
+            words = "Please don't call us again."
+            return 200, {"entries": [{"speaker": "HUMAN", "content": words}]}
         if (
             call is not None
             and not part
