@@ -15,8 +15,9 @@ from kallyai_mcp.calls.errors import OPTED_OUT
 from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, new_tracking_id
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import latest_moment
+from kallyai_mcp.calls.tracking_ids import new_tracking_id
 
 Until = Literal["booked", "answered", "all"]
 

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Self
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.delivery import Delivery
@@ -26,22 +25,16 @@ from kallyai_mcp.calls.events import (
     ListRequested,
     RemoveOptOut,
     Requested,
-    TranscriptRead,
 )
 from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.fingerprint import older_fingerprint
 from kallyai_mcp.calls.ledger import lists, opt_outs, rows
 from kallyai_mcp.calls.ledger.base import Row
-from kallyai_mcp.calls.opt_outs import OptOut, opt_out_in
+from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import (
-    AccountKey,
-    CallRecord,
-    CallRequest,
-    new_tracking_id,
-)
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest
 from kallyai_mcp.calls.schedule import Schedule, bounded
-from kallyai_mcp.calls.speech.heard import heard_in
+from kallyai_mcp.calls.tracking_ids import new_tracking_id
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.logs import count
@@ -263,23 +256,6 @@ class Calls:
         """Let a number (E.164) be called again; returns its opt-out, None if it had none."""
         account = await self.account_of_request()
         return await self.context.ledger.handle(account, RemoveOptOut(number))
-
-    async def note_transcript(
-        self, transcript: Transcript, call_id: str, call: Call | None = None
-    ) -> None:
-        """Keep what a transcript shows that is read after its call was written, or for a `call`
-        that the ledger does not have.
-        """
-        heard = heard_in(transcript)
-        account = await self.account_of_request()
-        record = await self.find_known(account, call_id)
-        if record is None:
-            opt_out = opt_out_in(heard, call) if call is not None else None
-            if opt_out is not None:
-                read = TranscriptRead(call_id, heard, opt_out)
-                await self.context.ledger.handle(account, read)
-        elif heard.has_transcript and not record.has_transcript:
-            await self.context.ledger.handle(account, TranscriptRead(call_id, heard))
 
     async def same_list(self, requested: CallList) -> CallList | None:
         """The list that answers a request for another one; None if it is to be begun."""

@@ -246,9 +246,9 @@ def transcript_read(view: View, event: TranscriptRead) -> Changes[None]:
         return _noted(view, event.opt_out)
     if own.has_transcript or own.state is not CallState.ENDED:
         return Changes(None)
-    heard = replace(own, heard=event.heard)
-    noted = _noted(view, opt_out_of(heard, view.now))
-    return noted.then(Changes(None, save=(heard,)))
+    spoken = replace(own, spoken=event.spoken)
+    noted = _noted(view, opt_out_of(spoken, view.now))
+    return noted.then(Changes(None, save=(spoken,)))
 
 
 def remove_opt_out(view: View, event: RemoveOptOut) -> Changes[OptOut | None]:
@@ -300,7 +300,7 @@ def _without_call(record: CallRecord) -> CallRecord:
         call=None,
         calendar=None,
         reached=None,
-        heard=None,
+        spoken=None,
         error=None,
         delivered_at=None,
     )
@@ -383,6 +383,6 @@ def _ended(view: View, own: CallRecord, end: CallRecord) -> CallRecord:
         call=end.call,
         calendar=own.calendar if is_unread else end.calendar,
         reached=end.reached,
-        heard=end.heard or own.heard,
+        spoken=end.spoken or own.spoken,
         error=end.error,
     )

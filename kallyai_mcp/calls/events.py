@@ -15,7 +15,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
-from kallyai_mcp.calls.speech.heard import Heard
+from kallyai_mcp.calls.speech.spoken import Spoken
 from kallyai_mcp.clock import Stopwatch
 
 Answer_co = TypeVar("Answer_co", covariant=True)
@@ -133,11 +133,11 @@ class TranscriptRead(Event[None]):
     """A transcript of a call that has ended was read; the ledger need not have the call.
 
     Attributes:
-        opt_out: What the words in `heard` mean for the number, if only KallyAI has the call.
+        opt_out: What the words in `spoken` mean for the number, if only KallyAI has the call.
     """
 
     call_id: str
-    heard: Heard
+    spoken: Spoken
     opt_out: OptOut | None = None
 
 

@@ -27,14 +27,16 @@ from kallyai_mcp.calls.appointment import (
 )
 from kallyai_mcp.calls.call_search import find
 from kallyai_mcp.calls.context import CallContext, logged
-from kallyai_mcp.calls.events import Over
+from kallyai_mcp.calls.events import Over, TranscriptRead
+from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.numbers import zone_of_callee
+from kallyai_mcp.calls.opt_outs import opt_out_in
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.speech.agreed_time import agreed_other_time
 from kallyai_mcp.calls.speech.cancellation import cancellation_in
-from kallyai_mcp.calls.speech.heard import heard_in
 from kallyai_mcp.calls.speech.sentences import Words
+from kallyai_mcp.calls.speech.spoken import spoken_in
 
 if TYPE_CHECKING:
     from kallyai_mcp.api.client import KallyAI
@@ -108,6 +110,26 @@ async def read_findings(
     return await _Reader(context, account).findings(call, record)
 
 
+async def note_transcript(
+    context: CallContext,
+    account: AccountKey,
+    transcript: Transcript,
+    call_id: str,
+    call: Call | None = None,
+) -> None:
+    """Keep what a transcript shows that is read after its call was written, or for a `call` that
+    the ledger does not have.
+    """
+    spoken = spoken_in(transcript)
+    record = await context.ledger.read(rows.find, account, call_id)
+    if record is None:
+        opt_out = opt_out_in(spoken, call) if call is not None else None
+        if opt_out is not None:
+            await context.ledger.handle(account, TranscriptRead(call_id, spoken, opt_out))
+    elif spoken.has_transcript and not record.has_transcript:
+        await context.ledger.handle(account, TranscriptRead(call_id, spoken))
+
+
 class _Reader:
     """Reads what shows how a call of an account ended.
 
@@ -125,7 +147,7 @@ class _Reader:
         read = await self._read(lambda api: _calendar_of(api, call.call_id), _UNREAD)
         said = await self._read(lambda api: api.get_transcript(call.call_id), _NO_TRANSCRIPT)
         found = _shown(call, record, read, said)
-        return found if said is None else found._replace(heard=heard_in(said))
+        return found if said is None else found._replace(spoken=spoken_in(said))
 
     async def _read(
         self,

@@ -13,8 +13,8 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.errors import ConsentOutdatedError, OptedOutError
 from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.speech.heard import Heard
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE, Words
+from kallyai_mcp.calls.speech.spoken import Spoken
 
 if TYPE_CHECKING:
     from kallyai_mcp.calls.records import CallRecord
@@ -63,9 +63,8 @@ class OptOut:
             return OptedOutError(
                 f"KallyAI has this number on its do-not-call list, as it said on {self.day}"
             )
-        return OptedOutError(
-            f"on {self.day}, they asked not to be called again: \u201c{self.quote}\u201d"
-        )
+        quote = (self.quote or "").rstrip(". ").replace('"', "'")
+        return OptedOutError(f'on {self.day}, they asked not to be called again: "{quote}"')
 
 
 def opt_out_said(number: str, words: Words, call_id: str, day: str) -> OptOut:
@@ -73,16 +72,16 @@ def opt_out_said(number: str, words: Words, call_id: str, day: str) -> OptOut:
     return OptOut(number, day, OptOutReason.ASKED, call_id, words.quote[:LONGEST_QUOTE])
 
 
-def opt_out_in(heard: Heard, call: Call) -> OptOut | None:
+def opt_out_in(spoken: Spoken, call: Call) -> OptOut | None:
     """The opt-out in the transcript of a call that only KallyAI has.
 
     None without one, or if KallyAI does not give the number or the time of the call.
     """
     number = call.submission.respondent_phone
-    if heard.opt_out is None or number is None or call.created_at is None:
+    if spoken.opt_out is None or number is None or call.created_at is None:
         return None
     day = _day(call.created_at, zone_of_callee(number, otherwise="UTC"))
-    return opt_out_said(number, heard.opt_out, call.call_id, day)
+    return opt_out_said(number, spoken.opt_out, call.call_id, day)
 
 
 def opt_out_of(record: "CallRecord", now: datetime) -> OptOut | None:
@@ -90,7 +89,7 @@ def opt_out_of(record: "CallRecord", now: datetime) -> OptOut | None:
     number = record.submission.respondent_phone
     if record.has_error(_ON_KALLYAIS_LIST):
         return OptOut(number, _day(now, record.timezone), OptOutReason.SUPPRESSED)
-    words = record.heard.opt_out if record.heard is not None else None
+    words = record.spoken.opt_out if record.spoken is not None else None
     if words is None or record.call_id is None:
         return None
     day = _day(record.created_at or record.asked_at, record.timezone)

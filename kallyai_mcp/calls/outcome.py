@@ -16,7 +16,7 @@ from kallyai_mcp.api.errors import (
 from kallyai_mcp.api.models import Call, Submission, SubmissionEcho
 from kallyai_mcp.calls.appointment import Calendar, is_as_asked, with_zone
 from kallyai_mcp.calls.speech.agreed_time import AgreedTime, agreed_other_time
-from kallyai_mcp.calls.speech.heard import Heard
+from kallyai_mcp.calls.speech.spoken import Spoken
 
 
 class Outcome(StrEnum):
@@ -36,13 +36,13 @@ class Findings(NamedTuple):
     """What KallyAI's calendar file and transcript say about a call that has ended.
 
     `calendar` is None when the calendar file does not count; `reached` says whether the call
-    reached somebody, and is None when KallyAI could not be asked. `heard` is None when the
+    reached somebody, and is None when KallyAI could not be asked. `spoken` is None when the
     transcript could not be read.
     """
 
     calendar: Calendar | None
     reached: bool | None
-    heard: Heard | None = None
+    spoken: Spoken | None = None
 
 
 _WITHOUT_SUCCESS: Mapping[str, Outcome] = {

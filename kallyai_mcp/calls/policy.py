@@ -78,6 +78,8 @@ _COUNTS = {0: "no calls", 1: "1 call"}
 class RiskFlag(StrEnum):
     """A reason to ask the user before a call."""
 
+    # The number is not to be called again (`opt_outs`); `risk_flags` does not look for it.
+    OPTED_OUT = "opted_out"
     LOCAL_HOUR = "local_hour"  # it is not between 8:00 and 21:00 for the callee
     # The number was called, or may have been, within the last hour.
     CALLED_RECENTLY = "called_recently"

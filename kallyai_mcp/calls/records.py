@@ -2,7 +2,6 @@
 is delivered.
 """
 
-import uuid
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,11 +13,9 @@ from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule
-from kallyai_mcp.calls.speech.heard import Heard
+from kallyai_mcp.calls.speech.spoken import Spoken
+from kallyai_mcp.calls.tracking_ids import new_tracking_id
 from kallyai_mcp.clock import Stopwatch
-
-_TRACKING = "t-"
-"""The prefix of our own ids, which no id of the service has."""
 
 DATED_EARLIER = timedelta(minutes=2)
 """How much earlier than its request a call may be dated: the service's clocks may differ from ours
@@ -152,9 +149,8 @@ class CallRecord:
             file is read.
         calendar: None when KallyAI was not asked for its calendar file.
         reached: Whether it reached somebody (`outcome.reached_somebody`); None until that is known.
-        heard: What its transcript shows; None while that was not read.
-        agreed_opt_out: The opt-out of its number that its user knew of and agreed to
-            (`OptOut.id`); None without one.
+        spoken: What its transcript shows; None while that was not read.
+        agreed_opt_out: The opt-out (`OptOut.id`) that its user knew of when they agreed to it.
         is_new: A request has just made it; False for a duplicate, and for what is read from the
             ledger.
         last_call: When the number of a new one was called last; None for never. Not in the ledger.
@@ -185,7 +181,7 @@ class CallRecord:
     call: Call | None = None
     calendar: Calendar | None = None
     reached: bool | None = None
-    heard: Heard | None = None
+    spoken: Spoken | None = None
     agreed_opt_out: str | None = None
     error: KallyAIError | None = None
     schedule: Schedule = AT_ONCE
@@ -278,8 +274,8 @@ class CallRecord:
             return False
         if known.call.plain_status not in Call.FINAL:
             return True
-        ours = (*_facts(self, self.call), self.heard is not None)
-        theirs = (*_facts(known, known.call), known.heard is not None)
+        ours = (*_facts(self, self.call), self.spoken is not None)
+        theirs = (*_facts(known, known.call), known.spoken is not None)
         is_same_status = self.call.plain_status == known.call.plain_status
         return ours > theirs if is_same_status else ours[:3] > theirs[:3]
 
@@ -297,7 +293,7 @@ class CallRecord:
     @property
     def has_transcript(self) -> bool:
         """Whether its transcript was read, and has entries."""
-        return self.heard is not None and self.heard.has_transcript
+        return self.spoken is not None and self.spoken.has_transcript
 
     @property
     def is_calendar_unread(self) -> bool:
@@ -402,13 +398,3 @@ def as_it_is_at(record: CallRecord, now: datetime, expires_before: datetime) -> 
     if nothing has written that.
     """
     return expired(record, now) if is_late(record, expires_before) else record
-
-
-def new_tracking_id() -> str:
-    """An id for a record; `is_tracking_id` tells it from the service's ids."""
-    return f"{_TRACKING}{uuid.uuid4()}"
-
-
-def is_tracking_id(id_: str) -> bool:
-    """Whether an id is one of ours, which the service does not know."""
-    return id_.startswith(_TRACKING)

@@ -196,7 +196,7 @@ async def _ask(
     app_context: AppContext, request: CallRequest, risks: tuple["RiskFlag", ...], *, yes: bool
 ) -> Any:
     """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
-    from kallyai_mcp.calls.policy import CallPolicy, Consent
+    from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 
     found = await app_context.calls.precheck(request, asked_by=_ASKED_BY)
     if not found.is_new:
@@ -208,14 +208,19 @@ async def _ask(
     policy = CallPolicy(app_context.settings)
     flags = policy.risk_flags(request.submission, usage, now=due, last_call=found.last_call)
     flags = (*flags, *risks)
+    opt_out = found.opt_out
+    if opt_out is not None:
+        flags = (RiskFlag.OPTED_OUT, *flags)
     if yes:
         return Consent(_ASKED_BY, "never_asks", flags, last_calls=(found.last_call,))
     service = Service.of(app_context.settings)
-    show_screen(preview_screen(request, flags, usage, app_context.reader(), service), err=True)
+    screen = preview_screen(request, flags, usage, app_context.reader(), service, opt_out)
+    show_screen(screen, err=True)
     if not sys.stdin.isatty():
         raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")
     question = f"{question_of(request, service)} [y/N]:"
     agreed = is_yes(answer_to(question, unanswered=_NOT_CALLED))
     if not agreed:
         raise CommandError(_NOT_CALLED)
-    return Consent(_ASKED_BY, "form", flags, last_calls=(found.last_call,))
+    known = () if opt_out is None else (opt_out.id,)
+    return Consent(_ASKED_BY, "form", flags, last_calls=(found.last_call,), opt_outs=known)

@@ -38,6 +38,7 @@ _COMMANDS = {
     "cancel": ("calls", "Cancel a scheduled call or a list."),
     "transcript": ("calls", "Show who said what in a call."),
     "calendar": ("calls", "Print a call's appointment (.ics)."),
+    "opt-outs": ("opt_outs", "List who asked for no more calls."),
     "status": ("status", "Show account, quota, and last calls."),
     "doctor": ("doctor", "Check this installation."),
     "serve": ("main", "Serve MCP over stdio or HTTP."),
@@ -77,7 +78,8 @@ class _Group(click.Group):
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None:
             command = getattr(
-                importlib.import_module(f"kallyai_mcp.cli.{_COMMANDS[name][0]}"), name
+                importlib.import_module(f"kallyai_mcp.cli.{_COMMANDS[name][0]}"),
+                name.replace("-", "_"),
             )
             command.context_class = _Context
         return name, command, rest

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from kallyai_mcp.api.models import Statistics
+from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.cli.screen import Fact, Screen, Tone
@@ -17,26 +18,26 @@ def preview_screen(
     usage: Statistics | None,
     reader: Reader,
     service: Service,
+    opt_out: OptOut | None = None,
 ) -> Screen:
-    """Who will be called, when, and what for; `risk_flags` are reasons to think about it first."""
+    """Who will be called, when, and what for; `risk_flags` are reasons to think about it first,
+    and so is the `opt_out` of the number.
+    """
     words = Words()
     asked = request.submission
     number = number_and_country(asked.respondent_phone, words)
     name = one_line(asked.business_name or "", 80)
     who = (Fact("Who", name), Fact("Number", number)) if name else (Fact("Number", number),)
     rows = call_rows(asked, usage, request.schedule, reader, words)
+    why = reasons(risk_flags, words, reader, opt_out)
     return Screen(
         Tone.UNSURE if risk_flags else Tone.ASKED,
         "Simulated call" if service.is_simulated else "Real call",
         ("nobody is called" if service.is_simulated else "to another person",),
         (*who, *(Fact(row.label, row.text) for row in rows)),
-        [_before_you_agree(risk_flags, words)] if risk_flags else (),
+        [sentence(f"Before you agree: {why}")] if why else (),
         is_simulated=service.is_simulated,
     )
-
-
-def _before_you_agree(risk_flags: Sequence[RiskFlag], words: Words) -> str:
-    return sentence(f"Before you agree: {reasons(risk_flags, words)}")
 
 
 def question_of(request: CallRequest, service: Service) -> str:

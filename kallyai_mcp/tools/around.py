@@ -186,6 +186,9 @@ async def _consent(
     last_calls = await app_context.calls.last_calls(wanted_list)
     about = digest(wanted_list.account.account, wanted_list, apart_from=_NO_PART_OF_A_LIST)
     to_come = wanted_list.to_come
+    numbers = {one.respondent_phone for one in to_come}
+    known = await app_context.calls.opt_outs()
+    opt_outs = {one.number: one for one in known if one.number in numbers}
     structure = CallAnswer(until=wanted_list.until)
     if goes_on:  # from where it stands now, and no second time
         about = f"{about} {wanted_list.list_id} {len(wanted_list.records)}"
@@ -193,7 +196,14 @@ async def _consent(
 
     def preview(flags: Sequence[Flags], usage: Statistics | None, words: Words) -> str:
         return list_preview(
-            to_come, flags, usage, wanted_list.until, reader, words, goes_on=goes_on
+            to_come,
+            flags,
+            usage,
+            wanted_list.until,
+            reader,
+            words,
+            goes_on=goes_on,
+            opt_outs=opt_outs,
         )
 
     question = Question(
@@ -203,5 +213,6 @@ async def _consent(
         submissions=to_come,
         preview=preview,
         structure=structure,
+        opt_outs=opt_outs,
     )
     return await ask_user(question, confirmation=confirmation, ctx=ctx)

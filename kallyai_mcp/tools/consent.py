@@ -1,7 +1,7 @@
 """Whether the user must be asked before a call, and how they are asked."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from mcp.types import CallToolResult
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.numbers import local_times
+from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule, next_attempt
@@ -34,11 +35,11 @@ class Question:
     """What a user is asked before a call, or before the calls of a list.
 
     A confirmation is valid for exactly what the digest `about` was made of, and until one of the
-    numbers is called, whose `last_calls` are given. `preview` describes the calls by the risks of
-    each and what is left of the plan; `structure` is that of the result for a client that can't
-    show a form. `risks` are reasons to ask that the submissions don't show. At night, the user is
-    offered the next ordinary hour of a callee in `timezone`; None where no call can be placed
-    later.
+    numbers is called, whose `last_calls` are given, or opts out. `preview` describes the calls by
+    the risks of each and what is left of the plan; `structure` is that of the result for a client
+    that can't show a form. `risks` are reasons to ask that the submissions don't show. At night,
+    the user is offered the next ordinary hour of a callee in `timezone`; None where no call can be
+    placed later. `opt_outs` are those of the numbers, by number.
     """
 
     tool: Literal["make_call", "call_around"]
@@ -50,11 +51,21 @@ class Question:
     schedule: Schedule = AT_ONCE
     risks: tuple[RiskFlag, ...] = ()
     timezone: str | None = None
+    opt_outs: Mapping[str, OptOut] = field(default_factory=dict)
 
     @property
     def terms(self) -> tuple[str, ...]:
         """What a confirmation and a reply are valid for."""
-        return (self.about, *map(str, self.last_calls))
+        return (self.about, *map(str, self.last_calls), *self.opt_out_ids)
+
+    @property
+    def opt_out_ids(self) -> tuple[str, ...]:
+        """What a consent says of the opt-outs that the user is told."""
+        return tuple(one.id for one in self.opt_outs.values())
+
+    def has_opted_out(self, submission: Submission) -> bool:
+        """Whether the number of a call is not to be called again."""
+        return submission.respondent_phone in self.opt_outs
 
 
 async def if_not_called_before(
@@ -102,7 +113,9 @@ async def check(
     there = local_times(submission.respondent_phone, reader.now)
 
     def preview(flags: Sequence[Flags], usage: Statistics | None, words: Words) -> str:
-        return texts.preview(submission, flags[0], usage, request.schedule, reader, words)
+        return texts.preview(
+            submission, flags[0], usage, request.schedule, reader, words, found.opt_out
+        )
 
     question = Question(
         tool="make_call",
@@ -116,6 +129,7 @@ async def check(
         schedule=request.schedule,
         risks=risks,
         timezone=request.timezone,
+        opt_outs={} if found.opt_out is None else {found.opt_out.number: found.opt_out},
     )
     return await ask_user(question, confirmation=confirmation, ctx=ctx)
 
@@ -184,7 +198,7 @@ async def ask_user(
         is_confirmed=confirmation_id is not None,
         said_no=elicitation.lacks_yes("consent", "call_now"),
     )
-    agreed = replace(unasked, risk_flags=tuple(risks.of_any))
+    agreed = replace(unasked, risk_flags=tuple(risks.of_any), opt_outs=question.opt_out_ids)
     match decision:
         case Decision.NOT_NEEDED:
             return replace(agreed, how="not_needed")
@@ -201,7 +215,8 @@ async def ask_user(
             question, risks, later, app_context.confirmations, is_wrong=is_wrong
         )
     if reply.says_yes("call_now"):
-        return replace(agreed, how="form", confirmation_id=reply.id)
+        lifts = reply.says_yes("lift_opt_out")
+        return replace(agreed, how="form", confirmation_id=reply.id, lifts_opt_out=lifts)
     if later is not None and reply.says_yes("call_later"):
         return _put_off(question, risks, later)
     raise _not_agreed()
@@ -216,7 +231,11 @@ async def _risks_of(question: Question, app_context: AppContext) -> Risks:
         now,
         usage,
         [
-            (*policy.risk_flags(submission, usage, now=due, last_call=last), *question.risks)
+            (
+                *((RiskFlag.OPTED_OUT,) if question.has_opted_out(submission) else ()),
+                *policy.risk_flags(submission, usage, now=due, last_call=last),
+                *question.risks,
+            )
             for submission, last in zip(question.submissions, question.last_calls, strict=True)
         ],
     )
@@ -301,8 +320,8 @@ def _not_agreed() -> KallyAIError:
 
 
 def _fields(question: Question, later: datetime | None, words: Words) -> dict[str, dict[str, Any]]:
-    """The fields of the form: whether to call now, or when it is due; and whether to call `later`
-    instead.
+    """The fields of the form: whether to call now, or when it is due; whether to call `later`
+    instead; and whether a number that has opted out may be called again from now on.
     """
     key = "call_now" if question.schedule.not_before is None else "call_then"
     phone = question.submissions[0].respondent_phone
@@ -312,6 +331,9 @@ def _fields(question: Question, later: datetime | None, words: Words) -> dict[st
         fields["call_later"] = {"type": "boolean", "default": False} | words.field(
             "call_later", hour=hour
         )
+    if question.tool == "make_call" and question.opt_outs:
+        lift = {"type": "boolean", "default": False}
+        fields["lift_opt_out"] = lift | words.field("lift_opt_out")
     return fields
 
 

@@ -14,8 +14,9 @@ from kallyai_mcp.calls.appointment import Calendar, lies_before, read_appointmen
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.context import logged
 from kallyai_mcp.calls.errors import LedgerUnavailableError
-from kallyai_mcp.calls.findings import read_findings
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState, is_tracking_id
+from kallyai_mcp.calls.findings import note_transcript, read_findings
+from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.tracking_ids import is_tracking_id
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.booking import booking_of
 from kallyai_mcp.tools.facets.booking_history import Event, history_of
@@ -214,16 +215,18 @@ async def _speech(app_context: AppContext, view: CallView) -> Speech:
     if transcript is None:
         return unread_speech(asked, view.outcome, has_transcript=has_transcript)
     if view.record is None or not view.record.has_transcript:
-        await note_transcript(app_context, transcript, call.call_id, call)
+        await note_what_was_said(app_context, transcript, call.call_id, call)
     return speech_of(asked, call, transcript, view.outcome)
 
 
-async def note_transcript(
+async def note_what_was_said(
     app_context: AppContext, transcript: Transcript, call_id: str, call: Call | None
 ) -> None:
     """Keep what a transcript shows; what is told does not depend on it."""
     with logged("keeping what a transcript shows"):
-        await app_context.calls.note_transcript(transcript, call_id, call)
+        calls = app_context.calls
+        account = await calls.account_of_request()
+        await note_transcript(calls.context, account, transcript, call_id, call)
 
 
 async def read_relations(

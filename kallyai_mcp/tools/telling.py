@@ -18,7 +18,7 @@ from kallyai_mcp.tools.lookup import (
     Found,
     find,
     find_call_id,
-    note_transcript,
+    note_what_was_said,
     read_relations,
     view_of,
     views_of_list,
@@ -211,7 +211,7 @@ async def transcript(app_context: AppContext, id_: str) -> TranscriptResult:
         call = await app_context.api().get_call(call_id)
     except ForbiddenError:  # transcripts:read alone is enough for a transcript
         call = None
-    await note_transcript(app_context, spoken, call_id, call)
+    await note_what_was_said(app_context, spoken, call_id, call)
     shown = list(spoken.entries[: entries_shown(spoken)])
     text = conversation(call, spoken, app_context.reader())
     answer = TranscriptAnswer(call_id=call_id, entries=shown)

@@ -69,9 +69,9 @@ from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule, bounded
 from kallyai_mcp.calls.speech.disclosure import Disclosure
-from kallyai_mcp.calls.speech.heard import NOTHING_HEARD, Heard
 from kallyai_mcp.calls.speech.machine import SpokeWith
 from kallyai_mcp.calls.speech.sentences import Words
+from kallyai_mcp.calls.speech.spoken import NOTHING_SPOKEN, Spoken
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.settings import Settings
 from tests.calls.dict_view import NEVER, DictView
@@ -97,9 +97,9 @@ CALENDARS = (
     Calendar(),
     Calendar(Appointment(start=NOW + timedelta(days=2))),
 )
-PERSON = Heard(Disclosure(said=False), SpokeWith.PERSON)
+PERSON = Spoken(Disclosure(said=False), SpokeWith.PERSON)
 OPTED_OUT = replace(PERSON, opt_out=Words("Please do not call us again.", "00:00:12"))
-HEARD = (None, None, NOTHING_HEARD, PERSON, PERSON, OPTED_OUT)
+SPOKEN = (None, None, NOTHING_SPOKEN, PERSON, PERSON, OPTED_OUT)
 PAUSES = (0, 0.5, 5, 5, 61, 61, 130, 130, 900, 900, 1801, 3700, 19_500, 86_400, -0.5, -400)
 
 
@@ -450,7 +450,7 @@ class BothSides(RuleBasedStateMachine):
         status=st.sampled_from(STATUSES),
         calendar=st.sampled_from(CALENDARS),
         reached=st.sampled_from((True, False, False, None)),
-        heard=st.sampled_from(HEARD),
+        spoken=st.sampled_from(SPOKEN),
         error=st.sampled_from((None, None, *ERRORS)),
     )
     def runs_to_its_end(
@@ -459,7 +459,7 @@ class BothSides(RuleBasedStateMachine):
         status: str,
         calendar: Calendar | None,
         reached: bool | None,
-        heard: Heard | None,
+        spoken: Spoken | None,
         error: KallyAIError | None,
     ) -> None:
         pair = self._pair(pick)
@@ -477,7 +477,7 @@ class BothSides(RuleBasedStateMachine):
         self._clock.advance(60)
         self._number += 1
         found = outcome(status, pair[0].call_id or f"call-{self._number}")
-        findings = Findings(calendar, reached, heard)
+        findings = Findings(calendar, reached, spoken)
         self._happens(*(Over(one.ended_with(found, findings)) for one in pair))
 
     def _now(self, pair: tuple[CallRecord, CallRecord]) -> tuple[CallRecord, CallRecord]:
@@ -516,7 +516,7 @@ class BothSides(RuleBasedStateMachine):
         call=st.integers(0, 3),
         calendar=st.sampled_from(CALENDARS),
         reached=st.sampled_from((True, False, None)),
-        heard=st.sampled_from(HEARD),
+        spoken=st.sampled_from(SPOKEN),
         proven=st.booleans(),
         ends=st.booleans(),
     )
@@ -527,14 +527,14 @@ class BothSides(RuleBasedStateMachine):
         call: int,
         calendar: Calendar | None,
         reached: bool | None,
-        heard: Heard | None,
+        spoken: Spoken | None,
         proven: bool,
         ends: bool,
     ) -> None:
         found = outcome(status, f"c-{call}")
         pair = self._pair(pick)
         if ends and found.is_final:
-            findings = Findings(calendar, reached, heard)
+            findings = Findings(calendar, reached, spoken)
             pair = (pair[0].ended_with(found, findings), pair[1].ended_with(found, findings))
         self._happens(*(Found(one, found, proven, self._service_time) for one in pair))
 
@@ -544,7 +544,7 @@ class BothSides(RuleBasedStateMachine):
         status=st.sampled_from(STATUSES),
         calendar=st.sampled_from(CALENDARS),
         reached=st.sampled_from((True, False, False, None)),
-        heard=st.sampled_from(HEARD),
+        spoken=st.sampled_from(SPOKEN),
     )
     def is_over(
         self,
@@ -552,12 +552,12 @@ class BothSides(RuleBasedStateMachine):
         status: str,
         calendar: Calendar | None,
         reached: bool | None,
-        heard: Heard | None,
+        spoken: Spoken | None,
     ) -> None:
         pair = self._pair(pick)
         self._number += 1
         found = outcome(status, pair[0].call_id or f"call-{self._number}")
-        findings = Findings(calendar, reached, heard)
+        findings = Findings(calendar, reached, spoken)
         self._happens(*(Over(one.ended_with(found, findings)) for one in pair))
 
     @precondition(lambda self: self._pairs)
@@ -571,14 +571,14 @@ class BothSides(RuleBasedStateMachine):
         self._happens(*(Over(replace(one, state=state, call=None, error=error)) for one in pair))
 
     @precondition(lambda self: self._pairs)
-    @rule(pick=picks, heard=st.sampled_from(HEARD[2:]))
-    def is_read_later(self, pick: int, heard: Heard) -> None:
+    @rule(pick=picks, spoken=st.sampled_from(SPOKEN[2:]))
+    def is_read_later(self, pick: int, spoken: Spoken) -> None:
         call_id = self._pair(pick)[0].call_id or "of another program"
-        words = heard.opt_out
+        words = spoken.opt_out
         opt_out = None
         if words is not None:
             opt_out = opt_out_said(NUMBERS[pick % 3], words, call_id, "2026-01-24")
-        self._happens(TranscriptRead(call_id, heard, opt_out))
+        self._happens(TranscriptRead(call_id, spoken, opt_out))
 
     @rule(number=st.sampled_from(NUMBERS))
     def an_opt_out_is_removed(self, number: str) -> None:
@@ -678,7 +678,7 @@ class BothSides(RuleBasedStateMachine):
         self, pair: tuple[CallList, CallList], how: Any, confirmation: str | None, *, knows: bool
     ) -> None:
         called = self._sides[0].ask(lambda view: lists.last_calls(view, pair[0]))
-        known = [self._sides[0].ask(lambda view, one=one: view.opt_out(one)) for one in NUMBERS]
+        known = self._sides[0].ask(lambda view: [view.opt_out(one) for one in NUMBERS])
         opt_outs = tuple(one.id for one in known if one is not None and knows)
         consent = Consent("test", how, (), called, confirmation, opt_outs=opt_outs)
         self._number += 1

@@ -8,7 +8,8 @@ from kallyai_mcp.calls.call_lists import CallList, Until
 from kallyai_mcp.calls.events import Found, Leave, ListRequested, Over
 from kallyai_mcp.calls.ledger import lists
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import CallState, new_tracking_id
+from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.tracking_ids import new_tracking_id
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.text.call_lists import call_list

@@ -16,16 +16,16 @@ from kallyai_mcp.calls.opt_outs import (
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.speech.disclosure import Disclosure
-from kallyai_mcp.calls.speech.heard import Heard
 from kallyai_mcp.calls.speech.machine import SpokeWith
 from kallyai_mcp.calls.speech.sentences import Words
+from kallyai_mcp.calls.speech.spoken import Spoken
 from tests.calls.ledgers import HERE, NOW, asked, outcome
 from tests.calls.test_stored_errors import ERRORS
 
 ASKED = OptOut(HERE, "2026-01-25", OptOutReason.ASKED, "c-1", "Please don't call us again.")
 LATER = replace(ASKED, day="2026-01-26", call_id="c-2")
 SUPPRESSED = OptOut(HERE, "2026-01-25", OptOutReason.SUPPRESSED)
-OPTED_OUT = Heard(
+OPTED_OUT = Spoken(
     Disclosure(said=False),
     SpokeWith.PERSON,
     opt_out=Words("Please don't call us again.", "00:00:12"),
@@ -81,11 +81,11 @@ def test_which_opt_out_of_a_number_counts(
 
 
 def test_words_of_a_call_opt_its_number_out() -> None:
-    ended = replace(asked(), state=CallState.ENDED, call_id="c-1", call=outcome(), heard=OPTED_OUT)
+    ended = replace(asked(), state=CallState.ENDED, call_id="c-1", call=outcome(), spoken=OPTED_OUT)
 
     assert opt_out_of(ended, NOW) == ASKED
-    assert opt_out_of(replace(ended, heard=replace(OPTED_OUT, opt_out=None)), NOW) is None
-    assert opt_out_of(replace(ended, heard=None), NOW) is None
+    assert opt_out_of(replace(ended, spoken=replace(OPTED_OUT, opt_out=None)), NOW) is None
+    assert opt_out_of(replace(ended, spoken=None), NOW) is None
 
 
 def test_a_refused_number_did_not_say_so() -> None:
@@ -99,7 +99,7 @@ def test_a_refused_number_did_not_say_so() -> None:
 
 def test_a_long_quotation_is_shortened() -> None:
     long = replace(OPTED_OUT, opt_out=Words("No more calls. " * 40, None))
-    ended = replace(asked(), state=CallState.ENDED, call_id="c-1", call=outcome(), heard=long)
+    ended = replace(asked(), state=CallState.ENDED, call_id="c-1", call=outcome(), spoken=long)
     found = opt_out_of(ended, NOW)
 
     assert found is not None

@@ -15,6 +15,7 @@ from kallyai_mcp.api.errors import (
     ResponseLostError,
     UnauthorizedError,
 )
+from kallyai_mcp.calls.errors import OptedOutError
 from kallyai_mcp.calls.ledger.stored_errors import error_from_json, error_to_json
 
 ERRORS = [
@@ -24,6 +25,7 @@ ERRORS = [
     NotSignedInError("Sign in again", code="missing_token", status=401, reason="No header"),
     NumberRefusedError("On the list", code="suppression_violation", status=403, reason="DNC"),
     PolicyError("one call an hour", setting="KALLYAI_CALLS_PER_HOUR", retry_after=60),
+    OptedOutError("They asked not to be called again"),
     QuotaExceededError(
         "used up", status=402, minutes_used=30, upgrade_url="https://kallyai.com/pricing"
     ),

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from kallyai_mcp.api.models import Transcript
+from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.errors import ConsentOutdatedError, OptedOutError
+from kallyai_mcp.calls.findings import note_transcript
 from kallyai_mcp.calls.ledger import rows, upkeep
 from kallyai_mcp.calls.opt_outs import OptOut, OptOutReason
 from kallyai_mcp.calls.policy import Consent
@@ -25,6 +26,12 @@ ASKED = OptOut(NUMBER, "2026-01-25", OptOutReason.ASKED, "c-1", WORDS)
 def says(words: str) -> Transcript:
     entry: Json = {"speaker": "HUMAN", "content": words, "timestamp": "00:00:12"}
     return Transcript.model_validate({"entries": [entry]})
+
+
+async def read(here: World, call_id: str, call: Call | None = None) -> None:
+    """Read the transcript of a call in which they said these words."""
+    account = await here.session.account()
+    await here.run(note_transcript(here.calls.context, account, says(WORDS), call_id, call))
 
 
 async def opt_outs(here: World) -> list[OptOut]:
@@ -55,8 +62,8 @@ async def later(here: World, minutes: float) -> None:
 async def test_the_end_of_a_call_opts_its_number_out(here: World) -> None:
     record = await opted_out(here)
 
-    assert record.heard is not None
-    assert record.heard.opt_out is not None
+    assert record.spoken is not None
+    assert record.spoken.opt_out is not None
     assert await opt_outs(here) == [ASKED]
 
 
@@ -112,7 +119,7 @@ async def test_a_yes_may_lift_it(here: World) -> None:
 async def test_a_removed_opt_out_does_not_come_back(here: World) -> None:
     await opted_out(here)
     removed = await here.run(here.calls.remove_opt_out(NUMBER))
-    await here.run(here.calls.note_transcript(says(WORDS), "c-1"))
+    await read(here, "c-1")
 
     assert removed == ASKED
     assert await opt_outs(here) == []
@@ -178,7 +185,7 @@ async def test_a_list_calls_a_candidate_that_its_consent_quoted(here: World) -> 
 
 async def test_a_transcript_that_is_read_later_counts(here: World) -> None:
     await here.call()
-    await here.run(here.calls.note_transcript(says(WORDS), "c-1"))
+    await read(here, "c-1")
 
     assert await opt_outs(here) == [ASKED]
 
@@ -186,7 +193,7 @@ async def test_a_transcript_that_is_read_later_counts(here: World) -> None:
 async def test_a_call_of_another_program_counts(here: World) -> None:
     here.answering(calls=[shown("c-9")])
     call = await here.run(here.calls.context.api().__enter__().get_call("c-9"))
-    await here.run(here.calls.note_transcript(says(WORDS), "c-9", call))
+    await read(here, "c-9", call)
 
     assert await opt_outs(here) == [replace(ASKED, call_id="c-9")]
 

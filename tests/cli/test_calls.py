@@ -42,7 +42,7 @@ TABLE = (
     "--name",
     "Ada",
 )
-BISTRO, BUSY, DO_NOT_CALL = "+14155551234", "+12025550103", "+12025550121"
+BISTRO, BUSY, BLOCKED = "+14155551234", "+12025550103", "+12025550120"
 ASK = {
     "task_category": "general",
     "task_description": "Ask for the hours",
@@ -158,9 +158,9 @@ async def test_json_is_the_structure_of_the_tool(home: Path, signed_in: dict[str
             code = int(command[0] == "cancel")  # nothing was canceled
             assert await in_thread(structure, *command, code=code) == tool.data, command
         busy = await in_thread(structure, "call", BUSY, "Ask", "--yes", code=3)
-        refused = await in_thread(structure, "call", DO_NOT_CALL, "Ask", "--yes", code=1)
+        refused = await in_thread(structure, "call", BLOCKED, "Ask", "--yes", code=1)
         tool = await agent.use(
-            "make_call", ASK | {"respondent_phone": DO_NOT_CALL, "task_description": "Ask"}
+            "make_call", ASK | {"respondent_phone": BLOCKED, "task_description": "Ask"}
         )
 
     assert (busy["status"], busy["outcome"], busy["placed_now"]) == ("busy", "not_reached", True)
@@ -168,7 +168,7 @@ async def test_json_is_the_structure_of_the_tool(home: Path, signed_in: dict[str
         tool.data["correlation_id"], refused["correlation_id"]
     )
     assert refused | {"correlation_id": ""} == tool.data | {"correlation_id": ""}
-    assert refused["code"] == "suppression_violation"
+    assert refused["code"] == "blocked_number"
 
 
 async def test_a_tool_joins_a_call_of_the_terminal(home: Path, signed_in: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
 from tests.tools.user import NIGHT, NOON, Reply, User, open_agent_for
 
-DO_NOT_CALL = BISTRO | {"respondent_phone": NUMBERS["suppression_violation"]}
+BLOCKED = BISTRO | {"respondent_phone": NUMBERS["blocked_number"]}
 BARE = {
     "task_category": "restaurant",
     "task_description": "Book a table",
@@ -239,16 +239,16 @@ async def test_a_yes_is_used_once_within_minutes(
     auto_confirm: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
     async with open_agent_for(auto_confirm, "auto", clock, app, None) as agent:
-        confirmation = (await agent.use("make_call", DO_NOT_CALL)).data["confirmation"]
-        refused = await agent.use("make_call", DO_NOT_CALL, confirmation=confirmation)
+        confirmation = (await agent.use("make_call", BLOCKED)).data["confirmation"]
+        refused = await agent.use("make_call", BLOCKED, confirmation=confirmation)
         expiry, _, mac = confirmation.partition(".")
         forged = (confirmation, f"0x{expiry.upper()}.{mac}", "ffffffffff." + "A" * 22)
-        again = [await agent.use("make_call", DO_NOT_CALL, confirmation=one) for one in forged]
+        again = [await agent.use("make_call", BLOCKED, confirmation=one) for one in forged]
         confirmation = (await agent.use("make_call", BISTRO)).data["confirmation"]
         clock.advance(minutes=11)
         late = await agent.use("make_call", BISTRO, confirmation=confirmation)
 
-    assert refused.text.startswith("Not called: this number is on the do-not-call list")
+    assert refused.text.startswith("Not called: this number is flagged as fraud")
     assert {answer.text for answer in again[:2]} == {
         "Not called: the calls to this number changed meanwhile, or the confirmation was used "
         "already. Request it "
@@ -264,14 +264,14 @@ async def test_a_reply_sent_twice_is_used_once(
     yes = {"consent": ElicitResult(action="accept", content={"call_now": True})}
     async with open_agent_for(auto_confirm, "auto", clock, app, User()) as agent:
         call_tool = agent.client.session.call_tool
-        asked = await call_tool("make_call", DO_NOT_CALL, allow_input_required=True)
+        asked = await call_tool("make_call", BLOCKED, allow_input_required=True)
         assert isinstance(asked, InputRequiredResult)
         reply: dict[str, Any] = {"input_responses": yes, "request_state": asked.request_state}
-        refused = await call_tool("make_call", DO_NOT_CALL, allow_input_required=True, **reply)
-        again = await call_tool("make_call", DO_NOT_CALL, allow_input_required=True, **reply)
-        anew = await call_tool("make_call", DO_NOT_CALL, allow_input_required=True)
+        refused = await call_tool("make_call", BLOCKED, allow_input_required=True, **reply)
+        again = await call_tool("make_call", BLOCKED, allow_input_required=True, **reply)
+        anew = await call_tool("make_call", BLOCKED, allow_input_required=True)
 
-    for used, code in ((refused, "suppression_violation"), (again, "consent_outdated")):
+    for used, code in ((refused, "blocked_number"), (again, "consent_outdated")):
         assert isinstance(used, CallToolResult)
         assert (used.structured_content or {})["code"] == code
     assert isinstance(anew, InputRequiredResult)

@@ -83,7 +83,8 @@ def to_row(call_list: CallList) -> dict[str, Any]:
         "consent": [
             call_list.consent.asked_by,
             call_list.consent.how,
-            call_list.consent.risk_flags,
+            # Older versions read no flag that they don't know; what was quoted is below.
+            [flag for flag in call_list.consent.risk_flags if flag is not RiskFlag.OPTED_OUT],
         ],
         "opt_outs": call_list.consent.opt_outs,
     }

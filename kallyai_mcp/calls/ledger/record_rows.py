@@ -14,7 +14,7 @@ from kallyai_mcp.calls.ledger.columns import if_any
 from kallyai_mcp.calls.ledger.stored_errors import error_from_json, error_to_json
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
-from kallyai_mcp.calls.speech.heard import Heard
+from kallyai_mcp.calls.speech.spoken import Spoken
 from kallyai_mcp.clock import moment_or_none, seconds_or_none
 
 _AS_THEY_ARE = (
@@ -68,7 +68,7 @@ def end_columns(record: CallRecord) -> dict[str, Any]:
         "outcome": if_any(Call.model_dump_json, record.call),
         "calendar": if_any(_calendar_to_json, record.calendar),
         "reached": if_any(int, record.reached),
-        "heard": if_any(_heard_to_json, record.heard),
+        "spoken": if_any(_spoken_to_json, record.spoken),
         "error": error_to_json(record.error),
     }
 
@@ -88,17 +88,17 @@ def _calendar_from_json(text: str) -> Calendar:
 
 
 @cache
-def _heard() -> TypeAdapter[Heard]:
+def _spoken() -> TypeAdapter[Spoken]:
     """How the ledger stores what a transcript shows as JSON; made when it is first needed."""
-    return TypeAdapter(Heard)
+    return TypeAdapter(Spoken)
 
 
-def _heard_to_json(heard: Heard) -> str:
-    return _heard().dump_json(heard).decode()
+def _spoken_to_json(spoken: Spoken) -> str:
+    return _spoken().dump_json(spoken).decode()
 
 
-def _heard_from_json(text: str) -> Heard:
-    return _heard().validate_json(text)
+def _spoken_from_json(text: str) -> Spoken:
+    return _spoken().validate_json(text)
 
 
 def from_row(row: Mapping[str, Any]) -> CallRecord:
@@ -116,7 +116,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         call=if_any(Call.model_validate_json, row["outcome"]),
         calendar=if_any(_calendar_from_json, row["calendar"]),
         reached=if_any(bool, row["reached"]),
-        heard=if_any(_heard_from_json, row["heard"]),
+        spoken=if_any(_spoken_from_json, row["spoken"]),
         error=error_from_json(row["error"]),
         schedule=Schedule.from_row(row),
     )

@@ -22,8 +22,8 @@ from kallyai_mcp.calls.records import (
     CallRecord,
     CallState,
     as_it_is_at,
-    is_tracking_id,
 )
+from kallyai_mcp.calls.tracking_ids import is_tracking_id
 from kallyai_mcp.clock import moment
 
 _log = logging.getLogger(__name__)

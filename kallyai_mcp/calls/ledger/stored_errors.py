@@ -13,6 +13,7 @@ from kallyai_mcp.api.errors import (
     ServiceError,
     error_class,
 )
+from kallyai_mcp.calls.errors import OPTED_OUT, OptedOutError
 
 _STORED = (
     *("code", "message", "status", "reason", "correlation_id", "retry_after", "setting"),
@@ -53,7 +54,7 @@ def error_from_json(text: str | None) -> KallyAIError | None:
 def _class_of(stored: dict[str, Any]) -> type[KallyAIError]:
     """The class of an error: one of the service has a status, one of this program a code."""
     if "setting" in stored:
-        return PolicyError
+        return OptedOutError if stored["code"] == OPTED_OUT else PolicyError
     own = _OWN_CODES.get(stored["code"])
     if own is not None:
         return own

@@ -2,7 +2,7 @@
 when it is due.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from kallyai_mcp.calls.about_booking import INSTRUCTIONS
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.disclosure import without_disclosure
 from kallyai_mcp.calls.numbers import for_people, local_time, local_times, place_of, zone_of_number
+from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.other_time import instructions_in
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.schedule import Schedule
@@ -27,6 +28,7 @@ from kallyai_mcp.tools.text.plain import (
     one_line,
     part,
     party_of,
+    quoted,
     zone_of,
 )
 
@@ -129,11 +131,24 @@ class Words:
         return self.language == "en" or phone.startswith("+1")
 
 
-def reasons(risk_flags: Sequence[RiskFlag], words: Words) -> str:
-    """Why the user is asked before this call; "" if there are no flags, because the user is asked
-    before every call.
+def reasons(
+    risk_flags: Sequence[RiskFlag], words: Words, reader: Reader, opt_out: OptOut | None
+) -> str:
+    """Why the user is asked before this call, with the opt-out of its number; "" if there are no
+    flags, because the user is asked before every call.
     """
-    return "; ".join(words.say(f"reason_{flag}") for flag in risk_flags)
+    found = [words.say(f"reason_{flag}") for flag in risk_flags if flag is not RiskFlag.OPTED_OUT]
+    if opt_out is not None:
+        found.insert(0, opted_out(opt_out, words, reader))
+    return "; ".join(found)
+
+
+def opted_out(opt_out: OptOut, words: Words, reader: Reader) -> str:
+    """What shows that a number is not to be called again, and its day."""
+    day = words.day(date.fromisoformat(opt_out.day), reader.now)
+    if not opt_out.was_said:
+        return words.say("is_suppressed", day=day)
+    return words.say("they_opted_out", day=day, quote=quoted(opt_out.quote or ""))
 
 
 def preview(
@@ -143,13 +158,14 @@ def preview(
     schedule: Schedule,
     reader: Reader,
     words: Words,
+    opt_out: OptOut | None = None,
 ) -> str:
     """A description of a call, for its user, before it is placed.
 
-    `risk_flags` are the reasons to ask the user, and `usage` are the account's statistics, if they
-    are known.
+    `risk_flags` are the reasons to ask the user, with the `opt_out` of the number, and `usage` are
+    the account's statistics, if they are known.
     """
-    why = words.row("asked_because", reasons(risk_flags, words))
+    why = words.row("asked_because", reasons(risk_flags, words, reader, opt_out))
     rows = [
         words.say("ask_call", callee=_callee(submission, words)),
         *_shown([why]),
@@ -222,17 +238,18 @@ def list_preview(
     words: Words,
     *,
     goes_on: bool,
+    opt_outs: Mapping[str, OptOut],
 ) -> str:
     """A description of a list of call_around, for its user, before its first call is placed.
 
     `submissions` are those of the candidates to come, in the order in which they are called, and
-    `flags` the reasons to ask the user for each. With `goes_on`, the list goes on, with a new
-    consent.
+    `flags` the reasons to ask the user for each, with the `opt_outs` by their numbers. With
+    `goes_on`, the list goes on, with a new consent.
     """
     heading = words.say("ask_list_on" if goes_on else "ask_list", count=len(submissions))
     rows = [f"{heading} {words.say(f'until_{until}_text')}"]
     rows += [
-        _candidate(submission, risks, reader, words)
+        _candidate(submission, risks, reader, words, opt_outs.get(submission.respondent_phone))
         for submission, risks in zip(submissions, flags, strict=True)
     ]
     rows += _shown(_what_for(submissions[0], usage, reader, words))
@@ -240,14 +257,18 @@ def list_preview(
 
 
 def _candidate(
-    submission: Submission, risks: Sequence[RiskFlag], reader: Reader, words: Words
+    submission: Submission,
+    risks: Sequence[RiskFlag],
+    reader: Reader,
+    words: Words,
+    opt_out: OptOut | None,
 ) -> str:
     """The row of a candidate: who it is, at night the time there, and the reasons to ask."""
     who = party_of(submission)
     if RiskFlag.LOCAL_HOUR in risks:
         clocks = _clocks(submission.respondent_phone, reader, words)
         who = f"{who}, {words.say('due', due=clocks, where=words.say('there'))}"
-    return f"- {who}{part(': {}', reasons(risks, words))}"
+    return f"- {who}{part(': {}', reasons(risks, words, reader, opt_out))}"
 
 
 def _what_for(

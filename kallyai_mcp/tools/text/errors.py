@@ -103,7 +103,8 @@ def _explain(error: errors.KallyAIError) -> tuple[str, str]:
             todo = f"It may be tried again in {duration(max(60.0, error.retry_after))}"
         return one_line(error.message).rstrip("."), todo
     pause = f"in {duration(error.retry_after)}" if error.retry_after else "in a minute"
-    return found[0], found[1].format(pause=pause, id=error.reason)
+    happened = found[0].format(message=one_line(error.message))
+    return happened, found[1].format(pause=pause, id=error.reason)
 
 
 def with_service_words(text: str, error: errors.KallyAIError) -> str:

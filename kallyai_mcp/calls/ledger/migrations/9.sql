@@ -10,5 +10,5 @@ CREATE TABLE opt_outs (
     quote TEXT,
     PRIMARY KEY (api, account, number)
 );
-ALTER TABLE calls ADD COLUMN heard TEXT;
+ALTER TABLE calls ADD COLUMN spoken TEXT;
 ALTER TABLE calls ADD COLUMN agreed_opt_out TEXT;

@@ -10,7 +10,7 @@ from kallyai_mcp.calls.speech.sentences import Words
 
 
 @dataclass(frozen=True)
-class Heard:
+class Spoken:
     """What a transcript shows; `disclosure` and `spoke_with` are None if KallyAI has none.
 
     Attributes:
@@ -31,13 +31,13 @@ class Heard:
         return self.disclosure is not None
 
 
-NOTHING_HEARD = Heard()
+NOTHING_SPOKEN = Spoken()
 """KallyAI has no transcript."""
 
 
-def heard_in(transcript: Transcript) -> Heard:
+def spoken_in(transcript: Transcript) -> Spoken:
     """What a transcript shows; one without entries shows nothing."""
     if not transcript.entries:
-        return NOTHING_HEARD
+        return NOTHING_SPOKEN
     line = spoke_with(transcript)
-    return Heard(disclosure_in(transcript), line.spoke_with, line.words, opt_out_in(transcript))
+    return Spoken(disclosure_in(transcript), line.spoke_with, line.words, opt_out_in(transcript))
