@@ -58,6 +58,11 @@ def without_blanks(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in trimmed.items() if not _is_blank(value)}
 
 
+def blank_texts(arguments: Mapping[str, Any]) -> list[str]:
+    """The names of those that were sent as a text of nothing but white space."""
+    return [name for name, value in arguments.items() if stripped(value) == ""]
+
+
 def read(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a tool without those that stand for no value; `schema` is that of the tool's
     arguments.
@@ -104,25 +109,28 @@ def validate(
     now: datetime,
     *,
     lacking: Sequence[Problem] = (),
+    blank: Collection[str] = (),
 ) -> _Model:
     """Validate the `arguments` of a tool, at `now` in the user's time zone.
 
     The fields of `model` are the arguments, with the types of `tools.argument_types`. If anything
-    is `lacking`, that is an error, too.
+    is `lacking`, that is an error, too. The `blank` ones are not among the arguments.
     """
     problems = list(lacking)
     try:
         validated = model.model_validate(dict(arguments), extra="forbid", context={"now": now})
     except ValidationError as error:
-        problems += _problems_of(error, model, tool)
+        problems += _problems_of(error, model, tool, blank)
     else:
         if not problems:
             return validated
     raise InvalidArgumentsError(problems)
 
 
-def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> Iterator[Problem]:
-    """The problems that pydantic found.
+def _problems_of(
+    error: ValidationError, model: type[BaseModel], tool: str, blank: Collection[str]
+) -> Iterator[Problem]:
+    """The problems that pydantic found; an argument that is missing for it may have been `blank`.
 
     Only the first unknown argument is told which ones the tool takes.
     """
@@ -130,7 +138,9 @@ def _problems_of(error: ValidationError, model: type[BaseModel], tool: str) -> I
     takes = f"; it takes {', '.join(properties) or 'none'}"
     for entry in error.errors(include_url=False):
         name, *within = entry["loc"]
-        if name in properties:
+        if name in blank:
+            yield Problem(str(name), f"blank. {_expected(properties[name])}")
+        elif name in properties:
             yield Problem(f"{name}{_path(within)}", _what_is_wrong(entry, properties[name]))
         else:
             yield Problem(one_line(str(name), 40) or '""', f"{tool} has no such argument{takes}")
@@ -156,7 +166,10 @@ def _what_is_wrong(entry: ErrorDetails, schema: Mapping[str, Any]) -> str:
         case "value_error":  # of one of our types
             return f"{given} {why}"
         case "missing":
-            return f"missing; expected {expected}"
+            return f"missing. {expected}"
+        case "string_too_long":
+            most = entry["ctx"]["max_length"]
+            return f"expected up to {most} characters; got {len(entry['input'])}"
         case "extra_forbidden":
             return f"there is no such key; expected {expected}"
         case "string_unicode":

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, create_model
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.settings import WAIT_SECONDS
 from kallyai_mcp.tools import account, around, calls
-from kallyai_mcp.tools.arguments import Problem, read, validate
+from kallyai_mcp.tools.arguments import Problem, blank_texts, read, validate
 from kallyai_mcp.tools.booking_changes import problems_of_change, with_number
 from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.context import AppContext
@@ -135,7 +135,12 @@ class CallTool(Tool):
         # "null" would be None.
         now = app_context.now().astimezone(zone_of(app_context.timezone))
         return validate(
-            self.fn_metadata.arg_model, self.name, given, now, lacking=lacking
+            self.fn_metadata.arg_model,
+            self.name,
+            given,
+            now,
+            lacking=lacking,
+            blank=blank_texts(arguments),
         ).model_dump_one_level()
 
 

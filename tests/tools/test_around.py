@@ -217,7 +217,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"candidates": [BUSY, {"business_name": "First"}]},
-        "- candidates[1].respondent_phone: missing; expected 2 to",
+        "- candidates[1].respondent_phone: missing. 2 to",
     ),
     (
         {"not_before": "2026-01-26T09:00"},
