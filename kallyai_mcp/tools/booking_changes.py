@@ -4,8 +4,8 @@ The agent names the earlier call and what the call is for (`Change`). Everything
 earlier call.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from kallyai_mcp.api.errors import check_call_id
@@ -14,16 +14,24 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.clock import Stopwatch
-from kallyai_mcp.tools.arguments import Problem
+from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.lookup import find, find_event
-from kallyai_mcp.tools.submissions import agents_instructions, request_of, submission_of
+from kallyai_mcp.tools.submissions import (
+    agents_instructions,
+    departure_in,
+    request_of,
+    submission_of,
+)
 from kallyai_mcp.tools.text.calendar import booking_facts
 
 _NEW_TIME = ("appointment_date", "appointment_time", "departure_date")
 """The arguments that a move needs one of, and that no other call about a booking takes."""
+
+_OTHER_TIME = ("other_times", "accept_other_time")
+"""Which other times may be agreed to, which is so only in a move."""
 
 _SAY = {
     "no_change": "missing; move (to a new day or time), cancel, or ask (anything else)",
@@ -31,6 +39,9 @@ _SAY = {
     "no_new_time": "missing; change move needs a new appointment_date, appointment_time, or "
     "departure_date",
     "new_time": "is only for change move; {change} leaves the day and the time as they are",
+    "people_to_cancel": "is not for change cancel; for another number of people, change ask",
+    "people_to_ask": "is not for change ask; say another number of people in task_description",
+    "no_departure": "missing; the stay was to end on {departure}, before the new arrival",
 }
 
 
@@ -47,8 +58,17 @@ def problems_of_change(given: Mapping[str, Any]) -> list[Problem]:
         case Change.MOVE if not named:
             return [Problem("appointment_date", _SAY["no_new_time"])]
         case Change.CANCEL | Change.ASK as change:
-            return [Problem(name, _SAY["new_time"].format(change=change)) for name in named]
+            return list(_problems_of_no_move(given, change))
     return []
+
+
+def _problems_of_no_move(given: Mapping[str, Any], change: str) -> Iterator[Problem]:
+    """The arguments that would change the day, the time, or the people of a booking."""
+    for name in (*_NEW_TIME, *_OTHER_TIME):
+        if given.get(name):
+            yield Problem(name, _SAY["new_time"].format(change=change))
+    if "party_size" in given:
+        yield Problem("party_size", _SAY[f"people_to_{change}"])
 
 
 async def with_number(given: Mapping[str, Any], app_context: AppContext) -> Mapping[str, Any]:
@@ -99,14 +119,16 @@ def _risks(booking: CallView, number: str) -> tuple[RiskFlag, ...]:
 
 
 def _with_what_stays(arguments: CallArguments, booking: CallView) -> CallArguments:
-    """The arguments of a move with what they don't name: day, time, people, and wishes."""
+    """The arguments of a move with what they don't name: day, time, people, name, and wishes."""
     if arguments.change is not Change.MOVE:
         return arguments
     asked = booking.submission
     start = booking.booking.event.start
     stays: dict[str, Any] = {
         "party_size": asked.party_size,
+        "user_name": asked.user_name,
         "additional_instructions": list(agents_instructions(asked)) or None,
+        "departure_date": _departure_that_stays(arguments, booking),
     }
     if start is not None:
         stays["appointment_date"] = start.date() if isinstance(start, datetime) else start
@@ -115,3 +137,14 @@ def _with_what_stays(arguments: CallArguments, booking: CallView) -> CallArgumen
         stays["appointment_time"] = f"{start:%H:%M}"
     unnamed = {name: value for name, value in stays.items() if not getattr(arguments, name)}
     return arguments.model_copy(update=unnamed)
+
+
+def _departure_that_stays(arguments: CallArguments, booking: CallView) -> date | None:
+    """The day of departure of a stay whose arrival is moved; None for anything else."""
+    departure = departure_in(booking.submission)
+    arrival = arguments.appointment_date
+    is_named = arguments.departure_date is not None
+    if departure is None or is_named or arrival is None or arrival < departure:
+        return departure
+    lacking = Problem("departure_date", _SAY["no_departure"].format(departure=departure))
+    raise InvalidArgumentsError([lacking])

@@ -247,7 +247,7 @@ async def test_asking_never_loses_a_booking(agent: Agent) -> None:
 
 
 ABOUT = {"task_category": "restaurant", "task_description": "About the table"}
-WRONG: list[tuple[dict[str, str], str]] = [
+WRONG: list[tuple[dict[str, Any], str]] = [
     ({"changes_call_id": "c-1"}, "- change: missing; move (to a new day or time), cancel, or ask"),
     ({"change": "ask"}, "- changes_call_id: missing; with change, the call_id of the booking to"),
     (
@@ -263,12 +263,28 @@ WRONG: list[tuple[dict[str, str], str]] = [
         "- departure_date: is only for change move; ask leaves the day and the time",
     ),
     ({"changes_call_id": "c-1", "change": "book"}, "- change: expected move, cancel, or ask"),
+    (
+        {"changes_call_id": "c-1", "change": "cancel", "other_times": "20:00"},
+        "- other_times: is only for change move; cancel leaves the day and the time",
+    ),
+    (
+        {"changes_call_id": "c-1", "change": "ask", "accept_other_time": True},
+        "- accept_other_time: is only for change move; ask leaves the day and the time",
+    ),
+    (
+        {"changes_call_id": "c-1", "change": "ask", "party_size": 6},
+        "- party_size: is not for change ask; say another number of people in task_description",
+    ),
+    (
+        {"changes_call_id": "c-1", "change": "cancel", "party_size": 4},
+        "- party_size: is not for change cancel; for another number of people, change ask",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("given", "problem"), WRONG)
 async def test_arguments_about_a_booking_fit_together(
-    agent: Agent, given: dict[str, str], problem: str
+    agent: Agent, given: dict[str, Any], problem: str
 ) -> None:
     answer = await agent.use("make_call", ABOUT | {"respondent_phone": NUMBERS["success"]}, **given)
 
@@ -300,6 +316,53 @@ async def test_a_move_keeps_what_it_does_not_name(agent: Agent, app: SandboxApp)
     assert told["party_size"] == TABLE["party_size"]
     assert told["additional_instructions"][0] == wishes[0]
     assert told["additional_instructions"].count(wishes[0]) == 1
+
+
+async def test_arguments_that_change_nothing_are_fine(agent: Agent, app: SandboxApp) -> None:
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    await agent.use(
+        "make_call", ABOUT, changes_call_id=booked, change="cancel", accept_other_time=False
+    )
+
+    assert len(submissions(app)) == 2
+
+
+async def test_a_move_keeps_the_name(agent: Agent, app: SandboxApp) -> None:
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    later = ABOUT | {"appointment_time": "20:00"}
+    await agent.use("make_call", later, changes_call_id=booked, change="move")
+
+    assert submissions(app)[-1]["user_name"] == TABLE["user_name"]
+
+
+ROOM = {name: value for name, value in TABLE.items() if name != "appointment_time"} | {
+    "task_category": "hotel",
+    "task_description": "Book a room",
+    "departure_date": "2026-01-31",
+}
+
+
+async def moved_stay(agent: Agent, arrival: str) -> Answer:
+    """The answer to moving the first day of a stay from January 28 to 31."""
+    booked = (await agent.use("make_call", ROOM)).data["call_id"]
+    later = {"task_category": "hotel", "task_description": "Move it", "appointment_date": arrival}
+    return await agent.use("make_call", later, changes_call_id=booked, change="move")
+
+
+async def test_a_moved_stay_ends_as_before(agent: Agent, app: SandboxApp) -> None:
+    await moved_stay(agent, "2026-01-29")
+
+    assert "Departure: 2026-01-31" in submissions(app)[-1]["additional_instructions"]
+
+
+async def test_a_stay_moved_past_its_end_needs_one(agent: Agent) -> None:
+    answer = await moved_stay(agent, "2026-02-02")
+
+    assert answer.data["code"] == "invalid_arguments"
+    assert (
+        "- departure_date: missing; the stay was to end on 2026-01-31, before the new arrival."
+        in answer.text
+    )
 
 
 async def test_a_moved_booking_is_changed_where_it_is(agent: Agent, app: SandboxApp) -> None:
