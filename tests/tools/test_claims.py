@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from icalendar import Calendar
 
-from tests.agent import BISTRO
+from kallyai_mcp.sandbox.app import SandboxApp
+from tests.agent import BISTRO, open_agent, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking, calendar_file
 
@@ -157,6 +158,27 @@ async def test_a_calendar_with_two_times_books_nothing(tmp_path: Path, clock: Ma
     assert (made.data["outcome"], made.data["calendar_checked"]) == ("answered", False)
     assert "appointment" not in made.data
     assert event.data["code"] == "several_events"
+
+
+async def test_another_programs_call_says_so(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    """KallyAI knows the request by its key, which is the same on each machine."""
+    homes = [settings_in(tmp_path / name) for name in ("one", "two")]
+    async with (
+        open_agent(homes[0], mode="auto", clock=clock, app=app) as there,
+        open_agent(homes[1], mode="auto", clock=clock, app=app) as agent,
+    ):
+        placed = await there.use("make_call", BISTRO)
+        clock.advance(minutes=37)
+        answered = await agent.use("make_call", BISTRO)
+
+    assert answered.data["call_id"] == placed.data["call_id"]
+    assert answered.data["placed_now"] is False
+    assert answered.text.splitlines()[0] == (
+        "Already called at 10:30 AM by another program of yours (this one has no "
+        "record of it); no new call was placed. To call again on purpose: redial=true."
+    )
 
 
 BEFORE_OR_AFTER: list[tuple[list[str], bool]] = [

@@ -113,16 +113,21 @@ async def test_planned_calls_come_first(agent: Agent, clock: ManualClock) -> Non
     first = listed.text.splitlines()[0]
     numbers = [call.get("respondent_phone") for call in listed.data["calls"]]
 
-    assert first.startswith("scheduled  Joe's Garage +12025550103  due Tue Jan 27, ")
+    assert first.startswith(
+        "scheduled  +12025550103 (another call: Joe's Garage)  due Tue Jan 27, "
+    )
     assert planned.data["tracking_id"] in first
     assert numbers == [NUMBERS["busy"], NUMBERS["busy"], None, None]
 
 
-async def test_a_name_is_told_for_calls_without(agent: Agent, clock: ManualClock) -> None:
-    """They have it from the call before."""
+async def test_a_name_from_another_call_says_so(agent: Agent, clock: ManualClock) -> None:
     await make_calls_on_two_days(agent, clock)
+    listed = await agent.use("list_calls")
+    names = [call.get("business_name") for call in listed.data["calls"]]
 
-    assert (await agent.use("list_calls")).text.count("Joe's Garage") == 3
+    assert listed.text.count("+12025550103 (another call: Joe's Garage)") == 2
+    assert listed.text.count("Joe's Garage +12025550103  ") == 1
+    assert names == [None, None, "Italian Bistro", "Joe's Garage"]
 
 
 async def test_an_unknown_status_or_time_is_named(agent: Agent) -> None:

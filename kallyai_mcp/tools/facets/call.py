@@ -35,6 +35,8 @@ class CallView:
         call: The call as KallyAI reports it; None while KallyAI has not reported it.
         reached: Whether somebody may have talked in the call; None if that was not looked up.
         record: The ledger's record of the call; None if only KallyAI has the call.
+        name_elsewhere: The name under which its number was called in another call, if this one was
+            asked for without a name.
     """
 
     submission: Asked
@@ -46,6 +48,7 @@ class CallView:
     booking: Booking = NOT_READ
     speech: Speech = NOT_NEEDED
     related: Relations = UNRELATED
+    name_elsewhere: str | None = None
 
     @classmethod
     def of_record(cls, record: CallRecord) -> "CallView":
@@ -90,12 +93,10 @@ class CallView:
         return cls.of_call(found, timezone=timezone)
 
     def named(self, names: Mapping[str, str]) -> "CallView":
-        """The same call with a name for its number, if it has none and `names` have one."""
-        name = names.get(self.submission.respondent_phone or "")
-        if self.submission.business_name or name is None:
+        """The same call with what other calls have named its number, if it has no name."""
+        if self.submission.business_name:
             return self
-        submission = self.submission.model_copy(update={"business_name": name})
-        return replace(self, submission=submission)
+        return replace(self, name_elsewhere=names.get(self.submission.respondent_phone or ""))
 
     @property
     def call_id(self) -> str | None:

@@ -189,18 +189,9 @@ def _row_state(view: CallView) -> Facts:
 
 def _row_callee(view: CallView) -> Facts:
     asked = view.submission
-    facts: Facts = {}
     if asked.business_name:
-        facts["business_name"] = visible(asked.business_name, 40)
-    if not _was_asked_by_name(view):
-        facts["respondent_phone"] = asked.respondent_phone
-    return facts
-
-
-def _was_asked_by_name(view: CallView) -> bool:
-    """Whether the call was asked for with a name; the one in `view` may be that of another call."""
-    own = view.record or view.call
-    return own is not None and bool(own.submission.business_name)
+        return {"business_name": visible(asked.business_name, 40)}
+    return {"respondent_phone": asked.respondent_phone}
 
 
 def _row_result(view: CallView) -> Facts:

@@ -75,6 +75,10 @@ SAY = {
     "already": (
         "Already called {ago} ago; no new call was placed. To call again on purpose: redial=true."
     ),
+    "already_elsewhere": (
+        "Already called {at} by another program of yours (this one has no record of it); no new "
+        "call was placed. To call again on purpose: redial=true."
+    ),
     # Canceling
     "canceled": "Canceled: {party} will not be called{again}.",
     "not_canceled": "Not canceled: {why}. This program will not place it again.",
@@ -198,7 +202,17 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
 
 
 def _already(record: CallRecord, reader: Reader) -> str:
+    if record.created_at is not None and record.is_earlier_call:
+        return SAY["already_elsewhere"].format(at=_at(record.created_at, reader))
     return SAY["already"].format(ago=duration(record.elapsed(reader.now)))
+
+
+def _at(moment: datetime, reader: Reader) -> str:
+    """When something was, by the reader's clock: "at 4:07 PM", or "on Fri Nov 27, 4:07 PM"."""
+    local = reader.local(moment)
+    is_today = local.date() == reader.now.date()
+    text = f"at {hour(local)}" if is_today else f"on {day_and_hour(local, reader.now)}"
+    return with_place(text, local, None, reader.timezone, reader)
 
 
 def _headline(view: CallView, call: Call, reader: Reader) -> str:

@@ -14,6 +14,7 @@ from kallyai_mcp.tools.text.plain import (
     day,
     duration,
     hour,
+    named,
     part,
     party_in_row,
     quoted,
@@ -120,7 +121,8 @@ def _by_day(views: Sequence[CallView], reader: Reader) -> list[str]:
 
 
 def _row(view: CallView, at: str, reader: Reader) -> str:
-    party = party_in_row(view.submission)
+    elsewhere = part(" (another call: {})", named(view.name_elsewhere or ""))
+    party = f"{party_in_row(view.submission)}{elsewhere}"
     row = (at, state_in_words(view), party, detail(view, reader), word(view.id))
     return "  ".join(filter(None, row))
 
