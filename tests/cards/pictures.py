@@ -23,12 +23,13 @@ from kallyai_mcp.calls.disclosure import with_disclosure
 from kallyai_mcp.cards.pages import call_card, quota_card
 from kallyai_mcp.sandbox.app import create_app
 from kallyai_mcp.sandbox.serve import running
-from tests.agent import BISTRO, EXAMPLE, Agent, open_agent, settings_in
+from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.auth.oauth_server.shown_pages import shown_pages
 from tests.cards.kit import NEW_YORK, Chat, Tabs, serve_host_pages
 from tests.cards.npm import bundled
 from tests.chromium import CHROMIUM, FLAGS
 from tests.playwright_names import Browser, async_playwright, expect
+from tests.reference.cases import EXAMPLE
 from tests.sandbox.manual_clock import ManualClock
 
 FONTS = ("Inter", "Roboto", "Noto Sans", "Liberation Sans", "DejaVu Sans")

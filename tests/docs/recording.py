@@ -1,19 +1,21 @@
 """Draws a real run of the demo as an animated picture for the README: `python -m
 tests.docs.recording FOLDER`.
 
-It writes `demo-light.svg` and `demo-dark.svg`. Lines are wrapped for a phone, and appear at an even
-pace.
+It writes `demo-light.svg` and `demo-dark.svg`. The terminal is as narrow as a phone, and lines
+appear at an even pace.
 """
 
-import re
 import sys
-import textwrap
 from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from click.testing import CliRunner
+from rich.ansi import AnsiDecoder
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
 
-from kallyai_mcp.cli.main import cli
+from tests.cli.pseudo_terminal import on_terminal
 
 COLUMNS, ROWS = 48, 24
 EACH, HOLD = 0.2, 6.0
@@ -45,21 +47,31 @@ Row = tuple[float, list[tuple[str, str]]]
 
 
 def record() -> list[Row]:
-    """Run the demo; returns every row. A line is bold, or its first word has a color."""
-    rows = [[("$ kallyai-mcp demo", "c1")]]
-    output = CliRunner().invoke(cli, ["demo", "--speed", "1000"], color=True).output
-    for line in output.replace("\x1b[1m\n", "\n\x1b[1m").splitlines():
-        styled = re.fullmatch(r"\x1b\[(\d+)m(?:\x1b\[1m)?(.*?)(?:\x1b\[0m(.*))?", line)
-        code, word, rest = styled.groups(default="") if styled else ("", "", line)
-        wrapped = textwrap.wrap(word + rest, COLUMNS) or [""]
-        if code in ("", "1"):
-            rows += [[(text, code and "c1")] for text in wrapped]
-        else:
-            rows += [
-                [(word, f"c1 c{code}"), (wrapped[0].removeprefix(word), "")],
-                *([(text, "")] for text in wrapped[1:]),
-            ]
+    """Run the demo in a terminal of this size; returns every row."""
+    with (
+        TemporaryDirectory() as home,
+        on_terminal(Path(home), "demo", "--speed", "1000", columns=str(COLUMNS)) as terminal,
+    ):
+        if terminal.wait():
+            raise SystemExit(terminal.output)
+    lines = AnsiDecoder().decode(terminal.output.replace("\r\n", "\n"))
+    rows = [[("$ kallyai-mcp demo", "c1")], *(_words(line) for line in lines)]
     return [(EACH * number, words) for number, words in enumerate(rows)]
+
+
+def _words(line: Text) -> list[tuple[str, str]]:
+    """The parts of a line, each with the CSS classes of its look."""
+    segments = line.render(Console())
+    return [(segment.text, _classes(segment.style or Style())) for segment in segments]
+
+
+def _classes(style: Style) -> str:
+    """Each look has the number that the terminal has for it; the colors begin at 30."""
+    looks = {"c1": style.bold, "c2": style.dim, "c7": style.reverse}
+    classes = [name for name, is_on in looks.items() if is_on]
+    if style.color and style.color.number is not None:
+        classes.append(f"c{30 + style.color.number}")
+    return " ".join(classes)
 
 
 def picture(rows: list[Row], colors: dict[str, str]) -> str:
@@ -98,7 +110,7 @@ def picture(rows: list[Row], colors: dict[str, str]) -> str:
 <title>kallyai-mcp demo, recorded</title>
 <style>
 text{{font:{font};fill:{colors["text"]};white-space:pre}}
-.c1{{font-weight:bold}}{classes}
+.c1{{font-weight:bold}}.c2{{fill-opacity:.65}}.c7{{font-weight:bold;fill-opacity:.65}}{classes}
 .s{{animation:{total:g}s step-end infinite scroll}}
 @keyframes scroll{{{scroll}}}
 {appear}
