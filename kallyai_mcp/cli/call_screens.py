@@ -3,6 +3,7 @@
 Each facet of a call has a function; the commands print what they make together.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -130,10 +131,15 @@ def _result(view: CallView, call: Call, reader: Reader) -> Iterator[str]:
 
 
 def _appointment(view: CallView, reader: Reader) -> Iterator[str]:
-    yield from booked_time(view, reader).split(", ")
+    yield from day_and_time(booked_time(view, reader))
     people = view.submission.party_size
     if people is not None and "party_size" not in view.booking.unconfirmed:
         yield "1 person" if people == 1 else f"{people} people"
+
+
+def day_and_time(when: str) -> list[str]:
+    """The day and the time of "Fri Mar 5, 2027, 7:00 PM there"; a year belongs to its day."""
+    return re.split(r", (?!\d{4}\b)", when)
 
 
 def _party(view: CallView) -> Iterator[Fact]:
@@ -305,7 +311,7 @@ def _without_outcome(view: CallView, reader: Reader, service: Service) -> Screen
 
 def _plan(view: CallView, reader: Reader) -> Iterator[str]:
     due = _due(view, reader)
-    yield from due.split(", ")
+    yield from day_and_time(due)
     is_first = not view.is_retry
     if is_first and view.record is not None and view.record.schedule.attempts > 1:
         yield f"up to {view.record.schedule.attempts} attempts"

@@ -19,6 +19,7 @@ from kallyai_mcp.cli.output import (
     CommandError,
     SetupError,
     explain,
+    explain_beside,
     json_option,
     run,
     say_json,
@@ -70,7 +71,8 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
         say_json({"ok": not bad, "checks": [finding._asdict() for finding in found]})
         raise SystemExit(len(bad) > 0)
     for each in found:
-        explain(_line_of(each), fg="red" if each.status == "bad" else None)
+        color = "red" if each.status == "bad" else None
+        explain_beside(_label_of(each), _words_of(each), fg=color)
     if not bad:
         explain("All is well.", bold=True)
         return
@@ -78,10 +80,13 @@ def doctor(settings: Settings | SettingsError, *, as_json: bool) -> None:
     raise SystemExit(1)
 
 
-def _line_of(finding: Finding) -> str:
-    fix = part(". To fix it: {}", finding.fix)
+def _label_of(finding: Finding) -> str:
     sign = "!" if finding.status == "ok" and finding.fix else _SIGNS[finding.status]
-    return f"{sign} {finding.check:<8} {finding.message.rstrip('.')}{fix}"
+    return f"{sign} {finding.check:<8} "
+
+
+def _words_of(finding: Finding) -> str:
+    return finding.message.rstrip(".") + part(". To fix it: {}", finding.fix)
 
 
 async def _findings(settings: Settings | SettingsError) -> list[Finding]:

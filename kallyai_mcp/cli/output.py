@@ -136,12 +136,12 @@ def explain(text: str, *, err: bool = False, **style: Any) -> None:
     say(text, err=err, **style)
 
 
-def explain_beside(label: str, text: str, *, err: bool = False) -> None:
+def explain_beside(label: str, text: str, *, err: bool = False, **style: Any) -> None:
     """Print a sentence beside its label; on a terminal, it goes on below itself."""
     line = f"{label}{text}"
     if _stream(err=err).isatty():
         line = in_columns(label, text, shutil.get_terminal_size().columns)
-    say(line, err=err)
+    say(line, err=err, **style)
 
 
 def _stream(*, err: bool) -> TextIO:

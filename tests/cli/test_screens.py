@@ -10,6 +10,7 @@ from kallyai_mcp.api.errors import (
     NotSignedInError,
     ResponseLostError,
 )
+from kallyai_mcp.cli.call_screens import day_and_time
 from kallyai_mcp.cli.error_screens import refusal_screen
 from kallyai_mcp.cli.screen import Fact, Screen, Terminal, Tone, Turn, rendered
 from kallyai_mcp.cli.service import Service
@@ -48,6 +49,19 @@ def test_no_number_is_split(whole: str, columns: int) -> None:
     text = rendered(BOOKED, Terminal(columns))
 
     assert text.count(whole) == rendered(BOOKED, Terminal(1000)).count(whole)
+
+
+@pytest.mark.parametrize(
+    ("when", "parts"),
+    [
+        ("Fri Dec 4, 7:00 PM there", ["Fri Dec 4", "7:00 PM there"]),
+        ("Fri Mar 5, 2027, 7:00 PM there", ["Fri Mar 5, 2027", "7:00 PM there"]),
+        ("Fri Mar 5, 2027", ["Fri Mar 5, 2027"]),
+        ("", [""]),
+    ],
+)
+def test_a_year_stays_with_its_day(when: str, parts: list[str]) -> None:
+    assert day_and_time(when) == parts
 
 
 def test_without_colors_there_are_no_codes() -> None:
