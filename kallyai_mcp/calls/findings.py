@@ -34,7 +34,9 @@ from kallyai_mcp.calls.opt_outs import opt_out_in
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.speech.agreed_time import agreed_other_time
+from kallyai_mcp.calls.speech.agreement import may_be_agreed
 from kallyai_mcp.calls.speech.cancellation import cancellation_in
+from kallyai_mcp.calls.speech.machine import SpokeWith, spoke_with
 from kallyai_mcp.calls.speech.sentences import Words
 from kallyai_mcp.calls.speech.spoken import spoken_in
 
@@ -180,11 +182,22 @@ def _shown(
         return Findings(_booking(calendar.appointment, call, record, said), reached=True)
     if call.plain_status == "success":
         canceled = _cancellation(call, record, said)
-        return Findings(replace(calendar, canceled=canceled), reached=True)
+        reached = canceled is not None or not _was_only_machine(call, calendar, said)
+        return Findings(replace(calendar, canceled=canceled), reached)
     if reached_somebody(call, callee_spoke=_callee_spoke(said)):
         return Findings(None, reached=True)
     is_known = read is not None and said is not None
     return Findings(None, reached=False if is_known else None)
+
+
+def _was_only_machine(call: Call, calendar: Calendar, said: Transcript | None) -> bool:
+    """Whether only a machine spoke in a call with `success`, and nothing shows that anything was
+    agreed: neither an event, nor the report, nor the recording.
+    """
+    if said is None or not calendar.is_known:
+        return False
+    is_machine = spoke_with(said).spoke_with is SpokeWith.MACHINE
+    return is_machine and not may_be_agreed(call, said)
 
 
 def _booking(

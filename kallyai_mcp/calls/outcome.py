@@ -26,7 +26,7 @@ class Outcome(StrEnum):
     # It has one for another day or time than asked for, or than was agreed to in words.
     BOOKED_OTHER_TIME = "booked_other_time"
     ANSWERED = "answered"  # the conversation took place, and nothing shows a booking
-    NOT_REACHED = "not_reached"  # nobody talked
+    NOT_REACHED = "not_reached"  # nobody talked, or only a machine
     FAILED = "failed"  # the call was interrupted
     CANCELED = "canceled"
     UNKNOWN = "unknown"  # nothing is certain, or KallyAI contradicts itself
@@ -73,21 +73,21 @@ def outcome_of(
     call: Call,
     calendar: Calendar | None,
     *,
-    reached: bool,
+    reached: bool | None,
     asked: Submission | SubmissionEcho,
     zone_name: str,
 ) -> Outcome | None:
     """The outcome of a call that was `asked` for, with times in a zone (IANA name); None while it
     is in progress.
 
-    `reached` is what `reached_somebody` has said.
+    `reached` is what `Findings` say of it, None when they say nothing.
     """
     if not call.is_final:
         return None
     if call.plain_status != "success":
-        return _outcome_without_success(call, reached=reached)
+        return _outcome_without_success(call, reached=bool(reached))
     if calendar is None or calendar.appointment is None:
-        return Outcome.ANSWERED
+        return Outcome.NOT_REACHED if reached is False else Outcome.ANSWERED
     if not is_as_asked(calendar.appointment, asked, ZoneInfo(zone_name)):
         return Outcome.BOOKED_OTHER_TIME
     if other_time_of(call, calendar, asked=asked, zone_name=zone_name) is not None:

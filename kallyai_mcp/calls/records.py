@@ -148,7 +148,7 @@ class CallRecord:
         call: How the call ended, as KallyAI reports it. A `SENT` record has it while its calendar
             file is read.
         calendar: None when KallyAI was not asked for its calendar file.
-        reached: Whether it reached somebody (`outcome.reached_somebody`); None until that is known.
+        reached: Whether it reached somebody (`Findings.reached`); None until that is known.
         spoken: What its transcript shows; None while that was not read.
         agreed_opt_out: The opt-out (`OptOut.id`) that its user knew of when they agreed to it.
         is_new: A request has just made it; False for a duplicate, and for what is read from the
@@ -306,10 +306,10 @@ class CallRecord:
         placed.
         """
         if self.state is CallState.ENDED and self.call is not None:
-            reached = bool(self.reached)
             asked = self.submission
+            zone = self.timezone
             return outcome_of(
-                self.call, self.calendar, reached=reached, asked=asked, zone_name=self.timezone
+                self.call, self.calendar, reached=self.reached, asked=asked, zone_name=zone
             )
         return Outcome.UNKNOWN if self.state is CallState.UNKNOWN else None
 

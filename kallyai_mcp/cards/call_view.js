@@ -134,7 +134,7 @@ function callSentence(state, call, asked, isHeadline = false) {
   const isBooking = asked.appointment_date || ["restaurant", "clinic", "hotel"].includes(asked.task_category);
   const keys = [
     state === "unknown" && call.placed !== "maybe" && "unclear_text",
-    ["not_reached", "failed"].includes(state) && `${call.status}_text`,
+    ["not_reached", "failed"].includes(state) && `${call.code === "machine" ? call.code : call.status}_text`,
     state === "answered" && isBooking && (call.calendar_checked === false ? "not_checked_text" : "not_booked_text"),
     state === "booked_other_time" && values.agreed && "booked_other_time_text_agreed",
     state === "booked_other_time" && values.asked && "booked_other_time_text_asked",

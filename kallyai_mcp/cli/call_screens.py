@@ -162,6 +162,9 @@ def _said(view: CallView) -> Iterator[Fact]:
     opt_out = view.speech.opt_out
     if opt_out is not None and opt_out.quote is not None:
         yield Fact("Do not call again", quoted(opt_out.quote), opt_out.at or "")
+    recording = view.recording
+    if recording is not None and recording.quote is not None:
+        yield Fact("Recording", quoted(recording.quote), recording.at or "")
     if view.report:
         yield Fact("KallyAI", quoted(sentence(view.report)))
     evidence = view.evidence

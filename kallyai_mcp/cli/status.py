@@ -17,6 +17,9 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.structure.models import QuotaAnswer, as_json
 from kallyai_mcp.tools.text.plain import one_line
 
+_DISCLOSED = {True: "said that it is an AI", False: "did not say that it is an AI"}
+"""What the transcript has of KallyAI, by `disclosed` of an entry."""
+
 
 @click.command()
 @click.option(
@@ -72,5 +75,7 @@ def _line_of(entry: Mapping[str, Any]) -> str:
     parts.append(entry["how"])
     if entry["risk_flags"]:
         parts.append(f"risk: {', '.join(entry['risk_flags'])}")
+    if entry["disclosed"] is not None:
+        parts.append(_DISCLOSED[entry["disclosed"]])
     parts.append(entry["tracking_id"])
     return "  ".join(filter(None, parts))

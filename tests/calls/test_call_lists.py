@@ -52,6 +52,15 @@ async def test_a_list_ends_with_the_wanted_result(
     assert len(set(service.keys)) == called
 
 
+async def test_a_list_goes_on_after_a_machine(here: World) -> None:
+    menu = "For reservations, press 1. For opening hours, press 2."
+    here.answering(SUCCESS, transcripts={"c-1": menu})
+    found = await stopped(here, until="answered")
+
+    assert found.stop_reason is StopReason.ANSWERED
+    assert len(found.records) == 2
+
+
 async def test_each_call_of_a_list_is_audited(here: World) -> None:
     here.answering([BUSY[0], SUCCESS[1]], calendars={"c-2": EVENT})
     await stopped(here)

@@ -8,7 +8,8 @@ import pytest
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.calls.records import CallRequest, CallState
+from kallyai_mcp.clock import Stopwatch
 from tests.calls.ledgers import NOW
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import Json, Reply, Service, World, shown, world
@@ -159,3 +160,90 @@ async def test_an_outcome_survives_a_crash_before_its_calendar(
 
     assert record.call is not None
     assert (record.call.highlights, record.outcome) == ("Booked", Outcome.BOOKED)
+
+
+MENU = "For reservations, press 1. For opening hours, press 2."
+
+
+def without_report(call_id: str = "c-1", **more: str) -> Reply:
+    return 201, {"call_id": call_id, "status": "success", **more}
+
+
+@pytest.mark.parametrize(
+    ("said", "more", "outcome"),
+    [
+        (MENU, {}, Outcome.NOT_REACHED),
+        (
+            MENU,
+            {"highlights": "An automated menu answered. Nothing was booked."},
+            Outcome.NOT_REACHED,
+        ),
+        (MENU, {"highlights": "Booked a table for 4."}, Outcome.ANSWERED),
+        (f"Your table is confirmed. {MENU}", {}, Outcome.ANSWERED),
+        (f"Hello, this is Ada. {MENU} Just kidding, how can I help?", {}, Outcome.ANSWERED),
+        ("Hello?", {}, Outcome.ANSWERED),
+    ],
+)
+async def test_a_machine_is_nobody_reached(
+    here: World, said: str, more: dict[str, str], outcome: Outcome
+) -> None:
+    here.answering([without_report(**more)], transcripts={"c-1": said})
+    record = await here.call()
+
+    assert record.outcome is outcome
+    assert record.reached is (outcome is Outcome.ANSWERED)
+
+
+async def test_an_event_counts_more_than_a_machine(here: World) -> None:
+    here.answering([without_report()], transcripts={"c-1": MENU}, calendars={"c-1": AT_SEVEN})
+
+    assert (await here.call(DINNER)).outcome is Outcome.BOOKED
+
+
+@pytest.mark.parametrize("transcript_status", [404, 500])
+async def test_a_transcript_that_comes_later_takes_nobody_away(
+    here: World, transcript_status: int
+) -> None:
+    here.answering(
+        [without_report()],
+        [shown()],
+        transcripts={"c-1": MENU},
+        transcript_status=transcript_status,
+    )
+    first = await here.call()
+    here.answering([without_report()], [shown()], transcript_status=200)
+    later = await here.find(first.tracking_id)
+
+    assert (first.outcome, later.outcome) == (Outcome.ANSWERED, Outcome.ANSWERED)
+    assert later.reached is True
+
+
+async def test_a_later_transcript_may_have_words_of_a_person(here: World) -> None:
+    here.answering([without_report()], [shown()], transcripts={"c-1": MENU})
+    first = await here.call()
+    here.answering([without_report()], [shown()], transcripts={"c-1": "Hello, who is this?"})
+    later = await here.find(first.tracking_id)
+
+    assert (first.outcome, later.outcome) == (Outcome.NOT_REACHED, Outcome.ANSWERED)
+
+
+async def test_a_call_that_a_machine_answered_is_placed_again(here: World) -> None:
+    here.answering([without_report(), without_report("c-2")], transcripts={"c-1": MENU})
+    first = await here.call()
+    await here.tell(first)
+    at_once = await here.place()
+    here.clock.advance(61)
+    again = await here.place()
+
+    assert at_once.tracking_id == first.tracking_id
+    assert again.is_new
+
+
+async def test_no_retry_follows_a_machine(here: World) -> None:
+    here.answering([without_report()], transcripts={"c-1": MENU})
+    twice = CallRequest(
+        DINNER, "UTC", Stopwatch(here.clock), here.calls.schedule_for(None, retries=1)
+    )
+    record = await here.outcome(await here.run(here.calls.place(twice)))
+
+    assert (record.state, record.outcome) == (CallState.ENDED, Outcome.NOT_REACHED)

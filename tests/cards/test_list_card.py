@@ -49,7 +49,7 @@ async def test_a_card_follows_a_list_to_its_end(
     await expect(chat.card.get_by_text("You can leave; the calls go on.")).to_be_visible()
     assert await rows(chat) == [
         "Third +1 202-555-0100 Call in progress",
-        "Fourth +1 202-555-0119 Not called yet",
+        "Fourth +1 202-555-0128 Not called yet",
     ]
     assert await chat.hard_to_use() == []
 
@@ -60,7 +60,7 @@ async def test_a_card_follows_a_list_to_its_end(
     assert first.startswith(
         "Third +1 202-555-0100 Booked. Wed, Jan 28, 7:00 PM. “Reserved a table for 4 at Third"
     )
-    assert last == "Fourth +1 202-555-0119 Not called"
+    assert last == "Fourth +1 202-555-0128 Not called"
     await expect(chat.card.locator("#live")).to_have_text("Third: Booked.")
     await expect(chat.button("Add to calendar")).to_be_visible()
     assert await agent.calls_made() == 1

@@ -134,6 +134,18 @@ def test_the_audit_trail_is_the_same_as_json(tmp_path: Path, audited: str) -> No
     assert placed["risk_flags"] == ["urgent"]
 
 
+def test_the_audit_trail_keeps_the_disclosure(
+    tmp_path: Path, kallyai_sandbox: KallyAISandbox
+) -> None:
+    sign_in(tmp_path, kallyai_sandbox)
+    for number in ("+12025550100", "+12025550117"):
+        run_in_process(tmp_path, "call", number, "Ask", "--yes", API_URL=kallyai_sandbox.url)
+    forgot, told = status(tmp_path, kallyai_sandbox.url, "--audit").stdout.splitlines()
+
+    assert "  said that it is an AI  " in told
+    assert "  did not say that it is an AI  " in forgot
+
+
 def test_an_empty_audit_trail_says_so(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
     sign_in(tmp_path, kallyai_sandbox)
     shown = status(tmp_path, kallyai_sandbox.url, "--audit")

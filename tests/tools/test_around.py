@@ -20,7 +20,7 @@ TABLE = {name: value for name, value in BISTRO.items() if name not in _OF_ONE} |
 BUSY = {"respondent_phone": NUMBERS["busy"], "business_name": "First"}
 FULL = {"respondent_phone": NUMBERS["fully_booked"], "business_name": "Second"}
 FREE = {"respondent_phone": NUMBERS["success"], "business_name": "Third"}
-LAST = {"respondent_phone": "+12025550119", "business_name": "Fourth"}
+LAST = {"respondent_phone": "+12025550128", "business_name": "Fourth"}
 
 
 FOUR = [BUSY, FULL, FREE, LAST]

@@ -109,6 +109,7 @@ async def test_a_moved_booking_is_listed_as_moved(agent: Agent) -> None:
         "appointment": "2026-01-28T19:00",
         "moved_by": later,
         "created_at": "2026-01-25T15:30Z",
+        "disclosed": True,
         "business_name": "Italian Bistro",
     }
 

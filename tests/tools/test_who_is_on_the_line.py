@@ -31,6 +31,9 @@ async def test_what_the_assistant_disclosed_is_quoted(agent: Agent, language: st
     told = await agent.use("make_call", call_to("+12025550100", language))
     forgot = await agent.use("make_call", call_to("+12025550117", language))
 
+    rows = (await agent.use("list_calls")).data["calls"]
+
+    assert [row["disclosed"] for row in rows] == [False, True]
     assert told.data["disclosure"]["said"] is True
     assert {"quote", "at"} <= told.data["disclosure"].keys()
     assert forgot.data["disclosure"] == {"said": False}
@@ -102,6 +105,27 @@ async def test_a_recording_is_told_from_a_person(
     made = await agent.use("make_call", call_to(number, language))
 
     assert made.data["spoke_with"] == who
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("number", ["+12025550119", "+12025550126"])
+async def test_a_recording_is_nobody_reached(agent: Agent, language: str, number: str) -> None:
+    made = await agent.use("make_call", call_to(number, language))
+    first = made.text.splitlines()[0]
+    listed = await agent.use("list_calls", status="not_reached")
+
+    assert (made.data["outcome"], made.data["code"]) == ("not_reached", "machine")
+    assert made.data["status"] == "success"
+    assert first.startswith("Not reached: a recording answered at Italian Bistro")
+    assert ': "' in first
+    assert [row["status"] for row in listed.data["calls"]] == ["machine"]
+
+
+async def test_a_recording_is_not_called_again_by_advice(agent: Agent) -> None:
+    made = await agent.use("make_call", call_to("+12025550126", "en"))
+
+    assert "make_call" not in made.text
+    assert "get_transcript" in made.text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -97,7 +97,8 @@ def _spoken_to_json(spoken: Spoken) -> str:
     return _spoken().dump_json(spoken).decode()
 
 
-def _spoken_from_json(text: str) -> Spoken:
+def spoken_from_json(text: str) -> Spoken:
+    """What a transcript shows, in the column `spoken`."""
     return _spoken().validate_json(text)
 
 
@@ -116,7 +117,7 @@ def from_row(row: Mapping[str, Any]) -> CallRecord:
         call=if_any(Call.model_validate_json, row["outcome"]),
         calendar=if_any(_calendar_from_json, row["calendar"]),
         reached=if_any(bool, row["reached"]),
-        spoken=if_any(_spoken_from_json, row["spoken"]),
+        spoken=if_any(spoken_from_json, row["spoken"]),
         error=error_from_json(row["error"]),
         schedule=Schedule.from_row(row),
     )

@@ -12,7 +12,7 @@ from kallyai_mcp.calls.events import ServiceTime
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.columns import if_any
 from kallyai_mcp.calls.ledger.conditions import MINE, list_ids, state_in, state_not_in
-from kallyai_mcp.calls.ledger.record_rows import from_row
+from kallyai_mcp.calls.ledger.record_rows import from_row, spoken_from_json
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import (
     ACTIVE,
@@ -148,16 +148,25 @@ def _consent_columns(consent: Consent | None) -> Row:
 
 def audit(tx: Tx, account: AccountKey, limit: int) -> list[Row]:
     """The newest `limit` entries of the account's audit trail, newest first; a refused call has no
-    `tracking_id`.
+    `tracking_id`. `disclosed` says whether KallyAI said that it is an AI; None without a
+    transcript.
     """
     tracking_id = "CASE WHEN outcome IN ('placed', 'scheduled') THEN tracking_id END AS tracking_id"
-    columns = f"at, number, outcome, {tracking_id}, asked_by, how, risk_flags"
+    spoken = "(SELECT spoken FROM calls WHERE calls.tracking_id = audit.tracking_id) AS spoken"
+    columns = f"at, number, outcome, {tracking_id}, asked_by, how, risk_flags, {spoken}"
     newest = f"SELECT {columns} FROM audit WHERE {MINE} ORDER BY at DESC LIMIT :limit"
     found = tx.rows(newest, limit=limit, **account.columns)
-    return [
-        row | {"at": moment(row["at"]), "risk_flags": json.loads(row["risk_flags"])}
-        for row in found
-    ]
+    return [_audit_entry(row) for row in found]
+
+
+def _audit_entry(row: Row) -> Row:
+    spoken = if_any(spoken_from_json, row.pop("spoken"))
+    disclosure = spoken.disclosure if spoken is not None else None
+    return row | {
+        "at": moment(row["at"]),
+        "risk_flags": json.loads(row["risk_flags"]),
+        "disclosed": disclosure.said if disclosure is not None else None,
+    }
 
 
 def mark_delivered(tx: Tx, records: Collection[CallRecord], *, delivered: bool) -> None:

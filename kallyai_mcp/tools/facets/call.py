@@ -81,7 +81,7 @@ class CallView:
         zone = zone_of_callee(asked.respondent_phone, otherwise=timezone)
         calendar = findings.calendar
         reached = findings.reached
-        outcome = outcome_of(call, calendar, reached=bool(reached), asked=asked, zone_name=zone)
+        outcome = outcome_of(call, calendar, reached=reached, asked=asked, zone_name=zone)
         booking = booking_of(asked, call, calendar, zone)
         return cls(asked, zone, outcome, call, reached, booking=booking)
 
@@ -229,6 +229,23 @@ class CallView:
         if disclosure is None or disclosure.said:
             return False
         return asks_to_disclose(self.submission)
+
+    @property
+    def reached_machine(self) -> bool:
+        """Whether nobody was reached because only a machine spoke."""
+        is_success = self.call is not None and self.call.plain_status == "success"
+        return is_success and self.outcome is Outcome.NOT_REACHED
+
+    @property
+    def recording(self) -> Quote | None:
+        """The first words that show a machine, if only a machine spoke."""
+        if not self.reached_machine:
+            return None
+        spoken = self.record.spoken if self.record is not None else None
+        if spoken is None or spoken.machine is None:
+            return self.speech.machine
+        words = spoken.machine
+        return Quote(None, one_line(words.quote, LONGEST_QUOTE), clock(words.at) or None)
 
     @property
     def change(self) -> Change | None:

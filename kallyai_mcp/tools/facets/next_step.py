@@ -12,6 +12,9 @@ from kallyai_mcp.tools.text.plain import zone_of
 _UP_TO_A_MINUTE = timedelta(seconds=59)
 """A time is shown in whole minutes, and must not be earlier then."""
 
+_WITH_RECORDING = ("voicemail", "success")
+"""The statuses of calls in which only a recording may have spoken."""
+
 
 @dataclass(frozen=True)
 class Retry:
@@ -63,12 +66,15 @@ def may_be_retried(view: CallView) -> bool:
 
 def _may_have_words(view: CallView, call: Call) -> bool:
     """Whether the transcript may have words of a person or of a recording."""
-    has_spoken = view.outcome is not Outcome.NOT_REACHED or call.plain_status == "voicemail"
-    return has_spoken and view.speech.has_transcript
+    if view.outcome is Outcome.NOT_REACHED and call.plain_status not in _WITH_RECORDING:
+        return False
+    return view.speech.has_transcript
 
 
 def _retry(view: CallView, call: Call, now: datetime, *, schedules: bool) -> Retry | None:
     if view.outcome is not Outcome.NOT_REACHED or not may_be_retried(view):
+        return None
+    if view.reached_machine:  # it would answer again
         return None
     if view.related.planned is not None:
         return Retry(planned=view.related.planned)

@@ -12,6 +12,7 @@ from kallyai_mcp.calls.speech.answers import answers_in, evidence_in
 from kallyai_mcp.calls.speech.disclosure import Disclosure, disclosure_in
 from kallyai_mcp.calls.speech.machine import SpokeWith, spoke_with
 from kallyai_mcp.calls.speech.opt_out import opt_out_in
+from kallyai_mcp.calls.speech.sentences import Words
 from kallyai_mcp.tools.facets.booking import Asked
 from kallyai_mcp.tools.submissions import questions_in
 from kallyai_mcp.tools.text.plain import clock, one_line
@@ -53,6 +54,7 @@ class Speech:
         has_transcript: False if KallyAI is known to have none.
         disclosure: Whether KallyAI said that it is an AI; None without a transcript.
         spoke_with: Who spoke in place of the callee; None without a transcript.
+        machine: The first words that show a machine, if only machines spoke.
         opt_out: The callee's first words that ask not to be called again.
     """
 
@@ -62,6 +64,7 @@ class Speech:
     has_transcript: bool = True
     disclosure: Disclosure | None = None
     spoke_with: SpokeWith | None = None
+    machine: Quote | None = None
     opt_out: Quote | None = None
 
 
@@ -78,11 +81,13 @@ def speech_of(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome
     """What was said in a call, as far as its outcome lets the result quote it."""
     if not transcript.entries:
         return _quoted(asked, call, transcript, outcome)
+    line = spoke_with(transcript)
     return replace(
         _quoted(asked, call, transcript, outcome),
         disclosure=_disclosure(transcript),
-        spoke_with=spoke_with(transcript).spoke_with,
-        opt_out=_opt_out(transcript),
+        spoke_with=line.spoke_with,
+        machine=_of_callee(line.words),
+        opt_out=_of_callee(opt_out_in(transcript)),
     )
 
 
@@ -110,8 +115,7 @@ def _disclosure(transcript: Transcript) -> Disclosure:
     return Disclosure(found.said, one_line(found.quote, _LONGEST), clock(found.at) or None)
 
 
-def _opt_out(transcript: Transcript) -> Quote | None:
-    words = opt_out_in(transcript)
+def _of_callee(words: Words | None) -> Quote | None:
     return _quote(None, words.quote, words.at) if words is not None else None
 
 

@@ -39,6 +39,9 @@ _WITH_ASKED_TIME = (Outcome.ANSWERED, Outcome.BOOKED_OTHER_TIME)
 _ONLY_STATUS = (None, Outcome.NOT_REACHED, Outcome.FAILED)
 """The outcomes that say less than the status of the call."""
 
+_MACHINE = "machine"
+"""Why nobody was reached, where KallyAI says that the conversation took place."""
+
 
 def call_answer(
     view: CallView,
@@ -70,6 +73,8 @@ def _state(view: CallView) -> Facts:
     facts: Facts = {"status": view.status, "outcome": view.outcome}
     if view.refusal is not None:
         facts["code"] = view.refusal.code
+    elif view.reached_machine:
+        facts["code"] = _MACHINE
     if view.may_have_been_called:
         facts["placed"] = "maybe"
     elif view.outcome is not None:
@@ -172,7 +177,7 @@ def _request(view: CallView) -> Facts:
 def row_answer(view: CallView, now: datetime) -> CallRow:
     """The row for a call in list_calls."""
     facts = _row_state(view) | _calendar_checked(view) | _scheduled_for(view)
-    facts |= _created_at(view, now) | _row_callee(view) | _ids(view)
+    facts |= _created_at(view, now) | _row_callee(view) | _ids(view) | _disclosed(view)
     return CallRow(**facts, **relation_facts(view.related), **_row_result(view))
 
 
@@ -180,11 +185,21 @@ def _row_state(view: CallView) -> Facts:
     """How a call ended, or how far it is, in one word; the code only if it says more."""
     state = _state(view)
     facts: Facts = {"status": view.outcome, "placed": state.get("placed")}
-    if view.outcome in _ONLY_STATUS:
+    if view.reached_machine:
+        facts["status"] = _MACHINE
+    elif view.outcome in _ONLY_STATUS:
         facts["status"] = view.status
-    if state.get("code") != view.status:
+    if state.get("code") != facts["status"]:
         facts["code"] = state.get("code")
     return facts
+
+
+def _disclosed(view: CallView) -> Facts:
+    """Whether KallyAI said that it is an AI; nothing without a transcript."""
+    spoken = view.record.spoken if view.record is not None else None
+    if spoken is None or spoken.disclosure is None:
+        return {}
+    return {"disclosed": spoken.disclosure.said}
 
 
 def _row_callee(view: CallView) -> Facts:

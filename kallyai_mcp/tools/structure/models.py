@@ -131,7 +131,7 @@ class CallFacts(StatusAnswer):
 
     placed: Placed | None = None
     call_id: str | None = None
-    tracking_id: str | None = Field(None, description="In place of call_id")
+    tracking_id: str | None = Field(None, description="If no call_id")
     scheduled_for: str | None = None
     highlights: str | None = None
     moved_by: str | None = Field(None, description="Later call_id")
@@ -201,13 +201,15 @@ class CallRow(CallFacts):
     rest.
 
     `status` is the outcome, or why nobody was reached, or how far the call is. `appointment` is
-    when the appointment begins, by the callee's clock, in ISO 8601. `respondent_phone` is only
+    when the appointment begins, by the callee's clock, in ISO 8601. `disclosed` says whether
+    KallyAI said that it is an AI, as far as its transcript was read. `respondent_phone` is only
     there if the call was asked for without a name; then `business_name` is that of another call to
     the number.
     """
 
     appointment: str | None = None
     created_at: _Minute | None = None
+    disclosed: bool | None = None
 
 
 class CallPageAnswer(Answer):
@@ -218,9 +220,7 @@ class CallPageAnswer(Answer):
     )
     calls: list[CallRow] = Field(
         [],
-        description=(
-            "get_call has more; status: also the outcome; appointment: its start, at the callee"
-        ),
+        description=("get_call has more; status: or outcome; appointment: start there"),
     )
     total: int | None = None
     next_offset: int | None = None

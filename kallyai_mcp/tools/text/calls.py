@@ -47,6 +47,7 @@ SAY = {
     "try_again": "To try again: make_call with the same arguments{later}.",
     "after_message": "If that message is not enough: make_call with the same arguments{later}.",
     "later": ', not_before "{due}", retries 2',
+    "machine": "a recording answered",
     "attempt": "Attempt {number} of {count}. Before: {earlier}.",
     # A call that goes on, or is due
     "in_progress": (
@@ -169,6 +170,8 @@ def reason(view: CallView) -> str:
         return what_happened(view.refusal)
     if view.call is None:
         return ""
+    if view.reached_machine:
+        return SAY["machine"]
     return _REASONS.get(view.call.plain_status, "")
 
 
@@ -222,7 +225,8 @@ def _headline(view: CallView, call: Call, reader: Reader) -> str:
     if view.outcome in BOOKED:
         return booked(view, reader)
     state = state_in_words(view).rstrip("*").capitalize()
-    return f"{state}: {_talked_with(view, call)}.{part(' {}', _time_there(view, reader))}"
+    talked = f"{state}: {_talked_with(view, call)}{part(': {}', _recording(view))}"
+    return f"{talked}.{part(' {}', _time_there(view, reader))}"
 
 
 def _talked_with(view: CallView, call: Call) -> str:
@@ -232,6 +236,14 @@ def _talked_with(view: CallView, call: Call) -> str:
     if not why:
         return f"{party}{part(', {}', lasted(call))}"
     return f"{why} at {party}{part(' after {}', lasted(call))}"
+
+
+def _recording(view: CallView) -> str:
+    """What a recording said, if only that spoke."""
+    words = view.recording
+    if words is None or words.quote is None:
+        return ""
+    return f"{quoted(words.quote)}{part(' ({})', words.at)}"
 
 
 def _time_there(view: CallView, reader: Reader) -> str:
