@@ -58,9 +58,15 @@ def test_each_turn_is_understood_as_it_is_listed(question: str) -> None:
     assert found(question, others) == []
 
 
-@pytest.mark.parametrize("question", LISTS)
-def test_most_turns_nobody_looked_at_are_understood(question: str) -> None:
-    to_find, others = turns("held_out", question)
+@pytest.mark.parametrize(
+    ("name", "question"),
+    [
+        *(("held_out", question) for question in LISTS),
+        *(("unseen", question) for question in ("opt_out", "machine", "hedging")),
+    ],
+)
+def test_most_turns_nobody_looked_at_are_understood(name: str, question: str) -> None:
+    to_find, others = turns(name, question)
     least, most = SHARES[question]
 
     assert len(found(question, to_find)) >= least * len(to_find)
