@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
 
 from kallyai_mcp import __version__
 from kallyai_mcp import setting_values as read
 from kallyai_mcp.setting_values import About, Declaration, SettingsError
-from kallyai_mcp.urls import check_base_url
+from kallyai_mcp.urls import check_base_url, is_loopback
 
 TokenStoreChoice = Literal["auto", "keyring", "file"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -341,6 +342,11 @@ class Settings:
             needs = "KALLYAI_DATABASE_URL needs KALLYAI_SECRET_KEYS, the same for all workers"
             raise SettingsError(f"{needs}; `{read.MAKE_KEY}` makes one.", setting="secret_keys")
         return cls(**values)
+
+    @property
+    def calls_nobody(self) -> bool:
+        """Whether calls are simulated: a KallyAI on this machine is a sandbox."""
+        return self.sandbox or is_loopback(urlsplit(self.api_url).hostname)
 
     @property
     def asks(self) -> Confirm:

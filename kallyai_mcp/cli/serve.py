@@ -68,7 +68,7 @@ def serve_over_stdio(
     server = build_server(
         app_context,
         read_only=settings.read_only,
-        sandbox=settings.sandbox,
+        sandbox=settings.calls_nobody,
         wait_seconds=settings.wait_seconds,
     )
     allow_open_files()

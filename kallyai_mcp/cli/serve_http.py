@@ -164,7 +164,7 @@ def build_app(
     server = build_server(
         shared_app_context,
         read_only=settings.read_only,
-        sandbox=settings.sandbox,
+        sandbox=settings.calls_nobody,
         wait_seconds=settings.wait_seconds,
         request_state=request_state,
     )

@@ -4,10 +4,8 @@ import os
 import shlex
 import subprocess
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from kallyai_mcp.settings import Settings
-from kallyai_mcp.urls import is_loopback
 
 
 @dataclass(frozen=True)
@@ -26,10 +24,9 @@ class Service:
 
     @classmethod
     def of(cls, settings: Settings) -> "Service":
-        """The service of these settings: one on this machine is a sandbox."""
-        is_here = is_loopback(urlsplit(settings.api_url).hostname)
+        """The service of these settings."""
         url = "" if settings.sandbox else settings.api_url
-        return cls(settings.sandbox or is_here, settings.sandbox, url)
+        return cls(settings.calls_nobody, settings.sandbox, url)
 
     @property
     def place(self) -> str:

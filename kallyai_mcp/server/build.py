@@ -55,7 +55,7 @@ def build_server(
 
     The context of `open_app_context` is open as long as the server runs. With `read_only`, all that
     places or cancels calls is left out: these tools, prompts, tasks, and skills. With `sandbox`,
-    KallyAI is the embedded sandbox, and the cards say that nobody is called. `wait_seconds` is how
+    KallyAI is a sandbox, and the cards say that nobody is called. `wait_seconds` is how
     long a tool waits for the call that it places, by the settings. `request_state` protects the
     state that a client returns with the user's answer (multi-round requests); None for a key that
     only this process has.

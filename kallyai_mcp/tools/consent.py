@@ -208,7 +208,8 @@ async def ask_user(
             raise _not_agreed()
 
     later = _ordinary_hour(question, risks, app_context)
-    reply = await _shown_form(question, risks, later, elicitation)
+    calls_nobody = app_context.settings.calls_nobody
+    reply = await _shown_form(question, risks, later, elicitation, calls_nobody=calls_nobody)
     if reply is None:
         is_wrong = confirmation is not None
         return _to_be_confirmed(
@@ -263,13 +264,20 @@ def _ordinary_hour(question: Question, risks: Risks, app_context: AppContext) ->
 
 
 async def _shown_form(
-    question: Question, risks: Risks, later: datetime | None, elicitation: Elicitation
+    question: Question,
+    risks: Risks,
+    later: datetime | None,
+    elicitation: Elicitation,
+    *,
+    calls_nobody: bool,
 ) -> Reply | None:
     """Show the user the calls; None if the client can't."""
     if not elicitation.shows_forms:
         return None
     preview = question.preview(risks.of_each, risks.usage, elicitation.words)
     fields = _fields(question, later, elicitation.words)
+    if calls_nobody:
+        fields["call_now"]["description"] = elicitation.words.say("simulated_help")
     about = " ".join((*question.terms, *risks.of_any))
     return await elicitation.ask(
         "consent", form(preview, fields, required=["call_now"]), about=about

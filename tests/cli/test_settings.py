@@ -137,3 +137,16 @@ def test_a_good_value_is_read(name: str) -> None:
 
 def test_the_key_of_another_program_is_ignored() -> None:
     assert Settings.from_env({"KALLYAI_API_KEY": "of another program"}) == Settings.from_env({})
+
+
+@pytest.mark.parametrize(
+    ("settings", "calls_nobody"),
+    [
+        (Settings(), False),
+        (Settings(sandbox=True), True),
+        (Settings(api_url="http://127.0.0.1:8787"), True),
+        (Settings(api_url="http://localhost:8787"), True),
+    ],
+)
+def test_a_kallyai_on_this_machine_calls_nobody(settings: Settings, calls_nobody: bool) -> None:
+    assert settings.calls_nobody is calls_nobody

@@ -96,6 +96,19 @@ async def test_the_user_sees_what_they_agree_to(
     assert lines[-2:] == ["Calls left: 27", "Minutes left: 165"]
 
 
+async def test_the_form_of_a_simulated_call_says_so(
+    auto_confirm: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    user = User("decline")
+    async with open_agent_for(auto_confirm, "auto", clock, app, user) as agent:
+        await agent.use("make_call", BISTRO)
+    (form,) = user.asked
+
+    assert isinstance(form, ElicitRequestFormParams)
+    field = form.requested_schema["properties"]["call_now"]
+    assert field["description"] == "Simulated: nobody is called"
+
+
 async def test_by_day_a_second_call_asks(
     auto_confirm: Settings, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
