@@ -192,7 +192,8 @@ async def test_a_transcript_that_is_read_later_counts(here: World) -> None:
 
 async def test_a_call_of_another_program_counts(here: World) -> None:
     here.answering(calls=[shown("c-9")])
-    call = await here.run(here.calls.context.api().__enter__().get_call("c-9"))
+    with here.calls.context.api() as api:
+        call = await here.run(api.get_call("c-9"))
     await read(here, "c-9", call)
 
     assert await opt_outs(here) == [replace(ASKED, call_id="c-9")]
