@@ -3,9 +3,11 @@ has grown.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from kallyai_mcp.calls.ledger.base import Database, Tx
 from kallyai_mcp.calls.ledger.record_rows import to_row
+from kallyai_mcp.calls.ledger.search_index import word_rows
 from kallyai_mcp.calls.records import CallRecord
 
 _BATCH = 10_000
@@ -27,6 +29,12 @@ async def add_records(
     """
     numbers = {"number": "'+1415555' || (1000 + (:first + i) - (:first + i) / 1000 * 1000)"}
     await add_rows(database, "calls", to_row(record), count, interval=interval, expressions=numbers)
+    for word in word_rows(record):
+        row = asdict(word) | {
+            "tracking_id": record.tracking_id,
+            "is_quoted": int(word.is_quoted),
+        }
+        await add_rows(database, "call_words", row, count, interval=interval)
 
 
 async def add_rows(

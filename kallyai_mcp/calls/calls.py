@@ -28,12 +28,13 @@ from kallyai_mcp.calls.events import (
 )
 from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.fingerprint import older_fingerprint
-from kallyai_mcp.calls.ledger import lists, opt_outs, rows
+from kallyai_mcp.calls.ledger import lists, opt_outs, rows, search_index
 from kallyai_mcp.calls.ledger.base import Row
 from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest
 from kallyai_mcp.calls.schedule import Schedule, bounded
+from kallyai_mcp.calls.search_words import Search
 from kallyai_mcp.calls.tracking_ids import new_tracking_id
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.clock import Stopwatch
@@ -231,6 +232,11 @@ class Calls:
             newest=await ledger.read(rows.list_newest, account, newest),
             ended=await ledger.read(rows.find_ended, account, call_ids),
         )
+
+    async def calls_about(self, search: Search) -> list[CallRecord]:
+        """The account's calls that have all words of a search, the newest first."""
+        account = await self.account_of_request()
+        return await self.context.ledger.read(search_index.find_about, account, search)
 
     async def unsettled_calls(self) -> list[CallRecord]:
         """The calls that go on, wait, or are unknown, and planned ones that were not placed."""

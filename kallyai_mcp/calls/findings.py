@@ -122,14 +122,23 @@ async def note_transcript(
     """Keep what a transcript shows that is read after its call was written, or for a `call` that
     the ledger does not have.
     """
-    spoken = spoken_in(transcript)
     record = await context.ledger.read(rows.find, account, call_id)
-    if record is None:
-        opt_out = opt_out_in(spoken, call) if call is not None else None
+    if record is not None:
+        await _note_of_record(context, record, transcript)
+    elif call is not None:
+        spoken = spoken_in(transcript, call.submission, call.highlights)
+        opt_out = opt_out_in(spoken, call)
         if opt_out is not None:
             await context.ledger.handle(account, TranscriptRead(call_id, spoken, opt_out))
-    elif spoken.has_transcript and not record.has_transcript:
-        await context.ledger.handle(account, TranscriptRead(call_id, spoken))
+
+
+async def _note_of_record(context: CallContext, record: CallRecord, transcript: Transcript) -> None:
+    if record.has_transcript or record.call is None:
+        return
+    spoken = spoken_in(transcript, record.submission, record.call.highlights)
+    if spoken.has_transcript:
+        event = TranscriptRead(record.call.call_id, spoken)
+        await context.ledger.handle(record.account, event)
 
 
 class _Reader:
@@ -149,7 +158,10 @@ class _Reader:
         read = await self._read(lambda api: _calendar_of(api, call.call_id), _UNREAD)
         said = await self._read(lambda api: api.get_transcript(call.call_id), _NO_TRANSCRIPT)
         found = _shown(call, record, read, said)
-        return found if said is None else found._replace(spoken=spoken_in(said))
+        if said is None:
+            return found
+        asked = call.submission if record is None else record.submission
+        return found._replace(spoken=spoken_in(said, asked, call.highlights))
 
     async def _read(
         self,

@@ -14,6 +14,12 @@ def instructions_of(submission: Submission | SubmissionEcho) -> tuple[str, ...]:
     return submission.additional_instructions or ()
 
 
+def questions_in(submission: Submission | SubmissionEcho) -> tuple[str, ...]:
+    """The questions among the instructions, each once."""
+    texts = dict.fromkeys(instructions_of(submission))
+    return tuple(text for text in texts if text.rstrip().endswith("?"))
+
+
 def with_instruction(submission: Submission, text: str) -> Submission:
     """`submission` with one more instruction, after the others."""
     instructions = (*instructions_of(submission), text)

@@ -67,6 +67,11 @@ class Schedule:
         """
         return len(self.earlier) + 1
 
+    @property
+    def attempts_left(self) -> int:
+        """How many attempts are left, with the newest one."""
+        return self.attempts - len(self.earlier)
+
     def has_begun(self, now: datetime) -> bool:
         """Whether the time has come at which a call may be placed."""
         return self.not_before is None or self.not_before <= now

@@ -3,7 +3,6 @@
 Each facet of a call has a function; the commands print what they make together.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from kallyai_mcp.cli.same_call import command_for_same_call
 from kallyai_mcp.cli.screen import Fact, Screen, Tone
 from kallyai_mcp.cli.service import Service, in_shell
 from kallyai_mcp.cli.short_id import short_id
+from kallyai_mcp.cli.wrapping import day_and_time
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import next_step
 from kallyai_mcp.tools.facets.relations import BOOKED
@@ -135,11 +135,6 @@ def _appointment(view: CallView, reader: Reader) -> Iterator[str]:
     people = view.submission.party_size
     if people is not None and "party_size" not in view.booking.unconfirmed:
         yield "1 person" if people == 1 else f"{people} people"
-
-
-def day_and_time(when: str) -> list[str]:
-    """The day and the time of "Fri Mar 5, 2027, 7:00 PM there"; a year belongs to its day."""
-    return re.split(r", (?!\d{4}\b)", when)
 
 
 def _party(view: CallView) -> Iterator[Fact]:

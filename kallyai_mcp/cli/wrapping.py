@@ -50,3 +50,8 @@ def in_columns(label: str, text: str, columns: int) -> str:
         first = f"{label.rstrip()}\n{' ' * indent}"
     lines = in_lines(text, columns - indent).split("\n")
     return first + f"\n{' ' * indent}".join(lines)
+
+
+def day_and_time(when: str) -> list[str]:
+    """The day and the time of "Fri Mar 5, 2027, 7:00 PM there"; a year belongs to its day."""
+    return re.split(r", (?!\d{4}\b)", when)

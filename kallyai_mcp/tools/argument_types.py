@@ -308,6 +308,6 @@ WaitSeconds = Annotated[
     ),
     _NUMBER,
 ]
-Limit = Annotated[int, Field(ge=1, le=200, description="How many"), _NUMBER]
-Offset = Annotated[int, Field(ge=0, description="How many to skip"), _NUMBER]
+Limit = Annotated[int, Field(ge=1, le=200), _NUMBER]
+Offset = Annotated[int, Field(ge=0), _NUMBER]
 """The query parameters of the reference's "List Calls"."""

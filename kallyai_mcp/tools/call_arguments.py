@@ -78,7 +78,7 @@ class CallArguments(BaseModel, defer_build=True, json_schema_extra=_number_may_b
     )
     time_preference_text: OfAllCalls[Text | None] = Field(None, description='In words: "after 5pm"')
     party_size: OfAllCalls[PartySize | None] = Field(
-        None, description="People; a restaurant or a hotel needs it for a booking"
+        None, description="People; needed to book a restaurant or hotel"
     )
     language: OfAllCalls[SpokenLanguage | None] = Field(
         None, description="Of the summary and the user's forms"
@@ -96,9 +96,7 @@ class CallArguments(BaseModel, defer_build=True, json_schema_extra=_number_may_b
     )
     timezone: OfAllCalls[TimeZoneName | None] = Field(
         None,
-        description=(
-            "Where the user is, IANA; results tell times there, too. Not that of the appointment"
-        ),
+        description=("The user's, IANA; results tell times there. Not that of the appointment"),
     )
     changes_call_id: OfNoList[CallId | None] = Field(
         None, description="call_id of the booking it is about; needs change"

@@ -8,13 +8,14 @@ from kallyai_mcp.api.models import Call, CallPage
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.records import DATED_EARLIER, CallRecord, CallState
+from kallyai_mcp.calls.search_words import Search
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import Relations, changed_by
 from kallyai_mcp.tools.structure.calls import list_answer, row_answer
-from kallyai_mcp.tools.structure.models import CallPageAnswer, ToolResult
+from kallyai_mcp.tools.structure.models import CallPageAnswer, CallRow, ToolResult
 from kallyai_mcp.tools.text.call_lists import listed
-from kallyai_mcp.tools.text.listing import listing
+from kallyai_mcp.tools.text.listing import found_quote, listing
 from kallyai_mcp.tools.text.plain import Reader
 
 _PAGE = 200
@@ -35,18 +36,44 @@ class ListedCalls(ToolResult[CallPageAnswer]):
 
 @dataclass(frozen=True)
 class Filter:
-    """Which calls a list shows: those for which everything that is given is true."""
+    """Which calls a list shows: those for which everything that is given is true.
+
+    `about` are words that a call must have, and `with_quotes` whether the callee's count; only the
+    ledger can say which calls these are.
+    """
 
     number: str | None = None
     business: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
     status: str | None = None
+    about: str | None = None
+    with_quotes: bool = True
 
     def shows(self, view: CallView) -> bool:
         """Whether this call is shown."""
-        is_new_enough = not _is_before(view.placed_at, self.since)
-        answers = (self._has_number(view), self._names(view), is_new_enough, self._has_status(view))
-        return all(answers)
+        return all(
+            (
+                self._has_number(view),
+                self._names(view),
+                not _is_before(view.placed_at, self.since),
+                not _is_after(view.placed_at, self.until),
+                self._has_status(view),
+            )
+        )
+
+    def search(self, about: str, most: int) -> Search:
+        """What the ledger is asked for: more than `most` calls if the rest of the filter may leave
+        some out.
+        """
+        may_leave_some_out = (self.number, self.business, self.status) != (None, None, None)
+        return Search(
+            about,
+            with_quotes=self.with_quotes,
+            most=_SEARCHED if may_leave_some_out else most,
+            since=self.since,
+            until=self.until,
+        )
 
     def _has_number(self, view: CallView) -> bool:
         return self.number in (None, view.submission.respondent_phone)
@@ -85,6 +112,7 @@ class _FromLedger:
         ended: The records of the page's calls, by `call_id`.
         unsettled: Those of calls that are planned, in progress, or lost; only for the first page.
         lists: The unfinished lists; only for the first page without a filter.
+        searched_for: The words that it was searched for, if it was.
     """
 
     newest: Sequence[CallRecord] = ()
@@ -92,6 +120,7 @@ class _FromLedger:
     unsettled: Sequence[CallRecord] = ()
     lists: Sequence[CallList] = ()
     is_read: bool = True
+    searched_for: Search | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +143,9 @@ async def list_page(
 ) -> ListedCalls:
     """A page of calls: planned and unsettled ones first, then the others, newest first."""
     reader = app_context.reader()
-    if wanted == _ALL:
+    if wanted.about is not None:
+        page = await _page_about(app_context, limit, offset, wanted, wanted.about)
+    elif wanted == _ALL:
         page = await _page_of_all(app_context, limit, offset)
     else:
         page = await _page_of_wanted(app_context, limit, offset, wanted)
@@ -151,6 +182,28 @@ async def _page_of_wanted(
     found = await _newest_calls(app_context, wanted.since)
     known = await _read_ledger(app_context, found, is_first=offset == 0, has_lists=False)
     above, below = _views(known, found, wanted, app_context.timezone)
+    return _cut(known, above, below, limit, offset)
+
+
+async def _page_about(
+    app_context: AppContext, limit: int, offset: int, wanted: Filter, about: str
+) -> _Page:
+    """A page of the ledger's calls that have all of these words."""
+    search = wanted.search(about, offset + limit + 1)
+    found = await app_context.calls.calls_about(search)
+    newest = (await app_context.calls.history(_NEWEST, ())).newest
+    known = _FromLedger(newest, searched_for=search)
+    return _cut(known, (), _shown(found, known, wanted, app_context.timezone), limit, offset)
+
+
+def _cut(
+    known: _FromLedger,
+    above: Sequence[CallView],
+    below: Sequence[CallView],
+    limit: int,
+    offset: int,
+) -> _Page:
+    """The page of these calls that begins at `offset`."""
     end = offset + limit
     return _Page(known, above, below[offset:end], None, end if len(below) > end else None)
 
@@ -180,19 +233,23 @@ def _views(
 
     One that has a record is shown as the record says.
     """
+    above = _shown(known.unsettled, known, wanted, timezone)
+    return above, _shown(_below(known, found), known, wanted, timezone)
+
+
+def _shown(
+    calls: Iterable[CallRecord | Call], known: _FromLedger, wanted: Filter, timezone: str
+) -> list[CallView]:
+    """Those of these calls that a filter shows, with what later calls have done."""
     changes = changed_by([CallView.of_record(record) for record in known.newest])
     names = _names(known.newest)
-
-    def shown(calls: Iterable[CallRecord | Call]) -> list[CallView]:
-        views = []
-        for call in calls:
-            view = CallView.of(call, timezone=timezone).named(names)
-            view = replace(view, related=Relations(later=changes.get(view.id)))
-            if wanted.shows(view):
-                views.append(view)
-        return views
-
-    return shown(known.unsettled), shown(_below(known, found))
+    views = []
+    for call in calls:
+        view = CallView.of(call, timezone=timezone).named(names)
+        view = replace(view, related=Relations(later=changes.get(view.id)))
+        if wanted.shows(view):
+            views.append(view)
+    return views
 
 
 def _below(known: _FromLedger, found: Sequence[Call]) -> Iterable[CallRecord | Call]:
@@ -211,7 +268,7 @@ def _answer(page: _Page, reader: Reader, offset: int) -> ListedCalls:
     views = (*page.above, *page.below)
     structure = CallPageAnswer(
         lists=[list_answer(one) for one in lists] or None,
-        calls=[row_answer(view, reader.now) for view in views],
+        calls=[_row(view, page.known.searched_for, reader) for view in views],
         total=page.total,
         next_offset=page.next_offset,
     )
@@ -223,8 +280,19 @@ def _answer(page: _Page, reader: Reader, offset: int) -> ListedCalls:
         reader,
         offset=offset,
         is_ledger_read=page.known.is_read,
+        searched_for=page.known.searched_for,
     )
     return ListedCalls(text, structure, views=views)
+
+
+def _row(view: CallView, search: Search | None, reader: Reader) -> CallRow:
+    """The row of a call; after a search, with the callee's words that have some that were looked
+    for.
+    """
+    row = row_answer(view, reader.now)
+    if search is not None:
+        row.quote = found_quote(view, search)
+    return row
 
 
 async def _newest_calls(app_context: AppContext, since: datetime | None) -> Sequence[Call]:
@@ -243,6 +311,13 @@ def _is_before(placed_at: datetime | None, since: datetime | None) -> bool:
     if since is None or placed_at is None:
         return False
     return placed_at < since
+
+
+def _is_after(placed_at: datetime | None, until: datetime | None) -> bool:
+    """Whether a call is known to be newer than this."""
+    if until is None or placed_at is None:
+        return False
+    return placed_at > until
 
 
 def _names(records: Sequence[CallRecord]) -> dict[str, str]:

@@ -3,8 +3,10 @@ get_calendar_event.
 """
 
 from contextlib import suppress
+from datetime import datetime
 from typing import Annotated, Any
 
+from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
@@ -115,17 +117,38 @@ async def list_calls(
     offset: Offset = 0,
     number: Annotated[CalledNumber | None, Field(description="E.164")] = None,
     business: Annotated[Text | None, Field(description="Part of the name")] = None,
+    about: Annotated[Text | None, Field(description="Words in it")] = None,
     since: Annotated[Since | None, Field(description="ISO 8601")] = None,
+    until: Annotated[Since | None, Field(description="ISO 8601")] = None,
     status: Annotated[Status | None, Field(description="Its beginning is enough")] = None,
     timezone: UserZone = None,
     ctx: Context[AppContext, Any],
 ) -> Annotated[CallToolResult, CallPageAnswer]:
     """List calls with their outcomes, planned ones first."""
     app_context = ctx.request_context.lifespan_context.for_user_in(timezone)
-    if since is not None and since.tzinfo is None:
-        since = since.replace(tzinfo=zone_of(app_context.timezone))
-    wanted = Filter(number, business, since, status)
+    wanted = Filter(
+        number,
+        business,
+        _in_zone(since, app_context.timezone),
+        _in_zone(until, app_context.timezone),
+        status,
+        about,
+        with_quotes=_may_read_transcripts(),
+    )
     return (await list_page(app_context, limit=limit, offset=offset, wanted=wanted)).for_client()
+
+
+def _in_zone(at: datetime | None, timezone: str) -> datetime | None:
+    """A moment; one without an offset is in this zone."""
+    if at is None or at.tzinfo is not None:
+        return at
+    return at.replace(tzinfo=zone_of(timezone))
+
+
+def _may_read_transcripts() -> bool:
+    """Whether the client may read what callees said: over HTTP by the scopes of its token."""
+    token = get_access_token()
+    return token is None or "transcripts:read" in token.scopes
 
 
 async def get_transcript(

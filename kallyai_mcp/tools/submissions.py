@@ -12,7 +12,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Submission, SubmissionEcho
 from kallyai_mcp.calls import about_booking
 from kallyai_mcp.calls.disclosure import wishes_in, with_disclosure
-from kallyai_mcp.calls.instructions import instructions_of
+from kallyai_mcp.calls.instructions import instructions_of, questions_in
 from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.other_time import with_other_time
 from kallyai_mcp.calls.records import CallRequest
@@ -193,12 +193,6 @@ def agents_instructions(submission: Submission | SubmissionEcho) -> tuple[str, .
         for text in wishes_in(submission)
         if not text.startswith(beginnings) and text not in others
     )
-
-
-def questions_in(submission: Submission | SubmissionEcho) -> tuple[str, ...]:
-    """The questions among the instructions, each once."""
-    texts = dict.fromkeys(instructions_of(submission))
-    return tuple(text for text in texts if text.rstrip().endswith("?"))
 
 
 def departure_in(submission: Submission | SubmissionEcho) -> date | None:

@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -59,7 +59,7 @@ from kallyai_mcp.calls.events import (
     Requested,
     TranscriptRead,
 )
-from kallyai_mcp.calls.ledger import list_rows, record_rows, rows
+from kallyai_mcp.calls.ledger import list_rows, record_rows, rows, search_index
 from kallyai_mcp.calls.ledger.apply import handle
 from kallyai_mcp.calls.ledger.base import Ledger, Row, Tx
 from kallyai_mcp.calls.ledger.view import SqlView
@@ -80,7 +80,10 @@ from tests.calls.manual_time import ManualClock
 
 NUMBERS = (HERE, "+442079460123", "+34911234567")
 WORKERS = ("worker-1", "worker-2")
-TABLES = ("calls", "call_lists", "audit", "shared_values", "call_list_calls", "opt_outs")
+TABLES = (
+    *("calls", "call_lists", "audit", "shared_values", "call_list_calls", "opt_outs"),
+    "call_words",
+)
 LIMITS = CallPolicy(Settings(calls_per_hour=6, calls_per_number=4, deny_numbers=("+34",)))
 ERRORS = (
     KallyAIError("It was not sent.", code="not_sent"),
@@ -161,6 +164,7 @@ class InDict:
             "used": [{"name": name} for name in sorted(self._view.used)],
             "lifted": [{"name": name} for name in sorted(self._view.lifted - {""})],
             "opt_outs": [vars(one) for one in self._view.opt_outs.values()],
+            "call_words": _words(self._view.records.values()),
         }
 
     def _view_now(self) -> DictView:
@@ -214,6 +218,7 @@ class InLedger:
             "opt_outs": [
                 {name: row[name] for name in _OPT_OUT_COLUMNS} for row in found["opt_outs"]
             ],
+            "call_words": sorted(found["call_words"], key=_by_call_and_term),
         }
 
     def _write(self, work: Callable[[Tx], Any]) -> Any:
@@ -233,6 +238,25 @@ _LIST_COLUMNS = (
 """The columns of a list that `list_rows.to_row` writes."""
 
 _OPT_OUT_COLUMNS = ("number", "day", "reason", "call_id", "quote")
+
+
+def _words(records: Iterable[CallRecord]) -> list[Row]:
+    """The rows of the records' words."""
+    rows = [
+        {
+            "term": word.term,
+            "placed_at": word.placed_at,
+            "tracking_id": record.tracking_id,
+            "is_quoted": int(word.is_quoted),
+        }
+        for record in records
+        for word in search_index.word_rows(record)
+    ]
+    return sorted(rows, key=_by_call_and_term)
+
+
+def _by_call_and_term(row: Row) -> tuple[str, int]:
+    return row["tracking_id"], row["term"]
 
 
 def _all_rows(tx: Tx) -> dict[str, list[Row]]:

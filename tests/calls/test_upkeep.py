@@ -13,13 +13,14 @@ from typing import TypeVar
 import pytest
 
 from kallyai_mcp.calls.events import Adopt, Checked, Due, Late, Requested
-from kallyai_mcp.calls.ledger import expiry, lists, rows, upkeep
+from kallyai_mcp.calls.ledger import expiry, lists, rows, search_index, upkeep
 from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.shared_values import put
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
+from kallyai_mcp.calls.search_words import Search
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.settings import Settings
 from tests.calls.ledgers import (
@@ -148,6 +149,9 @@ USES: dict[str, Use] = {
     "list_unsettled": lambda ledger: ledger.read(rows.list_unsettled, ACCOUNT),
     "list_newest": lambda ledger: ledger.read(rows.list_newest, ACCOUNT, 20),
     "audit": lambda ledger: ledger.read(rows.audit, ACCOUNT, 20),
+    "find_about": lambda ledger: ledger.read(
+        search_index.find_about, ACCOUNT, Search("ask about", with_quotes=False, most=20)
+    ),
     "find_ended": lambda ledger: ledger.read(
         rows.find_ended, ACCOUNT, [f"c-over-{number}" for number in range(10)]
     ),
@@ -188,7 +192,7 @@ ENDED_LIST: dict[str, object] = ACCOUNT.columns | {
 
 async def fill(database: Database, count: int) -> None:
     """Let the ledger have so many calls and lists that are over, and three calls in progress."""
-    for table in ("calls", "call_lists"):
+    for table in ("calls", "call_lists", "call_words"):
         await database.write(partial(Tx.run, statement=f"DELETE FROM {table}"))  # noqa: S608 - ours
     await add_records(database, over(), count)
     await add_rows(database, "call_lists", ENDED_LIST, count)

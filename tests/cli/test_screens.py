@@ -10,11 +10,11 @@ from kallyai_mcp.api.errors import (
     NotSignedInError,
     ResponseLostError,
 )
-from kallyai_mcp.cli.call_screens import day_and_time
 from kallyai_mcp.cli.error_screens import refusal_screen
 from kallyai_mcp.cli.screen import Fact, Screen, Terminal, Tone, Turn, rendered
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.cli.tables import Column, rendered_table
+from kallyai_mcp.cli.wrapping import day_and_time
 from kallyai_mcp.settings import Settings
 
 BOOKED = Screen(

@@ -143,7 +143,10 @@ async def test_a_lost_answer_is_being_checked(
         f"{told}The check ends about 10:36 AM; do not place the call again.\n"
     )
     assert again.text.startswith(f"Asked for before; no new call was placed. {told}")
-    assert "  being checked  Italian Bistro +14155551234  may have been called  " in listed.text
+    assert (
+        "  being checked  Italian Bistro +14155551234  Book a table  may have been called  "
+        in listed.text
+    )
     assert (
         made.data["placed"] == again.data["placed"] == listed.data["calls"][0]["placed"] == "maybe"
     )

@@ -98,14 +98,15 @@ async def test_a_moved_booking_is_listed_as_moved(agent: Agent) -> None:
     narrowed = await agent.use("list_calls", status="moved")
 
     assert (
-        "  was booked  Italian Bistro +12025550100  table for 4, Jan 28 7:00 PM; moved, now "
-        f"{later}  " in listed.text
+        "  was booked  Italian Bistro +12025550100  Book a table  table for 4, Jan 28 7:00 PM; "
+        f"moved, now {later}  " in listed.text
     )
     assert [call["call_id"] for call in narrowed.data["calls"]] == [booked]
     assert "moved_by" not in listed.data["calls"][0]
     assert listed.data["calls"][1] == {
         "status": "booked",
         "call_id": booked,
+        "purpose": "Book a table",
         "appointment": "2026-01-28T19:00",
         "moved_by": later,
         "created_at": "2026-01-25T15:30Z",

@@ -114,7 +114,7 @@ async def test_planned_calls_come_first(agent: Agent, clock: ManualClock) -> Non
     numbers = [call.get("respondent_phone") for call in listed.data["calls"]]
 
     assert first.startswith(
-        "scheduled  +12025550103 (another call: Joe's Garage)  due Tue Jan 27, "
+        "scheduled  +12025550103 (another call: Joe's Garage)  Ask again  due Tue Jan 27, "
     )
     assert planned.data["tracking_id"] in first
     assert numbers == [NUMBERS["busy"], NUMBERS["busy"], None, None]
@@ -184,7 +184,7 @@ async def test_a_call_in_progress_is_listed_first(agent: Agent, clock: ManualClo
     id_ = listed.data["calls"][0]["tracking_id"]
 
     assert above == (
-        f"Jan 25 10:30 AM  in progress  Italian Bistro +14155551234  30 s so far  {id_}"
+        f"Jan 25 10:30 AM  in progress  Italian Bistro +14155551234  Book a table  30 s so far  {id_}"
     )
     assert hint == "Follow calls without an outcome with get_call; do not place them again."
     assert [call["status"] for call in listed.data["calls"]] == ["in_progress", "canceled", "busy"]
@@ -194,10 +194,12 @@ async def test_what_kallyai_lists_comes_below(agent: Agent, clock: ManualClock) 
     listed = await listed_during_a_call(agent, clock)
     _, canceled, _, heading, day, ended = listed.text.splitlines()
 
-    assert "  canceled  Italian Bistro +14155551234  was due Tue Jan 27, " in canceled
+    assert "  canceled  Italian Bistro +14155551234  Ask  was due Tue Jan 27, " in canceled
     assert heading.startswith("2 calls, newest first.")
     assert day == "Jan 25"
-    assert ended.startswith("10:30 AM  not reached  Italian Bistro +12025550103  busy  ")
+    assert ended.startswith(
+        "10:30 AM  not reached  Italian Bistro +12025550103  Book a table  busy  "
+    )
 
 
 async def test_a_call_ended_at_kallyai_is_listed_once(tmp_path: Path, clock: ManualClock) -> None:

@@ -12,7 +12,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.changes import AuditLine, Changes
 from kallyai_mcp.calls.decisions import decide
 from kallyai_mcp.calls.events import Event
-from kallyai_mcp.calls.ledger import list_rows, opt_outs, shared_values
+from kallyai_mcp.calls.ledger import list_rows, opt_outs, search_index, shared_values
 from kallyai_mcp.calls.ledger.base import OutdatedError, Tx
 from kallyai_mcp.calls.ledger.record_rows import end_columns, from_row, to_row
 from kallyai_mcp.calls.ledger.rows import insert, write_audit
@@ -20,6 +20,9 @@ from kallyai_mcp.calls.ledger.view import SqlView
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 
 _DAY = 86_400.0
+
+_SEARCHED = frozenset({"submission", "outcome", "spoken", "placed_at"})
+"""The columns with the words that find a call."""
 
 
 def handle(tx: Tx, account: AccountKey, event: Event[Any]) -> Any:
@@ -86,6 +89,8 @@ def _update(tx: Tx, known: CallRecord, record: CallRecord) -> None:
     )
     if not updated:
         raise OutdatedError
+    if columns.keys() & _SEARCHED:
+        search_index.keep(tx, known, record)
 
 
 def _insert(tx: Tx, record: CallRecord, confirmation_id: str | None) -> None:
@@ -94,6 +99,7 @@ def _insert(tx: Tx, record: CallRecord, confirmation_id: str | None) -> None:
     if record.plan_id is None:
         row["confirmation_id"] = confirmation_id
     insert(tx, "calls", row)
+    search_index.keep(tx, None, record)
 
 
 def _begin(tx: Tx, call_list: CallList, confirmation_id: str | None) -> None:

@@ -321,6 +321,10 @@ def migrate(tx: Tx) -> None:
         from kallyai_mcp.calls.ledger import bookings
 
         bookings.fill(tx)
+    if version < 10:
+        from kallyai_mcp.calls.ledger import search_index
+
+        search_index.fill(tx)
     if version < newest:
         tx.run("DELETE FROM schema_version")
         tx.run("INSERT INTO schema_version (version) VALUES (:version)", version=newest)

@@ -215,6 +215,8 @@ class SqliteDatabase:
         try:
             _use_write_ahead_log(self._connection, time.monotonic() + self._seconds)
             self._connection.execute("PRAGMA synchronous = FULL")
+            # What the purge deletes must not stay in free pages of the file.
+            self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.row_factory = lambda cursor, values: dict(sqlite3.Row(cursor, values))
             self._run("BEGIN IMMEDIATE", None, migrate)
         except BaseException:

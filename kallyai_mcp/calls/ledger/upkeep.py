@@ -8,6 +8,7 @@ from typing import Any
 from kallyai_mcp.calls import lists
 from kallyai_mcp.calls.changes import BATCH
 from kallyai_mcp.calls.duplicates import may_have_reached_nobody
+from kallyai_mcp.calls.ledger import search_index
 from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, IS_SCHEDULED, list_ids, state_in
 from kallyai_mcp.calls.ledger.rows import select
@@ -166,4 +167,5 @@ def _purge_calls(tx: Tx, is_old: str, **values: Any) -> int:
         day_ago=tx.now - _DAY,
         **values,
     )
+    search_index.remove(tx, [row["tracking_id"] for row in deleted])
     return len(deleted)

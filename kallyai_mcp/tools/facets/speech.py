@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kallyai_mcp.api.models import Call, Transcript
+from kallyai_mcp.calls.instructions import questions_in
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.speech.answers import answers_in, evidence_in
 from kallyai_mcp.calls.speech.disclosure import Disclosure, disclosure_in
@@ -14,7 +15,6 @@ from kallyai_mcp.calls.speech.machine import SpokeWith, spoke_with
 from kallyai_mcp.calls.speech.opt_out import opt_out_in
 from kallyai_mcp.calls.speech.sentences import Words
 from kallyai_mcp.tools.facets.booking import Asked
-from kallyai_mcp.tools.submissions import questions_in
 from kallyai_mcp.tools.text.plain import clock, one_line
 
 _LONGEST = 300

@@ -24,6 +24,7 @@ from kallyai_mcp.tools.structure.models import (
     EventAnswer,
 )
 from kallyai_mcp.tools.text.calendar import begins
+from kallyai_mcp.tools.text.listing import PURPOSE
 from kallyai_mcp.tools.text.plain import LIMIT, clock, visible, zone_of
 from kallyai_mcp.tools.text.report import ROOM, answer_of
 
@@ -178,6 +179,7 @@ def row_answer(view: CallView, now: datetime) -> CallRow:
     """The row for a call in list_calls."""
     facts = _row_state(view) | _calendar_checked(view) | _scheduled_for(view)
     facts |= _created_at(view, now) | _row_callee(view) | _ids(view) | _disclosed(view)
+    facts |= _row_plan(view)
     return CallRow(**facts, **relation_facts(view.related), **_row_result(view))
 
 
@@ -200,6 +202,16 @@ def _disclosed(view: CallView) -> Facts:
     if spoken is None or spoken.disclosure is None:
         return {}
     return {"disclosed": spoken.disclosure.said}
+
+
+def _row_plan(view: CallView) -> Facts:
+    """What a call was for; how many attempts of a planned one are left."""
+    facts: Facts = {}
+    if view.submission.task_description:
+        facts["purpose"] = visible(view.submission.task_description, PURPOSE)
+    if view.record is not None and view.record.state is CallState.SCHEDULED:
+        facts["attempts_left"] = view.record.schedule.attempts_left
+    return facts
 
 
 def _row_callee(view: CallView) -> Facts:

@@ -134,10 +134,10 @@ class CallFacts(StatusAnswer):
     tracking_id: str | None = Field(None, description="If no call_id")
     scheduled_for: str | None = None
     highlights: str | None = None
-    moved_by: str | None = Field(None, description="Later call_id")
+    moved_by: str | None = None
     canceled_by: str | None = None
     asked_about_in: str | None = None
-    calendar_checked: bool | None = Field(None, description="false: it may have booked something")
+    calendar_checked: bool | None = Field(None, description="false: may have booked")
     respondent_phone: str | None = None
     business_name: str | None = None
 
@@ -200,27 +200,31 @@ class CallRow(CallFacts):
     """A call in list_calls: what finds it, and how it ended or how far it is; get_call has the
     rest.
 
-    `status` is the outcome, or why nobody was reached, or how far the call is. `appointment` is
-    when the appointment begins, by the callee's clock, in ISO 8601. `disclosed` says whether
-    KallyAI said that it is an AI, as far as its transcript was read. `respondent_phone` is only
-    there if the call was asked for without a name; then `business_name` is that of another call to
-    the number.
+    `status` is the outcome, or why nobody was reached, or how far the call is. `purpose` is the
+    beginning of its task. `appointment` is when the appointment begins, by the callee's clock, in
+    ISO 8601. `disclosed` says whether KallyAI said that it is an AI, as far as its transcript was
+    read. `attempts_left` is there for a planned call, and `quote`, the callee's words, after a
+    search that may read them. `respondent_phone` is only there if the call was asked for without a
+    name; then `business_name` is that of another call to the number.
     """
 
+    purpose: str | None = None
     appointment: str | None = None
     created_at: _Minute | None = None
     disclosed: bool | None = None
+    attempts_left: int | None = None
+    quote: str | None = None
 
 
 class CallPageAnswer(Answer):
     """A page of calls, newest first."""
 
     lists: Annotated[list[CallAnswer] | None, _OBJECTS] = Field(
-        None, description="Unfinished ones of call_around"
+        None, description="Unfinished, of call_around"
     )
     calls: list[CallRow] = Field(
         [],
-        description=("get_call has more; status: or outcome; appointment: start there"),
+        description=("appointment: its start, there"),
     )
     total: int | None = None
     next_offset: int | None = None

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.call_lists import FOR_USER, CallList, StopReason
+from kallyai_mcp.calls.instructions import questions_in
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import BOOKED
-from kallyai_mcp.tools.submissions import questions_in
 from kallyai_mcp.tools.text.bookings import SAY as SAY_OF_BOOKINGS
 from kallyai_mcp.tools.text.bookings import doubt, offer_not_accepted
 from kallyai_mcp.tools.text.calendar import booked_time

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.search_words import Search, words_in
+from kallyai_mcp.calls.speech.spoken import Quotation
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.structure.models import CallPageAnswer
 from kallyai_mcp.tools.text.calendar import booked_time, thing
@@ -15,6 +17,7 @@ from kallyai_mcp.tools.text.plain import (
     duration,
     hour,
     named,
+    one_line,
     part,
     party_in_row,
     quoted,
@@ -31,7 +34,11 @@ _SAY = {
     ),
     "unsettled": "Follow calls without an outcome with get_call; do not place them again.",
     "more": "More: offset={offset}.",
+    "searched": "Searched for {about}, only in calls that this program has a record of.",
 }
+
+PURPOSE = 60
+"""The most characters of what a call was for, in its row."""
 
 NO_LEDGER = (
     "This program's record of calls can't be read now, so calls in progress and bookings "
@@ -48,20 +55,25 @@ def listing(
     *,
     offset: int,
     is_ledger_read: bool,
+    searched_for: Search | None = None,
 ) -> str:
     """A page of calls: `lists` of call_around, calls `above` that are not settled, those `below`.
 
-    `offset` calls come before this page. If the ledger was not read, the text says what may be
-    missing.
+    `offset` calls come before this page. If the ledger was not read, or was searched, the text says
+    what may be missing.
     """
     lines = [] if is_ledger_read else [NO_LEDGER]
+    if searched_for is not None:
+        lines.append(_SAY["searched"].format(about=quoted(searched_for.about, ROOM)))
     if lists:
         lines += [*lists, _SAY["lists"]]
     lines += _unsettled(above, reader)
+    if searched_for is not None and not below:
+        return "\n".join([*lines, _SAY["none"]])
     if not lines and not below:
         return _SAY["none"]
     lines.append(_count(page, offset, len(below), reader))
-    lines += _by_day(below, reader)
+    lines += _by_day(below, searched_for, reader)
     if any(view.is_calendar_unread for view in below):
         lines.append(NOT_LOOKED_UP)
     if page.next_offset is not None:
@@ -104,27 +116,58 @@ def _total(count: int | None) -> str:
     return f"{count} calls"
 
 
-def _by_day(views: Sequence[CallView], reader: Reader) -> list[str]:
-    """A line for each call, below its day."""
+def _by_day(views: Sequence[CallView], search: Search | None, reader: Reader) -> list[str]:
+    """A line for each call, below its day; after a search with the words that were found."""
     lines: list[str] = []
     last_day = ""
     for view in views:
         if view.placed_at is None:
-            lines.append(_row(view, "?", reader))
+            lines.append(_row(view, "?", reader, search))
             continue
         at = reader.local(view.placed_at)
         if day(at, reader.now) != last_day:
             last_day = day(at, reader.now)
             lines.append(last_day)
-        lines.append(_row(view, hour(at), reader))
+        lines.append(_row(view, hour(at), reader, search))
     return lines
 
 
-def _row(view: CallView, at: str, reader: Reader) -> str:
+def _row(view: CallView, at: str, reader: Reader, search: Search | None = None) -> str:
     elsewhere = part(" (another call: {})", named(view.name_elsewhere or ""))
     party = f"{party_in_row(view.submission)}{elsewhere}"
-    row = (at, state_in_words(view), party, detail(view, reader), word(view.id))
+    found = found_quote(view, search) if search is not None else None
+    said = part("They said: {}", quoted(found) if found is not None else None)
+    row = (
+        at,
+        state_in_words(view),
+        party,
+        purpose(view),
+        detail(view, reader),
+        said,
+        word(view.id),
+    )
     return "  ".join(filter(None, row))
+
+
+def purpose(view: CallView) -> str:
+    """What a call was for, in few words."""
+    return one_line(view.submission.task_description or "", PURPOSE)
+
+
+def found_quote(view: CallView, search: Search) -> str | None:
+    """The callee's words that have most of those that were looked for, or answer the question that
+    has; None without any, or if they may not be read.
+    """
+    spoken = view.record.spoken if view.record is not None else None
+    if spoken is None or not search.with_quotes:
+        return None
+    wanted = words_in(search.about)
+
+    def fits(said: Quotation) -> int:
+        return len(wanted & words_in(f"{said.question or ''} {said.quote}"))
+
+    best = max(spoken.quotes, key=fits, default=None)
+    return one_line(best.quote) if best is not None and fits(best) else None
 
 
 def detail(view: CallView, reader: Reader) -> str:
@@ -165,5 +208,13 @@ def _due(view: CallView, record: CallRecord, reader: Reader) -> str:
     number = record.submission.respondent_phone
     due = Words().due(record.schedule, number, record.timezone, reader)
     if record.state is CallState.SCHEDULED:
-        return f"due {due}"
+        return f"due {due}{_attempts(record)}"
     return f"{part('{}; ', reason(view))}was due {due}"
+
+
+def _attempts(record: CallRecord) -> str:
+    """How many attempts of a planned call are left, if there may be several."""
+    if record.schedule.attempts == 1:
+        return ""
+    left = record.schedule.attempts_left
+    return ", 1 attempt left" if left == 1 else f", {left} attempts left"

@@ -4,12 +4,12 @@ import re
 from itertools import groupby
 
 from kallyai_mcp.calls.about_booking import Change
+from kallyai_mcp.calls.instructions import questions_in
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.speech.agreed_time import AgreedTime
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.speech import Quote, Speech
-from kallyai_mcp.tools.submissions import questions_in
 from kallyai_mcp.tools.text.plain import (
     CUT_MARK,
     LIMIT,

@@ -1,0 +1,151 @@
+"""Finds the calls of an account by their words: the table `call_words`.
+
+A row says that a call has a word (`search_words`). The rows of a word are in the order of time, so
+that the newest calls with it are found without reading the others.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from kallyai_mcp.calls.ledger.base import Tx
+from kallyai_mcp.calls.ledger.conditions import list_ids
+from kallyai_mcp.calls.ledger.rows import as_written, readable
+from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.calls.search_words import Search, search_words, words_in
+from kallyai_mcp.clock import seconds_or_none
+
+_BATCH = 500
+"""How many records are in memory at once."""
+
+_MOST_ROWS = 200
+"""How many rows one statement inserts: older versions of SQLite take 999 values."""
+
+_COUNTED = 1000
+"""A word that more calls have counts as frequent."""
+
+
+def keep(tx: Tx, known: CallRecord | None, record: CallRecord) -> None:
+    """Write the words of a record, in place of those of the record that was `known` before."""
+    before = word_rows(known) if known is not None else frozenset()
+    rows = word_rows(record)
+    if before <= rows:
+        _insert(tx, record.tracking_id, rows - before)
+        return
+    remove(tx, [record.tracking_id])
+    _insert(tx, record.tracking_id, rows)
+
+
+def remove(tx: Tx, tracking_ids: Collection[str]) -> None:
+    """Delete the words of these calls."""
+    listed, names = list_ids(tracking_ids)
+    tx.run(f"DELETE FROM call_words WHERE tracking_id IN ({listed})", **names)
+
+
+def find_about(tx: Tx, account: AccountKey, search: Search) -> list[CallRecord]:
+    """The account's calls that have all words of a search, the newest first; none without words."""
+    words = words_in(search.about)
+    if not words:
+        return []
+    first, *others = sorted(
+        (_term(account, word) for word in words), key=lambda term: _frequency(tx, term)
+    )
+    values: dict[str, object] = {"first": first, "most": search.most}
+    conditions = ["words.term = :first"]
+    if not search.with_quotes:
+        conditions.append("words.is_quoted = 0")
+    for number, term in enumerate(others):
+        values[f"other_{number}"] = term
+        conditions.append(_has_other(number, with_quotes=search.with_quotes))
+    for name, sign, moment in (("since", ">=", search.since), ("until", "<=", search.until)):
+        if moment is not None:
+            values[name] = seconds_or_none(moment)
+            conditions.append(f"words.placed_at {sign} :{name}")
+    rows = tx.rows(
+        "SELECT calls.* FROM call_words AS words "
+        "JOIN calls ON calls.tracking_id = words.tracking_id "
+        f"WHERE {' AND '.join(conditions)} ORDER BY words.placed_at DESC LIMIT :most",
+        **values,
+    )
+    found = readable(tx, rows)
+    # Two words may have the same hash.
+    return [
+        record
+        for record in found
+        if record.account == account
+        and search_words(record).have(words, with_quotes=search.with_quotes)
+    ]
+
+
+def fill(tx: Tx) -> None:
+    """Write the words of the records that an older version has written."""
+    last = ""
+    while rows := tx.rows(
+        "SELECT * FROM calls WHERE tracking_id > :last ORDER BY tracking_id LIMIT :most",
+        last=last,
+        most=_BATCH,
+    ):
+        for record in as_written(rows):
+            _insert(tx, record.tracking_id, word_rows(record))
+        last = rows[-1]["tracking_id"]
+
+
+def _has_other(number: int, *, with_quotes: bool) -> str:
+    only = "" if with_quotes else " AND is_quoted = 0"
+    return (
+        f"EXISTS (SELECT 1 FROM call_words WHERE term = :other_{number} "
+        f"AND placed_at = words.placed_at AND tracking_id = words.tracking_id{only})"
+    )
+
+
+def _frequency(tx: Tx, term: int) -> int:
+    some = "SELECT 1 FROM call_words WHERE term = :term LIMIT :most"
+    (row,) = tx.rows(f"SELECT COUNT(*) AS calls FROM ({some}) AS found", term=term, most=_COUNTED)
+    found: int = row["calls"]
+    return found
+
+
+@dataclass(frozen=True)
+class WordRow:
+    """A row of a call: one of its words."""
+
+    term: int
+    placed_at: float
+    is_quoted: bool  # stored as 0 or 1
+
+
+def word_rows(record: CallRecord) -> frozenset[WordRow]:
+    """The rows of a record. Of two words with the same hash, one has a row."""
+    words = search_words(record)
+    at = record.asked_at.timestamp()
+    quoted = {_term(record.account, word): True for word in words.quoted}
+    reported = {_term(record.account, word): False for word in words.reported}
+    rows = (quoted | reported).items()
+    return frozenset(WordRow(term, at, is_quoted=is_quoted) for term, is_quoted in rows)
+
+
+def _insert(tx: Tx, tracking_id: str, rows: Collection[WordRow]) -> None:
+    listed = list(rows)
+    for first in range(0, len(listed), _MOST_ROWS):
+        _insert_some(tx, tracking_id, listed[first : first + _MOST_ROWS])
+
+
+def _insert_some(tx: Tx, tracking_id: str, rows: Iterable[WordRow]) -> None:
+    """Insert rows, in one statement."""
+    values: dict[str, object] = {"tracking_id": tracking_id}
+    places = []
+    for number, row in enumerate(rows):
+        values |= {
+            f"term_{number}": row.term,
+            f"at_{number}": row.placed_at,
+            f"quoted_{number}": int(row.is_quoted),
+        }
+        places.append(f"(:term_{number}, :at_{number}, :tracking_id, :quoted_{number})")
+    columns = "term, placed_at, tracking_id, is_quoted"
+    tx.run(f"INSERT INTO call_words ({columns}) VALUES {', '.join(places)}", **values)
+
+
+def _term(account: AccountKey, word: str) -> int:
+    """A number for a word of an account, as both databases store it: 64 bits with a sign."""
+    text = f"{account.api}\0{account.account}\0{word}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), signed=True)
