@@ -184,7 +184,8 @@ async def test_a_call_in_progress_is_listed_first(agent: Agent, clock: ManualClo
     id_ = listed.data["calls"][0]["tracking_id"]
 
     assert above == (
-        f"Jan 25 10:30 AM  in progress  Italian Bistro +14155551234  Book a table  30 s so far  {id_}"
+        "Jan 25 10:30 AM  in progress  Italian Bistro +14155551234  Book a table  "
+        f"30 s so far  {id_}"
     )
     assert hint == "Follow calls without an outcome with get_call; do not place them again."
     assert [call["status"] for call in listed.data["calls"]] == ["in_progress", "canceled", "busy"]
