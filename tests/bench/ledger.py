@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -23,13 +24,14 @@ from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.changes import BATCH
 from kallyai_mcp.calls.events import Checked, Due, Leave, Over, Requested
 from kallyai_mcp.calls.fingerprint import fingerprint
-from kallyai_mcp.calls.ledger import lists, rows, upkeep
+from kallyai_mcp.calls.ledger import lists, rows, search_index, upkeep
 from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
+from kallyai_mcp.calls.search_words import Search
 from kallyai_mcp.calls.timing import Timing
 from tests.bench.table import IS_SMOKE, row
 from tests.many_records import add_records
@@ -100,6 +102,7 @@ async def _fill(database: Database, size: int) -> None:
 def _analyze(tx: Tx) -> None:
     tx.run("SET LOCAL statement_timeout = 0")
     tx.run("ANALYZE calls")
+    tx.run("ANALYZE call_words")
 
 
 async def _timed(rounds: int, work: Callable[[int], Awaitable[None]]) -> float:
@@ -143,6 +146,12 @@ async def _measure(database: Database, driver: str, size: int) -> None:
             await ledger.read(rows.list_unsettled, _ACCOUNT)
             await ledger.read(lists.list_unfinished, _ACCOUNT)
 
+        async def search(about: str, found: int, _: int) -> None:
+            """What `list_calls` reads for `about`: the newest ten calls with these words."""
+            asked = Search(about, with_quotes=True, most=11)
+            records = await ledger.read(search_index.find_about, _ACCOUNT, asked)
+            assert len(records) == found
+
         async def purge(_: int) -> None:
             """One transaction that deletes old records."""
             assert await ledger.write(None, upkeep.purge, 1.5 * _SPAN.total_seconds())
@@ -156,6 +165,9 @@ async def _measure(database: Database, driver: str, size: int) -> None:
         what, batches = f"{size:,} records, {driver}", min(ROUNDS, _MANY // BATCH // 2)
         row(f"place, {what}", "ms", [await _timed(ROUNDS, place)], at_most=20)
         row(f"list_calls, {what}", "ms", [await _timed(ROUNDS, list_calls)], at_most=100)
+        for words, found in (("they close", 11), ("close parking", 0)):
+            took = await _timed(ROUNDS, partial(search, words, found))
+            row(f'list_calls about "{words}", {what}', "ms", [took], at_most=10)
         row(f"take due, {what}", "ms", [await _timed(batches, take_due)], at_most=500)
         row(f"purge, {what}", "ms", [await _timed(batches, purge)], at_most=100)
 

@@ -61,10 +61,13 @@ def find_about(tx: Tx, account: AccountKey, search: Search) -> list[CallRecord]:
         if moment is not None:
             values[name] = seconds_or_none(moment)
             conditions.append(f"words.placed_at {sign} :{name}")
+    newest = (
+        "SELECT tracking_id, placed_at FROM call_words AS words "
+        f"WHERE {' AND '.join(conditions)} ORDER BY placed_at DESC LIMIT :most"
+    )
     rows = tx.rows(
-        "SELECT calls.* FROM call_words AS words "
-        "JOIN calls ON calls.tracking_id = words.tracking_id "
-        f"WHERE {' AND '.join(conditions)} ORDER BY words.placed_at DESC LIMIT :most",
+        f"SELECT calls.* FROM ({newest}) AS newest "
+        "JOIN calls ON calls.tracking_id = newest.tracking_id ORDER BY newest.placed_at DESC",
         **values,
     )
     found = readable(tx, rows)
@@ -91,10 +94,13 @@ def fill(tx: Tx) -> None:
 
 
 def _has_other(number: int, *, with_quotes: bool) -> str:
+    """The condition for calls that have one more word. PostgreSQL looks it up for one call after
+    another, as it should, only where there is a `LIMIT`.
+    """
     only = "" if with_quotes else " AND is_quoted = 0"
     return (
-        f"EXISTS (SELECT 1 FROM call_words WHERE term = :other_{number} "
-        f"AND placed_at = words.placed_at AND tracking_id = words.tracking_id{only})"
+        f"(SELECT 1 FROM call_words WHERE term = :other_{number} AND placed_at = words.placed_at "
+        f"AND tracking_id = words.tracking_id{only} LIMIT 1) IS NOT NULL"
     )
 
 
