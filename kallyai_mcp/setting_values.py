@@ -163,6 +163,21 @@ class Number:
         return value
 
 
+@dataclass(frozen=True)
+class WholeNumber:
+    """Reads a whole number from `least` to `most`."""
+
+    least: int
+    most: int
+
+    def __call__(self, text: str) -> int:
+        """The number in `text`."""
+        value = int(text) if text.isdecimal() else self.most + 1
+        if not self.least <= value <= self.most:
+            raise ValueError(f"{text!r} is not a whole number from {self.least} to {self.most}")
+        return value
+
+
 def _text(pattern: str, refusal: str, *, quoted: bool = False) -> Callable[[str], str]:
     """A function that reads a text that matches `pattern`; `refusal` is the message for another
     one.

@@ -37,6 +37,9 @@ WAIT_SECONDS = 45
 WAIT_LIMIT = 1800
 """The most seconds that a tool waits: as long as the API client waits for a phone call."""
 
+MOST_AT_ONCE = 5
+"""The most candidates of an account that are called at a time, if all are asked."""
+
 SERVER = "A server for others"
 """The section of the docs with the settings that only a server over HTTP needs."""
 
@@ -119,6 +122,14 @@ class Settings:
     late_seconds: Annotated[
         float, read.Number(86400), _calls("how late a scheduled call may be placed")
     ] = 1800
+    at_once: Annotated[
+        int,
+        read.WholeNumber(1, MOST_AT_ONCE),
+        _calls(
+            f"how many candidates `call_around` calls at a time, 1 to {MOST_AT_ONCE}, if it asks "
+            'all of them (`until="all"`): those of one account in all its lists together'
+        ),
+    ] = 3
     confirm: Annotated[
         Confirm | None,
         read.OneOf(Confirm),

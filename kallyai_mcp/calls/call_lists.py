@@ -1,13 +1,14 @@
 """A call list: candidates that are called one after another, until a call has the result that the
-user wants.
+user wants; or several at a time, if all of them are asked.
 """
 
 import hashlib
 import json
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import Literal
 
 from kallyai_mcp.api.errors import KallyAIError, NumberRefusedError, PolicyError, needs_sign_in
 from kallyai_mcp.api.models import Submission
@@ -15,13 +16,11 @@ from kallyai_mcp.calls.errors import OPTED_OUT
 from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.records import WAITING, AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import latest_moment
 from kallyai_mcp.calls.tracking_ids import new_tracking_id
 
 Until = Literal["booked", "answered", "all"]
-
-Item = TypeVar("Item")
 
 _NOT_ASKED = Consent(None, "not_needed")
 
@@ -67,8 +66,9 @@ class CallList:
     """A list as the ledger has it. All times are aware.
 
     Attributes:
-        submissions: What KallyAI is asked to do for each candidate, in the order of the calls. A
-            candidate who may no longer be called is moved to the end.
+        submissions: What KallyAI is asked to do for each candidate, in the order of the calls:
+            those who were called come first. A candidate who may no longer be called is moved to
+            the end.
         until: The result after which it stops.
         accept_other_time: Whether it also stops at a booking for another time.
         timezones: The IANA zone of the times in each submission.
@@ -77,7 +77,8 @@ class CallList:
         goes_on_if_answered: Whether a call that was answered, and made no calendar event, does not
             stop it.
         asked_at: When it was begun, or went on last.
-        passed: How many candidates the user has decided to pass, however their calls ended.
+        passed: How many of the first candidates the user has decided to pass, however their calls
+            ended.
         stop_reason: Why it has stopped; None while it goes on.
         records: The records of its calls so far, in the order of the calls; none while it is not in
             the ledger.
@@ -112,8 +113,7 @@ class CallList:
         """The submissions of the candidates who were not called, as far as is known."""
         if self.stop_reason is StopReason.DONE:  # also one whose record can't be read
             return ()
-        called = {record.submission.respondent_phone for record in self.records} | self.unreadable
-        return tuple(one for one in self.submissions if one.respondent_phone not in called)
+        return self._without(_numbers(self.records) | self.unreadable)
 
     @property
     def unread(self) -> int:
@@ -122,54 +122,84 @@ class CallList:
 
     @property
     def to_come(self) -> tuple[Submission, ...]:
-        """The submissions of the candidates who may be called if it goes on, with the one whose
-        call was refused.
+        """The submissions of the candidates who may be called if it goes on, with those whose calls
+        were refused.
         """
-        return self.submissions[len(self.records) - self.was_refused :]
+        return self._without(_numbers(self.records) - _numbers(self.refused))
 
     @property
-    def was_refused(self) -> bool:
-        """Whether its last call was not placed, so that the candidate is called when it goes on."""
-        return bool(self.records) and self.records[-1].was_refused
+    def asks_all(self) -> bool:
+        """Whether it calls every candidate, several at a time: in such calls, nothing is agreed
+        to.
+        """
+        return self.until == "all"
+
+    @property
+    def refused(self) -> tuple[CallRecord, ...]:
+        """Its calls that were not placed, and whose candidates are called again when it goes on.
+
+        They are its last call, or where all are asked, each one that has stopped it.
+        """
+        if self.asks_all:
+            return tuple(
+                one for one in self._decisive if one.was_refused and self._stop_reason_after(one)
+            )
+        return tuple(one for one in self.records[-1:] if one.was_refused)
 
     def is_last(self, record: CallRecord) -> bool:
         """Whether this is its last call."""
         return bool(self.records) and self.records[-1].tracking_id == record.tracking_id
 
     @property
+    def waiting(self) -> tuple[CallRecord, ...]:
+        """The calls that it has made, and whose requests have not left."""
+        return tuple(one for one in self.records if one.is_of_list and one.state in WAITING)
+
+    @property
+    def due(self) -> tuple[CallRecord, ...]:
+        """The calls that it has made, and that no worker has reserved yet."""
+        return tuple(one for one in self.waiting if one.state is CallState.SCHEDULED)
+
+    @property
+    def in_progress(self) -> tuple[CallRecord, ...]:
+        """Its calls that are in progress, or due now."""
+        due = self.due
+        return tuple(one for one in self.records if one.is_active or one in due)
+
+    @property
     def is_calling(self) -> bool:
-        """Whether its last call is in progress. A list that has stopped may still be calling."""
-        return bool(self.records) and self.records[-1].is_active
+        """Whether a call of it is in progress. A list that has stopped may still be calling."""
+        return any(one.is_active for one in self.records)
 
     @property
     def is_open(self) -> bool:
-        """Whether it goes on, or its last call is in progress."""
+        """Whether it goes on, or a call of it is in progress."""
         return self.stop_reason is None or self.is_calling
 
     @property
     def may_go_on(self) -> bool:
         """Whether it has stopped, and goes on when the user wants that, with a new consent.
 
-        * Not after a reason of `ENDED_FOR_GOOD`, nor while its last call is in progress, which may
+        * Not after a reason of `ENDED_FOR_GOOD`, nor while a call of it is in progress, which may
           book.
-        * If its last call was not placed (`was_refused`), that candidate is called again, whatever
-          has stopped the list, and the new call counts like any other; but not if another list has
-          the same call.
+        * If calls were not placed (`refused`), those candidates are called again, whatever has
+          stopped the list, and the new calls count like any other; but not if another list has the
+          same call.
         * Otherwise the next candidate is called. After `NEEDS_DECISION`, `UNKNOWN`, and `ANSWERED`,
           the user has passed the last one: whatever becomes of that call stops the list no more.
           After `NEEDS_SIGN_IN` and `REFUSED` (only older versions left no record of what was
           refused), it still counts: somebody may have talked after all.
         * While a record of it can't be read, it does not: that call may have reached somebody.
         """
-        if self.unreadable or self.is_calling or self._is_last_in_another_list:
+        if self.unreadable or self.is_calling or self._is_in_another_list:
             return False
         can_be_named = bool(self.records)  # by `continue_after`
         return self.stop_reason in _MAY_GO_ON and can_be_named and bool(self.to_come)
 
     @property
-    def _is_last_in_another_list(self) -> bool:
-        """Whether another list has its last call, so that this one did not place it."""
-        return bool(self.records) and self.records[-1].has_error("in_another_list")
+    def _is_in_another_list(self) -> bool:
+        """Whether another list has one of its calls, so that this one did not place it."""
+        return any(one.has_error("in_another_list") for one in self.records)
 
     @property
     def waits_for_user(self) -> bool:
@@ -179,7 +209,7 @@ class CallList:
     @property
     def next_is_too_late(self) -> bool:
         """Whether it has stopped because it was too late for the next candidate."""
-        if self.ended_at is None or self.stop_reason is not StopReason.REFUSED or self.was_refused:
+        if self.ended_at is None or self.stop_reason is not StopReason.REFUSED or self.refused:
             return False
         return bool(self.not_called) and self.is_too_late(len(self.records), self.ended_at)
 
@@ -199,11 +229,30 @@ class CallList:
     def with_next_last(self) -> "CallList":
         """The list in which the next candidate comes last."""
         place = len(self.records)
+        places = range(len(self.submissions))
+        return self._in_order([*places[:place], *places[place + 1 :], place])
+
+    def without(self, ids: Collection[str]) -> "CallList":
+        """The list without the calls with these tracking ids: their candidates come next."""
+        stay = tuple(one for one in self.records if one.tracking_id not in ids)
+        called = _numbers(stay) | self.unreadable
+        places = range(len(self.submissions))
+        first = [one for one in places if self.submissions[one].respondent_phone in called]
+        rest = [one for one in places if one not in first]
+        return replace(self._in_order([*first, *rest]), records=stay)
+
+    def _in_order(self, places: Iterable[int]) -> "CallList":
+        """The list with its candidates, who are at these places, in this order."""
+        order = tuple(places)
         return replace(
             self,
-            submissions=_moved_last(self.submissions, place),
-            timezones=_moved_last(self.timezones, place),
+            submissions=tuple(self.submissions[place] for place in order),
+            timezones=tuple(self.timezones[place] for place in order),
         )
+
+    def _without(self, numbers: Collection[str]) -> tuple[Submission, ...]:
+        """The submissions of the candidates who have none of these numbers."""
+        return tuple(one for one in self.submissions if one.respondent_phone not in numbers)
 
     def was_delivered(self, before: datetime) -> bool:
         """Whether the outcomes of its calls were delivered before this time."""
@@ -216,19 +265,26 @@ class CallList:
         None if that is known, or if it would not stop the list.
         """
         before = self.records[-2:-1]
-        if self.until == "all" or not before:
+        if self.asks_all or not before:
             return None
         is_unclear = before[0].state is CallState.ENDED and before[0].reached is None
         return before[0] if is_unclear else None
 
     @property
+    def before_refused(self) -> tuple[CallRecord, ...]:
+        """The call before the one that was refused, and that one, where the call before may stop it
+        after all.
+        """
+        return self.records[-2:] if self.refused and not self.asks_all else ()
+
+    @property
     def as_it_is_now(self) -> "CallList":
-        """The list, stopped for the reason that its last call gives by now.
+        """The list, stopped for the reason that its calls give by now.
 
         A call that has expired stops it, even if nothing has written that yet. After an unknown
         outcome, more may be known.
         """
-        has_expired = bool(self.records) and self.records[-1].state is CallState.EXPIRED
+        has_expired = any(one.state is CallState.EXPIRED for one in self._decisive)
         if self.stop_reason is None and has_expired:
             return replace(self, stop_reason=self.next_stop_reason())
         if self.stop_reason is StopReason.UNKNOWN:
@@ -236,18 +292,34 @@ class CallList:
         return self
 
     def next_stop_reason(self) -> StopReason | None:
-        """Why no further candidate may be called after its last call, which has ended; None when
-        the next one may.
+        """Why no further candidate may be called after what is known of its calls; None when the
+        next one may, or when everybody was called and a call goes on.
         """
         if not self.records:
             return None
-        is_passed = len(self.records) <= self.passed
-        reason = None if is_passed else self._stop_reason_after(self.records[-1])
+        reasons = [self._stop_reason_after(record) for record in self._decisive]
+        reason = next(filter(None, reasons), None)
         if reason is not None:
             return reason
         if self.unreadable:
             return StopReason.UNKNOWN
-        return StopReason.DONE if len(self.records) == len(self.submissions) else None
+        is_over = self.has_called_all and not self.in_progress
+        return StopReason.DONE if is_over else None
+
+    @property
+    def has_called_all(self) -> bool:
+        """Whether there is a call for each candidate."""
+        return len(self.records) == len(self.submissions)
+
+    @property
+    def _decisive(self) -> tuple[CallRecord, ...]:
+        """The calls that may stop it: the last one, or each one where all are asked; but not those
+        that the user has passed.
+        """
+        first = self.passed
+        if not self.asks_all:
+            first = max(first, len(self.records) - 1)
+        return self.records[first:]
 
     def _stop_reason_after(self, record: CallRecord) -> StopReason | None:
         """Why it stops after this call; None if it goes on."""
@@ -256,10 +328,10 @@ class CallList:
         if record.error is not None and record.was_refused:
             return _stop_reason_of_refusal(record.error)
         if record.outcome is Outcome.UNKNOWN:
-            return None if self.until == "all" else StopReason.UNKNOWN
-        if record.state is CallState.SCHEDULED:
+            return None if self.asks_all else StopReason.UNKNOWN
+        if record.state is CallState.SCHEDULED and not record.is_of_list:
             return StopReason.NEEDS_DECISION
-        if self.until == "all" or not _has_reached_somebody(record):
+        if self.asks_all or not _has_reached_somebody(record):
             return None
         return self._stop_reason_after_talk(record)
 
@@ -292,9 +364,9 @@ def _has_no_event(record: CallRecord) -> bool:
     return record.calendar.is_known and record.calendar.appointment is None
 
 
-def _moved_last(items: tuple[Item, ...], place: int) -> tuple[Item, ...]:
-    """The items, with the one at this place as the last one."""
-    return (*items[:place], *items[place + 1 :], items[place])
+def _numbers(records: Iterable[CallRecord]) -> frozenset[str]:
+    """The numbers that these calls are to."""
+    return frozenset(one.submission.respondent_phone for one in records)
 
 
 def _stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:

@@ -290,8 +290,8 @@ class Calls:
         return await self.context.ledger.read(lists.find_list, found.account, list_id)
 
     async def wait_for_list(self, call_list: CallList, seconds: float) -> CallList:
-        """Wait until a list has stopped and its last call has ended, at most `seconds`; returns it
-        as read last.
+        """Wait until a list has stopped and its calls have ended, at most `seconds`; returns it as
+        read last.
         """
         with self.clock.move_on_after(seconds):
             while call_list.is_open:
@@ -307,22 +307,21 @@ class Calls:
         self, requested: CallList, consent: Consent, arrived: Stopwatch
     ) -> tuple[CallList, bool]:
         """Start a list, or let a stopped one go on; arguments, results, and errors as in
-        `lists.request_list`. The request has `arrived` so long ago.
+        `list_requests.request_list`. The request has `arrived` so long ago.
 
         If its last call was not placed, KallyAI is asked first whether the one before reached
         somebody after all.
         """
         since = self._since_agreed(arrived, consent)
-        before = requested.records[-2:] if requested.was_refused else ()
-        for record in filter(may_have_reached_nobody, before):
+        for record in filter(may_have_reached_nobody, requested.before_refused):
             await look_again(record, self.context)
-        id_ = new_tracking_id()
+        ids = tuple(new_tracking_id() for _ in range(self.timing.at_once))
         worker = await self._worker.leased_name()
-        with self._worker.reserving(requested.account, id_):
-            event = ListRequested(requested, consent, worker, id_)
+        with self._worker.reserving(requested.account, *ids):
+            event = ListRequested(requested, consent, worker, ids)
             found, is_new = await self.context.ledger.handle(requested.account, event)
             for record in found.records:
-                if record.tracking_id == id_:
+                if record.tracking_id in ids:
                     self._worker.start(record, since)
         return found, is_new
 
@@ -336,7 +335,7 @@ class Calls:
         return found or record
 
     async def cancel_list(self, found: CallList) -> CallList:
-        """Stop a list for good, and cancel its next call if that was not sent; returns it as it is
+        """Stop a list for good, and cancel its calls that were not sent; returns it as it is
         then.
         """
         await self.context.ledger.handle(found.account, CancelList(found.list_id))

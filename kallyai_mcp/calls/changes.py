@@ -110,6 +110,9 @@ class View(Protocol):
     def same_lists(self, fingerprint: str) -> Sequence[CallList]:
         """The lists of these calls, the one that goes on first, then the newest."""
 
+    def lists_in_progress(self) -> Sequence[CallList]:
+        """The lists that go on, or that have a call in progress, the oldest one first."""
+
     def holds_lease(self, worker: str) -> bool:
         """Whether this process is that worker, and still holds its lease."""
 
@@ -291,6 +294,13 @@ class _After:
     def same_lists(self, fingerprint: str) -> Sequence[CallList]:
         found = [self.call_list(one.list_id) for one in self.before.same_lists(fingerprint)]
         return [one for one in found if one is not None]
+
+    def lists_in_progress(self) -> Sequence[CallList]:
+        known = {one.list_id: one for one in self.before.lists_in_progress()}
+        known |= {one.list_id: one for one in (*self.changes.begin, *self.changes.lists)}
+        found = [self._with_calls(one) for one in known.values()]
+        going_on = [one for one in found if one.ended_at is None or one.is_calling]
+        return sorted(going_on, key=lambda one: one.asked_at)
 
     def _with_calls(self, call_list: CallList) -> CallList:
         """A list with its records as they are after the changes, in the order of its candidates."""

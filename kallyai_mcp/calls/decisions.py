@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls import due_calls, expiring, lists, requests
+from kallyai_mcp.calls import due_calls, expiring, list_requests, lists, requests
 from kallyai_mcp.calls.changes import Changes, View, as_it_is_now
 from kallyai_mcp.calls.changes import after as after_changes
 from kallyai_mcp.calls.events import (
@@ -63,6 +63,11 @@ def decide(view: View, event: Event[Any]) -> Changes[Any]:
     """What an event changes, and its answer. Errors are those of its function: then nothing is
     changed.
     """
+    return lists.others_go_on(view, _decided(view, event))
+
+
+def _decided(view: View, event: Event[Any]) -> Changes[Any]:
+    """What an event changes in its own call or list."""
     match event:
         case Leave():
             return leave(view, event)
@@ -91,9 +96,9 @@ def decide(view: View, event: Event[Any]) -> Changes[Any]:
         case Requested():
             return requests.request(view, event)
         case ListRequested():
-            return lists.request_list(view, event)
+            return list_requests.request_list(view, event)
         case CancelList():
-            return lists.cancel_list(view, event)
+            return list_requests.cancel_list(view, event)
         case TranscriptRead():
             return transcript_read(view, event)
         case RemoveOptOut():

@@ -11,12 +11,7 @@ from kallyai_mcp.calls.changes import BATCH, AuditLine, Changes, View, after
 from kallyai_mcp.calls.duplicates import Asked
 from kallyai_mcp.calls.events import Adopt, Due, ServiceTime
 from kallyai_mcp.calls.follow_up import ended, not_placed
-from kallyai_mcp.calls.lists import (
-    canceled,
-    go_on,
-    open_list_that_made,
-    without_last,
-)
+from kallyai_mcp.calls.lists import end_with_list, go_on, open_list_that_made, take_out
 from kallyai_mcp.calls.records import CallRecord, CallState, expired, is_due, is_late
 from kallyai_mcp.calls.requests import refusal_of, with_key
 from kallyai_mcp.calls.schedule import Schedule, bounded
@@ -35,7 +30,10 @@ def take(view: View, event: Due) -> Changes[tuple[CallRecord, ...]]:
     due = [one for one in scheduled if is_due(one, view.now) and is_due(one, there)]
     changes = Changes[tuple[CallRecord, ...]](())
     for record in due:
-        taken = _take(after(view, changes), record, event.worker, max(view.now, there))
+        now = after(view, changes)
+        if now.record(record.tracking_id) != record:
+            continue  # its list has stopped because of one of the others
+        taken = _take(now, record, event.worker, max(view.now, there))
         so_far = changes.answer if taken.answer is None else (*changes.answer, taken.answer)
         changes = changes.then(taken).answering(so_far)
     return changes
@@ -71,7 +69,7 @@ def _take(view: View, record: CallRecord, worker: str, now: datetime) -> Changes
     its appointment is past, or a setting refuses it.
     """
     if _has_stopped_without(view, record):
-        return Changes(None, save=(canceled(view, record),))
+        return end_with_list(view, record)
     bounded_record = replace(record, schedule=_bounded_when_due(view, record))
     if is_late(bounded_record, now):
         return _give_up(view, record)
@@ -114,7 +112,7 @@ def _give_up(view: View, record: CallRecord) -> Changes[None]:
         return ended(view, over).answering(None)
     delivered = replace(over, delivered_at=view.now)  # the list tells it
     changes = Changes(None, save=(delivered,))
-    left = without_last(after(view, changes), call_list)
+    left = take_out(after(view, changes), call_list, [record])
     changes = changes.then(left).answering(None)
     return changes.then(go_on(after(view, changes), left.answer)).answering(None)
 

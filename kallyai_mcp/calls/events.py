@@ -230,14 +230,14 @@ class ListRequested(Event[tuple[CallList, bool]]):
     The answer is the list, and whether this request has begun it or let it go on.
 
     Attributes:
-        worker: Reserves the next call, which it sends at once.
-        tracking_id: The id of that call.
+        worker: Reserves the next calls, which it sends at once.
+        tracking_ids: The ids of those calls, as many as may be in progress at a time.
     """
 
     requested: CallList
     consent: Consent
     worker: str
-    tracking_id: str
+    tracking_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,16 @@ def expire_late(view: View, event: Late) -> Changes[None]:
 
 
 def expire(view: View, record: CallRecord) -> Changes[CallRecord]:
-    """End a late call, and its list, unless that goes on with another call."""
+    """End a late call, and its list.
+
+    The list goes on with another call if this one was asked for alone, and has joined it.
+    """
     ended = expired(record, view.now)
     saved = Changes(ended, save=(ended,))
     call_list = list_of(after(view, saved), record)
     if call_list is None or call_list.stop_reason is not None:
         return saved
-    if any(one.is_open for one in call_list.records):
+    if not record.is_of_list and any(one.is_open for one in call_list.records):
         return saved
     # The time in which it may place calls is over.
     return saved.then(stopped(view, call_list, StopReason.REFUSED)).answering(ended)

@@ -3,23 +3,24 @@
 The calls of a list are the records with its `plan_id`. The decision that ends one of them also
 makes the next one. So neither a crash between two calls nor a second worker can lose a call or
 place an extra one.
+
+Where all candidates are asked, several are called at a time: so many as a setting allows for all
+such lists of an account together (`Timing.at_once`). A list that finds no room waits, and the
+decision that ends a call of another one also makes its next call (`others_go_on`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.call_lists import ENDED_FOR_GOOD, LONGEST, PASSES, CallList, StopReason
+from kallyai_mcp.calls.call_lists import LONGEST, CallList, StopReason
 from kallyai_mcp.calls.changes import AuditLine, Changes, View, after
 from kallyai_mcp.calls.duplicates import Asked
-from kallyai_mcp.calls.events import CancelList, ListRequested
+from kallyai_mcp.calls.events import Answer_co
 from kallyai_mcp.calls.expiring import list_now, list_of, stopped
 from kallyai_mcp.calls.records import WAITING, CallRecord, CallState
 from kallyai_mcp.calls.requests import (
     answer_among,
-    check_consent,
-    last_call,
     refusal_of,
     with_key,
 )
@@ -60,22 +61,35 @@ class Stopped:
     reason: StopReason
 
 
-Step = Joined | TooLate | Refused | Placed | Stopped
+@dataclass(frozen=True)
+class Waits:
+    """No call may be made now: enough are in progress, or everybody was called."""
+
+
+Step = Joined | TooLate | Refused | Placed | Stopped | Waits
 
 
 @dataclass(frozen=True)
 class Sender:
-    """The worker that sends the next call at once, and the tracking id of that call."""
+    """The worker that sends the next calls at once, and the tracking ids of those calls."""
 
     worker: str
-    tracking_id: str
+    tracking_ids: tuple[str, ...]
+
+    def sent(self, record: CallRecord, call_list: CallList) -> CallRecord | None:
+        """The record as the worker sends it; None if all ids are those of calls of the list."""
+        used = {one.tracking_id for one in call_list.records}
+        free = [id_ for id_ in self.tracking_ids if id_ not in used]
+        return replace(record, worker=self.worker, tracking_id=free[0]) if free else None
 
 
 def next_call(view: View, call_list: CallList) -> Step:
-    """What the next call of an open list is, after its last one has ended."""
+    """What the next call of an open list is."""
     reason = call_list.next_stop_reason()
     if reason is not None:
         return Stopped(reason)
+    if call_list.has_called_all or not _has_room(view, call_list):
+        return Waits()
     place = len(call_list.records)
     candidate = _record_of(call_list, place)
     asked = Asked(view.now, view.now, candidate.schedule.not_before)
@@ -100,17 +114,17 @@ def next_call(view: View, call_list: CallList) -> Step:
 
 
 def go_on(view: View, call_list: CallList, sender: Sender | None = None) -> Changes[CallList]:
-    """Let an open list make its next call, or stop.
+    """Let an open list make its next calls, or stop.
 
-    Without `sender`, the call is scheduled, due now. A call that may not be placed is written as
+    Without `sender`, the calls are scheduled, due now. A call that may not be placed is written as
     refused, and another candidate follows if it was only about this one.
     """
     changes = Changes(call_list)
-    while not changes.answer.is_calling:
-        step = next_call(after(view, changes), changes.answer)
-        changes = changes.then(_done(after(view, changes), changes.answer, step, sender))
-        if isinstance(step, Placed | Stopped):
-            break
+    step: Step | None = None
+    while not isinstance(step, Stopped | Waits):
+        now = after(view, changes)
+        step = next_call(now, changes.answer)
+        changes = changes.then(_done(now, changes.answer, step, sender))
     return changes
 
 
@@ -119,27 +133,56 @@ def go_on_after(view: View, record: CallRecord) -> Changes[None]:
     the call.
     """
     call_list = open_list_of(view, record)
-    if call_list is None or not call_list.is_last(record):
+    if call_list is None:
         return Changes(None)
-    return go_on(view, call_list).answering(None)
+    if call_list.asks_all or call_list.is_last(record):
+        return go_on(view, call_list).answering(None)
+    return Changes(None)
+
+
+def others_go_on(view: View, changes: Changes[Answer_co]) -> Changes[Answer_co]:
+    """These changes, and what follows them in other lists: if they end a call of a list, those that
+    wait for room make their next calls, the oldest list first.
+    """
+    if not any(_ends_in_list(view, record) for record in changes.save):
+        return changes
+    for found in after(view, changes).lists_in_progress():
+        now = after(view, changes)
+        call_list = list_now(now, found)
+        if call_list.asks_all and call_list.stop_reason is None:
+            changes = changes.then(go_on(now, call_list)).answering(changes.answer)
+    return changes
 
 
 def stop_after(view: View, record: CallRecord) -> Changes[None]:
     """Stop the list that goes on after `record`, if it would have stopped, had the result of that
     call been known; not if the next call was sent.
+
+    Where all are asked, no result stops a list.
     """
     call_list = open_list_of(view, record)
-    if call_list is None or not _waits(call_list.records[-1]):
+    if call_list is None or call_list.asks_all or not _waits(call_list.records[-1]):
         return Changes(None)
-    before = replace(call_list, records=call_list.records[:-1])
+    last = call_list.records[-1]
+    before = call_list.without({last.tracking_id})
     if not before.is_last(record):
         return Changes(None)
     reason = before.next_stop_reason()
     if reason is None:
         return Changes(None)
-    canceled = _cancel_next(view, call_list)
-    left = without_last(after(view, canceled), call_list)
-    return canceled.then(left).then(stopped(view, left.answer, reason)).answering(None)
+    left = _take_back(view, call_list, [last])
+    return left.then(stopped(view, left.answer, reason)).answering(None)
+
+
+def end_with_list(view: View, record: CallRecord) -> Changes[None]:
+    """Cancel a call that a list has made, which has stopped without it.
+
+    Unless the user has canceled the list, its candidate counts as not called.
+    """
+    call_list = list_of(view, record)
+    if call_list is None or call_list.stop_reason is StopReason.CANCELED:
+        return Changes(None, save=(canceled(view, record),))
+    return _take_back(view, call_list, [record]).answering(None)
 
 
 def open_list_of(view: View, record: CallRecord) -> CallList | None:
@@ -156,119 +199,17 @@ def open_list_that_made(view: View, record: CallRecord) -> CallList | None:
     return open_list_of(view, record) if record.is_of_list else None
 
 
-def without_last(view: View, call_list: CallList) -> Changes[CallList]:
-    """Take the last call out of a list, so that the candidate counts as not called."""
-    last = call_list.records[-1]
-    known = view.record(last.tracking_id)
-    left = replace(call_list, records=call_list.records[:-1])
-    if known is None:
-        return Changes(left)
-    return Changes(left, save=(replace(known, plan_id=None),), left=(last.tracking_id,))
-
-
-def request_list(view: View, event: ListRequested) -> Changes[tuple[CallList, bool]]:
-    """Begin a list, or let it go on if it has calls already, and make its next call.
-
-    Nothing is done if another list answers the request, or if the list has changed since it was
-    read so that it may not go on.
-
-    Raises:
-        ConsentOutdatedError: A number was called since, or the confirmation was used already.
-    """
-    requested = event.requested
-    consent = event.consent
-    known = _known(view, requested)
-    if known is not None and not _may_go_on(known, requested):
-        return Changes((known, False))
-    call_list = replace(known or requested, goes_on_if_answered=requested.goes_on_if_answered)
-    check_consent(view, consent, last_calls(view, call_list))
-    freed = _free_last(view, call_list)
-    agreed = replace(
-        freed.answer, consent=consent, asked_at=view.now, stop_reason=None, ended_at=None
+def take_out(view: View, call_list: CallList, records: Sequence[CallRecord]) -> Changes[CallList]:
+    """Take calls out of a list, so that their candidates count as not called, and come next."""
+    found = [view.record(one.tracking_id) for one in records]
+    known = [one for one in found if one is not None]
+    left = call_list.without([one.tracking_id for one in records])
+    return Changes(
+        left,
+        save=tuple(replace(one, plan_id=None) for one in known),
+        lists=() if left.submissions == call_list.submissions else (left,),
+        left=tuple(one.tracking_id for one in known),
     )
-    begun = Changes(agreed, begin=(agreed,)) if known is None else _continued(freed, view, agreed)
-    changes = freed.then(begun).then(Changes(agreed, used=consent.confirmation_id))
-    placed = go_on(after(view, changes), agreed, Sender(event.worker, event.tracking_id))
-    return changes.then(placed).answering((placed.answer, True))
-
-
-def cancel_list(view: View, event: CancelList) -> Changes[None]:
-    """Stop a list so that it can't go on, and cancel its next call if that was not sent; nothing if
-    it has ended.
-    """
-    found = view.call_list(event.list_id)
-    if found is None:
-        return Changes(None)
-    call_list = list_now(view, found)
-    if call_list.stop_reason in ENDED_FOR_GOOD:
-        return Changes(None)
-    canceled = stopped(view, call_list, StopReason.CANCELED)
-    return canceled.then(_cancel_next(view, call_list))
-
-
-def same_list(view: View, requested: CallList) -> CallList | None:
-    """The list that answers the request for `requested`: it goes on, waits for its user, or ended a
-    short time ago.
-    """
-    lists = [list_now(view, found) for found in view.same_lists(requested.fingerprint)]
-    return next((one for one in lists if _answers(view, one)), None)
-
-
-def last_calls(view: View, requested: CallList) -> tuple[datetime | None, ...]:
-    """When the number of each candidate in `requested.to_come` was called last, in that order; None
-    for never.
-    """
-    return tuple(last_call(view, one.respondent_phone) for one in requested.to_come)
-
-
-def _answers(view: View, call_list: CallList) -> bool:
-    """Whether a list answers a request for the same one."""
-    timing = view.timing
-    seconds = timing.wait_for_user if call_list.waits_for_user else timing.repeat_after
-    ended_at = call_list.ended_at
-    if ended_at is None or ended_at > view.now - timedelta(seconds=seconds):
-        return True
-    if call_list.stop_reason is StopReason.CANCELED:
-        return False
-    return not call_list.was_delivered(view.now - timedelta(seconds=timing.repeat_after_delivery))
-
-
-def _known(view: View, requested: CallList) -> CallList | None:
-    """The list in the ledger that a request is about, which may ask for a new one."""
-    if not requested.records:
-        return same_list(view, requested)
-    found = view.call_list(requested.list_id)
-    return list_now(view, found) if found is not None else None
-
-
-def _may_go_on(known: CallList, requested: CallList) -> bool:
-    """Whether a list may go on, and has made no call since it was read."""
-    return known.may_go_on and len(known.records) == len(requested.records)
-
-
-def _free_last(view: View, call_list: CallList) -> Changes[CallList]:
-    """A list that goes on: a candidate whose call was refused is called again, one whose call the
-    user has decided on is passed.
-    """
-    if call_list.was_refused:
-        return without_last(view, call_list)
-    if call_list.stop_reason in PASSES:
-        return Changes(replace(call_list, passed=len(call_list.records)))
-    return Changes(call_list)
-
-
-def _continued(freed: Changes[CallList], view: View, call_list: CallList) -> Changes[CallList]:
-    """A list that goes on, with its calls that an older version has made."""
-    own = [_known_record(after(view, freed), one) for one in call_list.records]
-    joined = tuple(
-        replace(one, plan_id=call_list.list_id) for one in own if one and one.plan_id is None
-    )
-    return Changes(call_list, save=joined, lists=(call_list,))
-
-
-def _known_record(view: View, record: CallRecord) -> CallRecord | None:
-    """A record as it was written, also if it is late by now."""
-    return view.record(record.tracking_id)
 
 
 def _record_of(call_list: CallList, place: int) -> CallRecord:
@@ -286,11 +227,30 @@ def _refused(view: View, record: CallRecord, error: KallyAIError) -> CallRecord:
     return replace(record, state=CallState.REFUSED, error=error, ended_at=view.now)
 
 
+def _has_room(view: View, call_list: CallList) -> bool:
+    """Whether one more call of this list may be in progress now."""
+    if not call_list.asks_all:
+        return not call_list.in_progress
+    others = [one for one in view.lists_in_progress() if one.list_id != call_list.list_id]
+    asking = [call_list, *(one for one in others if one.asks_all)]
+    return sum(len(one.in_progress) for one in asking) < view.timing.at_once
+
+
+def _ends_in_list(view: View, record: CallRecord) -> bool:
+    """Whether a change of a record ends a call of a list."""
+    before = view.record(record.tracking_id)
+    if before is None or before.plan_id is None:
+        return False
+    return before.is_open and not record.is_open
+
+
 def _done(view: View, call_list: CallList, step: Step, sender: Sender | None) -> Changes[CallList]:
     """What a step of a list writes; the answer is the list after it."""
     match step:
         case Stopped(reason):
-            return stopped(view, call_list, reason)
+            return stop(view, call_list, reason)
+        case Waits():
+            return Changes(call_list)
         case Joined(duplicate):
             return _joined(view, call_list, duplicate)
         case TooLate():
@@ -315,8 +275,9 @@ def _placed(
     view: View, call_list: CallList, record: CallRecord, sender: Sender | None
 ) -> CallRecord:
     """A call that its sender sends at once, or that is scheduled, due now."""
-    if sender is not None:
-        return replace(record, worker=sender.worker, tracking_id=sender.tracking_id)
+    sent = sender.sent(record, call_list) if sender is not None else None
+    if sent is not None:
+        return sent
     window = Schedule(view.now, call_list.asked_at + LONGEST)
     return replace(record, state=CallState.SCHEDULED, schedule=window)
 
@@ -336,14 +297,28 @@ def _waits(record: CallRecord) -> bool:
     return record.state in WAITING or record.state is CallState.EXPIRED
 
 
-def _cancel_next(view: View, call_list: CallList) -> Changes[None]:
-    """Cancel the last call of a list, if the list has made it and it has not been sent."""
-    if not call_list.records:
-        return Changes(None)
-    last = view.record(call_list.records[-1].tracking_id)
-    if last is None or last.state not in WAITING or last.session_id != call_list.list_id:
-        return Changes(None)
-    return Changes(None, save=(canceled(view, last),))
+def stop(view: View, call_list: CallList, reason: StopReason) -> Changes[CallList]:
+    """Stop a list. Its calls in progress end as they do.
+
+    If the user has canceled it, its calls that were not sent are canceled; else those that are
+    only scheduled are taken back.
+    """
+    if reason is StopReason.CANCELED:
+        ended = stopped(view, call_list, reason)
+        known = [view.record(one.tracking_id) for one in call_list.waiting]
+        waiting = [one for one in known if one is not None and one.state in WAITING]
+        return ended.then(Changes(ended.answer, save=tuple(canceled(view, one) for one in waiting)))
+    left = _take_back(view, call_list, call_list.due)
+    return left.then(stopped(after(view, left), left.answer, reason))
+
+
+def _take_back(view: View, call_list: CallList, records: Sequence[CallRecord]) -> Changes[CallList]:
+    """Cancel calls that the list has made, as far as they were not sent, and take them out."""
+    found = [view.record(one.tracking_id) for one in records]
+    known = [one for one in found if one is not None]
+    ended = [canceled(view, one) for one in known if one.state in WAITING and one.is_of_list]
+    changes = Changes(None, save=tuple(ended))
+    return changes.then(take_out(after(view, changes), call_list, records))
 
 
 def canceled(view: View, record: CallRecord) -> CallRecord:

@@ -74,6 +74,13 @@ class Timing:
         return self.settings.same_call_seconds
 
     @property
+    def at_once(self) -> int:
+        """How many calls of the lists that ask all candidates may be in progress at a time, for
+        each account.
+        """
+        return self.settings.at_once
+
+    @property
     def place_within(self) -> float:
         """How long after it was due a scheduled call may still be placed."""
         return self.settings.late_seconds

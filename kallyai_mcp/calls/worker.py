@@ -123,8 +123,8 @@ class Worker:
             return self._name
 
     @contextmanager
-    def reserving(self, account: AccountKey, tracking_id: str) -> Iterator[None]:
-        """A context for a transaction that reserves a call under this id; it is not taken over
+    def reserving(self, account: AccountKey, *tracking_ids: str) -> Iterator[None]:
+        """A context for a transaction that reserves calls under these ids; they are not taken over
         meanwhile.
 
         A canceled request waits for its end, so that it leaves no record without a worker. If the
@@ -134,11 +134,12 @@ class Worker:
 
         async def undone() -> None:
             try:
-                await self.context.until_written(account, Release(tracking_id))
+                for tracking_id in tracking_ids:
+                    await self.context.until_written(account, Release(tracking_id))
             finally:
-                self._reserving.discard(tracking_id)
+                self._reserving.difference_update(tracking_ids)
 
-        self._reserving.add(tracking_id)
+        self._reserving.update(tracking_ids)
         try:
             with anyio.CancelScope(shield=True):
                 yield
@@ -146,9 +147,9 @@ class Worker:
             self._in_background(undone)
             raise
         except BaseException:
-            self._reserving.discard(tracking_id)
+            self._reserving.difference_update(tracking_ids)
             raise
-        self._reserving.discard(tracking_id)
+        self._reserving.difference_update(tracking_ids)
 
     def start(self, record: CallRecord, since_reserved: Stopwatch | None = None) -> None:
         """Start to run a call to its end.
@@ -214,17 +215,18 @@ class Worker:
             await self.clock.sleep(self.timing.longest_pause)
 
     async def _send_next(self, account: AccountKey, list_id: str) -> bool:
-        """Send the next call of a list, which waits for the end of another one, with the token of
-        the same request.
+        """Send what the end of a call of this list has made due, with the token of the same
+        request: the next calls of the list, and of those that waited for room.
 
         A list that stops at a result waits while it is not known whether the call before reached
         somebody. Returns False if this has to be tried again: nothing else works without a request.
         """
-        found = await self.context.ledger.read(lists.find_list, account, list_id)
-        if found is None or not found.is_open or found.is_calling:
+        found = await self.context.ledger.read(lists.find_with_due, account, list_id)
+        if not found:
             return True
-        if await self._is_clear(found):
-            await self._send_due(account, not_known, {list_id})
+        clear = [one.list_id for one in found if await self._is_clear(one)]
+        if clear:
+            await self._send_due(account, not_known, clear)
         return self._works_alone
 
     async def _is_clear(self, found: CallList) -> bool:

@@ -124,6 +124,11 @@ class DictView:
         same.sort(key=lambda one: one.asked_at, reverse=True)
         return sorted(same, key=lambda one: one.stop_reason is not None)
 
+    def lists_in_progress(self) -> Sequence[CallList]:
+        found = [self.call_list(list_id) for list_id in self.lists]
+        going_on = [one for one in found if one and (one.ended_at is None or one.is_calling)]
+        return sorted(going_on, key=lambda one: one.asked_at)
+
     def holds_lease(self, worker: str) -> bool:
         return worker in self.living
 

@@ -33,7 +33,7 @@ from kallyai_mcp.api.errors import (
     NumberRefusedError,
     RateLimitedError,
 )
-from kallyai_mcp.calls import lists
+from kallyai_mcp.calls import list_requests
 from kallyai_mcp.calls.appointment import Appointment, Calendar
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.changes import View
@@ -659,6 +659,7 @@ class BothSides(RuleBasedStateMachine):
         how=st.sampled_from(("never_asks", "form")),
         knows=st.booleans(),
         zone=st.sampled_from(("UTC", "Asia/Tokyo")),
+        task=st.sampled_from(("Task 0", "Task 9")),
     )
     def a_list_is_requested(
         self,
@@ -668,9 +669,10 @@ class BothSides(RuleBasedStateMachine):
         how: Any,
         knows: bool,
         zone: str,
+        task: str,
     ) -> None:
         candidates = tuple(
-            submission(task_description="Task 0", respondent_phone=one) for one in NUMBERS
+            submission(task_description=task, respondent_phone=one) for one in NUMBERS
         )
         zones, now = (zone,) * len(NUMBERS), self._clock.now()
         wanted = CallList(ACCOUNT, candidates, until, False, zones, now)
@@ -701,13 +703,13 @@ class BothSides(RuleBasedStateMachine):
     def _ask_for_list(
         self, pair: tuple[CallList, CallList], how: Any, confirmation: str | None, *, knows: bool
     ) -> None:
-        called = self._sides[0].ask(lambda view: lists.last_calls(view, pair[0]))
+        called = self._sides[0].ask(lambda view: list_requests.last_calls(view, pair[0]))
         known = self._sides[0].ask(lambda view: [view.opt_out(one) for one in NUMBERS])
         opt_outs = tuple(one.id for one in known if one is not None and knows)
         consent = Consent("test", how, (), called, confirmation, opt_outs=opt_outs)
         self._number += 1
-        id_ = f"t-next-{self._number}"
-        self._happens(*(ListRequested(one, consent, WORKERS[0], id_) for one in pair))
+        ids = tuple(f"t-next-{self._number}-{number}" for number in range(2))
+        self._happens(*(ListRequested(one, consent, WORKERS[0], ids) for one in pair))
 
 
 def _record_of(tracking_id: str, view: View) -> CallRecord | None:

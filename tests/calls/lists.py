@@ -99,7 +99,7 @@ async def left_after_one_call(here: World, asked: CallList) -> CallList:
     worker = await here.run(here.ledger.database.take_lease())
     agreed = await agreed_now(here, asked)
     begun, _ = await here.run(
-        here.ledger.handle(ACCOUNT, ListRequested(asked, agreed, worker, new_tracking_id()))
+        here.ledger.handle(ACCOUNT, ListRequested(asked, agreed, worker, (new_tracking_id(),)))
     )
     call = Call.model_validate(NOBODY)
     sent = await here.run(here.ledger.handle(ACCOUNT, Leave(begun.records[-1])))

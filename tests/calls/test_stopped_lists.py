@@ -16,7 +16,7 @@ async def with_next_call_due(ledger: Ledger) -> CallList:
     """A list whose first call reached nobody, and whose next one is due."""
     worker = await ledger.database.take_lease()
     wanted = CallList(ACCOUNT, TWO, "booked", False, ("UTC", "UTC"), NOW)
-    begun, _ = await ledger.handle(ACCOUNT, ListRequested(wanted, NO_QUESTION, worker, "t-1"))
+    begun, _ = await ledger.handle(ACCOUNT, ListRequested(wanted, NO_QUESTION, worker, ("t-1",)))
     busy = ended_as(begun.records[0], outcome("busy"))
     await ledger.handle(ACCOUNT, Over(busy))
     found = await ledger.read(lists.find_list, ACCOUNT, wanted.list_id)

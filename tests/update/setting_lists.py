@@ -63,7 +63,7 @@ def _format(one: Declaration) -> Json:
         return {"format": "boolean"}
     if one.read is read.folder:
         return {"format": "filepath"}
-    if isinstance(one.read, read.Number) or one.read is read.calls:
+    if isinstance(one.read, read.Number | read.WholeNumber) or one.read is read.calls:
         return {"format": "number"}
     return {}
 

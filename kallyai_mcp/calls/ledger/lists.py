@@ -1,8 +1,10 @@
-"""Reads lists of candidates; `calls.lists` decides how they go on."""
+"""Reads lists of candidates; `calls.lists` decides how they go on, and `calls.list_requests` what a
+request about one does.
+"""
 
 from datetime import datetime
 
-from kallyai_mcp.calls import lists
+from kallyai_mcp.calls import list_requests
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.ledger.list_rows import list_id_of, select_lists
@@ -20,7 +22,7 @@ def find_same_list(tx: Tx, requested: CallList) -> CallList | None:
     """The list that answers the request for `requested`: it goes on, waits for its user, or ended a
     short time ago.
     """
-    return lists.same_list(SqlView(tx, requested.account), requested)
+    return list_requests.same_list(SqlView(tx, requested.account), requested)
 
 
 def find_list_of(tx: Tx, requested: CallList, call_id: str) -> CallList | None:
@@ -52,8 +54,17 @@ def list_unfinished(tx: Tx, account: AccountKey) -> list[CallList]:
     return sorted(unfinished, key=lambda each: each.asked_at, reverse=True)
 
 
+def find_with_due(tx: Tx, account: AccountKey, list_id: str) -> list[CallList]:
+    """Of the account's open lists, those with calls that are due: the one with this id, and those
+    that ask all candidates.
+    """
+    going_on = select_lists(tx, account, "ended_at IS NULL")
+    may_be_due = [one for one in going_on if one.list_id == list_id or one.asks_all]
+    return [one for one in may_be_due if one.due and one.is_open]
+
+
 def last_calls(tx: Tx, requested: CallList) -> tuple[datetime | None, ...]:
     """When the number of each candidate in `requested.to_come` was called last, in that order; None
     for never.
     """
-    return lists.last_calls(SqlView(tx, requested.account), requested)
+    return list_requests.last_calls(SqlView(tx, requested.account), requested)

@@ -168,6 +168,14 @@ class SqlView:
         newest = "CASE WHEN why IS NULL THEN 0 ELSE 1 END, asked_at DESC"
         return self._lists(f"fingerprint = :fingerprint ORDER BY {newest}", fingerprint=fingerprint)
 
+    def lists_in_progress(self) -> Sequence[CallList]:
+        """See `View.lists_in_progress`."""
+        # Apart, so that SQLite uses an index for each.
+        found = self._lists("ended_at IS NULL")
+        calling = f"SELECT plan_id FROM calls WHERE {IS_ACTIVE} AND plan_id IS NOT NULL"
+        found += self._lists(f"ended_at IS NOT NULL AND list_id IN ({calling})")
+        return sorted(found, key=lambda one: one.asked_at)
+
     def holds_lease(self, worker: str) -> bool:
         """See `View.holds_lease`."""
         return self._tx.holds_lease(worker)

@@ -26,6 +26,14 @@ _SAY = {
         "In progress: {party}, {number} of {count}. It continues without you; do not "
         "call them yourself."
     ),
+    "several_in_progress": (
+        "In progress: {parties}; {called} of {count} called. It continues without you; do not "
+        "call them yourself."
+    ),
+    "waits": (
+        "In progress: it waits until calls of another list have ended; {called} of {count} "
+        "called. It continues without you; do not call them yourself."
+    ),
     "done": "Done: {called} called.",
     "unread": (
         "Done: all {count} were called. What became of {unread} of these calls can't be "
@@ -53,6 +61,10 @@ _SAY = {
     ),
     "go_on_later": 'To go on {at}: call_around with the same arguments and continue_after "{id}".',
     "go_on": 'To call the next one: call_around with the same arguments and continue_after "{id}".',
+    "ending": (
+        "Nobody else is called, but calls in progress go on: get_call with call_id "
+        '"{id}" and wait_seconds {wait:g}.'
+    ),
     "next": (
         'Next: get_call with call_id "{id}" and wait_seconds {wait:g}; cancel_call stops the list.'
     ),
@@ -91,7 +103,7 @@ def _how_to_go_on(found: CallList, last: CallView, reader: Reader) -> str:
     id_ = last.id
     if found.next_is_too_late:
         return _SAY["go_on_later"].format(at="by day, or now if the user agrees", id=id_)
-    if found.was_refused:
+    if found.refused:
         return _SAY["go_on_later"].format(at=_retry_at(found, reader), id=id_)
     if last.outcome is Outcome.BOOKED_OTHER_TIME:
         return _SAY["go_on_after_other_time"].format(id=id_)
@@ -101,9 +113,24 @@ def _how_to_go_on(found: CallList, last: CallView, reader: Reader) -> str:
 def listed(found: CallList, reader: Reader) -> str:
     """A list above a listing of calls, which has its calls."""
     state = (found.stop_reason or "in_progress").replace("_", " ")
-    position = f"{max(1, len(found.records))} of {len(found.submissions)}"
-    row = f"{when(found.asked_at, reader)}  call_around: {state}, {position}  {word(found.list_id)}"
+    row = (
+        f"{when(found.asked_at, reader)}  call_around: {state}, {_position(found)}  "
+        f"{word(found.list_id)}"
+    )
     return "\n  ".join(filter(None, (row, _not_called(found))))
+
+
+def _position(found: CallList) -> str:
+    """How far a list is: "2 of 5" for the second call, "2 of 5 called" where all are asked."""
+    count = len(found.submissions)
+    if found.asks_all:
+        return f"{_called(found)} of {count} called"
+    return f"{max(1, len(found.records))} of {count}"
+
+
+def _called(found: CallList) -> int:
+    """How many calls of a list have ended, and were placed or may have been."""
+    return sum(record.has_outcome for record in found.records)
 
 
 def _questions(found: CallList) -> str:
@@ -130,6 +157,8 @@ def _next_step(found: CallList, last: CallView | None, reader: Reader) -> str:
     """How a list is followed, or how it goes on after its `last` call."""
     if found.stop_reason is None:
         return _SAY["next"].format(id=found.list_id, wait=reader.wait_seconds)
+    if found.asks_all and found.is_calling:
+        return _SAY["ending"].format(id=found.list_id, wait=reader.wait_seconds)
     if last is None or not found.may_go_on:
         return ""
     return _how_to_go_on(found, last, reader)
@@ -146,7 +175,7 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
             return _SAY["canceled"]
         case StopReason.NEEDS_SIGN_IN:
             return f"Stopped: {_SAY['no_sign_in']}"
-    if last is None or found.was_refused or found.stop_reason is StopReason.REFUSED:
+    if last is None or found.refused or found.stop_reason is StopReason.REFUSED:
         return f"Stopped: {_why_not_placed(found, usage, reader)}"
     if found.unreadable and found.stop_reason is StopReason.UNKNOWN:
         return _SAY["stopped_unreadable"]
@@ -162,6 +191,12 @@ def _done(found: CallList) -> str:
 
 
 def _in_progress(found: CallList) -> str:
+    if found.asks_all:
+        parties = "; ".join(party_of(record.submission) for record in found.in_progress)
+        key = "several_in_progress" if parties else "waits"
+        return _SAY[key].format(
+            parties=parties, called=_called(found), count=len(found.submissions)
+        )
     number = max(1, len(found.records))
     party = party_of(found.submissions[number - 1])
     return _SAY["in_progress"].format(party=party, number=number, count=len(found.submissions))
@@ -204,16 +239,16 @@ def _why_not_placed(found: CallList, usage: Statistics | None, reader: Reader) -
 
 
 def _refusal(found: CallList) -> KallyAIError | None:
-    """Why the last call of a list was refused; None if it was not."""
-    return found.records[-1].error if found.was_refused else None
+    """Why a call of a list was refused; None if none was."""
+    return found.refused[0].error if found.refused else None
 
 
 def _retry_at(found: CallList, reader: Reader) -> str:
     """When the call that was refused may be tried again: "in 50 min"; "later" if not known."""
-    last = found.records[-1]
-    if last.error is None or last.error.retry_after is None or last.ended_at is None:
+    first = found.refused[0]
+    if first.error is None or first.error.retry_after is None or first.ended_at is None:
         return "later"
-    left = last.error.retry_after - (reader.now - last.ended_at).total_seconds()
+    left = first.error.retry_after - (reader.now - first.ended_at).total_seconds()
     if left <= 0:
         return "later"
     return f"in {duration(max(60.0, left))}"

@@ -1027,7 +1027,9 @@ BROKEN: tuple[Broken, ...] = (
     broken(
         "a due call of a canceled list is placed",
         Patch(
-            "calls.lists", "return canceled.then(_cancel_next(view, call_list))", "return canceled"
+            "calls.lists",
+            "waiting = [one for one in known if one is not None and one.state in WAITING]",
+            "waiting = known[:0]",
         ),
         _STOPPED_LIST_GOES_ON,
         tasks=(_candidates("no_answer", BOOKED),),
