@@ -232,8 +232,8 @@ def _has_room(view: View, call_list: CallList) -> bool:
     if not call_list.asks_all:
         return not call_list.in_progress
     others = [one for one in view.lists_in_progress() if one.list_id != call_list.list_id]
-    asking = [call_list, *(one for one in others if one.asks_all)]
-    return sum(len(one.in_progress) for one in asking) < view.timing.at_once
+    together = [call_list, *(one for one in others if one.asks_all)]
+    return sum(len(one.in_progress) for one in together) < view.timing.at_once
 
 
 def _ends_in_list(view: View, record: CallRecord) -> bool:

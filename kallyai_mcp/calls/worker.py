@@ -215,19 +215,17 @@ class Worker:
             await self.clock.sleep(self.timing.longest_pause)
 
     async def _send_next(self, account: AccountKey, list_id: str) -> bool:
-        """Send what the end of a call of this list has made due, with the token of the same
-        request: the next calls of the list, and of those that waited for room.
+        """Send, with the token of the same request, what the end of a call of this list has made
+        due: the next calls of the list, and of those that waited for room.
 
-        A list that stops at a result waits while it is not known whether the call before reached
-        somebody. Returns False if this has to be tried again: nothing else works without a request.
+        A list waits while it is not known whether the call before stops it. Returns False if this
+        has to be tried again: nothing else works without a request.
         """
         found = await self.context.ledger.read(lists.find_with_due, account, list_id)
-        if not found:
-            return True
         clear = [one.list_id for one in found if await self._is_clear(one)]
         if clear:
             await self._send_due(account, not_known, clear)
-        return self._works_alone
+        return self._works_alone or not found
 
     async def _is_clear(self, found: CallList) -> bool:
         """Whether it is known how the call before the next one of a list ended, as far as that

@@ -148,9 +148,9 @@ def _for_20_past_10(**more: Any) -> Task:
     return question("success", **at, **more)
 
 
-def _candidates(*endings: str, until: str = "booked") -> Task:
+def _candidates(*endings: str, until: str = "booked", first: int = 1301) -> Task:
     return candidates(
-        {f"+1415555{1301 + place}": ending for place, ending in enumerate(endings)}, until
+        {f"+1415555{first + place}": ending for place, ending in enumerate(endings)}, until
     )
 
 
@@ -998,7 +998,7 @@ BROKEN: tuple[Broken, ...] = (
         "an unknown outcome does not stop a list",
         Patch(
             "calls.call_lists",
-            'return None if self.until == "all" else StopReason.UNKNOWN',
+            "return None if self.asks_all else StopReason.UNKNOWN",
             "return None",
         ),
         tasks=(_candidates(BOOKED, BOOKED),),

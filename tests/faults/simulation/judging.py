@@ -195,11 +195,11 @@ def find_placed_after_cancel(evidence: Evidence) -> Iterator[Violation]:
             continue
         if _has_newer_request(use, evidence):
             continue
-        mine = [call for call in evidence.placed if call.account == use.account]
+        mine = [call for call in evidence.placed if _may_be_canceled_by(use, call, evidence)]
         asked = [
             one.asked_at
             for one in evidence.uses
-            if one.tool in PLACING and one.asked_at >= use.asked_at
+            if one.tool in PLACING and one.asked_at >= use.asked_at and one.task == use.task
         ]
         until = min(asked, default=datetime.max.replace(tzinfo=UTC))
         later = [call for call in mine if use.answered_at < call.started < until]
@@ -213,6 +213,16 @@ def find_placed_after_cancel(evidence: Evidence) -> Iterator[Violation]:
             yield Violation(
                 Rule.UNASKED, f"{call.call_id} was placed after the agent was told: {use.text}"
             )
+
+
+def _may_be_canceled_by(cancel: Use, call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether a call may be one that the agent canceled; it cancels one of several lists."""
+    tasks = evidence.plan.tasks
+    if call.account != cancel.account:
+        return False
+    if cancel.task is None or len(tasks) == 1 or not tasks[cancel.task].endings:
+        return True
+    return call.submission["respondent_phone"] in tasks[cancel.task].endings
 
 
 def has_shown_talk(call: PhoneCall, at: datetime, evidence: Evidence) -> bool:

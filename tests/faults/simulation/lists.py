@@ -1,15 +1,16 @@
-"""Simulated runs of lists of candidates that are called one after another, with an oracle of their
-own.
+"""Simulated runs of lists of candidates that are called one after another, or several at a time,
+with an oracle of their own.
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.calls.call_lists import LONGEST
+from tests.faults.simulation.at_once import find_called_again, find_too_many
 from tests.faults.simulation.judging import (
     HOUR,
     SEND_WITHIN,
@@ -38,6 +39,11 @@ _EVENING = datetime(2026, 1, 27, 1, 57, tzinfo=UTC)
 
 _REQUEST = timedelta(seconds=5)
 """How long a request takes at most from the check of its time until it reaches the service."""
+
+_OTHER_NUMBERS = ("+14155551321", "+12025551322", "+14155551323", "+12025551324")
+"""Those of a second list."""
+
+Check = Callable[[Evidence], Iterator[Violation]]
 
 _REACH_NOBODY = ("busy", "no_answer", "voicemail", "failed")
 _ENDINGS = ("busy", "no_answer", "voicemail", "success", BOOKED, BOOKED, "failed", DROPPED)
@@ -70,9 +76,16 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
         )
         for _ in range(rng.choice((0, 1, 1, 2)))
     ]
+    until = ("booked", "booked", "answered", "all")[seed % 4]
+    tasks = [candidates(endings, until)]
+    if until == "all" and rng.random() < 0.6:  # two lists at a time
+        others = rng.sample(_OTHER_NUMBERS, rng.randint(2, len(_OTHER_NUMBERS)))
+        tasks.append(candidates({number: rng.choice(_ENDINGS) for number in others}, until))
+        at = rng.choice((0.0, rng.uniform(0, 5), rng.uniform(0, 200)))
+        asks.append(Ask(at, task=1, process=rng.randrange(2), waits=False, goes_on=goes_on))
     plan = Plan(
-        "candidates one after another",
-        (candidates(endings, ("booked", "booked", "answered", "all")[seed % 4]),),
+        "candidates one after another, or several at a time",
+        tuple(tasks),
         (),
         seed=seed,
         calls_per_hour=rng.choice((None, None, None, 1, 2)),
@@ -94,8 +107,23 @@ def _calls_that_others_follow(endings: Mapping[str, str]) -> int:
 
 def find_list_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
-    checks = (_after_a_yes, _twice, _late, _at_night, _untrue, *SHARED)
+    checks = (*_checks_of(evidence.plan), _late, _at_night, _untrue, *SHARED)
     return [violation for check in checks for violation in check(evidence)]
+
+
+def _checks_of(plan: Plan) -> tuple[Check, ...]:
+    """The checks of how many are called, and how often: one after another, or several."""
+    if plan.tasks[0].arguments["until"] == "all":
+        return (find_too_many, _called_again)
+    return (_after_a_yes, _twice)
+
+
+def _called_again(evidence: Evidence) -> Iterator[Violation]:
+    """Each candidate is called once, unless the list was asked for again."""
+    for before, call in find_called_again(evidence):
+        is_new = _is_new_list(before, call, evidence) or _asked_long_after(before, call, evidence)
+        if not is_new:
+            yield Violation(Rule.TWICE, f"{call.call_id} is to the same number as {before.call_id}")
 
 
 def _asks(evidence: Evidence, account: str) -> list[Use]:

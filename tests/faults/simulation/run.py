@@ -368,7 +368,7 @@ class Run:
         known = [
             use.answer.data.get("tracking_id") or use.answer.data.get("call_id")
             for use in self._evidence.uses
-            if use.answer is not None
+            if use.answer is not None and use.task in (None, ask.task)
         ]
         if id_ := next((id_ for id_ in known if id_), None):
             process = await self._living(
