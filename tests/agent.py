@@ -172,7 +172,10 @@ async def open_agent(
 
 
 def settings_in(home: Path, **environment: str) -> Settings:
-    """Settings with which all files are in `home`, no keyring is used, and no user is asked."""
+    """Settings with which all files are in `home`, no keyring is used, and no user is asked.
+
+    Candidates are called one at a time: a call that sleeps moves the clock of tests for the others.
+    """
     names = {f"KALLYAI_{name}": value for name, value in environment.items()}
-    quiet = {"KALLYAI_TOKEN_STORE": "file", "KALLYAI_CONFIRM": "never"}
+    quiet = {"KALLYAI_TOKEN_STORE": "file", "KALLYAI_CONFIRM": "never", "KALLYAI_AT_ONCE": "1"}
     return Settings.from_env({"KALLYAI_HOME": str(home), **quiet, **names})

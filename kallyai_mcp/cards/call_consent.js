@@ -27,7 +27,7 @@ function questionTitle(card) {
   if (question.does === "cancel") return locale.text("ask_cancel", { callee });
   if (question.does === "call_now") return locale.text("ask_now", { callee });
   const count = candidateCount(null, input);
-  if (count) return locale.text("ask_list", { count });
+  if (count) return locale.text(input.until === "all" ? "ask_list_all" : "ask_list", { count });
   return locale.text(input.redial ? "ask_redial" : "ask_call", { callee });
 }
 

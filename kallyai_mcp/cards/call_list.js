@@ -4,7 +4,7 @@
 const ABOUT_ONE = ["list_in_progress", "list_ending", "list_booked", "booked_other_time", "list_answered", "list_needs_decision", "list_unknown"];
 
 /** States of a list whose calls go on. */
-const LIST_LIVE = ["list_in_progress", "list_ending"];
+const LIST_LIVE = ["list_in_progress", "list_asking_all", "list_ending"];
 
 function isList(data) {
   return typeof data?.until === "string";
@@ -13,9 +13,21 @@ function isList(data) {
 /** A key of STATES for a list's structure. */
 function stateOfList(list) {
   if (list.status === "needs_confirmation") return list.status;
-  if (list.status === "canceled" && list.calls.at(-1)?.status === "in_progress") return "list_ending";
+  if (list.status === "in_progress" && list.until === "all") return "list_asking_all";
+  if (isEnding(list)) return "list_ending";
   if (list.status === "booked" && list.calls.at(-1)?.outcome === "booked_other_time") return "booked_other_time";
   return Object.hasOwn(STATES, `list_${list.status}`) ? `list_${list.status}` : "list_unknown";
+}
+
+/** Whether a list has stopped while calls of it are in progress. */
+function isEnding(list) {
+  const mayCall = list.status === "canceled" || (list.until === "all" && list.status !== "in_progress");
+  return mayCall && list.calls.some((call) => call.status === "in_progress");
+}
+
+/** How many candidates were called, and their calls have ended. */
+function calledCount(list) {
+  return list.calls.filter((call) => call.outcome).length;
 }
 
 /** How many candidates there are. */
@@ -63,7 +75,7 @@ function wasFoundUnreached(state, list) {
 
 /** A row for each candidate: first those that were called, with their outcomes, then the others. `asked`: the submission. */
 function candidateRows(list, state, asked) {
-  const waiting = ["list_in_progress", "list_needs_decision"].includes(state) ? "list_waiting" : "list_not_called";
+  const waiting = ["list_in_progress", "list_asking_all", "list_needs_decision"].includes(state) ? "list_waiting" : "list_not_called";
   return [
     ...list.calls.map((call) => candidateRow(call, stateOfCall(call), asked)),
     ...list.not_called.map((one) => candidateRow(one, waiting, asked)),

@@ -78,6 +78,9 @@ function factsOf(card, state) {
     const position = { number: list.calls.length || 1, count: candidateCount(list) };
     facts.push({ text: locale.text("list_position", position) });
   }
+  if (state === "list_asking_all") {
+    facts.push({ text: locale.text("list_called", { called: calledCount(list), count: candidateCount(list) }) });
+  }
   if (BOOKED.includes(state)) facts.push(...bookedUnder(card));
   return [...facts, ...elapsedOf(card, state)];
 }
@@ -150,7 +153,7 @@ function offeredChoices(card, state, can) {
     chat: can.messages && isRetryable && !error && !input && call?.call_id,
     check: can.tools && idOf(card) && isUnread,
     next: goesOn,
-    stop: can.places && (state === "list_in_progress" || waitsForDecision),
+    stop: can.places && (["list_in_progress", "list_asking_all"].includes(state) || waitsForDecision),
     calendar: can.tools && can.downloads && BOOKED.includes(ended) && call?.call_id,
     conversation: card.talk || (can.tools && hasConversation),
   };

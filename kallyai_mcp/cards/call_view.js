@@ -21,6 +21,7 @@ const STATES = {
   refused: { icons: ["cross"], tone: "bad" },
   unavailable: { icons: ["question"], tone: "quiet" },
   list_in_progress: CALLING,
+  list_asking_all: CALLING,
   list_ending: CALLING,
   list_booked: { icons: ["tick"], tone: "good" },
   list_answered: { icons: ["speech"], tone: "quiet" },

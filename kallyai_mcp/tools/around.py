@@ -1,5 +1,5 @@
 """The tool call_around: calls candidates one after another, until one of them is booked or
-answers.
+answers; or all of them, several at a time.
 """
 
 from collections.abc import Sequence
@@ -44,6 +44,14 @@ _NO_PART_OF_A_LIST = frozenset(
 )
 """The fields of a list that a user's yes does not cover: whose it is, and how far it is."""
 
+MOST = 10
+"""The most candidates of a list."""
+
+MOST_OF_ALL = 25
+"""The most candidates of a list that asks all of them."""
+
+_TOO_MANY = f'at most {MOST}, or {MOST_OF_ALL} with until "all"'
+
 _NO_LIST = "no list with these other arguments has this call; take the call_id of its last call"
 
 
@@ -73,11 +81,16 @@ class ListArguments(BaseModel, defer_build=True):
         BeforeValidator(json_list),
         Field(
             min_length=2,
-            max_length=10,
-            description="2 to 10 {respondent_phone, business_name}; for one: make_call",
+            max_length=MOST_OF_ALL,
+            description="2 to 10 (all: 25) {respondent_phone, business_name}; for one: make_call",
         ),
         WithJsonSchema(
-            {"type": "array", "items": _schema_of_candidate(), "minItems": 2, "maxItems": 10}
+            {
+                "type": "array",
+                "items": _schema_of_candidate(),
+                "minItems": 2,
+                "maxItems": MOST_OF_ALL,
+            }
         ),
     ]
     until: Literal["booked", "answered", "all"] = Field(description="What ends the list")
@@ -107,7 +120,7 @@ ArgumentsOfList = create_model(
 async def call_around(
     arguments: ListArguments, *, ctx: Context[AppContext, Any]
 ) -> Annotated[CallToolResult | Task, CallAnswer, OnlyIn.LISTS, OnlyIn.REQUESTS]:
-    """Call candidates one after another until one is booked, one answered, or all were asked."""
+    """Call candidates in turn until one is booked, one answered, or all were asked."""
     calls = arguments.calls()
     shared = calls[0]  # for what all calls have in common
     app_context = ctx.request_context.lifespan_context.for_user_in(shared.timezone)
@@ -131,6 +144,8 @@ async def _wanted_list(
     numbers = [call.respondent_phone for call in calls]
     if len(set(numbers)) < len(numbers):
         raise InvalidArgumentsError([Problem("candidates", "names a number twice")])
+    if len(numbers) > MOST and arguments.until != "all":
+        raise InvalidArgumentsError([Problem("candidates", _TOO_MANY)])
     submissions = tuple(submission_of(call) for call in calls)
     if arguments.until == "all":
         submissions = tuple(_ask_only(submission) for submission in submissions)

@@ -171,7 +171,7 @@ _WRITES = "calls:write"
 def _described() -> tuple[CallTool, ...]:
     # Cached: making their schemas takes as long as the rest of a server.
     both = _READS, _WRITES  # make_call also reads whether the same call was placed before
-    around_title = "Call several, one after another"
+    around_title = "Call several candidates"
     return (
         _tool(
             calls.make_call,

@@ -66,6 +66,24 @@ async def test_a_card_follows_a_list_to_its_end(
     assert await agent.calls_made() == 1
 
 
+async def test_a_card_shows_several_calls_in_progress(open_card: Open) -> None:
+    calling = [one | {"status": "in_progress"} for one in (FULL, FREE)]
+    structure = {
+        "status": "in_progress",
+        "tracking_id": "t-1",
+        "until": "all",
+        "calls": [BUSY | {"status": "busy", "outcome": "not_reached"}, *calling],
+        "not_called": [LAST],
+    }
+    chat = await open_card()
+    await chat.give(Answer(CallToolResult(content=[], structured_content=structure)), THREE)
+
+    await expect(chat.card.locator("#status")).to_have_text("Calling several at a time")
+    await expect(chat.card.locator("#facts")).to_contain_text("1 of 4 called")
+    assert sum("Call in progress" in row for row in await rows(chat)) == 2
+    assert await chat.hard_to_use() == []
+
+
 @pytest.fixture
 async def undecided(agent: Agent, open_card: Open) -> Chat:
     """A chat with a list that needs a decision after its second candidate."""

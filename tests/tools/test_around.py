@@ -197,7 +197,30 @@ async def test_without_forms_a_confirmation_covers_exactly_this_list(
     assert booked.data["status"] == "booked"
 
 
+def candidates(count: int) -> list[dict[str, str]]:
+    return [{"respondent_phone": f"+120255501{number:02}"} for number in range(count)]
+
+
+async def test_all_are_asked_several_at_a_time(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    settings = settings_in(tmp_path, AT_ONCE="3")
+    clock.hold()
+    async with open_agent(settings, mode="auto", clock=clock, app=app) as agent:
+        begun = await agent.use("call_around", TABLE, until="all", candidates=FOUR, wait_seconds=0)
+        await clock.sleepers(3)
+        during = await agent.calls_made()
+        canceled = await agent.use("cancel_call", call_id=begun.data["tracking_id"])
+
+    assert begun.text.startswith("In progress: First (+1 202-555-0103); Second (")
+    assert "0 of 4 called" in begun.text
+    assert during == 3
+    assert canceled.data["status"] == "canceled"
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"candidates": candidates(11)}, 'candidates: at most 10, or 25 with until "all".'),
+    ({"candidates": candidates(26), "until": "all"}, "got a list of 26."),
     ({"candidates": [BUSY, BUSY]}, "- candidates: names a number twice."),
     (
         {"candidates": [BUSY]},
@@ -205,11 +228,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"candidates": [BUSY, "+12025550100"]},
-        "- candidates[1]: expected dictionary: 2 to 10 {respondent_phone, ",
+        "- candidates[1]: expected dictionary: 2 to 10 (all: 25) {respondent_phone, ",
     ),
     (
         {"candidates": [BUSY, FREE | {"phone": "1"}]},
-        "- candidates[1].phone: there is no such key; expected 2 to 10 {",
+        "- candidates[1].phone: there is no such key; expected 2 to 10 (all",
     ),
     (
         {"candidates": [BUSY, {"respondent_phone": "+1415"}]},

@@ -246,7 +246,8 @@ def list_preview(
     `flags` the reasons to ask the user for each, with the `opt_outs` by their numbers. With
     `goes_on`, the list goes on, with a new consent.
     """
-    heading = words.say("ask_list_on" if goes_on else "ask_list", count=len(submissions))
+    question = "ask_list_all" if until == "all" else "ask_list"
+    heading = words.say("ask_list_on" if goes_on else question, count=len(submissions))
     rows = [f"{heading} {words.say(f'until_{until}_text')}"]
     rows += [
         _candidate(submission, risks, reader, words, opt_outs.get(submission.respondent_phone))

@@ -154,6 +154,11 @@ def _candidates(*endings: str, until: str = "booked", first: int = 1301) -> Task
     )
 
 
+_THREE_TO_ASK = _candidates("success", "success", "success", until="all")
+_THREE_OTHERS_TO_ASK = _candidates("success", "success", "success", until="all", first=1311)
+_FIVE_TO_ASK = _candidates("busy", *["success"] * 4, until="all")
+_DECIDED = "_decided(view, event)"
+
 _READY = "        if ready:\n            await self._send_due(account, self.context.time, ready)\n"
 _PLACE_AFTER = "partial(self._place_after, account, id_, due[id_])"
 
@@ -1035,6 +1040,35 @@ BROKEN: tuple[Broken, ...] = (
         tasks=(_candidates("no_answer", BOOKED),),
         asks=(Ask(0, waits=False, cancels_at=40),),
         look_troubles=(Trouble(500),) * 8,
+    ),
+    broken(
+        "calls of another list are not counted",
+        Patch(
+            "calls.lists",
+            "[call_list, *(one for one in others if one.asks_all)]",
+            "[call_list]",
+        ),
+        tasks=(_THREE_TO_ASK, _THREE_OTHERS_TO_ASK),
+        asks=(Ask(0, waits=False), Ask(1, task=1, waits=False)),
+    ),
+    broken(
+        "calls that are due are not counted",
+        Patch("calls.call_lists", "if one.is_active or one in due)", "if one.is_active)"),
+        tasks=(_FIVE_TO_ASK,),
+        asks=(Ask(0, waits=False),),
+    ),
+    broken(
+        "calls are counted without the account's lock",
+        *_NO_LOCK,
+        tasks=(_THREE_TO_ASK, _THREE_OTHERS_TO_ASK),
+        asks=(Ask(0, waits=False), Ask(0, task=1, process=1, waits=False)),
+        shared_runs=8,
+    ),
+    broken(
+        "a list that waits for room does not go on",
+        Patch("calls.decisions", "lists.others_go_on(view, _decided(view, event))", _DECIDED),
+        tasks=(_THREE_TO_ASK, _THREE_OTHERS_TO_ASK),
+        asks=(Ask(0, waits=False), Ask(1, task=1, waits=False)),
     ),
     broken(
         "a list goes on hours after it was asked for",
