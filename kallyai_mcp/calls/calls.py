@@ -208,6 +208,25 @@ class Calls:
             found = run.record
         return replace(found, is_new=record.is_new, last_call=record.last_call)
 
+    async def as_it_is_now(self, found: CallRecord | CallList) -> CallRecord | CallList:
+        """A call or a list as it is known at this moment; unchanged while the ledger can't be read.
+
+        A call that this program runs takes no read of the ledger.
+        """
+        if isinstance(found, CallRecord):
+            run = self._worker.run_of(found)
+            if run is not None:
+                return run.record
+        newest: CallRecord | CallList | None = None
+        with suppress(LedgerUnavailableError):
+            if isinstance(found, CallList):
+                newest = await self.context.ledger.read(
+                    lists.find_list, found.account, found.list_id
+                )
+            else:
+                newest = await self.find_known(found.account, found.tracking_id)
+        return newest or found
+
     def schedule_for(self, not_before: datetime | None, retries: int) -> Schedule:
         """The schedule of a call that is due at `not_before` (aware; None for at once)."""
         if not_before is None:

@@ -35,6 +35,7 @@ from kallyai_mcp.tools.booking_changes import prepared
 from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.call_page import Filter, list_page
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.following import follow
 from kallyai_mcp.tools.lookup import Found, find, find_event
 from kallyai_mcp.tools.structure.calls import event_answer
 from kallyai_mcp.tools.structure.models import (
@@ -209,6 +210,8 @@ async def wait_and_answer(
     is_task = placed_now is not None and accepts_tasks(request)
     may_be_gone = _is_open(found) and _leaves_unnoticed(request)
     seconds = app_context.settings.wait_seconds if wait_seconds is None else wait_seconds
+    if not isinstance(found, Call):
+        follow(found)
     known = await _waited_for(app_context, found, 0 if is_task else seconds)
     if is_task and not isinstance(known, Call) and status_of(known) == "working":
         return task_of(app_context, known, is_new=True, is_duplicate=placed_now is False)

@@ -29,6 +29,7 @@ from kallyai_mcp.tools.elicitation import (
     ask_missing,
     lacking_details,
 )
+from kallyai_mcp.tools.following import FOLLOWED, Followed
 from kallyai_mcp.tools.schemas import schema_of, schema_of_arguments
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import tool_error
@@ -95,11 +96,14 @@ class CallTool(Tool):
         work = self._result(arguments, context, request.lifespan_context)
         if (request.meta or {}).get("progress_token") is None:
             return await work
-        reports = asyncio.create_task(_report_progress(context))
+        followed = Followed()
+        of_request = FOLLOWED.set(followed)
+        reports = asyncio.create_task(_report_progress(context, followed))
         try:
             return await work
         finally:
             reports.cancel()
+            FOLLOWED.reset(of_request)
 
     async def _result(
         self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext
@@ -144,10 +148,11 @@ class CallTool(Tool):
         ).model_dump_one_level()
 
 
-async def _report_progress(context: Context[Any, Any]) -> None:
+async def _report_progress(context: Context[Any, Any], followed: Followed) -> None:
     began = anyio.current_time()
     while True:
-        await context.report_progress(anyio.current_time() - began)
+        message = await followed.message(context.request_context.lifespan_context)
+        await context.report_progress(anyio.current_time() - began, message=message)
         await anyio.sleep(PROGRESS_EVERY)
 
 
