@@ -291,6 +291,14 @@ class Settings:
             "endpoint of the hosted sign-in; counted by each process"
         ),
     ] = "300/minute"
+    finish_seconds: Annotated[
+        float,
+        read.Number(WAIT_LIMIT),
+        _server(
+            "how long `serve` over HTTP, when it is stopped, waits for the answers that it owes; "
+            "uvicorn's workers have `--timeout-graceful-shutdown` for that"
+        ),
+    ] = 1
     client_id: Annotated[
         str | None,
         read.token,

@@ -80,7 +80,8 @@ def serve_over_http(settings: Settings, host: str, port: int, *, speed: float) -
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
-        async with serve_app(app, host, port) as url:
+        finish_seconds = settings.finish_seconds
+        async with serve_app(app, host, port, finish_seconds=finish_seconds) as url:
             explain(f"kallyai-mcp serves {url}/mcp and {url}/sse", err=True)
             await stopped.wait()
 

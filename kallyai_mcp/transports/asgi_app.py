@@ -21,7 +21,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -98,39 +98,58 @@ def http_app(
     return app
 
 
+class _Remembered:
+    """A readiness check whose result is kept for `REMEMBER_SECONDS`."""
+
+    def __init__(self, name: str, check: Check, clock: Callable[[], float]) -> None:
+        self._name = name
+        self._check = check
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._state = ""
+        self._checked_at = float("-inf")
+
+    async def state(self) -> str:
+        """What the check found last; it runs again when that is too old."""
+        async with self._lock:
+            if self._clock() >= self._checked_at + REMEMBER_SECONDS:
+                self._state = await self._run()
+                self._checked_at = self._clock()
+            return self._state
+
+    async def _run(self) -> str:
+        try:
+            async with asyncio.timeout(READY_TIMEOUT):  # the ledger shields its steps from anyio's
+                await self._check()
+        except Exception as error:  # noqa: BLE001 - any failure means that it is not ready
+            _log.warning("not ready: %s: %s", self._name, type(error).__name__)
+            return "unreachable"
+        return "ok"
+
+
 def status_routes(
     checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic
 ) -> list[Route]:
     """`/health` and `/ready` for load balancers.
 
     They are public, so many requests must cost no more than one. `checks` are the readiness checks
-    by name; `clock` is monotonic, in seconds.
+    by name: `/ready` runs all of them, `/ready?check=NAME` this one alone. `clock` is monotonic, in
+    seconds.
     """
-    lock = asyncio.Lock()
-    states: dict[str, str] = {}
-    checked_at = float("-inf")
-
-    async def run(name: str) -> str:
-        try:
-            async with asyncio.timeout(READY_TIMEOUT):  # the ledger shields its steps from anyio's
-                await checks[name]()
-        except Exception as error:  # noqa: BLE001 - any failure means that it is not ready
-            _log.warning("not ready: %s: %s", name, type(error).__name__)
-            return "unreachable"
-        return "ok"
+    remembered = {name: _Remembered(name, check, clock) for name, check in checks.items()}
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
-    async def ready(_: Request) -> Response:
-        nonlocal checked_at, states
-        async with lock:
-            if clock() >= checked_at + REMEMBER_SECONDS:
-                names = sorted(checks)
-                states = dict(zip(names, await asyncio.gather(*map(run, names)), strict=True))
-                checked_at = clock()
-        is_ready = all(state == "ok" for state in states.values())
-        body = {"status": "ready" if is_ready else "not ready", "checks": states}
+    async def ready(request: Request) -> Response:
+        names = sorted(set(request.query_params.getlist("check")) or remembered)
+        if not remembered.keys() >= set(names):
+            known = ", ".join(sorted(remembered))
+            return PlainTextResponse(f"There is no such check. The checks are: {known}", 400)
+        states = await asyncio.gather(*(remembered[name].state() for name in names))
+        is_ready = all(state == "ok" for state in states)
+        found = dict(zip(names, states, strict=True))
+        body = {"status": "ready" if is_ready else "not ready", "checks": found}
         return JSONResponse(body, 200 if is_ready else 503)
 
     return [Route("/health", health), Route("/ready", ready)]

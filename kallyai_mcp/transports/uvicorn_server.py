@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import AsyncIterator, Generator
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any
 import anyio
 import uvicorn
 from anyio.abc import SocketAttribute
+from sse_starlette.sse import AppStatus
 from starlette.applications import Starlette
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
@@ -40,6 +42,12 @@ Few clients send any.
 
 _ACCEPTED_AT_ONCE = 16
 """The most connections that are accepted in one turn of the event loop."""
+
+FINISH_SECONDS = 1
+"""How long a server that is stopped waits for the answers that it owes."""
+
+# Else each answer that comes as a stream would be cut as soon as uvicorn is told to stop.
+AppStatus.disable_automatic_graceful_drain()
 
 
 @cache
@@ -150,11 +158,14 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serve_app(app: Starlette, host: str, port: int) -> AsyncIterator[str]:
+async def serve_app(
+    app: Starlette, host: str, port: int, *, finish_seconds: float = FINISH_SECONDS
+) -> AsyncIterator[str]:
     """Serve `app` as long as the block runs; yields the base URL. No request is logged.
 
     `host` is an address or a name; all addresses of a name are used. `port` may be 0 for any free
-    one. Raises `OSError` if the server can't listen on this address.
+    one. At the end, requests that are not answered after `finish_seconds` are canceled. Raises
+    `OSError` if the server can't listen on this address.
     """
     listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
     async with listener, app.router.lifespan_context(app):
@@ -173,7 +184,7 @@ async def serve_app(app: Starlette, host: str, port: int) -> AsyncIterator[str]:
             server_header=False,
             proxy_headers=False,  # `asgi_app` reads them, from trusted proxies alone
             timeout_keep_alive=75,  # load balancers close idle connections after 60 s
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=math.ceil(finish_seconds),
         )
         server = _Server(config)
         running = asyncio.create_task(server.serve(sockets))

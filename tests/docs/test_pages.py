@@ -17,7 +17,7 @@ import pytest
 
 from kallyai_mcp.cli.clients import CLIENTS
 from kallyai_mcp.cli.main import cli
-from kallyai_mcp.settings import Auth
+from kallyai_mcp.settings import Auth, declarations
 from kallyai_mcp.testing import KallyAISandbox
 from tests.cli.machine import invoke, move_home, run_ok, sign_in
 from tests.docs import pages
@@ -32,7 +32,7 @@ from tests.docs.pages import (
     without_fences,
 )
 from tests.limits import README_WORDS
-from tests.transports.workers import COMMAND
+from tests.transports.workers import COMMAND, IN_CONTAINER
 
 README = text_of("README.md")
 
@@ -144,8 +144,19 @@ def test_image_recipe_and_unit_run_one_command() -> None:
     assert in_shells == ["hosting.md"]  # `tests.bundle.check` runs it
     assert fenced("docs/hosting.md", "sh")[0].splitlines()[-1] == COMMAND
     assert f"\nExecStart=/opt/kallyai-mcp/bin/{COMMAND}\n" in text_of("docs/hosting.md")
-    assert f"\nCMD {json.dumps(shlex.split(COMMAND))}\n" in text_of("Dockerfile")
+    assert f"\nCMD {json.dumps(shlex.split(IN_CONTAINER))}\n" in text_of("Dockerfile")
     assert "\nUSER 10001\n" in text_of("Dockerfile")
+
+
+def test_compose_passes_limits_and_log_settings() -> None:
+    passed = re.findall(
+        r"^      (KALLYAI_\w+): \$\{\1:-\w*\}$", text_of("compose.yaml"), re.MULTILINE
+    )
+    wanted = [one.variable for one in declarations() if one.about.group == "Limits"]
+
+    assert [
+        name for name in (*wanted, "KALLYAI_LOG_LEVEL", "KALLYAI_LOG_FORMAT") if name not in passed
+    ] == []
 
 
 ONLY_POSIX = re.compile(r"(?m)'|\$\(|\\$|^\s*\w+=\S+ +\w")

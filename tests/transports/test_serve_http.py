@@ -125,6 +125,27 @@ async def test_concurrent_requests_to_ready_share_one_check() -> None:
     assert asked_in_two_seconds == 1
 
 
+async def test_ready_runs_the_checks_that_it_names() -> None:
+    async def fails() -> None:
+        raise ConnectionError
+
+    app = Starlette(
+        routes=asgi_app.status_routes({"api": fails, "ledger": anyio.lowlevel.checkpoint})
+    )
+    async with running_app(app) as url, httpx2.AsyncClient(timeout=LIMIT) as client:
+        ledger, both, other = [
+            await client.get(f"{url}/ready{query}")
+            for query in ("?check=ledger", "", "?check=disk")
+        ]
+
+    assert (ledger.status_code, ledger.json()["checks"]) == (200, {"ledger": "ok"})
+    assert (both.status_code, both.json()["checks"]["api"]) == (503, "unreachable")
+    assert (other.status_code, other.text) == (
+        400,
+        "There is no such check. The checks are: api, ledger",
+    )
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 async def test_sigterm_ends_a_server_during_a_call(tmp_path: Path) -> None:
     """And during streams; no traceback is logged."""

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -17,7 +17,7 @@ from tests.processes import environment, free_port
 from tests.transports.http_server import LIMIT
 
 COMMAND = (
-    "uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2 --host 0.0.0.0 "
+    "uvicorn --factory kallyai_mcp.cli.serve_http:from_environment --workers 2 --host 127.0.0.1 "
     "--port 8000 "
     "--http kallyai_mcp.transports.uvicorn_server:HeaderTimeoutProtocol --ws none --no-access-log "
     "--no-server-header "
@@ -25,11 +25,21 @@ COMMAND = (
 )
 """The command that docs/hosting.md shows."""
 
+IN_CONTAINER = COMMAND.replace("127.0.0.1", "0.0.0.0")  # noqa: S104 - the container's own addresses
+"""The same in a container, whose port compose.yaml publishes on 127.0.0.1."""
 
-def workers_command(port: int, workers: int) -> list[str]:
-    """`COMMAND` with so many workers on a port of 127.0.0.1."""
-    command = COMMAND.replace("0.0.0.0 --port 8000", f"127.0.0.1 --port {port}")
-    return [sys.executable, "-m", *command.replace("--workers 2", f"--workers {workers}").split()]
+
+def workers_command(port: int, workers: int, finish_seconds: int = 1) -> list[str]:
+    """`COMMAND` with so many workers on this port, which wait so long at their end."""
+    changes = {
+        "--port 8000": f"--port {port}",
+        "--workers 2": f"--workers {workers}",
+        "--timeout-graceful-shutdown 1": f"--timeout-graceful-shutdown {finish_seconds}",
+    }
+    command = COMMAND
+    for original, changed in changes.items():
+        command = command.replace(original, changed)
+    return [sys.executable, "-m", *command.split()]
 
 
 class Uvicorn:
@@ -52,6 +62,13 @@ class Uvicorn:
         """Kill the worker that it has started first, with SIGKILL."""
         os.kill(self._pids()[0], signal.SIGKILL)
 
+    async def stop(self) -> None:
+        """Tell it to stop; returns when a worker has heard it."""
+        self._process.terminate()
+        with anyio.fail_after(LIMIT):
+            while "Shutting down" not in self._log.read_text():  # noqa: ASYNC110 - a file
+                await anyio.sleep(0.05)
+
     def _pids(self) -> list[int]:
         """Of all workers that it has started, dead ones too, in the order of their start."""
         return [
@@ -61,7 +78,9 @@ class Uvicorn:
 
 
 @asynccontextmanager
-async def uvicorn(home: Path, *, workers: int, **settings: str) -> AsyncIterator[Uvicorn]:
+async def uvicorn(
+    home: Path, *, workers: int, finish_seconds: int = 1, **settings: str
+) -> AsyncIterator[Uvicorn]:
     """Run `COMMAND` with `workers` workers on a free port of 127.0.0.1; yields it when all have
     started.
     """
@@ -69,7 +88,7 @@ async def uvicorn(home: Path, *, workers: int, **settings: str) -> AsyncIterator
     log = home / f"uvicorn-{port}.log"
     with log.open("wb") as stderr:
         process = await anyio.open_process(
-            workers_command(port, workers),
+            workers_command(port, workers, finish_seconds),
             stdin=None,
             stdout=None,
             stderr=stderr,
@@ -81,6 +100,7 @@ async def uvicorn(home: Path, *, workers: int, **settings: str) -> AsyncIterator
         yield server
     finally:
         with anyio.CancelScope(shield=True):
-            process.terminate()
+            with suppress(ProcessLookupError):
+                process.terminate()
             with anyio.fail_after(LIMIT):
                 await process.wait()
