@@ -1,15 +1,26 @@
 """Opens the ledger, and what else the workers of a server share in its database."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import shared_values, upkeep
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.timing import Timing
 
-__all__ = ["Ledger", "SharedValues", "check_readable", "check_writable", "open_file", "open_server"]
+__all__ = [
+    "Ledger",
+    "SharedValues",
+    "check_readable",
+    "check_writable",
+    "last_public_url",
+    "note_public_url",
+    "open_file",
+    "open_server",
+]
 
 
 def open_file(
@@ -41,6 +52,27 @@ async def check_readable(ledger: Ledger) -> None:
 async def check_writable(ledger: Ledger) -> None:
     """Raise `LedgerUnavailableError` if the ledger can't be written."""
     await ledger.write(None, lambda tx: tx.now)
+
+
+_PUBLIC_URL = "public_url"
+_OF_LAST_START = "of the last start"
+
+_KEEP_PUBLIC_URL = 3650 * 86_400.0
+"""How long the address of a server is remembered, in seconds: longer than it runs at one."""
+
+
+async def note_public_url(ledger: Ledger, url: str) -> None:
+    """Remember the address of a server with hosted sign-ins, which starts now.
+
+    Without a ledger that works, it is forgotten.
+    """
+    with suppress(LedgerUnavailableError):
+        await SharedValues(ledger).put(_PUBLIC_URL, _OF_LAST_START, url, _KEEP_PUBLIC_URL)
+
+
+async def last_public_url(ledger: Ledger) -> str | None:
+    """The address that `note_public_url` has remembered; None if there is none."""
+    return await SharedValues(ledger).get(_PUBLIC_URL, _OF_LAST_START)
 
 
 class SharedValues:

@@ -12,7 +12,7 @@ import click
 
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.storage import check_writable
+from kallyai_mcp.calls.storage import check_writable, last_public_url
 from kallyai_mcp.cli.clients import CLIENTS, OUT_OF_CLONE, clone_of, command_of, kind_of
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import (
@@ -208,10 +208,14 @@ async def _ledger(connection: Connection) -> Finding:
 async def _serve(connection: Connection) -> Finding:
     from kallyai_mcp.cli.serve_http import check_access  # late: it imports the MCP SDK
 
-    check_access(connection.settings, None)
-    return Finding(
-        "serve", "ok", f"KALLYAI_AUTH={connection.settings.auth} has what a server over HTTP needs"
-    )
+    settings = connection.settings
+    check_access(settings, None)
+    if settings.auth == "oauth":
+        served = await last_public_url(connection.ledger())
+        if served not in (None, settings.public_url):
+            all_end = f"KALLYAI_PUBLIC_URL was {served}; with another one, all sign-ins end"
+            return Finding("serve", "ok", all_end, "set it back, unless that is meant")
+    return Finding("serve", "ok", f"KALLYAI_AUTH={settings.auth} has what a server over HTTP needs")
 
 
 def _clients() -> list[Finding]:

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from kallyai_mcp.api.errors import ForbiddenError
 from kallyai_mcp.auth.caller_tokens import CallerVerifier
 from kallyai_mcp.auth.session import StaticTokens
-from kallyai_mcp.calls.storage import SharedValues, check_readable
+from kallyai_mcp.calls.storage import SharedValues, check_readable, note_public_url
 from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection, open_api
 from kallyai_mcp.cli.output import CommandError, SetupError, explain, say
@@ -174,9 +174,15 @@ def build_app(
     async def lifespan() -> AsyncIterator[None]:
         # Opened outside of any request, so that its tasks never see the token of a caller.
         links = is_local and settings.public_url is None
-        async with open_app_context(connection, links=links) as app_context:
+        async with (
+            open_app_context(connection, links=links) as app_context,
+            anyio.create_task_group() as tasks,
+        ):
             opened.append(app_context)
+            if provider is not None:  # `doctor` compares it with a new one
+                tasks.start_soon(note_public_url, connection.ledger(), provider.issuer)
             yield
+            tasks.cancel_scope.cancel()
 
     checks: dict[str, Check] = {
         "ledger": lambda: check_readable(connection.ledger()),

@@ -5,10 +5,20 @@ import hashlib
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx2
 import pytest
 
-from tests.auth.oauth_server.deployment import KEY, OLD_KEY, OddKallyAI, User, deploy, sign_in
+from tests.auth.oauth_server.deployment import (
+    KEY,
+    OAUTH,
+    OLD_KEY,
+    OddKallyAI,
+    User,
+    deploy,
+    sign_in,
+)
+from tests.cli.machine import invoke
 from tests.fake_service import fake_service
 from tests.postgres_server import PostgresServer
 from tests.processes import free_port
@@ -33,6 +43,60 @@ async def test_tokens_work_until_their_key_is_removed(sandbox: RunningSandbox, u
 
 
 NEXT_KEY = hashlib.sha256(b"next").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("restarted", "other"),
+    [
+        (f"{OLD_KEY},{KEY}", OLD_KEY),  # the new key is second at the first worker
+        (f"{KEY},{OLD_KEY}", f"{OLD_KEY},{KEY}"),  # it is first there
+        (KEY, f"{KEY},{OLD_KEY}"),  # the old one is gone there
+    ],
+)
+async def test_workers_change_their_keys_in_turn(
+    sandbox: RunningSandbox, user: User, restarted: str, other: str
+) -> None:
+    """In each phase of a change of keys, each worker opens what the other one seals."""
+    async with (
+        deploy(sandbox, SECRET_KEYS=restarted) as first,
+        deploy(sandbox, SECRET_KEYS=other, PUBLIC_URL=first.url) as second,
+    ):
+        of_first, of_second = await sign_in(first, user), await sign_in(second, user)
+        used = [
+            await second.use(of_first["access_token"]),
+            await first.use(of_second["access_token"]),
+        ]
+
+    assert [answer.status_code for answer in used] == [200, 200]
+
+
+async def test_doctor_knows_what_a_new_address_ends(
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with deploy(sandbox) as server:
+        await server.new_client()
+        for name, value in {**OAUTH, "AUTH": "oauth", "API_URL": sandbox.url}.items():
+            monkeypatch.setenv(f"KALLYAI_{name}", value)
+        monkeypatch.setenv("KALLYAI_HOME", str(sandbox.home))
+        told = []
+        for url in (server.url, "https://phone.example.com"):
+            monkeypatch.setenv("KALLYAI_PUBLIC_URL", url)
+            told.append((await anyio.to_thread.run_sync(invoke, "doctor")).output)
+
+    ends = f"KALLYAI_PUBLIC_URL was {server.url}; with another one, all sign-ins end"
+    words = [" ".join(text.split()) for text in told]
+    assert [ends in text for text in words] == [False, True]
+
+
+async def test_a_new_key_in_one_step_is_refused(sandbox: RunningSandbox, user: User) -> None:
+    async with (
+        deploy(sandbox, SECRET_KEYS=f"{KEY},{OLD_KEY}") as first,
+        deploy(sandbox, SECRET_KEYS=OLD_KEY, PUBLIC_URL=first.url) as second,
+    ):
+        tokens = await sign_in(first, user)
+        used = await second.use(tokens["access_token"])
+
+    assert used.status_code == 401
 
 
 async def test_a_registration_outlasts_the_keys_that_sealed_it(
