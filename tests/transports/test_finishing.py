@@ -52,7 +52,7 @@ async def workers(sandbox: RunningSandbox) -> AsyncIterator[tuple[str, Stop]]:
     """Two workers of uvicorn; yields their URL, and what stops them."""
     given = {"AUTH": "secret", "MCP_TOKEN": SECRET, "SECRET_KEYS": SECRET_KEYS}
     given |= {"API_URL": sandbox.url, "ACCESS_TOKEN": sandbox.token()}
-    async with uvicorn(sandbox.home, workers=2, finish_seconds=LIMIT, **given) as server:
+    async with uvicorn(sandbox.home, workers=2, finish_seconds=str(LIMIT), **given) as server:
         yield server.url, server.stop
 
 
@@ -64,7 +64,7 @@ async def test_a_stopped_server_answers_its_requests(
     monkeypatch.setattr(catalog, "PROGRESS_EVERY", 0.5)  # of the server in this process
     messages, has_news = 0, anyio.Event()
 
-    async def tell(*_: object) -> None:
+    async def tell(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001 - of the protocol
         nonlocal messages, has_news
         messages += 1
         has_news.set()

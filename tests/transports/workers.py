@@ -79,7 +79,7 @@ class Uvicorn:
 
 @asynccontextmanager
 async def uvicorn(
-    home: Path, *, workers: int, finish_seconds: int = 1, **settings: str
+    home: Path, *, workers: int, finish_seconds: str = "1", **settings: str
 ) -> AsyncIterator[Uvicorn]:
     """Run `COMMAND` with `workers` workers on a free port of 127.0.0.1; yields it when all have
     started.
@@ -88,7 +88,7 @@ async def uvicorn(
     log = home / f"uvicorn-{port}.log"
     with log.open("wb") as stderr:
         process = await anyio.open_process(
-            workers_command(port, workers, finish_seconds),
+            workers_command(port, workers, int(finish_seconds)),
             stdin=None,
             stdout=None,
             stderr=stderr,
