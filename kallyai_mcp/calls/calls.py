@@ -254,18 +254,18 @@ class Calls:
 
     async def calls_about(self, search: Search) -> list[CallRecord]:
         """The account's calls that have all words of a search, the newest first."""
-        account = await self.account_of_request()
-        return await self.context.ledger.read(search_index.find_about, account, search)
+        read = self.context.ledger.read
+        return await read(search_index.find_about, await self.account_of_request(), search)
 
     async def unsettled_calls(self) -> list[CallRecord]:
         """The calls that go on, wait, or are unknown, and planned ones that were not placed."""
-        account = await self.account_of_request()
-        return await self.context.ledger.read(rows.list_unsettled, account)
+        return await self.context.ledger.read(rows.list_unsettled, await self.account_of_request())
 
     async def unfinished_lists(self) -> list[CallList]:
         """The lists that go on, or wait for the user, the newest first."""
-        account = await self.account_of_request()
-        return await self.context.ledger.read(lists.list_unfinished, account)
+        return await self.context.ledger.read(
+            lists.list_unfinished, await self.account_of_request()
+        )
 
     async def audit_trail(self, limit: int) -> list[Row]:
         """The newest entries of the account's audit trail, with whole numbers (`rows.audit`)."""
