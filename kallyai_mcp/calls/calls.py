@@ -263,14 +263,12 @@ class Calls:
 
     async def unfinished_lists(self) -> list[CallList]:
         """The lists that go on, or wait for the user, the newest first."""
-        return await self.context.ledger.read(
-            lists.list_unfinished, await self.account_of_request()
-        )
+        account = await self.account_of_request()
+        return await self.context.ledger.read(lists.list_unfinished, account)
 
     async def audit_trail(self, limit: int) -> list[Row]:
         """The newest entries of the account's audit trail, with whole numbers (`rows.audit`)."""
-        account = await self.account_of_request()
-        return await self.context.ledger.read(rows.audit, account, limit)
+        return await self.context.ledger.read(rows.audit, await self.account_of_request(), limit)
 
     async def opt_outs(self) -> list[OptOut]:
         """The account's numbers that asked not to be called again, the newest first."""
