@@ -8,6 +8,7 @@ from datetime import datetime
 
 from kallyai_mcp.calls.instructions import questions_in
 from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.calls.speech.spoken import Quotation, Spoken
 
 _WORD = re.compile(r"\w+")
 
@@ -46,6 +47,20 @@ class Search:
     most: int
     since: datetime | None = None
     until: datetime | None = None
+
+    def quote_in(self, spoken: Spoken | None) -> str | None:
+        """The callee's words that have most of the words, or answer the question that has them;
+        None if none has any, or if they are not searched.
+        """
+        if spoken is None or not self.with_quotes:
+            return None
+        wanted = words_in(self.about)
+
+        def fits(said: Quotation) -> int:
+            return len(wanted & words_in(f"{said.question or ''} {said.quote}"))
+
+        best = max(spoken.quotes, key=fits, default=None)
+        return best.quote if best is not None and fits(best) else None
 
 
 def words_in(text: str) -> frozenset[str]:

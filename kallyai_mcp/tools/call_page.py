@@ -13,9 +13,9 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import Relations, changed_by
 from kallyai_mcp.tools.structure.calls import list_answer, row_answer
-from kallyai_mcp.tools.structure.models import CallPageAnswer, CallRow, ToolResult
+from kallyai_mcp.tools.structure.models import CallPageAnswer, ToolResult
 from kallyai_mcp.tools.text.call_lists import listed
-from kallyai_mcp.tools.text.listing import found_quote, listing
+from kallyai_mcp.tools.text.listing import listing
 from kallyai_mcp.tools.text.plain import Reader
 
 _PAGE = 200
@@ -193,7 +193,8 @@ async def _page_about(
     found = await app_context.calls.calls_about(search)
     newest = (await app_context.calls.history(_NEWEST, ())).newest
     known = _FromLedger(newest, searched_for=search)
-    return _cut(known, (), _shown(found, known, wanted, app_context.timezone), limit, offset)
+    views = _shown(found, known, wanted, app_context.timezone)
+    return _cut(known, (), [view.found_by(search) for view in views], limit, offset)
 
 
 def _cut(
@@ -268,7 +269,7 @@ def _answer(page: _Page, reader: Reader, offset: int) -> ListedCalls:
     views = (*page.above, *page.below)
     structure = CallPageAnswer(
         lists=[list_answer(one) for one in lists] or None,
-        calls=[_row(view, page.known.searched_for, reader) for view in views],
+        calls=[row_answer(view, reader.now) for view in views],
         total=page.total,
         next_offset=page.next_offset,
     )
@@ -283,16 +284,6 @@ def _answer(page: _Page, reader: Reader, offset: int) -> ListedCalls:
         searched_for=page.known.searched_for,
     )
     return ListedCalls(text, structure, views=views)
-
-
-def _row(view: CallView, search: Search | None, reader: Reader) -> CallRow:
-    """The row of a call; after a search, with the callee's words that have some that were looked
-    for.
-    """
-    row = row_answer(view, reader.now)
-    if search is not None:
-        row.quote = found_quote(view, search)
-    return row
 
 
 async def _newest_calls(app_context: AppContext, since: datetime | None) -> Sequence[Call]:

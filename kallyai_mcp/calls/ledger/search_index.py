@@ -4,7 +4,7 @@ A row says that a call has a word (`search_words`). The rows of a word are in th
 that the newest calls with it are found without reading the others.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -47,9 +47,7 @@ def find_about(tx: Tx, account: AccountKey, search: Search) -> list[CallRecord]:
     words = words_in(search.about)
     if not words:
         return []
-    first, *others = sorted(
-        (_term(account, word) for word in words), key=lambda term: _frequency(tx, term)
-    )
+    first, *others = _rarest_first(tx, [_term(account, word) for word in words])
     values: dict[str, object] = {"first": first, "most": search.most}
     conditions = ["words.term = :first"]
     if not search.with_quotes:
@@ -102,6 +100,13 @@ def _has_other(number: int, *, with_quotes: bool) -> str:
         f"(SELECT 1 FROM call_words WHERE term = :other_{number} AND placed_at = words.placed_at "
         f"AND tracking_id = words.tracking_id{only} LIMIT 1) IS NOT NULL"
     )
+
+
+def _rarest_first(tx: Tx, terms: Sequence[int]) -> Sequence[int]:
+    """The terms in the order of how many calls have them: the first one leaves least to look up."""
+    if len(terms) == 1:
+        return terms
+    return sorted(terms, key=lambda term: _frequency(tx, term))
 
 
 def _frequency(tx: Tx, term: int) -> int:

@@ -12,7 +12,9 @@ from kallyai_mcp.calls.disclosure import asks_to_disclose
 from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, CallState
+from kallyai_mcp.calls.search_words import Search
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
+from kallyai_mcp.calls.speech.spoken import Spoken
 from kallyai_mcp.tools.facets.booking import NOT_READ, Asked, Booking, booking_of, day_asked
 from kallyai_mcp.tools.facets.relations import BOOKED, UNRELATED, Relations
 from kallyai_mcp.tools.facets.speech import NOT_NEEDED, Quote, Speech
@@ -37,6 +39,7 @@ class CallView:
         record: The ledger's record of the call; None if only KallyAI has the call.
         name_elsewhere: The name under which its number was called in another call, if this one was
             asked for without a name.
+        found_quote: The callee's words for which a search has found the call, if any.
     """
 
     submission: Asked
@@ -49,6 +52,7 @@ class CallView:
     speech: Speech = NOT_NEEDED
     related: Relations = UNRELATED
     name_elsewhere: str | None = None
+    found_quote: str | None = None
 
     @classmethod
     def of_record(cls, record: CallRecord) -> "CallView":
@@ -97,6 +101,16 @@ class CallView:
         if self.submission.business_name:
             return self
         return replace(self, name_elsewhere=names.get(self.submission.respondent_phone or ""))
+
+    def found_by(self, search: Search) -> "CallView":
+        """The same call with the callee's words that a search has found."""
+        quote = search.quote_in(self.spoken)
+        return self if quote is None else replace(self, found_quote=one_line(quote))
+
+    @property
+    def spoken(self) -> Spoken | None:
+        """What the ledger keeps of the transcript; None before one was looked for."""
+        return self.record.spoken if self.record is not None else None
 
     @property
     def call_id(self) -> str | None:
@@ -241,10 +255,9 @@ class CallView:
         """The first words that show a machine, if only a machine spoke."""
         if not self.reached_machine:
             return None
-        spoken = self.record.spoken if self.record is not None else None
-        if spoken is None or spoken.machine is None:
+        words = self.spoken.machine if self.spoken is not None else None
+        if words is None:
             return self.speech.machine
-        words = spoken.machine
         return Quote(None, one_line(words.quote, LONGEST_QUOTE), clock(words.at) or None)
 
     @property

@@ -198,15 +198,14 @@ def _row_state(view: CallView) -> Facts:
 
 def _disclosed(view: CallView) -> Facts:
     """Whether KallyAI said that it is an AI; nothing without a transcript."""
-    spoken = view.record.spoken if view.record is not None else None
-    if spoken is None or spoken.disclosure is None:
+    if view.spoken is None or view.spoken.disclosure is None:
         return {}
-    return {"disclosed": spoken.disclosure.said}
+    return {"disclosed": view.spoken.disclosure.said}
 
 
 def _row_plan(view: CallView) -> Facts:
-    """What a call was for; how many attempts of a planned one are left."""
-    facts: Facts = {}
+    """What a call was for; how many attempts of a planned one are left; what a search has found."""
+    facts: Facts = {"quote": view.found_quote}
     if view.submission.task_description:
         facts["purpose"] = visible(view.submission.task_description, PURPOSE)
     if view.record is not None and view.record.state is CallState.SCHEDULED:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from kallyai_mcp.calls.records import CallRecord, CallState
-from kallyai_mcp.calls.search_words import Search, words_in
-from kallyai_mcp.calls.speech.spoken import Quotation
+from kallyai_mcp.calls.search_words import Search
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.structure.models import CallPageAnswer
 from kallyai_mcp.tools.text.calendar import booked_time, thing
@@ -62,23 +61,30 @@ def listing(
     `offset` calls come before this page. If the ledger was not read, or was searched, the text says
     what may be missing.
     """
-    lines = [] if is_ledger_read else [NO_LEDGER]
-    if searched_for is not None:
-        lines.append(_SAY["searched"].format(about=quoted(searched_for.about, ROOM)))
-    if lists:
-        lines += [*lists, _SAY["lists"]]
-    lines += _unsettled(above, reader)
-    if searched_for is not None and not below:
+    missing = _missing(searched_for, is_ledger_read=is_ledger_read)
+    lines = [*missing, *_unfinished(lists), *_unsettled(above, reader)]
+    is_empty = not below and (searched_for is not None or not lines)
+    if is_empty:
         return "\n".join([*lines, _SAY["none"]])
-    if not lines and not below:
-        return _SAY["none"]
     lines.append(_count(page, offset, len(below), reader))
-    lines += _by_day(below, searched_for, reader)
+    lines += _by_day(below, reader)
     if any(view.is_calendar_unread for view in below):
         lines.append(NOT_LOOKED_UP)
     if page.next_offset is not None:
         lines.append(_SAY["more"].format(offset=page.next_offset))
     return "\n".join(lines)
+
+
+def _missing(searched_for: Search | None, *, is_ledger_read: bool) -> list[str]:
+    """What says that a page may lack calls."""
+    if searched_for is not None:
+        return [_SAY["searched"].format(about=quoted(searched_for.about, ROOM))]
+    return [] if is_ledger_read else [NO_LEDGER]
+
+
+def _unfinished(lists: Sequence[str]) -> list[str]:
+    """The lists of call_around, and how they are followed."""
+    return [*lists, _SAY["lists"]] if lists else []
 
 
 def _unsettled(views: Sequence[CallView], reader: Reader) -> list[str]:
@@ -116,27 +122,26 @@ def _total(count: int | None) -> str:
     return f"{count} calls"
 
 
-def _by_day(views: Sequence[CallView], search: Search | None, reader: Reader) -> list[str]:
-    """A line for each call, below its day; after a search with the words that were found."""
+def _by_day(views: Sequence[CallView], reader: Reader) -> list[str]:
+    """A line for each call, below its day."""
     lines: list[str] = []
     last_day = ""
     for view in views:
         if view.placed_at is None:
-            lines.append(_row(view, "?", reader, search))
+            lines.append(_row(view, "?", reader))
             continue
         at = reader.local(view.placed_at)
         if day(at, reader.now) != last_day:
             last_day = day(at, reader.now)
             lines.append(last_day)
-        lines.append(_row(view, hour(at), reader, search))
+        lines.append(_row(view, hour(at), reader))
     return lines
 
 
-def _row(view: CallView, at: str, reader: Reader, search: Search | None = None) -> str:
+def _row(view: CallView, at: str, reader: Reader) -> str:
     elsewhere = part(" (another call: {})", named(view.name_elsewhere or ""))
     party = f"{party_in_row(view.submission)}{elsewhere}"
-    found = found_quote(view, search) if search is not None else None
-    said = part("They said: {}", quoted(found) if found is not None else None)
+    said = part("They said: {}", view.found_quote and quoted(view.found_quote))
     row = (
         at,
         state_in_words(view),
@@ -152,22 +157,6 @@ def _row(view: CallView, at: str, reader: Reader, search: Search | None = None) 
 def purpose(view: CallView) -> str:
     """What a call was for, in few words."""
     return one_line(view.submission.task_description or "", PURPOSE)
-
-
-def found_quote(view: CallView, search: Search) -> str | None:
-    """The callee's words that have most of those that were looked for, or answer the question that
-    has; None without any, or if they may not be read.
-    """
-    spoken = view.record.spoken if view.record is not None else None
-    if spoken is None or not search.with_quotes:
-        return None
-    wanted = words_in(search.about)
-
-    def fits(said: Quotation) -> int:
-        return len(wanted & words_in(f"{said.question or ''} {said.quote}"))
-
-    best = max(spoken.quotes, key=fits, default=None)
-    return one_line(best.quote) if best is not None and fits(best) else None
 
 
 def detail(view: CallView, reader: Reader) -> str:
