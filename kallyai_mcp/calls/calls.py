@@ -4,12 +4,12 @@ It reads calls from the ledger, so every process knows about every call.
 """
 
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Concatenate, Self
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.call_lists import CallList, StopReason
@@ -29,7 +29,7 @@ from kallyai_mcp.calls.events import (
 from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.fingerprint import older_fingerprint
 from kallyai_mcp.calls.ledger import lists, opt_outs, rows, search_index
-from kallyai_mcp.calls.ledger.base import Row
+from kallyai_mcp.calls.ledger.base import Params, Result, Row, Tx
 from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest
@@ -41,19 +41,6 @@ from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.logs import count
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class History:
-    """What the ledger knows of past calls, for a page of KallyAI's list.
-
-    Attributes:
-        newest: The newest records, the newest first.
-        ended: The records with an outcome of the calls that were asked for, by `call_id`.
-    """
-
-    newest: list[CallRecord]
-    ended: dict[str, CallRecord]
 
 
 class Calls:
@@ -243,37 +230,39 @@ class Calls:
         """The newest calls to a number, and the newest about a booking (`rows.list_related`)."""
         return await self.context.ledger.read(rows.list_related, account, number)
 
-    async def history(self, newest: int, call_ids: Collection[str]) -> History:
+    async def history(self, newest: int, call_ids: Collection[str]) -> rows.History:
         """The account's `newest` records, and those of these calls that have an outcome."""
+        return await self._read(rows.history, newest, call_ids)
+
+    async def _read(
+        self,
+        work: Callable[Concatenate[Tx, AccountKey, Params], Result],
+        *args: Params.args,
+        **more: Params.kwargs,
+    ) -> Result:
+        """What `work` reads in the ledger about the account of this request."""
         account = await self.account_of_request()
-        ledger = self.context.ledger
-        return History(
-            newest=await ledger.read(rows.list_newest, account, newest),
-            ended=await ledger.read(rows.find_ended, account, call_ids),
-        )
+        return await self.context.ledger.read(work, account, *args, **more)
 
     async def calls_about(self, search: Search) -> list[CallRecord]:
         """The account's calls that have all words of a search, the newest first."""
-        read = self.context.ledger.read
-        return await read(search_index.find_about, await self.account_of_request(), search)
+        return await self._read(search_index.find_about, search)
 
     async def unsettled_calls(self) -> list[CallRecord]:
         """The calls that go on, wait, or are unknown, and planned ones that were not placed."""
-        return await self.context.ledger.read(rows.list_unsettled, await self.account_of_request())
+        return await self._read(rows.list_unsettled)
 
     async def unfinished_lists(self) -> list[CallList]:
         """The lists that go on, or wait for the user, the newest first."""
-        account = await self.account_of_request()
-        return await self.context.ledger.read(lists.list_unfinished, account)
+        return await self._read(lists.list_unfinished)
 
     async def audit_trail(self, limit: int) -> list[Row]:
         """The newest entries of the account's audit trail, with whole numbers (`rows.audit`)."""
-        return await self.context.ledger.read(rows.audit, await self.account_of_request(), limit)
+        return await self._read(rows.audit, limit)
 
     async def opt_outs(self) -> list[OptOut]:
         """The account's numbers that asked not to be called again, the newest first."""
-        account = await self.account_of_request()
-        return await self.context.ledger.read(opt_outs.list_opt_outs, account)
+        return await self._read(opt_outs.list_opt_outs)
 
     async def remove_opt_out(self, number: str) -> OptOut | None:
         """Let a number (E.164) be called again; returns its opt-out, None if it had none."""

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -102,6 +103,24 @@ def list_unsettled(tx: Tx, account: AccountKey) -> list[CallRecord]:
 def list_newest(tx: Tx, account: AccountKey, limit: int) -> list[CallRecord]:
     """The account's `limit` newest records, newest first."""
     return select(tx, account, "TRUE ORDER BY placed_at DESC LIMIT :limit", limit=limit)
+
+
+@dataclass(frozen=True)
+class History:
+    """What the ledger knows of past calls, for a page of KallyAI's list.
+
+    Attributes:
+        newest: The newest records, the newest first.
+        ended: The records with an outcome of the calls that were asked for, by `call_id`.
+    """
+
+    newest: list[CallRecord]
+    ended: dict[str, CallRecord]
+
+
+def history(tx: Tx, account: AccountKey, newest: int, call_ids: Collection[str]) -> History:
+    """The account's `newest` records, and those of these calls that have an outcome."""
+    return History(list_newest(tx, account, newest), find_ended(tx, account, call_ids))
 
 
 def list_related(tx: Tx, account: AccountKey, number: str) -> list[CallRecord]:
