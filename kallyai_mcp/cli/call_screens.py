@@ -154,20 +154,20 @@ def _party(view: CallView) -> Iterator[Fact]:
 
 def _said(view: CallView) -> Iterator[Fact]:
     """What KallyAI reports, and the callee's own words; first, that they want no more calls."""
-    opt_out = view.speech.opt_out
-    if opt_out is not None and opt_out.quote is not None:
-        yield Fact("Do not call again", quoted(opt_out.quote), opt_out.at or "")
-    recording = view.recording
-    if recording is not None and recording.quote is not None:
-        yield Fact("Recording", quoted(recording.quote), recording.at or "")
+    yield from _quotation("Do not call again", view.speech.opt_out)
+    yield from _quotation("Recording", view.recording)
     if view.report:
         yield Fact("KallyAI", quoted(sentence(view.report)))
-    evidence = view.evidence
-    if evidence is not None and evidence.quote is not None:
-        yield Fact("They said", quoted(evidence.quote), evidence.at or "")
+    yield from _quotation("They said", view.evidence)
     yield from map(_answer, view.speech.answers)
     if view.suggestion:
         yield Fact("KallyAI suggests", quoted(sentence(view.suggestion)))
+
+
+def _quotation(label: str, words: Quote | None) -> Iterator[Fact]:
+    """The callee's words, if there are any."""
+    if words is not None and words.quote is not None:
+        yield Fact(label, quoted(words.quote), words.at or "")
 
 
 def _answer(one: Quote) -> Fact:

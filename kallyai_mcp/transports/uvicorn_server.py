@@ -47,7 +47,7 @@ FINISH_SECONDS = 1
 """How long a server that is stopped waits for the answers that it owes."""
 
 # Else each answer that comes as a stream would be cut as soon as uvicorn is told to stop.
-AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
+AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # sse-starlette's
 
 
 @cache

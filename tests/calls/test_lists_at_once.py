@@ -84,7 +84,7 @@ def test_a_list_begins_as_many_as_allowed(at_once: int) -> None:
 @pytest.mark.parametrize("until", ["booked", "answered"])
 def test_other_lists_call_one_at_a_time(until: str) -> None:
     view = view_of()
-    begun(view, replace(asking(), until=until))  # type: ignore[arg-type]
+    begun(view, replace(asking(), until=until))  # type: ignore[arg-type]  # of a parameter
 
     assert states(view) == [RESERVED]
 

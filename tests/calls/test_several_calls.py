@@ -18,7 +18,7 @@ SENT, ENDED, CANCELED = CallState.SENT, CallState.ENDED, CallState.CANCELED
 
 
 def in_minutes(here: World, count: int) -> list[Reply]:
-    """Calls of which the first one lasts a minute, and each other one a minute longer."""
+    """Calls of which the first one lasts a minute, and each following one a minute longer."""
 
     def lasting(number: int) -> Reply:
         return after(lambda: here.clock.sleep(60 * number), reply("busy", f"c-{number}"))
