@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Sequence
 
 import pytest
 
@@ -26,7 +27,7 @@ def entries(tables: dict[str, dict[str, dict[str, str]]]) -> list[tuple[str, str
     ]
 
 
-def sentences(meaning: str, kind: str, name: str) -> list[Sentence]:
+def sentences(meaning: str, kind: str, name: str) -> Sequence[Sentence]:
     return sentences_of(TranscriptEntry(content=EXAMPLES[meaning][kind][name]))
 
 

@@ -52,12 +52,14 @@ class Phrases:
 
     Attributes:
         said: Phrases that have the meaning.
+        any_said: All of them as one: most sentences have none, and one search shows that.
         not_after: A phrase does not count directly after one of these,
         not_before: directly before one of these,
         not_with: and if one of these is in it.
     """
 
     said: Mapping[str, re.Pattern[str]]
+    any_said: re.Pattern[str]
     not_after: Mapping[str, re.Pattern[str]]
     not_before: Mapping[str, re.Pattern[str]]
     not_with: Mapping[str, re.Pattern[str]]
@@ -71,6 +73,8 @@ class Phrases:
         return list(self._find(sentence))
 
     def _find(self, sentence: "Sentence") -> Iterator[Found]:
+        if self.any_said.search(sentence.plain) is None:
+            return
         for name in self.said:
             found = self._find_one(name, sentence)
             if found is not None:
@@ -105,12 +109,14 @@ def phrases(meaning: str) -> Phrases:
     """The phrases of a meaning, which is the name of a table in `phrases.toml`."""
     table = tables()[meaning]
     also = tables().get(table.get("also", ""), {})
+    said = table.get("said", {})
 
     def reasons(place: str, form: str) -> Mapping[str, re.Pattern[str]]:
         return _compiled({**also.get(place, {}), **table.get(place, {})}, form)
 
     return Phrases(
-        said=_compiled(table.get("said", {}), "{}"),
+        said=_compiled(said, "{}"),
+        any_said=re.compile(regular_expression(_in_one([_in_one(one) for one in said.values()]))),
         not_after=reasons("not_after", "{}$"),
         not_before=reasons("not_before", "{}"),
         not_with=reasons("not_with", "{}"),

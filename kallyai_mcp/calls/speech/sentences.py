@@ -3,8 +3,9 @@
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from kallyai_mcp.api.models import Transcript, TranscriptEntry
@@ -93,14 +94,17 @@ def _place_before(places: tuple[_Place, ...], start: int) -> int:
     return max(0, bisect_right(places, (start + 1, 0)) - 1)
 
 
-def sentences_of(entry: TranscriptEntry) -> list[Sentence]:
+def sentences_of(entry: TranscriptEntry) -> Sequence[Sentence]:
     """The sentences of a turn that have words, in their order."""
-    unquoted = _without_quotations(entry.content)
-    found = [
-        _sentence(entry.content, unquoted, start, end, entry.timestamp)
-        for start, end in _spans(unquoted)
-    ]
-    return _with_following([one for one in found if one.places])
+    return _sentences(entry.content, entry.timestamp)
+
+
+# Each reader of a transcript asks for the same turns: without it, this is most of their time.
+@lru_cache(maxsize=256)
+def _sentences(text: str, at: str | None) -> tuple[Sentence, ...]:
+    unquoted = _without_quotations(text)
+    found = [_sentence(text, unquoted, start, end, at) for start, end in _spans(unquoted)]
+    return tuple(_with_following([one for one in found if one.places]))
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
