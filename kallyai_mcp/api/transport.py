@@ -23,7 +23,7 @@ import httpx2
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
 from kallyai_mcp.api.network import InProcess, Network, server_of, url_of
 from kallyai_mcp.api.responses import ApiResponse, retry_after
-from kallyai_mcp.logs import count
+from kallyai_mcp.telemetry import count
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

@@ -38,7 +38,7 @@ from kallyai_mcp.calls.search_words import Search
 from kallyai_mcp.calls.tracking_ids import new_tracking_id
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.clock import Stopwatch
-from kallyai_mcp.logs import count
+from kallyai_mcp.telemetry import count
 
 _log = logging.getLogger(__name__)
 

@@ -47,7 +47,7 @@ from kallyai_mcp.calls.steps import (
 )
 from kallyai_mcp.calls.watches import Moment, Watches
 from kallyai_mcp.clock import Stopwatch
-from kallyai_mcp.logs import count
+from kallyai_mcp.telemetry import count
 
 _log = logging.getLogger(__name__)
 

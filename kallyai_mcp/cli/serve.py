@@ -20,7 +20,7 @@ from kallyai_mcp.cli.output import (
     say,
     why_not_written,
 )
-from kallyai_mcp.logs import configure, flush
+from kallyai_mcp.logs.setup import configure, flush
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext

@@ -31,7 +31,7 @@ from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection, open_api
 from kallyai_mcp.cli.output import CommandError, SetupError, explain, say
 from kallyai_mcp.cli.sandbox import cannot_listen
-from kallyai_mcp.logs import configure
+from kallyai_mcp.logs.setup import configure
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.setting_values import MAKE_KEY, PREFIX, SettingsError
 from kallyai_mcp.settings import Settings

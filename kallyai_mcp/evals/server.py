@@ -14,7 +14,7 @@ from kallyai_mcp.cli.app_context import open_app_context
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.evals.task_clock import ServerClock, TaskTime
 from kallyai_mcp.evals.task_files import TIMEZONE
-from kallyai_mcp.logs import configure
+from kallyai_mcp.logs.setup import configure
 from kallyai_mcp.server.build import build_server
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.transports.stdio import serve_stdio

@@ -8,7 +8,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, Server
 from mcp.types import SERVER_INFO_META_KEY
 
 from kallyai_mcp.cards.style import as_data_uri
-from kallyai_mcp.logs import Correlation
+from kallyai_mcp.logs.request_ids import Correlation
 from kallyai_mcp.server.cancellations import Cancellations
 from kallyai_mcp.tools.prompts import wrong_prompts
 

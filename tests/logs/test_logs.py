@@ -1,11 +1,9 @@
-"""The log and the counters: what they contain, in both formats, and what they must not contain."""
+"""The log: what it contains, in both formats, and what it must not contain."""
 
 import io
 import json
 import logging
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, redirect_stderr, suppress
 from datetime import datetime
@@ -18,7 +16,9 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult
 
-from kallyai_mcp.logs import Correlation, configure, correlation_id, flush, redact
+from kallyai_mcp.logs.redaction import redact
+from kallyai_mcp.logs.request_ids import Correlation, correlation_id
+from kallyai_mcp.logs.setup import configure, flush
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
 OPAQUE = "kat_5f0c-6b9e.d1c2~a3b4+c5d6-e7f8=="
@@ -236,7 +236,7 @@ async def test_a_failed_tool_call_is_one_line() -> None:
     async with connected() as client:
         stream = logging_to("json", "DEBUG")
         await fail(client)
-    lines = [line for line in entries(stream) if line["logger"] == "kallyai_mcp.logs"]
+    lines = [line for line in entries(stream) if line["logger"] == "kallyai_mcp.logs.request_ids"]
 
     assert [line["message"] for line in lines] == [
         "refuse failed: quota_exceeded",
@@ -252,7 +252,7 @@ async def test_a_failed_tool_calls_line_has_its_code() -> None:
     async with connected() as client:
         stream = logging_to("json", "DEBUG")
         await client.call_tool("refuse", {})
-    (line,) = [line for line in entries(stream) if line["logger"] == "kallyai_mcp.logs"]
+    (line,) = [line for line in entries(stream) if line["logger"] == "kallyai_mcp.logs.request_ids"]
     expected = {
         "level": "INFO",
         "code": "quota_exceeded",
@@ -270,56 +270,3 @@ async def test_a_failed_tool_calls_text_has_both_ids() -> None:
 
     shown = rf"\(correlation_id [0-9a-f]{{12}}, api_correlation_id {API_ID}\)"
     assert re.search(rf"^refuse failed: quota_exceeded {shown}$", written_to(text), re.MULTILINE)
-
-
-COUNTED = """
-import asyncio, json, sys
-from types import SimpleNamespace
-from kallyai_mcp import logs
-logs.count("kallyai.calls.ended", outcome="success")
-before = [name for name in sys.modules if name.startswith("opentelemetry.sdk")]
-
-from opentelemetry import metrics, trace
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-
-reader = InMemoryMetricReader()
-metrics.set_meter_provider(MeterProvider([reader]))
-trace.set_tracer_provider(TracerProvider())
-
-logs.count("kallyai.calls.ended", outcome="success")
-logs.count("kallyai.calls.ended", outcome="+1 415 555 1234")
-logs.count("kallyai.calls.refused", code="toll_number")
-logs.count("kallyai.api.requests", method="GET", status=200)
-
-async def work(_):
-    return {"id": logs.correlation_id.get()}
-
-with trace.get_tracer("tests").start_as_current_span("request") as span:
-    ctx = SimpleNamespace(method="ping", params=None)
-    id_ = asyncio.run(logs.Correlation()(ctx, work))["id"]
-found = {
-    metric.name: [[dict(point.attributes), point.value] for point in metric.data.data_points]
-    for metric in reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
-}
-print(json.dumps([before, found, id_, span.attributes["kallyai.correlation_id"]]))
-"""
-
-
-def test_calls_and_requests_are_counted() -> None:
-    # In a process of its own, because providers can be set once.
-    done = subprocess.run(
-        [sys.executable, "-c", COUNTED], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    imported, counted, id_, span_id = json.loads(done.stdout)
-
-    assert imported == []  # without an operator's OpenTelemetry, nothing of it is imported
-    assert counted == {
-        "kallyai.calls.ended": [[{"outcome": "success"}, 1], [{"outcome": "other"}, 1]],
-        "kallyai.calls.refused": [[{"code": "toll_number"}, 1]],
-        "kallyai.api.requests": [[{"method": "GET", "status": "200"}, 1]],
-    }
-    assert len(id_) == 12
-    assert span_id == id_

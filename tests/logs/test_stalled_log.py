@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from kallyai_mcp.logs import configure
+from kallyai_mcp.logs.setup import configure
 from tests import programs
 from tests.processes import COMMAND, LIMIT, environment, free_port
 from tests.transports.http_server import ACCEPT, SECRET_KEYS
@@ -162,7 +162,7 @@ def test_log_lines_without_room_are_counted(pipe: Pipe) -> None:
 def test_a_process_ends_after_its_log() -> None:
     program = """
 import logging
-from kallyai_mcp.logs import configure
+from kallyai_mcp.logs.setup import configure
 configure("INFO")
 for number in range(100):
     logging.getLogger("tests").info("line %d", number)
