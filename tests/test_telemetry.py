@@ -1,58 +1,108 @@
 """What an operator's OpenTelemetry records."""
 
-import json
 import subprocess
 import sys
 
-COUNTED = """
-import asyncio, json, sys
-from types import SimpleNamespace
+from tests.recorded import recorded
+
+REQUESTS = "http.client.request.duration"
+TRANSACTIONS = "kallyai.ledger.transaction.duration"
+
+WITHOUT = """
+import sys
 from kallyai_mcp import telemetry
-from kallyai_mcp.logs.request_ids import Correlation, correlation_id
-telemetry.count("kallyai.calls.ended", outcome="success")
-before = [name for name in sys.modules if name.startswith("opentelemetry.sdk")]
-
-from opentelemetry import metrics, trace
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-
-reader = InMemoryMetricReader()
-metrics.set_meter_provider(MeterProvider([reader]))
-trace.set_tracer_provider(TracerProvider())
-
-telemetry.count("kallyai.calls.ended", outcome="success")
-telemetry.count("kallyai.calls.ended", outcome="+1 415 555 1234")
-telemetry.count("kallyai.calls.refused", code="toll_number")
-telemetry.count("kallyai.api.requests", method="GET", status=200)
-
-async def work(_):
-    return {"id": correlation_id.get()}
-
-with trace.get_tracer("tests").start_as_current_span("request") as span:
-    ctx = SimpleNamespace(method="ping", params=None)
-    id_ = asyncio.run(Correlation()(ctx, work))["id"]
-found = {
-    metric.name: [[dict(point.attributes), point.value] for point in metric.data.data_points]
-    for metric in reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
-}
-print(json.dumps([before, found, id_, span.attributes["kallyai.correlation_id"]]))
+telemetry.count("kallyai.calls.ended", {"kallyai.call.outcome": "success"})
+with telemetry.observed_request("http://localhost/", {}), telemetry.observed_transaction("a", "b"):
+    pass
+print(*(name for name in sys.modules if name.startswith("opentelemetry")))
 """
 
 
-def test_calls_and_requests_are_counted() -> None:
-    # In a process of its own, because providers can be set once.
+def test_nothing_of_it_is_imported_without_it() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", COUNTED], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.returncode == 0, done.stderr
-    imported, counted, id_, span_id = json.loads(done.stdout)
 
-    assert imported == []  # without an operator's OpenTelemetry, nothing of it is imported
-    assert counted == {
-        "kallyai.calls.ended": [[{"outcome": "success"}, 1], [{"outcome": "other"}, 1]],
-        "kallyai.calls.refused": [[{"code": "toll_number"}, 1]],
-        "kallyai.api.requests": [[{"method": "GET", "status": "200"}, 1]],
+    assert done.stdout == "\n"
+
+
+def test_text_from_outside_is_not_counted() -> None:
+    counted = recorded("counts").values("kallyai.calls.ended", "kallyai.call.outcome")
+
+    assert counted == {"success": 1, "other": 1}
+
+
+def test_each_attempt_of_a_request_is_measured() -> None:
+    found = recorded("requests")
+    seen = [
+        (
+            attributes["http.request.method"],
+            attributes["url.template"],
+            attributes["http.response.status_code"],
+            attributes.get("error.type"),
+        )
+        for attributes, _ in found.points(REQUESTS)
+    ]
+
+    assert sorted(seen, key=str) == [
+        ("GET", "/v1/calls/{call_id}/transcript", 403, "403"),
+        ("GET", "/v1/users/me/statistics", 200, None),
+        ("GET", "/v1/users/me/statistics", 503, "503"),
+        ("POST", "/v1/calls", 201, None),
+    ]
+    assert {attributes["server.address"] for attributes, _ in found.points(REQUESTS)} == {
+        "127.0.0.1"
     }
-    assert len(id_) == 12
-    assert span_id == id_
+    assert found.units[REQUESTS] == "s"
+
+
+def test_each_attempt_of_a_request_has_a_span() -> None:
+    spans = recorded("requests").spans
+    again = spans[1]["attributes"]
+
+    assert [(span["name"], span["kind"], span["status"]) for span in spans] == [
+        ("GET /v1/users/me/statistics", "CLIENT", "ERROR"),
+        ("GET /v1/users/me/statistics", "CLIENT", "UNSET"),
+        ("POST /v1/calls", "CLIENT", "UNSET"),
+        ("GET /v1/calls/{call_id}/transcript", "CLIENT", "ERROR"),
+    ]
+    assert again["http.request.resend_count"] == 1
+    assert again["url.full"].endswith("/v1/users/me/statistics")
+    assert not any(span["events"] for span in spans)  # no exception, whose text is private
+
+
+def test_a_request_without_response_has_its_error() -> None:
+    found = recorded("a_request_without_connection")
+    ((attributes, number),) = found.points(REQUESTS)
+    (span,) = found.spans
+
+    assert (attributes["error.type"], number) == ("connection_failed", 1)
+    assert "http.response.status_code" not in attributes
+    assert (span["status"], span["attributes"]["error.type"]) == ("ERROR", "connection_failed")
+
+
+def test_each_transaction_is_measured() -> None:
+    found = recorded("transactions")
+    by_error = {
+        (attributes["db.operation.name"], attributes.get("error.type"))
+        for attributes, _ in found.points(TRANSACTIONS)
+    }
+
+    assert by_error >= {
+        ("Requested", None),
+        ("Leave", None),
+        ("Found", None),
+        ("Requested", "ledger_unavailable"),
+    }
+    assert {attributes["db.system.name"] for attributes, _ in found.points(TRANSACTIONS)} == {
+        "sqlite"
+    }
+    assert found.units[TRANSACTIONS] == "s"
+
+
+def test_a_span_has_the_correlation_id() -> None:
+    found = recorded("a_correlated_request")
+    (span,) = found.spans
+
+    assert len(found.returned) == 12
+    assert span["attributes"]["kallyai.correlation_id"] == found.returned

@@ -8,6 +8,7 @@ the reference does not have, such as cookies; that is half of the time of a requ
 import asyncio
 import logging
 import random
+import re
 import socket
 import ssl
 import zlib
@@ -23,7 +24,7 @@ import httpx2
 from kallyai_mcp.api.errors import KallyAIError, NotConnectedError, ResponseLostError
 from kallyai_mcp.api.network import InProcess, Network, server_of, url_of
 from kallyai_mcp.api.responses import ApiResponse, retry_after
-from kallyai_mcp.telemetry import count
+from kallyai_mcp.telemetry import observed_request
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -133,8 +134,10 @@ class Transport:
         # Who would not wait for a pause to end is told at once how long KallyAI wants it to be.
         until = min(anyio.current_time() + RETRY_SECONDS, anyio.current_effective_deadline())
         retries = RETRIES if request.method == "GET" else 0
+        attempts = 0
         while True:
-            result = await self._exchange(request, last_check)
+            result = await self._observed_exchange(request, last_check, attempts)
+            attempts += 1
             if retries == 0 or not _may_pass(result):
                 break
             pause = _pause_of(result)
@@ -145,10 +148,27 @@ class Transport:
             retries -= 1
             await anyio.sleep(pause)
         if isinstance(result, KallyAIError):
-            count("kallyai.api.requests", method=request.method, status=result.code)
             raise result
-        count("kallyai.api.requests", method=request.method, status=result.status)
         _log.info("%s %s%s: %d", request.method, self._url, request.target, result.status)
+        return result
+
+    async def _observed_exchange(
+        self, request: ApiRequest, last_check: _LastCheck | None, attempts_before: int
+    ) -> ApiResponse | KallyAIError:
+        """Send a request once, with a span and a measurement of it."""
+        attributes: dict[str, str | int] = {
+            "http.request.method": request.method,
+            "url.template": self._path + template_of(request.target),
+            "server.address": self._url.host,
+            "server.port": self._server.port,
+        }
+        url = f"{self._url}{request.target}"
+        with observed_request(url, attributes, resend_count=attempts_before) as exchange:
+            result = await self._exchange(request, last_check)
+            if isinstance(result, KallyAIError):
+                exchange.error = result.code
+            else:
+                exchange.status = result.status
         return result
 
     async def _exchange(
@@ -213,6 +233,12 @@ class Transport:
         return NotConnectedError(
             f"KallyAI at {host} can't be reached{through}: {reason}; nothing was sent"
         )
+
+
+def template_of(target: str) -> str:
+    """The path of a target, without its query, and with a placeholder for the id of a call."""
+    path = target.partition("?")[0]
+    return re.sub(r"^/v1/calls/[^/]+", "/v1/calls/{call_id}", path)
 
 
 def _may_pass(result: ApiResponse | KallyAIError) -> bool:

@@ -372,7 +372,7 @@ class Calls:
             )
             # Its number is only in the audit trail.
             _log.info("not called, because of %s", error.setting)
-            count("kallyai.calls.refused", code=error.code)
+            count("kallyai.calls.refused", {"error.type": error.code})
             raise
 
     async def _looked_again(self, record: CallRecord) -> CallRecord:

@@ -271,7 +271,7 @@ class Run:
 
     async def _end(self, bound: Bound) -> None:
         if bound.is_written:
-            count("kallyai.calls.ended", outcome=bound.call.status)
+            count("kallyai.calls.ended", {"kallyai.call.outcome": bound.call.status})
         else:
             await self._finish(CallState.ENDED, call=bound.call)
 
@@ -280,7 +280,7 @@ class Run:
         refused = Refuse(self.record, error)
         self.end = await self._context.until_written(self.record.account, refused)
         if self.end.state is CallState.REFUSED:
-            count("kallyai.calls.refused", code=error.code)
+            count("kallyai.calls.refused", {"error.type": error.code})
 
     async def _finish(
         self, state: CallState, error: KallyAIError | None = None, call: Call | None = None
@@ -294,4 +294,5 @@ class Run:
                 call, await read_findings(self._context, ended.account, call, self.record)
             )
         self.end = await self._context.until_written(ended.account, Over(ended))
-        count("kallyai.calls.ended", outcome=call.status if call is not None else "unknown")
+        outcome = call.status if call is not None else "unknown"
+        count("kallyai.calls.ended", {"kallyai.call.outcome": outcome})

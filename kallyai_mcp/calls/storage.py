@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger import shared_values, upkeep
-from kallyai_mcp.calls.ledger.base import Ledger
+from kallyai_mcp.calls.ledger.base import Ledger, Tx
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.timing import Timing
 
@@ -51,7 +51,11 @@ async def check_readable(ledger: Ledger) -> None:
 
 async def check_writable(ledger: Ledger) -> None:
     """Raise `LedgerUnavailableError` if the ledger can't be written."""
-    await ledger.write(None, lambda tx: tx.now)
+
+    def begin_writing(tx: Tx) -> float:
+        return tx.now
+
+    await ledger.write(None, begin_writing)
 
 
 _PUBLIC_URL = "public_url"

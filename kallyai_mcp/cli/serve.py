@@ -39,7 +39,7 @@ _IDLE_SECONDS = 1.0
 yet.
 """
 
-_LATE = ("kallyai_mcp.api.client", "httpcore2", "opentelemetry.metrics", "phonenumbers", "filelock")
+_LATE = ("kallyai_mcp.api.client", "httpcore2", "phonenumbers", "filelock")
 """Modules that tools need, and the list of tools does not."""
 
 

@@ -183,7 +183,9 @@ def the_recipe_serves_with_two_workers_and_exports_what_they_count(folder: Path)
     missing = {
         '"kallyai.calls.ended"',
         '"kallyai.calls.refused"',
-        '"kallyai.api.requests"',
+        '"http.client.request.duration"',
+        '"kallyai.ledger.transaction.duration"',
+        '"POST /v1/calls"',
         '"tools/call make_call"',
     }
     with PostgresServer() as server, running_sandbox(folder / "sandbox") as sandbox:

@@ -195,6 +195,7 @@ class WatchedDatabase:
 
     def __init__(self, database: Database, clock: ManualClock) -> None:
         clock.databases.append(self)
+        self.system = database.system
         self._database = database
         self._open = 0
         self._closed = asyncio.Event()

@@ -51,7 +51,7 @@ LOWEST = (
     "tests/sandbox/auth/test_browser_flow.py",
     "tests/sandbox/auth/test_tokens.py",
     "tests/sandbox/simulator",
-    "tests/test_telemetry.py::test_calls_and_requests_are_counted",
+    "tests/test_telemetry.py::test_each_attempt_of_a_request_is_measured",
     "tests/tools/test_catalog.py",
     "tests/transports/test_access.py",
     "tests/transports/test_limits.py::test_half_of_the_files_are_kept_for_calls",

@@ -4,7 +4,7 @@ drivers.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -18,6 +18,7 @@ from kallyai_mcp.calls.events import Answer_co, Event
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.telemetry import observed_transaction
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +114,12 @@ class Database(Protocol):
     """A database that holds a ledger.
 
     Methods raise `LedgerUnavailableError`; `StatementError` for an error of ours.
+
+    Attributes:
+        system: The name of the database's kind in OpenTelemetry's conventions.
     """
+
+    system: str
 
     async def read(self, work: Callable[[Tx], Result]) -> Result:
         """Run `work`, which only reads, in one transaction."""
@@ -217,7 +223,8 @@ class Ledger:
         **more: Params.kwargs,
     ) -> Result:
         """Run `work`, which only reads, with these arguments in one transaction."""
-        return await self.database.read(lambda tx: work(self._configured(tx), *args, **more))
+        with observed_transaction(self.database.system, _operation(work, args)):
+            return await self.database.read(lambda tx: work(self._configured(tx), *args, **more))
 
     async def write(
         self,
@@ -233,9 +240,10 @@ class Ledger:
         what spans accounts or belongs to none: no account is locked, so `work` may change no record
         of a call that depends on others.
         """
-        return await self._write_in_turn(
-            account, lambda tx: work(self._configured(tx), *args, **more)
-        )
+        with observed_transaction(self.database.system, _operation(work, args)):
+            return await self._write_in_turn(
+                account, lambda tx: work(self._configured(tx), *args, **more)
+            )
 
     async def note(
         self,
@@ -247,9 +255,10 @@ class Ledger:
         """As `write` without an account, for what does no harm if a loss of power or a crash of the
         server takes it back: nobody waits for the disk.
         """
-        return await self._write_in_turn(
-            None, lambda tx: work(self._configured(tx), *args, **more), is_durable=False
-        )
+        with observed_transaction(self.database.system, _operation(work, args)):
+            return await self._write_in_turn(
+                None, lambda tx: work(self._configured(tx), *args, **more), is_durable=False
+            )
 
     async def _write_in_turn(
         self,
@@ -287,6 +296,12 @@ class Ledger:
         tx.policy = self._policy
         tx.timing = self._timing
         return tx
+
+
+def _operation(work: Callable[..., object], args: Sequence[object]) -> str:
+    """What a transaction is for: the event that it handles, else the function that it runs."""
+    events = [type(each).__name__ for each in args if isinstance(each, Event)]
+    return events[0] if events else work.__name__
 
 
 def migrate(tx: Tx) -> None:

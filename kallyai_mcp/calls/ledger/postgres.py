@@ -137,6 +137,8 @@ class PostgresDatabase:
     which does not quote it. `now` is a clock in place of the server's, for tests.
     """
 
+    system = "postgresql"
+
     def __init__(
         self, url: str, *, now: Callable[[], datetime] | None = None, seconds: float = _SECONDS
     ) -> None:

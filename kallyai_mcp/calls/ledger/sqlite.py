@@ -46,6 +46,8 @@ class SqliteDatabase:
     processes.
     """
 
+    system = "sqlite"
+
     def __init__(
         self,
         path: Path,

@@ -282,6 +282,8 @@ class Process:
 class _SteppedDatabase:
     """The database of a process, each use being two steps."""
 
+    system = "sqlite"
+
     def __init__(self, process: Process) -> None:
         self._process = process
         self._database = process._database  # noqa: SLF001 - of this module

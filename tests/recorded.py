@@ -1,0 +1,170 @@
+"""What OpenTelemetry records of a scenario, which runs in a process of its own: providers can be
+set once.
+
+A test calls `recorded("a_call")`, which runs `python -m tests.recorded a_call`.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from kallyai_mcp import telemetry
+from kallyai_mcp.api.client import KallyAI
+from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.logs.request_ids import Correlation, correlation_id
+from tests.api.raw_server import DETAILS, STATISTICS, SUBMISSION, TOKEN, Tokens, client_and_server
+from tests.calls.ledgers import NOW
+from tests.calls.manual_time import ManualClock
+from tests.calls.world import Service, world
+from tests.fake_service import answer
+from tests.processes import free_port
+
+Point = tuple[dict[str, Any], float]
+"""The attributes of a series, and its value; of a histogram, how many values it has."""
+
+
+class Recorded:
+    """The metrics and the spans of a scenario."""
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        self.units: dict[str, str] = found["units"]
+        self.spans: list[dict[str, Any]] = found["spans"]
+        self.returned: Any = found["returned"]
+        self._points: dict[str, list[Point]] = found["points"]
+
+    def points(self, name: str) -> list[Point]:
+        """The series of a metric."""
+        return [(attributes, value) for attributes, value in self._points.get(name, [])]
+
+    def values(self, name: str, attribute: str) -> dict[str, float]:
+        """The values of a metric by an attribute, which each series has."""
+        return {attributes[attribute]: value for attributes, value in self.points(name)}
+
+
+def recorded(scenario: str) -> Recorded:
+    """Run a scenario; returns what it has recorded."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.recorded", scenario],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return Recorded(json.loads(done.stdout))
+
+
+async def requests() -> None:
+    """Two requests, one of which is repeated after an error, and one that is refused."""
+    unavailable, refused = answer({}, 503), answer({"error": {"code": "forbidden"}}, 403)
+    async with client_and_server(unavailable, STATISTICS, DETAILS, refused) as (client, _):
+        await client.get_statistics()
+        await client.create_call(SUBMISSION)
+        await _fails(client.get_transcript("c-1"))
+
+
+async def a_request_without_connection() -> None:
+    """A request to a server that is not there."""
+    url = f"http://127.0.0.1:{free_port()}"
+    async with aclosing(KallyAI(url, tokens=Tokens(TOKEN), user_agent="tests")) as client:
+        await _fails(client.create_call(SUBMISSION))
+
+
+async def transactions() -> None:
+    """A call, and a write that fails."""
+    clock = ManualClock(NOW)
+    with tempfile.TemporaryDirectory() as folder:
+        async with world(Service(clock), str(Path(folder) / "calls.db")) as here:
+            await here.call()
+            here.database.is_down = True
+            await _fails(here.call(redial=True))
+
+
+async def a_correlated_request() -> str:
+    """An MCP request inside of a span; returns its correlation id."""
+
+    async def work(_: object) -> dict[str, str | None]:
+        return {"id": correlation_id.get()}
+
+    ctx = cast("Any", SimpleNamespace(method="ping", params=None, request_id=1))
+    with trace.get_tracer("tests").start_as_current_span("request"):
+        return cast("dict[str, str]", await Correlation()(ctx, cast("Any", work)))["id"]
+
+
+async def counts() -> None:
+    """Counters with a value from outside."""
+    for outcome in ("success", "+1 415 555 1234"):
+        telemetry.count("kallyai.calls.ended", {"kallyai.call.outcome": outcome})
+
+
+async def _fails(work: Awaitable[object]) -> None:
+    with suppress(KallyAIError):
+        await work
+
+
+SCENARIOS: dict[str, Callable[[], Awaitable[object]]] = {
+    scenario.__name__: scenario
+    for scenario in (
+        requests,
+        a_request_without_connection,
+        transactions,
+        a_correlated_request,
+        counts,
+    )
+}
+
+
+def main(scenario: str) -> None:
+    """Run a scenario, and print what OpenTelemetry has recorded of it."""
+    reader, exporter = InMemoryMetricReader(), InMemorySpanExporter()
+    metrics.set_meter_provider(MeterProvider([reader]))
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+    async def run() -> object:
+        return await SCENARIOS[scenario]()
+
+    returned = asyncio.run(run())
+    data = reader.get_metrics_data()
+    found = [] if data is None else data.resource_metrics[0].scope_metrics[0].metrics
+    result = {
+        "points": {metric.name: list(map(_point, metric.data.data_points)) for metric in found},
+        "units": {metric.name: metric.unit for metric in found},
+        "spans": list(map(_span, exporter.get_finished_spans())),
+        "returned": returned,
+    }
+    print(json.dumps(result))
+
+
+def _point(point: Any) -> Point:
+    value = point.count if isinstance(point, HistogramDataPoint) else point.value
+    return dict(point.attributes), value
+
+
+def _span(span: ReadableSpan) -> dict[str, Any]:
+    return {
+        "name": span.name,
+        "kind": span.kind.name,
+        "status": span.status.status_code.name,
+        "attributes": dict(span.attributes or {}),
+        "events": [event.name for event in span.events],
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
