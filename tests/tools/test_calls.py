@@ -117,7 +117,7 @@ async def test_the_suggested_next_attempt_is_no_duplicate(
     again = await agent.use("make_call", busy)
     later = await agent.use("make_call", busy, not_before="2026-01-25T10:45", retries=2)
 
-    assert 'not_before "2026-01-25T10:46-05:00", retries 2.' in first.text
+    assert 'not_before "2026-01-25T10:46-05:00" (Sun Jan 25, 10:46 AM), retries 2.' in first.text
     assert (again.data["placed_now"], later.data["status"]) == (False, "scheduled")
     assert later.data["scheduled_for"] == "2026-01-25T10:45:00-05:00"
 

@@ -23,11 +23,13 @@ class Retry:
     Attributes:
         planned: It is due already, and the agent must not place it.
         not_before: The earliest time, in the zone of the submission; None if it can't be scheduled.
+        is_after_voicemail: Whether a voicemail answered, on which a message may have been left.
         is_after_message: Whether KallyAI reports what it left on the voicemail.
     """
 
     planned: CallView | None = None
     not_before: datetime | None = None
+    is_after_voicemail: bool = False
     is_after_message: bool = False
 
 
@@ -78,8 +80,12 @@ def _retry(view: CallView, call: Call, now: datetime, *, schedules: bool) -> Ret
         return None
     if view.related.planned is not None:
         return Retry(planned=view.related.planned)
-    is_after_message = call.plain_status == "voicemail" and bool(call.highlights)
-    return Retry(None, _retry_time(view, now) if schedules else None, is_after_message)
+    is_after_voicemail = call.plain_status == "voicemail"
+    return Retry(
+        not_before=_retry_time(view, now) if schedules else None,
+        is_after_voicemail=is_after_voicemail,
+        is_after_message=is_after_voicemail and bool(call.highlights),
+    )
 
 
 def _retry_time(view: CallView, now: datetime) -> datetime | None:

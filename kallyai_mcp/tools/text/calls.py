@@ -10,12 +10,13 @@ from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import Attempt
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.facets.call import CallView
-from kallyai_mcp.tools.facets.next_step import NextStep, Retry, next_step
+from kallyai_mcp.tools.facets.next_step import Retry, next_step
 from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.text.bookings import ahead, before, booked, doubt, moved, offer_not_accepted
 from kallyai_mcp.tools.text.calendar import unconfirmed
 from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.errors import error_text, what_happened
+from kallyai_mcp.tools.text.next_steps import more, try_again
 from kallyai_mcp.tools.text.plain import (
     Reader,
     at_callee,
@@ -44,9 +45,6 @@ SAY = {
     ),
     # After nobody was reached
     "time_there": "It is {time} there.",
-    "try_again": "To try again: make_call with the same arguments{later}.",
-    "after_message": "If that message is not enough: make_call with the same arguments{later}.",
-    "later": ', not_before "{due}", retries 2',
     "machine": "a recording answered",
     "attempt": "Attempt {number} of {count}. Before: {earlier}.",
     # A call that goes on, or is due
@@ -193,9 +191,9 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
         part(SAY["unconfirmed"], unconfirmed(view)),
         *said_in(view),
         offer_not_accepted(view),
-        _try_again(step.retry, reader),
+        _try_again(step.retry, view, reader),
         ahead(view, reader),
-        f"call_id {word(call.call_id)}{_more(step)}.",
+        f"call_id {word(call.call_id)}{more(step)}.",
     ]
     if view.record is not None:
         lines.append(attempts(view.record, reader))
@@ -256,24 +254,13 @@ def _time_there(view: CallView, reader: Reader) -> str:
     return SAY["time_there"].format(time=hour(local))
 
 
-def _more(step: NextStep) -> str:
-    """The tools that tell more about a call, and how its booking is changed."""
-    facts = [", ".join(step.tools)]
-    if step.may_change_booking:
-        facts.append("to change or cancel it: changes_call_id and change")
-    return "".join(part("; {}", fact) for fact in facts)
-
-
-def _try_again(retry: Retry | None, reader: Reader) -> str:
-    """How to call again after nobody was reached, and when."""
+def _try_again(retry: Retry | None, view: CallView, reader: Reader) -> str:
+    """How to call again after nobody was reached, or when that is done anyway."""
     if retry is None:
         return ""
     if retry.planned is not None:
         return call_text(retry.planned, reader)
-    later = ""
-    if retry.not_before is not None:
-        later = SAY["later"].format(due=retry.not_before.isoformat(timespec="minutes"))
-    return SAY["after_message" if retry.is_after_message else "try_again"].format(later=later)
+    return try_again(retry, view, reader)
 
 
 def _without_outcome(view: CallView, reader: Reader) -> str:

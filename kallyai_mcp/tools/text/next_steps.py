@@ -1,0 +1,44 @@
+"""Texts of what may follow a call that has ended."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.next_step import NextStep, Retry
+from kallyai_mcp.tools.text.plain import Reader, at_callee, day_and_hour, part, with_place
+
+SAY = {
+    "try_again": "To try again: make_call with the same arguments{later}.",
+    "after_message": "If that message is not enough: make_call with the same arguments{later}.",
+    "later": ', not_before "{due}" ({when})',
+    "retries": ", retries 2",
+}
+
+
+def more(step: NextStep) -> str:
+    """The tools that tell more about a call, and how its booking is changed."""
+    facts = [", ".join(step.tools)]
+    if step.may_change_booking:
+        facts.append("to change or cancel it: changes_call_id and change")
+    return "".join(part("; {}", fact) for fact in facts)
+
+
+def try_again(retry: Retry, view: CallView, reader: Reader) -> str:
+    """How to call again after nobody was reached, and when; after a voicemail without retries,
+    because the next message would be a second one.
+    """
+    later = ""
+    if retry.not_before is not None:
+        due = retry.not_before.isoformat(timespec="minutes")
+        later = SAY["later"].format(due=due, when=_when(retry.not_before, view, reader))
+        if not retry.is_after_voicemail:
+            later += SAY["retries"]
+    return SAY["after_message" if retry.is_after_message else "try_again"].format(later=later)
+
+
+def _when(moment: datetime, view: CallView, reader: Reader) -> str:
+    """A moment by the callee's clock: "Fri Nov 27, 8:00 AM there"."""
+    number = view.submission.respondent_phone
+    at = at_callee(moment, number)
+    for_one = replace(reader, zone_is_named=False)
+    return with_place(day_and_hour(at, reader.now), at, number, view.zone_name, for_one)
