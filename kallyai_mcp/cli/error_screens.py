@@ -13,6 +13,7 @@ _SAY = {
     "not_signed_in": "Not signed in to KallyAI.",
     "emergency": "{number} is an emergency number. Dial it yourself, now.",
     "premium": "This is a premium-rate number, and KallyAI does not call those.",
+    "country": "This number is outside the United States, Canada, and Europe, where KallyAI calls.",
     "lost": "No usable answer came after the request was sent, so they may have been called. "
     "Look before you call again.",
     "unknown_id": "No call has this id.",
@@ -55,8 +56,10 @@ def _why(error: errors.KallyAIError) -> str:
             return _SAY["not_signed_in"]
         case RefusedNumberError(dial=str(number)):
             return _SAY["emergency"].format(number=number)
-        case RefusedNumberError():
+        case RefusedNumberError(code="toll_number"):
             return _SAY["premium"]
+        case RefusedNumberError(code="unsupported_country"):
+            return _SAY["country"]
         case errors.KallyAIError(code="call_not_found"):
             return _SAY["unknown_id"]
     text = sentence(meaning(error))

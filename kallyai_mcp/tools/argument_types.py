@@ -26,6 +26,7 @@ from kallyai_mcp.api.errors import KallyAIError, check_call_id
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.api.values import IsoDate, TimeOfDay
 from kallyai_mcp.calls.about_booking import Change
+from kallyai_mcp.calls.countries import is_never_called
 from kallyai_mcp.calls.numbers import NumberProblem, local_times, normalize, place_of
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.schedule import MOST_RETRIES
@@ -52,23 +53,29 @@ _NUMBERS = {
 """What is wrong with a phone number, by the kind of `NumberProblem`."""
 
 
+_REFUSED = {
+    "emergency_number": (
+        "KallyAI cannot call emergency services. Tell the user to dial {dial} themselves, now."
+    ),
+    "toll_number": (
+        "KallyAI does not call premium-rate numbers such as {number}. Ask the user for an ordinary "
+        "number."
+    ),
+    "unsupported_country": (
+        "KallyAI calls only the United States, Canada, and Europe, and {number} is elsewhere. Tell "
+        "the user; no number there will work."
+    ),
+}
+"""What is said of a number that KallyAI does not call, by its code ("Error Code Reference")."""
+
+
 class RefusedNumberError(KallyAIError):
     """KallyAI calls no such number, and says so by the error's code; `dial` is an emergency number
     to dial oneself.
     """
 
     def __init__(self, number: str, problem: NumberProblem) -> None:
-        if problem.dial is not None:
-            text = (
-                f"KallyAI cannot call emergency services. Tell the user to dial {problem.dial} "
-                "themselves, now."
-            )
-        else:
-            text = (
-                f"KallyAI does not call premium-rate numbers such as {number}. Ask the user "
-                "for "
-                "an ordinary number."
-            )
+        text = _REFUSED[problem.kind].format(number=number, dial=problem.dial)
         super().__init__(text, code=problem.kind)
         self.dial = problem.dial
 
@@ -77,9 +84,16 @@ def _e164(number: str) -> str:
     normal = normalize(re.sub(r"^tel:", "", number, flags=re.IGNORECASE))
     if isinstance(normal, str):
         return normal
-    if normal.kind in ("emergency_number", "toll_number"):
+    if normal.kind in _REFUSED:
         raise RefusedNumberError(number, normal)
     raise ValueError(_wrong_number(normal))
+
+
+def _to_call(number: str) -> str:
+    normal = _e164(number)
+    if is_never_called(normal):
+        raise RefusedNumberError(number, NumberProblem("unsupported_country"))
+    return normal
 
 
 def _wrong_number(problem: NumberProblem) -> str:
@@ -185,6 +199,11 @@ PhoneNumber = Annotated[str, AfterValidator(_e164)]
 """A phone number as people write it; the tool gets it in E.164.
 
 For 911, validation raises `RefusedNumberError`.
+"""
+
+NumberToCall = Annotated[str, AfterValidator(_to_call)]
+"""A phone number that KallyAI may call; for one that it certainly does not, validation raises
+`RefusedNumberError`.
 """
 
 CalledNumber = Annotated[str, AfterValidator(_once_called)]

@@ -16,6 +16,7 @@ from kallyai_mcp.tools.argument_types import (
     BookingChange,
     CallId,
     NotBefore,
+    NumberToCall,
     PartySize,
     PhoneNumber,
     QuestionTexts,
@@ -60,7 +61,7 @@ class CallArguments(BaseModel, defer_build=True, json_schema_extra=_number_may_b
         description="Kind of callee"
     )
     task_description: OfAllCalls[TaskDescription]
-    respondent_phone: OfOneCall[PhoneNumber] = Field(description="E.164: +14155551234")
+    respondent_phone: OfOneCall[NumberToCall] = Field(description="E.164: +14155551234")
     business_name: OfOneCall[Text | None] = Field(None, description="Who is called")
     user_name: OfAllCalls[Text | None] = Field(None, description="For the booking")
     user_phone: OfAllCalls[PhoneNumber | None] = Field(None, description="To call back, E.164")

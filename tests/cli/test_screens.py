@@ -10,12 +10,14 @@ from kallyai_mcp.api.errors import (
     NotSignedInError,
     ResponseLostError,
 )
+from kallyai_mcp.calls.numbers import NumberProblem
 from kallyai_mcp.cli.error_screens import refusal_screen
 from kallyai_mcp.cli.screen import Fact, Screen, Terminal, Tone, Turn, rendered
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.cli.tables import Column, rendered_table
 from kallyai_mcp.cli.wrapping import day_and_time
 from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.argument_types import RefusedNumberError
 
 BOOKED = Screen(
     Tone.GOOD,
@@ -106,6 +108,7 @@ def test_commands_ask_the_same_service(settings: Settings, simulated: bool, comm
         (NotSignedInError("Sign in with the sign_in tool"), "kallyai-mcp login"),
         (ResponseLostError("lost"), "they may have been called"),
         (KallyAIError("no", code="toll_number"), "premium-rate number"),
+        (RefusedNumberError("+81 3", NumberProblem("unsupported_country")), "outside the United"),
         (KallyAIError("no", code="not_agreed"), "Not called"),
     ],
 )

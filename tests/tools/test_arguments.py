@@ -6,6 +6,7 @@ import phonenumbers
 import pytest
 
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.countries import is_never_called
 from kallyai_mcp.calls.disclosure import without_disclosure
 from kallyai_mcp.calls.numbers import NumberProblem, normalize
 from kallyai_mcp.sandbox import call_table
@@ -208,6 +209,38 @@ async def test_a_premium_rate_number_is_refused(agent: Agent) -> None:
         "Not called: KallyAI does not call premium-rate numbers such as +1 900 234 5678. "
     )
     assert premium.data["code"] == "toll_number"
+
+
+@pytest.mark.parametrize("number", ["+81 3-1234-5678", "+1 876 555 1234", "+52 55 1234 5678"])
+async def test_a_country_elsewhere_is_refused(agent: Agent, number: str) -> None:
+    answer = await agent.use("make_call", BISTRO | {"respondent_phone": number})
+
+    assert answer.text == (
+        "Not called: KallyAI calls only the United States, Canada, and Europe, and "
+        f"{number} is elsewhere. Tell the user; no number there will work."
+    )
+    assert answer.data["code"] == "unsupported_country"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "+17875551234",
+        "+905321234567",
+        "+79161234567",
+        "+262262123456",
+        "+80012345678",
+        "+3545551234",
+    ],
+)
+def test_kallyai_decides_about_places_in_doubt(number: str) -> None:
+    assert not is_never_called(number)
+
+
+async def test_a_callback_number_may_be_anywhere(agent: Agent) -> None:
+    answer = await agent.use("make_call", BISTRO | {"user_phone": "+81 3-1234-5678"})
+
+    assert not answer.is_error
 
 
 async def test_an_emergency_number_has_no_calls(agent: Agent) -> None:
