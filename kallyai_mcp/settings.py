@@ -93,6 +93,11 @@ class Settings:
         read.Number(36500),
         _account("after how many days the ledger deletes a call", title="Days to remember calls"),
     ] = 90
+    audit_days: Annotated[
+        float | None,
+        read.Number(36500),
+        _account("after how many days the audit trail does", unset="`KALLYAI_KEEP_DAYS`"),
+    ] = None
     user_agent: Annotated[
         str,
         read.header,

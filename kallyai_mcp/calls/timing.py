@@ -7,7 +7,7 @@ from kallyai_mcp.settings import Settings
 
 @dataclass(frozen=True)
 class Timing:
-    """All values are seconds, except for counts and `keep_days`. Some are settings.
+    """All values are seconds, except for counts and days. Some are settings.
 
     Attributes:
         repeat_after_delivery: How long after its delivery any outcome is the answer to a request
@@ -97,3 +97,9 @@ class Timing:
     def keep_days(self) -> float:
         """How many days a record is kept."""
         return self.settings.keep_days
+
+    @property
+    def audit_days(self) -> float:
+        """How many days a line of the audit trail is kept."""
+        own = self.settings.audit_days
+        return self.keep_days if own is None else own

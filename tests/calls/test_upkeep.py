@@ -283,6 +283,19 @@ async def test_old_records_are_deleted_by_the_hundred(ledger: Ledger, database: 
     ]
 
 
+async def test_the_audit_trail_has_days_of_its_own(database: Database) -> None:
+    timing = Timing(settings=Settings(audit_days=7))
+    ledger = Ledger(database, policy=CallPolicy(), timing=timing)
+    for days in (6, 8):
+        line: dict[str, object] = {"tracking_id": "t", "number": HERE, "risk_flags": "[]"}
+        said = {"outcome": "placed", "at": ago(days=days).timestamp()}
+        await add_rows(database, "audit", ACCOUNT.columns | line | said, 1)
+    await ledger.write(None, upkeep.purge, 90 * DAY)
+    left = await ledger.read(rows.audit, ACCOUNT, 10)
+
+    assert [entry["at"] for entry in left] == [ago(days=6)]
+
+
 async def test_records_for_duplicates_are_kept_a_day(place: str, clock: ManualClock) -> None:
     service = Service(clock)
     async with world(

@@ -103,8 +103,8 @@ def find_due(
 def purge(tx: Tx, seconds: float) -> bool:
     """Delete calls without news for `seconds` (rule 7 of placing a call), and lists.
 
-    Also delete audit entries that are so old, and expired shared values. It deletes up to `BATCH`
-    calls and lists of each kind; returns whether there may be more.
+    Also delete old audit entries (`Timing.audit_days`), and expired shared values. It deletes up to
+    `BATCH` calls and lists of each kind; returns whether there may be more.
     """
     before = tx.now - seconds
     is_old, names = _old_calls(tx, before)
@@ -113,7 +113,8 @@ def purge(tx: Tx, seconds: float) -> bool:
         _purge_lists(tx, _lists_without_news(is_old), before=before, **names),
         _purge_calls(tx, is_old, before=before, **names),
     )
-    tx.run("DELETE FROM audit WHERE at < :before", before=before)
+    audit_seconds = max(tx.timing.audit_days * _DAY, _DAY)
+    tx.run("DELETE FROM audit WHERE at < :before", before=tx.now - audit_seconds)
     tx.run("DELETE FROM shared_values WHERE expires_at < :now", now=tx.now)
     return BATCH in counts
 
