@@ -102,7 +102,7 @@ class Tokens(BaseModel):
         Otherwise the account is not known, and each sign-in has its own id.
         """
         if self._claims.get("sub"):
-            return _digest("account", json.dumps([self._claims.get("iss"), self._claims["sub"]]))
+            return account_of(self._claims.get("iss"), self._claims["sub"])
         # The refresh token lasts longer than the access token, for example in the vendor's file.
         return self.lineage or _digest(
             "lineage", (self.refresh_token or self.access_token).get_secret_value()
@@ -117,6 +117,11 @@ class Tokens(BaseModel):
             return object_in(json.loads(base64.urlsafe_b64decode(claims + padding)))
         except (binascii.Error, ValueError, RecursionError):
             return {}
+
+
+def account_of(issuer: object, subject: object) -> str:
+    """The id of an account (`Tokens.account`), by these claims of its tokens."""
+    return _digest("account", json.dumps([issuer, subject]))
 
 
 def _digest(kind: str, text: str) -> str:

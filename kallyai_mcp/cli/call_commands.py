@@ -72,24 +72,29 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
                 except errors.KallyAIError as error:
                     raise _call_error(error, settings, places_calls=places_calls) from None
 
-        try:
-            text, structure, code = run(opened)
-        except CommandError as error:
-            if not as_json:
-                raise
-            text = ""
-            structure = error.facts | {"message": error.message}
-            code = error.exit_code
-        if as_json:
-            say_json(structure if isinstance(structure, dict) else structure_of(structure))
-        elif isinstance(text, Screen):
-            show_screen(text)
-        elif text:
-            say(text)
-        if code:
-            raise SystemExit(code)
+        print_result(opened, as_json=as_json)
 
     return sandbox_option(json_option(click.pass_obj(command)))
+
+
+def print_result(work: Callable[[], Awaitable[Shown]], *, as_json: bool) -> None:
+    """Run the asynchronous part of a command, and print what it returns, or an error."""
+    try:
+        text, structure, code = run(work)
+    except CommandError as error:
+        if not as_json:
+            raise
+        text = ""
+        structure = error.facts | {"message": error.message}
+        code = error.exit_code
+    if as_json:
+        say_json(structure if isinstance(structure, dict) else structure_of(structure))
+    elif isinstance(text, Screen):
+        show_screen(text)
+    elif text:
+        say(text)
+    if code:
+        raise SystemExit(code)
 
 
 def _call_error(

@@ -42,6 +42,7 @@ _COMMANDS = {
     "status": ("status", "Show account, quota, and last calls."),
     "doctor": ("doctor", "Check this installation."),
     "serve": ("main", "Serve MCP over stdio or HTTP."),
+    "admin": ("admin", "Look after the calls of all accounts."),
     "logout": ("login", "Delete the sign-in on this machine."),
     "uninstall": ("install", "Remove this server from a client."),
     "sandbox": ("sandbox", "Run a complete KallyAI here."),

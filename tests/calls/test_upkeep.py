@@ -12,11 +12,13 @@ from typing import TypeVar
 
 import pytest
 
+from kallyai_mcp.calls.admin import Admin
 from kallyai_mcp.calls.events import Adopt, Checked, Due, Late, Requested
-from kallyai_mcp.calls.ledger import expiry, lists, rows, search_index, upkeep
+from kallyai_mcp.calls.ledger import all_accounts, expiry, lists, rows, search_index, upkeep
 from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.shared_values import put
+from kallyai_mcp.calls.operator import CallGroup
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
@@ -163,6 +165,12 @@ USES: dict[str, Use] = {
     "reserve": lambda ledger: ledger.handle(
         ACCOUNT, Requested(Checked(another(1, "+14155559999"), redial=False))
     ),
+    "calls_before": lambda ledger: ledger.read(
+        all_accounts.calls_before, all_accounts.Position(), ago(days=9999).timestamp(), 100
+    ),
+    "in progress": lambda ledger: Admin(ledger, "").calls(CallGroup.IN_PROGRESS, None, 100),
+    "audit of all": lambda ledger: Admin(ledger, "").audit(None, None, 20),
+    "accounts_like": lambda ledger: Admin(ledger, ACCOUNT.api).accounts_like("account"),
     "find_work": lambda ledger: ledger.read(upkeep.find_work, None),
     "take_due": take,
     "late_calls": lambda ledger: ledger.read(expiry.late_calls),

@@ -1,0 +1,163 @@
+"""What the operator of a server reads about the calls of all accounts.
+
+Each read takes an index, and has a limit.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from math import inf
+
+from kallyai_mcp.calls.ledger.base import Row, Tx
+from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, IS_SCHEDULED, MINE, list_ids
+from kallyai_mcp.calls.ledger.rows import as_written
+from kallyai_mcp.calls.operator import AuditEntry, CallGroup, KnownCall
+from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.clock import moment, moment_or_none
+
+PAGE = 500
+"""How many rows are read at a time."""
+
+_IS_LATE = "place_by < :now"
+
+_WITH_AN_INDEX: Mapping[CallGroup, str] = {
+    CallGroup.IN_PROGRESS: IS_ACTIVE,
+    CallGroup.SCHEDULED: f"{IS_SCHEDULED} ORDER BY not_before",
+    CallGroup.DUE: f"{IS_SCHEDULED} AND not_before <= :now AND NOT {_IS_LATE} ORDER BY not_before",
+    CallGroup.LATE: f"{IS_SCHEDULED} AND {_IS_LATE} ORDER BY place_by",
+}
+"""The groups of calls that have not ended: each has an index."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """A call in the order of time: the calls after it in a list, the newest first, are older."""
+
+    asked_at: float = inf
+    tracking_id: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some calls, the newest first; `last` is the position of the last one, None at the end."""
+
+    calls: tuple[KnownCall, ...]
+    last: Position | None
+
+
+def has_index(group: CallGroup) -> bool:
+    """Whether the calls of a group are found at once (`open_calls`)."""
+    return group in _WITH_AN_INDEX
+
+
+def open_calls(tx: Tx, group: CallGroup, most: int) -> list[KnownCall]:
+    """The calls of a group that have not ended: those that are due first, or asked for last."""
+    rows = tx.rows(
+        f"SELECT * FROM calls WHERE {_WITH_AN_INDEX[group]} LIMIT :most", now=tx.now, most=most
+    )
+    if group is CallGroup.IN_PROGRESS:
+        rows.sort(key=lambda row: row["placed_at"], reverse=True)
+    return list(_known(rows))
+
+
+def calls_before(tx: Tx, position: Position, since: float, most: int = PAGE) -> Page:
+    """So many of the calls that are older than a position, and not older than `since`."""
+    older = "placed_at <= :at AND (placed_at < :at OR tracking_id < :id)"
+    rows = tx.rows(
+        f"SELECT * FROM calls WHERE placed_at >= :since AND {older} "
+        "ORDER BY placed_at DESC, tracking_id DESC LIMIT :most",
+        since=since,
+        at=position.asked_at,
+        id=position.tracking_id,
+        most=most,
+    )
+    last = None
+    if len(rows) == most:
+        last = Position(rows[-1]["placed_at"], rows[-1]["tracking_id"])
+    return Page(tuple(_known(rows)), last)
+
+
+def audit_entries(tx: Tx, account: AccountKey | None, since: float, most: int) -> list[AuditEntry]:
+    """The newest entries of the audit trail, of one account or (None) of all, with their calls."""
+    mine = f"{MINE} AND" if account is not None else ""
+    rows = tx.rows(
+        f"SELECT * FROM audit WHERE {mine} at >= :since ORDER BY at DESC LIMIT :most",
+        since=since,
+        most=most,
+        **(account.columns if account is not None else {}),
+    )
+    ids = [row["tracking_id"] for row in rows if _was_allowed(row)]
+    calls: dict[str, KnownCall] = {}
+    for first in range(0, len(ids), PAGE):
+        calls |= _calls_by_id(tx, ids[first : first + PAGE])
+    return [_entry(row, calls) for row in rows]
+
+
+def accounts_like(tx: Tx, api: str, beginning: str) -> list[str]:
+    """The ids of accounts that begin so, of any table; after the second one, no more are looked
+    for.
+    """
+    found: set[str] = set()
+    for table in ("calls", "call_lists", "opt_outs", "audit"):
+        after = beginning
+        for _ in range(2):
+            least = _least_account(tx, table, api, after, f"{beginning}g")
+            if least is None:
+                break
+            found.add(least)
+            after = f"{least}0"  # the next one in this order
+    return sorted(found)[:2]
+
+
+def _least_account(tx: Tx, table: str, api: str, first: str, end: str) -> str | None:
+    """The first account from `first` on, before `end`: ids are hexadecimal."""
+    between = "api = :api AND account >= :first AND account < :end"
+    rows = tx.rows(
+        f"SELECT account FROM {table} WHERE {between} ORDER BY account LIMIT 1",
+        api=api,
+        first=first,
+        end=end,
+    )
+    return rows[0]["account"] if rows else None
+
+
+def _calls_by_id(tx: Tx, ids: Collection[str]) -> dict[str, KnownCall]:
+    listed, names = list_ids(ids)
+    rows = tx.rows(f"SELECT * FROM calls WHERE tracking_id IN ({listed})", **names)
+    return {call.tracking_id: call for call in _known(rows)}
+
+
+def _was_allowed(row: Row) -> bool:
+    """Whether an entry is about a call that has a record; one that was refused has none."""
+    return not row["outcome"].startswith("refused:")
+
+
+def _entry(row: Row, calls: Mapping[str, KnownCall]) -> AuditEntry:
+    return AuditEntry(
+        at=moment(row["at"]),
+        account=AccountKey(row["api"], row["account"]),
+        number=row["number"],
+        decision=row["outcome"],
+        asked_by=row["asked_by"],
+        how=row["how"],
+        risk_flags=tuple(json.loads(row["risk_flags"])),
+        tracking_id=row["tracking_id"] if _was_allowed(row) else None,
+        call=calls.get(row["tracking_id"]),
+    )
+
+
+def _known(rows: Collection[Row]) -> Iterator[KnownCall]:
+    """What is known of the calls in rows, also of those that this version can't read."""
+    readable = {record.tracking_id: record for record in as_written(rows)}
+    for row in rows:
+        known = KnownCall(
+            tracking_id=row["tracking_id"],
+            call_id=row["call_id"],
+            account=AccountKey(row["api"], row["account"]),
+            number=row["number"],
+            state=row["state"],
+            asked_at=moment(row["placed_at"]),
+            due_at=moment_or_none(row["not_before"]),
+        )
+        record = readable.get(known.tracking_id)
+        yield known if record is None else known.with_end_of(record)

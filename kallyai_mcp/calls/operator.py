@@ -1,0 +1,73 @@
+"""What the operator of a server is told of the calls of all accounts."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.records import AccountKey, CallRecord
+
+
+class CallGroup(StrEnum):
+    """A group of calls that an operator looks for."""
+
+    IN_PROGRESS = "in_progress"
+    SCHEDULED = "scheduled"
+    DUE = "due"  # scheduled, and may be placed now
+    LATE = "late"  # scheduled, and may no longer be placed
+    UNKNOWN = "unknown"
+    ENDED = "ended"
+    REFUSED = "refused"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownCall:
+    """A call as far as every version can read it.
+
+    Attributes:
+        state: Its `CallState`, or one that only a newer version knows.
+        outcome: What may be claimed about it; None while it is open, and if it was not placed.
+        code: The code of the error that says why it was not placed, or is unknown.
+        disclosed: Whether KallyAI said that it is an AI; None without a transcript.
+    """
+
+    tracking_id: str
+    call_id: str | None
+    account: AccountKey
+    number: str
+    state: str
+    asked_at: datetime
+    due_at: datetime | None
+    outcome: Outcome | None = None
+    code: str | None = None
+    disclosed: bool | None = None
+
+    def with_end_of(self, record: CallRecord) -> "KnownCall":
+        """With what the record of the call says about its end."""
+        code = record.error.code if record.error is not None else None
+        disclosure = record.spoken.disclosure if record.spoken is not None else None
+        disclosed = disclosure.said if disclosure is not None else None
+        return replace(self, outcome=record.outcome, code=code, disclosed=disclosed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEntry:
+    """An entry of the audit trail.
+
+    Attributes:
+        decision: "placed", "scheduled", or "refused:" and the setting.
+        how: How the user agreed; None if nobody was asked.
+        call: The call; None if it was refused, or its record is not kept any more.
+    """
+
+    at: datetime
+    account: AccountKey
+    number: str
+    decision: str
+    asked_by: str | None
+    how: str | None
+    risk_flags: tuple[str, ...]
+    tracking_id: str | None
+    call: KnownCall | None

@@ -1,0 +1,76 @@
+"""`kallyai-mcp admin`: for who runs a server, on its ledger; nobody has to be signed in."""
+
+from datetime import datetime
+
+import click
+
+from kallyai_mcp.calls.operator import CallGroup
+from kallyai_mcp.cli.admin_commands import Ledger, on_the_ledger, since_option
+from kallyai_mcp.cli.admin_tables import shown_audit, shown_calls
+from kallyai_mcp.cli.call_commands import Shown
+from kallyai_mcp.cli.output import say
+
+_most_option = click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="How many at most.",
+)
+_issuer_option = click.option(
+    "--issuer", metavar="URL", help="The issuer (iss) of the tokens, if ACCOUNT is a subject."
+)
+
+
+@click.group("admin", invoke_without_command=True)
+@click.pass_context
+def admin(context: click.Context) -> None:
+    """Look after the calls of all accounts, in the database of KALLYAI_DATABASE_URL or in the file
+    of this machine.
+
+    Nobody has to be signed in. ACCOUNT is the id that `calls` shows, or its beginning; or the
+    subject (sub) of the account's KallyAI tokens.
+    """
+    if context.invoked_subcommand is None:
+        say(context.get_help())
+
+
+@admin.command("calls", short_help="List the calls of all accounts.")
+@click.option(
+    "--state",
+    type=click.Choice([group.value for group in CallGroup]),
+    help="Only these. due: may be placed now; late: may no longer be placed.",
+)
+@since_option
+@_most_option
+@on_the_ledger
+async def list_all(
+    ledger: Ledger, *, state: str | None, since: datetime | None, limit: int
+) -> Shown:
+    """List the calls of all accounts, newest first; scheduled ones as they are due."""
+    group = CallGroup(state) if state is not None else None
+    return shown_calls(await ledger.admin.calls(group, since, limit), ledger.place)
+
+
+@admin.command("audit", short_help="Show who asked for calls, and what became of them.")
+@click.argument("account", required=False)
+@click.option("--all", "is_of_all", is_flag=True, help="Of all accounts.")
+@_issuer_option
+@since_option
+@_most_option
+@on_the_ledger
+async def list_audit(
+    ledger: Ledger,
+    *,
+    account: str | None,
+    is_of_all: bool,
+    issuer: str | None,
+    since: datetime | None,
+    limit: int,
+) -> Shown:
+    """Show who asked for calls, how the user agreed, and how each call ended, newest first."""
+    if (account is None) != is_of_all:
+        raise click.UsageError("Name an ACCOUNT, or add --all.")
+    known = await ledger.account(account, issuer) if account is not None else None
+    return shown_audit(await ledger.admin.audit(known, since, limit), ledger.place)

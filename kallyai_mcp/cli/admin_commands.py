@@ -1,0 +1,117 @@
+"""What the commands of `kallyai-mcp admin` share: the ledger, and how an account is named."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any
+
+import click
+
+from kallyai_mcp.auth.tokens import account_of
+from kallyai_mcp.calls.admin import Admin
+from kallyai_mcp.cli.call_commands import Shown, print_result
+from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.output import CommandError, json_option
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.tools.text.plain import one_line
+
+_ID = re.compile(r"[0-9a-f]{8,32}")
+"""The id of an account, or enough of its beginning."""
+
+_ID_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger that a command works on.
+
+    Attributes:
+        place: Where it is, for a person.
+        connection: Its connection, which has the settings.
+    """
+
+    admin: Admin
+    place: str
+    connection: Connection
+
+    async def account(self, named: str, issuer: str | None) -> str:
+        """The id of the account that is named by its id, by the beginning of that, or by the
+        subject of its tokens.
+
+        Raises `CommandError` if there is no such account here, or several.
+        """
+        if issuer is None and _ID.fullmatch(named):
+            known = await self.admin.accounts_like(named)
+            if len(known) > 1:
+                raise CommandError(f"Several accounts begin with {named}; give more of the id.")
+            if known:
+                return known[0]
+            if len(named) == _ID_LENGTH:
+                return named
+        return await self._of_subject(named, issuer)
+
+    async def _of_subject(self, subject: str, issuer: str | None) -> str:
+        if issuer is not None:
+            return account_of(issuer, subject)
+        api = self.admin.api
+        for likely in (api, f"{api}/", None):
+            account = account_of(likely, subject)
+            if await self.admin.accounts_like(account):
+                return account
+        raise CommandError(
+            f"No account {one_line(subject, 80)} in {self.place}. If it is a subject, name the "
+            "issuer of its tokens with --issuer."
+        )
+
+
+def on_the_ledger(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
+    """Make a function a command with the option --json, which gets the ledger and prints what the
+    function returns.
+    """
+
+    @wraps(work)
+    def command(settings: Settings, /, *, as_json: bool, **arguments: Any) -> None:
+        async def opened() -> Shown:
+            async with Connection(settings) as connection:
+                api = connection.settings.api_url
+                ledger = Ledger(Admin(connection.ledger(), api), place_of(settings), connection)
+                return await work(ledger, **arguments)
+
+        print_result(opened, as_json=as_json)
+
+    return json_option(click.pass_obj(command))
+
+
+def place_of(settings: Settings) -> str:
+    """Where the ledger of these settings is."""
+    if settings.database_url is not None:
+        return "the database of KALLYAI_DATABASE_URL"
+    return str(settings.home / "ledger.db")
+
+
+def _since(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    """The time, aware; without an offset it is in UTC."""
+    if text is None:
+        return None
+    ago = re.fullmatch(r"(\d{1,5})([hd])", text)
+    if ago is not None:
+        count = int(ago[1])
+        span = timedelta(hours=count) if ago[2] == "h" else timedelta(days=count)
+        return datetime.now(UTC) - span
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"write it as one of {_TIMES}") from None
+    return given if given.tzinfo is not None else given.replace(tzinfo=UTC)
+
+
+_TIMES = "2026-12-01, 2026-12-01T09:00Z, 24h, 7d"
+
+since_option = click.option(
+    "--since",
+    callback=_since,
+    metavar="TIME",
+    help=f"Only what was asked for since then: {_TIMES}.",
+)

@@ -1,0 +1,124 @@
+"""The tables of `kallyai-mcp admin`. Where stdout is no terminal, tabs separate whole columns."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from kallyai_mcp.calls.operator import AuditEntry, KnownCall
+from kallyai_mcp.calls.records import ACTIVE, AccountKey
+from kallyai_mcp.cli.call_commands import Shown
+from kallyai_mcp.cli.screen import terminal_of
+from kallyai_mcp.cli.tables import Column, rendered_table
+from kallyai_mcp.tools.text.plain import one_line
+
+_CALLS = (
+    Column("Asked for"),
+    Column("State"),
+    Column("Due"),
+    Column("Number"),
+    Column("Account"),
+    Column("Id", shrinks=True),
+)
+_AUDIT = (
+    Column("When"),
+    Column("Account"),
+    Column("Number"),
+    Column("How it ended"),
+    Column("Asked by", shrinks=True),
+    Column("Agreed", shrinks=True),
+)
+_SHORT_ACCOUNT = 8
+"""Characters of an account's id that name it in `ACCOUNT`."""
+
+
+def shown_calls(calls: Sequence[KnownCall], place: str) -> Shown:
+    """What `admin calls` prints."""
+    structure = {"calls": [_as_json(call) for call in calls]}
+    if not calls:
+        return Shown(f"No such calls in {place}.", structure)
+    return Shown(_table(_CALLS, [_call_cells(call) for call in calls]), structure)
+
+
+def shown_audit(entries: Sequence[AuditEntry], place: str) -> Shown:
+    """What `admin audit` prints."""
+    structure = {"audit": [_as_json(entry) for entry in entries]}
+    if not entries:
+        return Shown(f"No such entries of the audit trail in {place}.", structure)
+    return Shown(_table(_AUDIT, [_audit_cells(entry) for entry in entries]), structure)
+
+
+def account_cell(account: AccountKey) -> str:
+    """The id of an account; on a terminal, enough of it to name it."""
+    return account.account[:_SHORT_ACCOUNT] if sys.stdout.isatty() else account.account
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
+    if sys.stdout.isatty():
+        return rendered_table(columns, rows, terminal_of(err=False))
+    return "\n".join("\t".join(row) for row in rows)
+
+
+def _call_cells(call: KnownCall) -> Sequence[str]:
+    return (
+        _time(call.asked_at),
+        _end_in_words(call),
+        _time(call.due_at) if call.due_at is not None else "",
+        call.number,
+        account_cell(call.account),
+        one_line(call.call_id or call.tracking_id),
+    )
+
+
+def _audit_cells(entry: AuditEntry) -> Sequence[str]:
+    return (
+        _time(entry.at),
+        account_cell(entry.account),
+        entry.number,
+        _end_of_entry(entry),
+        one_line(entry.asked_by or ""),
+        ", ".join(filter(None, (entry.how, *entry.risk_flags))),
+    )
+
+
+def _end_of_entry(entry: AuditEntry) -> str:
+    if entry.tracking_id is None:
+        return one_line(entry.decision)
+    if entry.call is None:
+        return f"{one_line(entry.decision)}, no longer kept"
+    return _end_in_words(entry.call)
+
+
+def _end_in_words(call: KnownCall) -> str:
+    """The state of a call, or what may be claimed about it."""
+    if call.state in ACTIVE:
+        return "in progress"
+    known = (call.outcome or one_line(call.state)).replace("_", " ")
+    return f"{known}: {one_line(call.code)}" if call.code is not None else known
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}Z"
+
+
+def _as_json(found: KnownCall | AuditEntry) -> dict[str, Any]:
+    """The attributes that have a value; times in ISO 8601, accounts by their id."""
+    return _plain(asdict(found))
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    known = {name: value for name, value in values.items() if value is not None}
+    return {name: _plain_value(value) for name, value in known.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    match value:
+        case datetime():
+            return value.isoformat(timespec="seconds")
+        case {"api": _, "account": account}:
+            return account
+        case dict():
+            return _plain(value)
+        case _:
+            return value

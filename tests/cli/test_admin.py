@@ -1,0 +1,83 @@
+"""`kallyai-mcp admin`: who runs a server reads the ledger, without a sign-in."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.testing import KallyAISandbox
+from tests.cli.machine import invoke, run_ok
+from tests.cli.test_calls import home
+
+__all__ = ["home"]
+
+NUMBER = "+12025550100"
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that was answered; then nobody is signed in."""
+    run_ok("call", NUMBER, "Ask for the hours", "--yes")
+    monkeypatch.delenv("KALLYAI_ACCESS_TOKEN")
+
+
+@pytest.fixture
+def tokens(kallyai_sandbox: KallyAISandbox) -> Tokens:
+    return Tokens.of(kallyai_sandbox.env["KALLYAI_ACCESS_TOKEN"])
+
+
+def document(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run_ok("admin", *arguments, "--json"))
+    return found
+
+
+def test_without_a_command_help_is_shown() -> None:
+    assert "  audit  " in run_ok("admin")
+
+
+@pytest.mark.usefixtures("called")
+def test_calls_are_listed_without_a_sign_in(tokens: Tokens) -> None:
+    [call] = document("calls", "--state", "ended")["calls"]
+    row = run_ok("admin", "calls").rstrip("\n").split("\t")
+
+    assert (call["number"], call["account"]) == (NUMBER, tokens.account)
+    assert call["outcome"] == row[1] == "answered"
+    assert row[3:] == [NUMBER, tokens.account, call["call_id"]]
+
+
+@pytest.mark.usefixtures("called")
+def test_the_audit_trail_has_the_outcome(tokens: Tokens) -> None:
+    row = run_ok("admin", "audit", tokens.account[:8]).rstrip("\n").split("\t")
+    [entry] = document("audit", "--all", "--since", "1h")["audit"]
+
+    assert row[1:5] == [tokens.account, NUMBER, "answered", "kallyai-mcp call"]
+    assert entry["call"]["outcome"] == "answered"
+    assert "No such entries" in run_ok("admin", "audit", "--all", "--since", "2999-01-01")
+
+
+@pytest.mark.usefixtures("called")
+def test_an_account_is_named_by_its_subject(
+    tokens: Tokens,
+) -> None:
+    token = tokens.access_token.get_secret_value()
+    claims = jwt.decode(token, options={"verify_signature": False})
+    without_issuer = invoke("admin", "audit", claims["sub"])
+
+    assert NUMBER in run_ok("admin", "audit", claims["sub"], "--issuer", claims["iss"])
+    assert "name the issuer of its tokens with --issuer" in without_issuer.stderr
+
+
+def test_an_account_that_is_not_there_is_named(home: Path) -> None:
+    for named in ("nobody", "0" * 8):
+        unknown = invoke("admin", "audit", named)
+
+        assert unknown.exit_code == 1
+        assert f"No account {named} in {home / 'ledger.db'}" in unknown.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--all", "a1b2c3d4"), ("--all", "--since", "soon")])
+def test_wrong_options_of_the_audit_are_refused(arguments: tuple[str, ...]) -> None:
+    assert invoke("admin", "audit", *arguments).exit_code == 2
