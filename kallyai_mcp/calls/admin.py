@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from kallyai_mcp.calls.ledger import all_accounts
+from kallyai_mcp.calls.ledger import all_accounts, one_account
 from kallyai_mcp.calls.ledger.base import Ledger
-from kallyai_mcp.calls.operator import AuditEntry, CallGroup, KnownCall
+from kallyai_mcp.calls.operator import AuditEntry, CallGroup, Deleted, KnownCall
 from kallyai_mcp.calls.records import AccountKey
 
 
@@ -43,12 +44,44 @@ class Admin:
         """The newest entries of the audit trail `since` then, of one account or for None of all,
         the newest first.
         """
-        key = AccountKey(self.api, account) if account is not None else None
+        key = self._key(account) if account is not None else None
         return await self.ledger.read(all_accounts.audit_entries, key, _seconds(since), most)
 
     async def accounts_like(self, beginning: str) -> list[str]:
         """The ids of the accounts that begin so, at most two."""
         return await self.ledger.read(all_accounts.accounts_like, self.api, beginning)
+
+    async def counts(self, account: str) -> dict[str, int]:
+        """How many rows the account has in each table."""
+        return await self.ledger.read(one_account.counts, self._key(account))
+
+    async def export(self, account: str) -> dict[str, list[dict[str, Any]]]:
+        """All rows of the account, by table."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for table in one_account.tables():
+            rows = found[table] = []
+            while page := await self._page(account, table, len(rows)):
+                rows += page
+        return found
+
+    async def delete(self, account: str) -> Deleted:
+        """Delete all rows of the account. What stays for a day of calls that the same request could
+        place again are hashes.
+
+        Raises:
+            AccountInUseError: A call of it is in progress. What was deleted before stays so.
+        """
+        key = self._key(account)
+        deleted = Deleted(0, 0, is_more=True)
+        while deleted.is_more:
+            deleted = deleted.then(await self.ledger.write(key, one_account.delete_some, key))
+        return deleted
+
+    async def _page(self, account: str, table: str, first: int) -> list[dict[str, Any]]:
+        return await self.ledger.read(one_account.page, self._key(account), table, first)
+
+    def _key(self, account: str) -> AccountKey:
+        return AccountKey(self.api, account)
 
 
 def _seconds(since: datetime | None) -> float:

@@ -39,11 +39,13 @@ class SameCalls:
 
     Attributes:
         is_whole: False if there are others, which this version can't read.
+        was_deleted: Whether one was deleted within a day, so that only hashes of it are known.
         hidden_generations: The generations of today that the others have.
     """
 
     records: tuple[CallRecord, ...] = ()
     is_whole: bool = True
+    was_deleted: bool = False
     hidden_generations: tuple[int, ...] = ()
 
     def with_others(self, others: "SameCalls") -> "SameCalls":
@@ -51,6 +53,7 @@ class SameCalls:
         return SameCalls(
             self.records + others.records,
             is_whole=self.is_whole and others.is_whole,
+            was_deleted=self.was_deleted or others.was_deleted,
             hidden_generations=self.hidden_generations + others.hidden_generations,
         )
 

@@ -20,6 +20,17 @@ class ConsentOutdatedError(KallyAIError, code="consent_outdated"):
     """
 
 
+class AccountInUseError(Exception):
+    """A call of the account is in progress, so its records can't be deleted."""
+
+
+class RecordDeletedError(KallyAIError, code="record_deleted"):
+    """The same call was placed within the last day, and its record was deleted since."""
+
+    def __init__(self) -> None:
+        super().__init__("The same call was placed within a day, and its record was deleted")
+
+
 OPTED_OUT = "opted_out"
 """What stands in place of a setting's name where a number has opted out."""
 

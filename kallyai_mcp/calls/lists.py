@@ -16,6 +16,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.call_lists import LONGEST, CallList, StopReason
 from kallyai_mcp.calls.changes import AuditLine, Changes, View, after
 from kallyai_mcp.calls.duplicates import Asked
+from kallyai_mcp.calls.errors import RecordDeletedError
 from kallyai_mcp.calls.events import Answer_co
 from kallyai_mcp.calls.expiring import list_now, list_of, stopped
 from kallyai_mcp.calls.records import WAITING, CallRecord, CallState
@@ -94,7 +95,10 @@ def next_call(view: View, call_list: CallList) -> Step:
     candidate = _record_of(call_list, place)
     asked = Asked(view.now, view.now, candidate.schedule.not_before)
     known = view.same_calls(candidate, asked)
-    duplicate = answer_among(view, known, asked)
+    try:
+        duplicate = answer_among(view, known, asked)
+    except RecordDeletedError as deleted:
+        return _not_placed(view, call_list, with_key(view, candidate, known), deleted)
     if duplicate is not None and duplicate.plan_id is None:
         return Joined(duplicate)
     if call_list.is_too_late_for_all(view.now):
@@ -109,8 +113,16 @@ def next_call(view: View, call_list: CallList) -> Step:
     if duplicate is not None:
         words = "Another list has the same call, so this list did not place it."
         error = KallyAIError(words, code="in_another_list", reason=duplicate.tracking_id)
-        return Refused(numbered.answering(_refused(view, record, error)), None)
+        return _not_placed(view, call_list, numbered, error)
     return Placed(numbered.answering(record))
+
+
+def _not_placed(
+    view: View, call_list: CallList, numbered: Changes[CallRecord], error: KallyAIError
+) -> Refused:
+    """The step for a candidate whose call no setting refuses."""
+    record = replace(numbered.answer, plan_id=call_list.list_id)
+    return Refused(numbered.answering(_refused(view, record, error)), None)
 
 
 def go_on(view: View, call_list: CallList, sender: Sender | None = None) -> Changes[CallList]:

@@ -52,6 +52,20 @@ class KnownCall:
         return replace(self, outcome=record.outcome, code=code, disclosed=disclosed)
 
 
+@dataclass(frozen=True)
+class Deleted:
+    """How many calls of an account were deleted, and of how many of them hashes stay for a day."""
+
+    calls: int
+    kept_as_hashes: int
+    is_more: bool  # some are left
+
+    def then(self, later: "Deleted") -> "Deleted":
+        """These, and those that were deleted later."""
+        kept = self.kept_as_hashes + later.kept_as_hashes
+        return Deleted(self.calls + later.calls, kept, is_more=later.is_more)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AuditEntry:
     """An entry of the audit trail.

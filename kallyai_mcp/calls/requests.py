@@ -14,7 +14,12 @@ from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls.changes import AuditLine, Changes, PlacedCall, SameCalls, View, as_it_is_now
 from kallyai_mcp.calls.changes import after as after_changes
 from kallyai_mcp.calls.duplicates import Asked, DeliveredHere, find_answer, to_look_at
-from kallyai_mcp.calls.errors import ConsentOutdatedError, ConstraintError, LookFirstError
+from kallyai_mcp.calls.errors import (
+    ConsentOutdatedError,
+    ConstraintError,
+    LookFirstError,
+    RecordDeletedError,
+)
 from kallyai_mcp.calls.events import Checked, Requested
 from kallyai_mcp.calls.expiring import expire, list_of
 from kallyai_mcp.calls.opt_outs import check_permission
@@ -111,12 +116,16 @@ def answer_among(view: View, known: SameCalls, asked: Asked) -> CallRecord | Non
 
     Raises:
         ConstraintError: There is a record that this version can't read, so nothing may be placed.
+        RecordDeletedError: There was one within a day, and the user has not asked for another call.
     """
     if not known.is_whole:
         raise ConstraintError(
             "A newer version of kallyai-mcp has this call in the ledger; update this one"
         )
-    return find_answer(_now(view, known), asked, view.timing)
+    answer = find_answer(_now(view, known), asked, view.timing)
+    if answer is None and known.was_deleted and not asked.redial:
+        raise RecordDeletedError
+    return answer
 
 
 def refusal_of(view: View, record: CallRecord) -> PolicyError | None:

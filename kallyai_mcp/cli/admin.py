@@ -1,11 +1,13 @@
 """`kallyai-mcp admin`: for who runs a server, on its ledger; nobody has to be signed in."""
 
+import json
 from datetime import datetime
 
 import click
 
 from kallyai_mcp.calls.operator import CallGroup
 from kallyai_mcp.cli.admin_commands import Ledger, on_the_ledger, since_option
+from kallyai_mcp.cli.admin_screens import ask_to_delete, deleted_screen
 from kallyai_mcp.cli.admin_tables import shown_audit, shown_calls
 from kallyai_mcp.cli.call_commands import Shown
 from kallyai_mcp.cli.output import say
@@ -74,3 +76,35 @@ async def list_audit(
         raise click.UsageError("Name an ACCOUNT, or add --all.")
     known = await ledger.account(account, issuer) if account is not None else None
     return shown_audit(await ledger.admin.audit(known, since, limit), ledger.place)
+
+
+@admin.command("export", short_help="Print all that is stored of an account.")
+@click.argument("account")
+@_issuer_option
+@on_the_ledger
+async def export(ledger: Ledger, *, account: str, issuer: str | None) -> Shown:
+    """Print all that is stored of an account, as JSON, for its user.
+
+    What KallyAI itself stores of a call is not in it.
+    """
+    found = await ledger.everything(await ledger.account(account, issuer))
+    return Shown(json.dumps(found, indent=2), found)
+
+
+@admin.command("forget", short_help="Delete all that is stored of an account.")
+@click.argument("account")
+@_issuer_option
+@click.option("--yes", "-y", is_flag=True, help="Delete it without a question.")
+@on_the_ledger
+async def delete(ledger: Ledger, *, account: str, issuer: str | None, yes: bool) -> Shown:
+    """Delete all that is stored of an account, and end its sign-ins here.
+
+    Of its calls of the last day, hashes stay for a day, so that none is placed twice. What KallyAI
+    itself stores stays.
+    """
+    known = await ledger.account(account, issuer)
+    counts = await ledger.counts(known)
+    if not yes:
+        ask_to_delete(known, counts, ledger.place)
+    deleted = await ledger.delete(known)
+    return Shown(deleted_screen(counts, deleted), {"deleted": counts} | vars(deleted))

@@ -9,8 +9,12 @@ from typing import Any
 
 import click
 
+from kallyai_mcp.auth.oauth_server.stored import Stored
 from kallyai_mcp.auth.tokens import account_of
 from kallyai_mcp.calls.admin import Admin
+from kallyai_mcp.calls.errors import AccountInUseError
+from kallyai_mcp.calls.operator import Deleted
+from kallyai_mcp.calls.storage import SharedValues
 from kallyai_mcp.cli.call_commands import Shown, print_result
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, json_option
@@ -51,6 +55,39 @@ class Ledger:
             if len(named) == _ID_LENGTH:
                 return named
         return await self._of_subject(named, issuer)
+
+    async def everything(self, account: str) -> dict[str, Any]:
+        """All that is stored of an account, and where."""
+        stored = {"api": self.admin.api, "account": account, **await self.admin.export(account)}
+        sign_ins = []
+        for family, browser in (await self._stored.sign_ins(account)).items():
+            app = (await self._stored.apps(browser)).get(family)
+            sign_ins.append(vars(app) if app is not None else {})
+        return stored | {"sign_ins": sign_ins}
+
+    async def counts(self, account: str) -> dict[str, int]:
+        """How much of each kind is stored of an account."""
+        counts = await self.admin.counts(account)
+        return counts | {"sign_ins": len(await self._stored.sign_ins(account))}
+
+    async def delete(self, account: str) -> Deleted:
+        """Delete all that is stored of an account, and end its sign-ins.
+
+        Raises `CommandError` while a call of it is in progress.
+        """
+        await self._stored.end_sign_ins(account)
+        try:
+            return await self.admin.delete(account)
+        except AccountInUseError:
+            raise CommandError(
+                "A call of this account is in progress. Try again when it has ended: "
+                "`kallyai-mcp admin calls --state in_progress`."
+            ) from None
+
+    @property
+    def _stored(self) -> Stored:
+        values = SharedValues(self.admin.ledger)
+        return Stored(values.put, values.get, values.all_of)
 
     async def _of_subject(self, subject: str, issuer: str | None) -> str:
         if issuer is not None:

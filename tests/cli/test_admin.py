@@ -1,6 +1,9 @@
 """`kallyai-mcp admin`: who runs a server reads the ledger, without a sign-in."""
 
 import json
+import sqlite3
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +71,52 @@ def test_an_account_is_named_by_its_subject(
 
     assert NUMBER in run_ok("admin", "audit", claims["sub"], "--issuer", claims["iss"])
     assert "name the issuer of its tokens with --issuer" in without_issuer.stderr
+
+
+@pytest.mark.usefixtures("called")
+def test_a_user_gets_all_that_is_stored(tokens: Tokens) -> None:
+    found = json.loads(run_ok("admin", "export", tokens.account))
+    [call] = found["calls"]
+
+    assert call["submission"]["respondent_phone"] == NUMBER
+    assert [len(found[kind]) for kind in ("audit", "opt_outs", "sign_ins")] == [1, 0, 0]
+
+
+@pytest.mark.usefixtures("called")
+def test_a_forgotten_account_leaves_no_number(home: Path, tokens: Tokens) -> None:
+    shown = run_ok("admin", "forget", tokens.account, "--yes")
+    with closing(sqlite3.connect(home / "ledger.db")) as database:
+        dumped = "".join(database.iterdump())
+
+    assert "Deleted" in shown
+    assert NUMBER not in dumped
+    assert run_ok("admin", "calls").startswith("No such calls in ")
+
+
+@pytest.mark.usefixtures("called")
+def test_forget_asks_before_it_deletes(tokens: Tokens) -> None:
+    unasked = invoke("admin", "forget", tokens.account)
+
+    assert unasked.exit_code == 1
+    assert "--yes is needed" in unasked.stderr
+    assert len(document("calls")["calls"]) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")
+@pytest.mark.usefixtures("called")
+def test_forget_shows_what_it_deletes(
+    home: Path, tokens: Tokens, kallyai_sandbox: KallyAISandbox
+) -> None:
+    from tests.cli.pseudo_terminal import on_terminal
+
+    url = {"API_URL": kallyai_sandbox.url}
+    with on_terminal(home, "admin", "forget", tokens.account[:8], **url) as terminal:
+        terminal.read_until("Audit trail")
+        terminal.read_until("Delete it? [y/N]:")
+        terminal.type("n\n")
+        assert terminal.wait() == 1
+
+    assert len(document("calls")["calls"]) == 1
 
 
 def test_an_account_that_is_not_there_is_named(home: Path) -> None:

@@ -121,16 +121,19 @@ def test_the_commands_in_the_docs_work(
     soon = (datetime.now(UTC) + timedelta(days=9)).date().isoformat()
     monkeypatch.chdir(tmp_path)
     run_ok("install", "cursor")
-    # Calls come first.
-    for line in sorted(line for line in all_commands() if run_by(line) == pages.IN_PROCESS):
+    lines = [line for line in all_commands() if run_by(line) == pages.IN_PROCESS]
+    for line in sorted(lines, key=lambda line: (not line.startswith("kallyai-mcp call "), line)):
         words = re.sub(
             r"\d{4}-\d\d-\d\d", soon, line.removesuffix("--sandbox").replace("CLIENT", "cursor")
         )
         name, *options = shlex.split(words)[1:]
         if name == "transcript":
             options = [kallyai_sandbox.calls[-1].call_id[:6]]
-        sign_in(home, kallyai_sandbox)
-        done = invoke(name, *options, *["--yes"][: name == "call"], variables=sandbox)
+        account = sign_in(home, kallyai_sandbox).account
+        options = [account if option == "ACCOUNT" else option for option in options]
+        if name == "call" or "forget" in options:
+            options.append("--yes")
+        done = invoke(name, *options, variables=sandbox)
         assert done.exit_code == 0, f"{line}: {done.output}"
 
 

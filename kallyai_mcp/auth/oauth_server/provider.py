@@ -322,10 +322,11 @@ class Provider(sdk.OAuthAuthorizationServerProvider[Code, RefreshToken, sdk.Acce
         of_access = [scope for scope in granted if scope in scopes]
         if not of_access:
             raise sdk.TokenError("invalid_scope", "KallyAI granted none of the requested scopes.")
-        await self.stored.renew_app(browser_of(used), used["family"])
         await self._keep_registered(client)
         both = {name: used[name] for name in _COMMON if name in used}
-        both["subject"] = used.get("subject") or Tokens.from_grant(grant, 0).account
+        account = used.get("subject") or Tokens.from_grant(grant, 0).account
+        both["subject"] = account
+        await self.stored.renew_sign_in(account, used["family"], browser_of(used))
         access = both | {"scopes": of_access, "token": grant.access_token.get_secret_value()}
         return OAuthToken(
             access_token=self.sealed_tokens.seal("access", access, grant.expires_in),

@@ -67,8 +67,29 @@ class Stored:
         value = f"{app.since}{_AFTER_DAY}{app.name}"
         await self.put(_apps_of(browser), family, value, REFRESH_SECONDS)
 
-    async def renew_app(self, browser: str, family: str) -> None:
-        """Keep an app in the list as long as its new refresh token lasts, if it is there."""
+    async def renew_sign_in(self, account: str, family: str, browser: str) -> None:
+        """Keep what is stored of a sign-in as long as its new refresh token lasts."""
+        await self.put(_sign_ins_of(account), family, browser, REFRESH_SECONDS)
+        await self._renew_app(browser, family)
+
+    async def sign_ins(self, account: str) -> Mapping[str, str]:
+        """The browsers that an account has signed in with, by the family of the tokens."""
+        return await self.all_of(_sign_ins_of(account))
+
+    async def end_sign_ins(self, account: str) -> int:
+        """Revoke all sign-ins of an account, and delete what else is stored of them; returns how
+        many there were.
+        """
+        known = await self.sign_ins(account)
+        for family, browser in known.items():
+            await self.revoke(family)
+            await self.remove_app(browser, family)
+            await self.put(_GENERATION, family, "", 0)
+            await self.put(_sign_ins_of(account), family, "", 0)
+        return len(known)
+
+    async def _renew_app(self, browser: str, family: str) -> None:
+        """Keep an app in the list of its browser, if it is there."""
         value = await self.get(_apps_of(browser), family)
         if value is not None:
             await self.put(_apps_of(browser), family, value, REFRESH_SECONDS)
@@ -87,6 +108,11 @@ def _app(value: str) -> App:
     """An app as it is stored; what an older version has stored is only its name."""
     since, separator, name = value.partition(_AFTER_DAY)
     return App(name, since) if separator else App(value, "")
+
+
+def _sign_ins_of(account: str) -> str:
+    """The kind of the shared values that have the sign-ins of one account: one value for each."""
+    return f"oauth_sign_ins {account}"
 
 
 def _apps_of(browser: str) -> str:

@@ -10,6 +10,7 @@ from math import inf
 
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, IS_SCHEDULED, MINE, list_ids
+from kallyai_mcp.calls.ledger.emptied import is_emptied
 from kallyai_mcp.calls.ledger.rows import as_written
 from kallyai_mcp.calls.operator import AuditEntry, CallGroup, KnownCall
 from kallyai_mcp.calls.records import AccountKey
@@ -150,6 +151,8 @@ def _known(rows: Collection[Row]) -> Iterator[KnownCall]:
     """What is known of the calls in rows, also of those that this version can't read."""
     readable = {record.tracking_id: record for record in as_written(rows)}
     for row in rows:
+        if is_emptied(row):
+            continue
         known = KnownCall(
             tracking_id=row["tracking_id"],
             call_id=row["call_id"],

@@ -1,8 +1,10 @@
 """Who asked not to be called again: the table `opt_outs`."""
 
+from collections.abc import Collection
+
 from kallyai_mcp.calls.ledger import shared_values
 from kallyai_mcp.calls.ledger.base import Row, Tx
-from kallyai_mcp.calls.ledger.conditions import MINE
+from kallyai_mcp.calls.ledger.conditions import MINE, list_ids
 from kallyai_mcp.calls.ledger.rows import insert
 from kallyai_mcp.calls.opt_outs import OptOut, OptOutReason
 from kallyai_mcp.calls.records import AccountKey
@@ -49,6 +51,12 @@ def lift(tx: Tx, account: AccountKey, opt_out: OptOut) -> None:
 def was_lifted(tx: Tx, call_id: str) -> bool:
     """Whether the opt-out that was said in a call was deleted."""
     return shared_values.get(tx, _LIFTED, call_id) is not None
+
+
+def remove_lifted(tx: Tx, call_ids: Collection[str]) -> None:
+    """Forget which opt-outs of these calls were removed."""
+    listed, names = list_ids(call_ids)
+    tx.run(f"DELETE FROM shared_values WHERE kind = '{_LIFTED}' AND name IN ({listed})", **names)
 
 
 def _delete(tx: Tx, account: AccountKey, number: str) -> None:

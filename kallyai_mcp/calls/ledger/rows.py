@@ -13,6 +13,7 @@ from kallyai_mcp.calls.events import ServiceTime
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.columns import if_any
 from kallyai_mcp.calls.ledger.conditions import MINE, list_ids, state_in, state_not_in
+from kallyai_mcp.calls.ledger.emptied import is_emptied
 from kallyai_mcp.calls.ledger.record_rows import from_row, spoken_from_json
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import (
@@ -54,9 +55,13 @@ def readable(tx: Tx, rows: Iterable[Row]) -> list[CallRecord]:
 
 
 def as_written(rows: Iterable[Row]) -> list[CallRecord]:
-    """The records in `rows`. Those that this version can't read are logged and left out."""
+    """The records in `rows`. Those that were emptied are left out, and those that this version
+    can't read, which are logged.
+    """
     records = []
     for row in rows:
+        if is_emptied(row):
+            continue
         try:
             records.append(from_row(row))
         except (ValueError, KeyError, TypeError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 from kallyai_mcp.calls import lists
 from kallyai_mcp.calls.changes import BATCH
 from kallyai_mcp.calls.duplicates import may_have_reached_nobody
-from kallyai_mcp.calls.ledger import search_index
+from kallyai_mcp.calls.ledger import emptied, search_index
 from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, IS_SCHEDULED, list_ids, state_in
 from kallyai_mcp.calls.ledger.rows import select
@@ -115,6 +115,7 @@ def purge(tx: Tx, seconds: float) -> bool:
     )
     audit_seconds = max(tx.timing.audit_days * _DAY, _DAY)
     tx.run("DELETE FROM audit WHERE at < :before", before=tx.now - audit_seconds)
+    emptied.purge(tx)
     tx.run("DELETE FROM shared_values WHERE expires_at < :now", now=tx.now)
     return BATCH in counts
 

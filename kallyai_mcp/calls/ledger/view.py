@@ -16,6 +16,7 @@ from kallyai_mcp.calls.ledger.conditions import (
     state_in,
     state_not_in,
 )
+from kallyai_mcp.calls.ledger.emptied import is_emptied
 from kallyai_mcp.calls.ledger.list_rows import select_lists_with
 from kallyai_mcp.calls.ledger.rows import as_written
 from kallyai_mcp.calls.opt_outs import OptOut
@@ -126,8 +127,7 @@ class SqlView:
         }
         records = self._readable(known.values())
         hidden = [known[id_] for id_ in known.keys() - {one.tracking_id for one in records}]
-        of_day = tuple(row["generation"] for row in hidden if row["day"] == day)
-        return SameCalls(tuple(records), is_whole=not hidden, hidden_generations=of_day)
+        return _same_calls(records, hidden, day)
 
     def newest_placed(self, number: str | None, since: datetime, most: int) -> Sequence[PlacedCall]:
         """See `View.newest_placed`."""
@@ -226,6 +226,17 @@ class SqlView:
         records = as_written(rows)
         self.read |= {record.tracking_id: record for record in records}
         return records
+
+
+def _same_calls(records: Sequence[CallRecord], hidden: Collection[Row], day: str) -> SameCalls:
+    """The records of a call; the `hidden` rows are those that are no records."""
+    deleted = sum(map(is_emptied, hidden))
+    return SameCalls(
+        tuple(records),
+        is_whole=deleted == len(hidden),
+        was_deleted=deleted > 0,
+        hidden_generations=tuple(row["generation"] for row in hidden if row["day"] == day),
+    )
 
 
 def _due_time(record: CallRecord) -> float:

@@ -1,12 +1,15 @@
 """The list of the apps that were connected in a browser, where they are disconnected."""
 
+import json
 import re
 import sqlite3
 from contextlib import closing
 
+import anyio.to_thread
 import pytest
 
-from tests.auth.oauth_server.deployment import OLD_KEY, Deployment, User, deploy, sign_in
+from tests.auth.oauth_server.deployment import OLD_KEY, Deployment, User, deploy, opened, sign_in
+from tests.cli.machine import run_in_process
 from tests.processes import free_port
 from tests.transports.http_server import RunningSandbox
 
@@ -79,6 +82,21 @@ async def test_an_app_that_revoked_itself_is_not_listed(server: Deployment, user
     form = {"token": tokens["refresh_token"], "client_id": tokens["client_id"]}
     await server.post("revoke", form)
 
+    assert await listed(server, user) == 0
+
+
+async def test_a_forgotten_account_is_disconnected(
+    sandbox: RunningSandbox, server: Deployment, user: User
+) -> None:
+    tokens = await sign_in(server, user)
+    account = opened(server, tokens["access_token"])["subject"]
+    words = ("admin", "forget", account, "--yes", "--json")
+    done = await anyio.to_thread.run_sync(
+        lambda: run_in_process(sandbox.home, *words, API_URL=sandbox.url)
+    )
+
+    assert json.loads(done.stdout)["deleted"]["sign_ins"] >= 1
+    assert (await server.use(tokens["access_token"])).status_code == 401
     assert await listed(server, user) == 0
 
 
