@@ -24,6 +24,10 @@ class AccountInUseError(Exception):
     """A call of the account is in progress, so its records can't be deleted."""
 
 
+class NotCopiedError(Exception):
+    """A ledger can't be copied, for the reason in the message."""
+
+
 class RecordDeletedError(KallyAIError, code="record_deleted"):
     """The same call was placed within the last day, and its record was deleted since."""
 

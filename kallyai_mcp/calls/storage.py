@@ -16,6 +16,7 @@ __all__ = [
     "SharedValues",
     "check_readable",
     "check_writable",
+    "copy_file",
     "last_public_url",
     "note_public_url",
     "open_file",
@@ -42,6 +43,13 @@ def open_server(url: str, policy: CallPolicy, timing: Timing) -> Ledger:
     from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 
     return Ledger(PostgresDatabase(url), policy=policy, timing=timing)
+
+
+async def copy_file(path: Path, url: str) -> Mapping[str, int]:
+    """`copying.copy_file`, which needs the driver of PostgreSQL."""
+    from kallyai_mcp.calls.ledger import copying
+
+    return await copying.copy_file(path, url)
 
 
 async def check_readable(ledger: Ledger) -> None:

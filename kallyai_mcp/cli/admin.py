@@ -5,12 +5,14 @@ from datetime import datetime
 
 import click
 
+from kallyai_mcp.calls.errors import NotCopiedError
 from kallyai_mcp.calls.operator import CallGroup
+from kallyai_mcp.calls.storage import copy_file
 from kallyai_mcp.cli.admin_commands import Ledger, on_the_ledger, since_option
-from kallyai_mcp.cli.admin_screens import ask_to_delete, deleted_screen
+from kallyai_mcp.cli.admin_screens import ask_to_delete, copied_screen, deleted_screen
 from kallyai_mcp.cli.admin_tables import shown_audit, shown_calls
 from kallyai_mcp.cli.call_commands import Shown
-from kallyai_mcp.cli.output import say
+from kallyai_mcp.cli.output import CommandError, SetupError, say
 
 _most_option = click.option(
     "--limit",
@@ -108,3 +110,21 @@ async def delete(ledger: Ledger, *, account: str, issuer: str | None, yes: bool)
         ask_to_delete(known, counts, ledger.place)
     deleted = await ledger.delete(known)
     return Shown(deleted_screen(counts, deleted), {"deleted": counts} | vars(deleted))
+
+
+@admin.command("copy", short_help="Copy this machine's ledger into PostgreSQL.")
+@on_the_ledger
+async def copy(ledger: Ledger) -> Shown:
+    """Copy the ledger in the file of this machine into the empty database of KALLYAI_DATABASE_URL.
+
+    Stop all servers first. The file is renamed then, and not read any more.
+    """
+    settings = ledger.connection.settings
+    if settings.database_url is None:
+        raise SetupError("KALLYAI_DATABASE_URL must name the database to copy into.")
+    file = settings.home / "ledger.db"
+    try:
+        counts = await copy_file(file, settings.database_url)
+    except NotCopiedError as error:
+        raise CommandError(f"Nothing was copied. {error}.") from None
+    return Shown(copied_screen(counts, file), {"copied": dict(counts)})

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from kallyai_mcp.calls.operator import Deleted
 from kallyai_mcp.cli.output import CommandError
@@ -47,6 +48,18 @@ def deleted_screen(counts: Mapping[str, int], deleted: Deleted) -> Screen:
             f"{deleted.kept_as_hashes}.",
         )
     return Screen(Tone.GOOD, "Deleted", facts=tuple(_facts(counts)), notes=notes)
+
+
+def copied_screen(counts: Mapping[str, int], file: Path) -> Screen:
+    """What was copied out of a file."""
+    facts = [Fact(label, str(counts[kind])) for kind, label in _KINDS.items() if kind in counts]
+    return Screen(
+        Tone.GOOD,
+        "Copied",
+        facts=facts,
+        notes=(f"{file} is {file.name}.copied now: delete it when the servers work.",),
+        steps=(Fact("To check", "kallyai-mcp doctor"),),
+    )
 
 
 def _facts(counts: Mapping[str, int]) -> Iterator[Fact]:

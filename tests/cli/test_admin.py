@@ -1,6 +1,7 @@
 """`kallyai-mcp admin`: who runs a server reads the ledger, without a sign-in."""
 
 import json
+import secrets
 import sqlite3
 import sys
 from contextlib import closing
@@ -117,6 +118,22 @@ def test_forget_shows_what_it_deletes(
         assert terminal.wait() == 1
 
     assert len(document("calls")["calls"]) == 1
+
+
+@pytest.mark.usefixtures("called")
+def test_the_ledger_is_copied_into_postgresql(database_url: str) -> None:
+    settings: dict[str, str | None] = {
+        "KALLYAI_DATABASE_URL": database_url,
+        "KALLYAI_SECRET_KEYS": secrets.token_hex(32),
+    }
+    without_database = invoke("admin", "copy")
+    copied = invoke("admin", "copy", variables=settings)
+    again = invoke("admin", "copy", variables=settings)
+
+    assert without_database.exit_code == 2
+    assert "Copied" in copied.stdout
+    assert NUMBER in invoke("admin", "calls", variables=settings).stdout
+    assert (again.exit_code, "Nothing was copied. There is no " in again.stderr) == (1, True)
 
 
 def test_an_account_that_is_not_there_is_named(home: Path) -> None:
