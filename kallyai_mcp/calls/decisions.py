@@ -1,12 +1,13 @@
 """What each event does to a call: the rules of the program, without a database.
 
-`decide` is the whole of it. `FROM` says from which states an event may lead; in any other state, it
-changes nothing. `follow_up.ended` adds what follows the end of a call.
+`decide` is the whole of it. `_DECISIONS`, at the end, says what decides about which event, and
+`FROM` from which states it may lead; in any other state, it changes nothing. `follow_up.ended` adds
+what follows the end of a call.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls import due_calls, expiring, list_requests, lists, requests
@@ -38,6 +39,8 @@ from kallyai_mcp.calls.opt_outs import OptOut, opt_out_of, replaces
 from kallyai_mcp.calls.records import ACTIVE, OPEN, WAITING, CallRecord, CallState, is_due
 from kallyai_mcp.calls.schedule import put_off
 
+E = TypeVar("E", bound=Event[Any])
+
 _EVERY = tuple(CallState)
 
 FROM: Mapping[type[Event[Any]], tuple[CallState, ...]] = {
@@ -68,43 +71,7 @@ def decide(view: View, event: Event[Any]) -> Changes[Any]:
 
 def _decided(view: View, event: Event[Any]) -> Changes[Any]:
     """What an event changes in its own call or list."""
-    match event:
-        case Leave():
-            return leave(view, event)
-        case Delayed():
-            return mark_delayed(view, event)
-        case Lost():
-            return mark_lost(view, event)
-        case Refuse():
-            return refuse(view, event)
-        case Found():
-            return bind(view, event)
-        case Over():
-            return end(view, event)
-        case Cancel():
-            return cancel(view, event)
-        case Release():
-            return release(view, event)
-        case Due():
-            return due_calls.take(view, event)
-        case Adopt():
-            return due_calls.adopt(view, event)
-        case Late():
-            return expiring.expire_late(view, event)
-        case Checked():
-            return Changes(requests.check(view, event))
-        case Requested():
-            return requests.request(view, event)
-        case ListRequested():
-            return list_requests.request_list(view, event)
-        case CancelList():
-            return list_requests.cancel_list(view, event)
-        case TranscriptRead():
-            return transcript_read(view, event)
-        case RemoveOptOut():
-            return remove_opt_out(view, event)
-        case _:
-            raise TypeError(f"an unknown event: {type(event).__name__}")
+    return _DECISIONS[type(event)](view, event)
 
 
 def leave(view: View, event: Leave) -> Changes[CallRecord]:
@@ -391,3 +358,34 @@ def _ended(view: View, own: CallRecord, end: CallRecord) -> CallRecord:
         spoken=end.spoken or own.spoken,
         error=end.error,
     )
+
+
+def _of(
+    kind: type[E], decision: Callable[[View, E], Changes[Any]]
+) -> tuple[type[Event[Any]], Callable[[View, Any], Changes[Any]]]:
+    """A line of the table, in which a decision takes events of its kind."""
+    return kind, decision
+
+
+_DECISIONS = dict(
+    [
+        _of(Leave, leave),
+        _of(Delayed, mark_delayed),
+        _of(Lost, mark_lost),
+        _of(Refuse, refuse),
+        _of(Found, bind),
+        _of(Over, end),
+        _of(Cancel, cancel),
+        _of(Release, release),
+        _of(Due, due_calls.take),
+        _of(Adopt, due_calls.adopt),
+        _of(Late, expiring.expire_late),
+        _of(Checked, requests.check),
+        _of(Requested, requests.request),
+        _of(ListRequested, list_requests.request_list),
+        _of(CancelList, list_requests.cancel_list),
+        _of(TranscriptRead, transcript_read),
+        _of(RemoveOptOut, remove_opt_out),
+    ]
+)
+"""What decides about each kind of event."""

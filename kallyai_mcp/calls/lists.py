@@ -106,13 +106,24 @@ def next_call(view: View, call_list: CallList) -> Step:
     if call_list.is_too_late(place, view.now):
         return TooLate()
     numbered = with_key(view, candidate, known)
+    return _new_call(view, call_list, numbered, duplicate)
+
+
+def _new_call(
+    view: View,
+    call_list: CallList,
+    numbered: Changes[CallRecord],
+    of_another_list: CallRecord | None,
+) -> Step:
+    """The step for a candidate whom nobody has called for this list, or only another list."""
     record = replace(numbered.answer, plan_id=call_list.list_id)
     refusal = refusal_of(view, record)
     if refusal is not None:
         return Refused(numbered.answering(_refused(view, record, refusal)), refusal.setting)
-    if duplicate is not None:
+    if of_another_list is not None:
         words = "Another list has the same call, so this list did not place it."
-        error = KallyAIError(words, code="in_another_list", reason=duplicate.tracking_id)
+        reason = of_another_list.tracking_id
+        error = KallyAIError(words, code="in_another_list", reason=reason)
         return _not_placed(view, call_list, numbered, error)
     return Placed(numbered.answering(record))
 

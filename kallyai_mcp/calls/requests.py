@@ -30,8 +30,8 @@ _EVER = datetime.fromtimestamp(0, UTC)
 """A time before every call."""
 
 
-def check(view: View, event: Checked) -> CallRecord:
-    """The record that a request would get now.
+def check(view: View, event: Checked) -> Changes[CallRecord]:
+    """The record that a request would get now; nothing is changed.
 
     Raises:
         PolicyError: A setting refuses the call. Of several limits, the error names the one that
@@ -39,7 +39,8 @@ def check(view: View, event: Checked) -> CallRecord:
     """
     asked = _asked(view, event)
     known = _same_calls(view, event, asked)
-    return _duplicate(view, event.requested, known, asked) or _as_new(view, event.requested)
+    answer = _duplicate(view, event.requested, known, asked) or _as_new(view, event.requested)
+    return Changes(answer)
 
 
 def request(view: View, event: Requested) -> Changes[CallRecord]:
