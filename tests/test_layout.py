@@ -159,6 +159,13 @@ def test_models_and_errors_of_the_api_are_leaves(name: str, allowed: list[str]) 
     assert sorted(used) == allowed
 
 
+def test_each_test_of_calls_has_a_level() -> None:
+    assert not list((Path(__file__).parent / "calls").glob("test_*.py")), (
+        "put it where it belongs: tests/calls/decisions (no database), tests/calls/ledger (what is "
+        "stored), or tests/calls/process (a process with a fake KallyAI)"
+    )
+
+
 def test_no_file_is_longer_than_400_lines() -> None:
     for path in modules():
         lines = path.read_text(encoding="utf-8").splitlines()

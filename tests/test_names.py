@@ -36,6 +36,9 @@ NAMES = frozenset(
 )
 """Names that must not be used, in lower case and without leading underscores."""
 
+MOST_WORDS = 9
+"""The most words in the name of a test, `test` included."""
+
 CLASSES = frozenset({"Questions", "Reception", "TelephoneTool", "Place"})
 """The same, but only as the names of classes: `place` and `questions` are good names of other
 things.
@@ -131,6 +134,19 @@ def test_no_name_is_a_metaphor() -> None:
     assert not {(file, name) for file, name in found if is_metaphor(name)}, (
         "name them with the words of .github/CONTRIBUTING.md (the section Words); the names that "
         "are not used are in tests/test_names.py, and a maintainer may take one off"
+    )
+
+
+def test_no_test_has_a_long_name() -> None:
+    tests = {
+        name
+        for path in Path(__file__).parent.rglob("test_*.py")
+        for name in names_in(path)
+        if name.startswith("test_")
+    }
+
+    assert not {name for name in tests if name.count("_") >= MOST_WORDS}, (
+        "say the behavior in at most eight words after `test_`"
     )
 
 

@@ -23,7 +23,7 @@ SHARE = (
     "tests/auth/test_auth_tokens.py",
     "tests/cli/test_sandbox_command.py::test_the_demo_shows_three_calls",
     "tests/cli/test_status.py::test_status_shows_account_quota_and_calls",
-    "tests/calls/test_policy.py",
+    "tests/calls/decisions/test_policy.py",
     "tests/sandbox/test_quota.py",
 )
 """Tests that use the machine's clock; few, because a shifted clock makes Python several times

@@ -15,9 +15,7 @@ async def test_no_retries_are_offered_after_a_voicemail(agent: Agent) -> None:
     assert "retries" not in left.text
 
 
-async def test_a_next_attempt_is_told_by_the_callees_clock(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_a_next_attempt_has_the_callees_clock(tmp_path: Path, clock: ManualClock) -> None:
     abroad = BISTRO | {"respondent_phone": "+442079460123"}
     async with asking(tmp_path, clock, {"+": {"status": "busy"}}) as (_, agent):
         busy = await agent.use("make_call", abroad)

@@ -29,7 +29,7 @@ def mode(request: pytest.FixtureRequest) -> str:
     return found
 
 
-async def test_a_form_quotes_them_and_lets_one_call_pass(
+async def test_a_form_quotes_them_for_one_call(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     user = User(YES, "decline")

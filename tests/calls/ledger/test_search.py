@@ -16,8 +16,8 @@ from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.search_words import Search, search_words, words_in
 from kallyai_mcp.calls.speech.spoken import Quotation, Spoken
 from kallyai_mcp.calls.timing import Timing
+from tests.calls.ledger.test_old_records import KEPT_FOR, old
 from tests.calls.ledgers import ACCOUNT, NOW, ago, another, asked, submission
-from tests.calls.test_old_records import KEPT_FOR, old
 from tests.calls.world import PLACED, World
 from tests.many_records import add_records
 
@@ -74,7 +74,7 @@ async def about(here: World, words: str, *, with_quotes: bool = True) -> list[st
         ("", True, False),
     ],
 )
-async def test_a_call_is_found_by_each_of_its_words(
+async def test_each_word_of_a_call_finds_it(
     here: World, words: str, with_quotes: bool, is_found: bool
 ) -> None:
     here.answering([PLACED], transcripts={"c-1": SAID})

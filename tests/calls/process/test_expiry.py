@@ -23,7 +23,7 @@ from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import ACCOUNT, NOW, WatchedDatabase, asked, database_at, kept, reserved
 from tests.calls.manual_time import ManualClock
-from tests.calls.test_scheduled import at, schedule
+from tests.calls.process.test_scheduled import at, schedule
 from tests.calls.world import Service, world
 
 DUE = NOW + timedelta(hours=1)

@@ -19,8 +19,8 @@ from kallyai_mcp.calls.speech.disclosure import Disclosure
 from kallyai_mcp.calls.speech.machine import SpokeWith
 from kallyai_mcp.calls.speech.sentences import Words
 from kallyai_mcp.calls.speech.spoken import Spoken
+from tests.calls.ledger.test_stored_errors import ERRORS
 from tests.calls.ledgers import HERE, NOW, asked, outcome
-from tests.calls.test_stored_errors import ERRORS
 
 ASKED = OptOut(HERE, "2026-01-25", OptOutReason.ASKED, "c-1", "Please don't call us again.")
 LATER = replace(ASKED, day="2026-01-26", call_id="c-2")

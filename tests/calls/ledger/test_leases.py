@@ -124,8 +124,8 @@ Send = Callable[[], Awaitable[bytes]]
 @asynccontextmanager
 async def another_process(place: str) -> AsyncIterator[tuple[Process, Send]]:
     """A process that has reserved a call (`hold_a_lease`), and what lets it send the request."""
-    command = [sys.executable, "-m", "tests.calls.test_leases", place]
-    async with await anyio.open_process(command, cwd=Path(__file__).parents[2]) as process:
+    command = [sys.executable, "-m", "tests.calls.ledger.test_leases", place]
+    async with await anyio.open_process(command, cwd=Path(__file__).parents[3]) as process:
         stdin, stdout = process.stdin, process.stdout
         assert stdin is not None
         assert stdout is not None

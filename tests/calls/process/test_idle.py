@@ -12,8 +12,8 @@ from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.ledgers import ACCOUNT, NOW, asked
 from tests.calls.manual_time import ManualClock
-from tests.calls.test_placing import never
-from tests.calls.test_scheduled import DUE, schedule
+from tests.calls.process.test_placing import never
+from tests.calls.process.test_scheduled import DUE, schedule
 from tests.calls.world import Service, shown, world
 from tests.many_records import add_records
 

@@ -12,7 +12,7 @@ from kallyai_mcp.clock import Stopwatch
 from tests.calls.ledgers import asked, opened, sent
 from tests.calls.lists import BUSY, stopped
 from tests.calls.manual_time import ManualClock
-from tests.calls.test_stored_opt_outs import ASKED, WORDS, opt_outs
+from tests.calls.process.test_stored_opt_outs import ASKED, WORDS, opt_outs
 from tests.calls.world import PLACED, TABLE, Service, World, reply, world
 
 LATER = TABLE.model_copy(update={"respondent_phone": "+12025550101"})

@@ -17,10 +17,10 @@ from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.operator import Deleted
 from kallyai_mcp.calls.records import AccountKey, CallRequest, CallState
 from kallyai_mcp.clock import Stopwatch
+from tests.calls.ledger.test_upkeep import DAY, over
 from tests.calls.ledgers import ACCOUNT, HERE, NOW, ago, another, asked, reserved, sent
 from tests.calls.lists import SUCCESS, THREE, stopped
-from tests.calls.test_stored_opt_outs import WORDS, opted_out
-from tests.calls.test_upkeep import DAY, over
+from tests.calls.process.test_stored_opt_outs import WORDS, opted_out
 from tests.calls.world import PLACED, TABLE, World, reply
 from tests.many_records import add_records
 

@@ -218,7 +218,7 @@ async def test_a_transcript_that_comes_later_takes_nobody_away(
     assert later.reached is True
 
 
-async def test_a_later_transcript_may_have_words_of_a_person(here: World) -> None:
+async def test_a_later_transcript_may_show_a_person(here: World) -> None:
     here.answering([without_report()], [shown()], transcripts={"c-1": MENU})
     first = await here.call()
     here.answering([without_report()], [shown()], transcripts={"c-1": "Hello, who is this?"})
@@ -227,7 +227,7 @@ async def test_a_later_transcript_may_have_words_of_a_person(here: World) -> Non
     assert (first.outcome, later.outcome) == (Outcome.NOT_REACHED, Outcome.ANSWERED)
 
 
-async def test_a_call_that_a_machine_answered_is_placed_again(here: World) -> None:
+async def test_after_a_machine_a_call_is_repeated(here: World) -> None:
     here.answering([without_report(), without_report("c-2")], transcripts={"c-1": MENU})
     first = await here.call()
     await here.tell(first)

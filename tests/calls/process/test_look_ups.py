@@ -11,7 +11,7 @@ from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.clock import Stopwatch
 from tests.calls.ledgers import NOW
 from tests.calls.manual_time import ManualClock
-from tests.calls.test_placing import never
+from tests.calls.process.test_placing import never
 from tests.calls.world import TABLE, Json, Service, World, shown, world
 
 AGAIN = NOW + timedelta(minutes=15)

@@ -100,7 +100,7 @@ def test_each_end_makes_the_next_call(place: int) -> None:
     assert states(view).count(RESERVED) == 2
 
 
-def test_it_is_done_when_the_last_call_has_ended() -> None:
+def test_it_is_done_after_its_last_call() -> None:
     view = view_of()
     begun(view, asking(2))
     end(view, 1)
@@ -229,7 +229,7 @@ def test_a_limit_stops_a_list_as_it_begins() -> None:
     assert now(view).stop_reason is StopReason.REFUSED
 
 
-def test_a_due_call_of_a_stopped_list_is_taken_back() -> None:
+def test_a_stopped_list_takes_due_calls_back() -> None:
     view = view_of()
     begun(view, asking())
     end(view, 0)

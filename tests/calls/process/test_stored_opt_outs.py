@@ -59,7 +59,7 @@ async def later(here: World, minutes: float) -> None:
     await here.run(here.clock.sleep(25))
 
 
-async def test_the_end_of_a_call_opts_its_number_out(here: World) -> None:
+async def test_a_calls_end_opts_its_number_out(here: World) -> None:
     record = await opted_out(here)
 
     assert record.spoken is not None
@@ -90,14 +90,14 @@ async def test_nobody_is_called_without_a_question(here: World, consent: Consent
     assert newest["outcome"] == "refused:opted_out"
 
 
-async def test_a_consent_that_does_not_know_of_it_is_outdated(here: World) -> None:
+async def test_a_consent_without_it_is_outdated(here: World) -> None:
     record = await opted_out(here)
     agreed = Consent("test", "form", last_calls=(record.asked_at,))
     with pytest.raises(ConsentOutdatedError):
         await here.place(OTHER, consent=agreed)
 
 
-async def test_a_yes_that_knows_of_it_is_for_one_call(here: World) -> None:
+async def test_a_yes_to_it_is_for_one_call(here: World) -> None:
     record = await opted_out(here)
     agreed = Consent("test", "form", last_calls=(record.asked_at,), opt_outs=(ASKED.id,))
     placed = await here.outcome(await here.place(OTHER, consent=agreed))
@@ -148,7 +148,7 @@ async def test_a_retry_is_not_placed(here: World) -> None:
     assert len(here.service.keys) == 2
 
 
-async def test_a_due_call_is_placed_that_was_agreed_to(here: World) -> None:
+async def test_a_due_call_agreed_to_is_placed(here: World) -> None:
     record = await opted_out(here)
     agreed = Consent("test", "form", last_calls=(record.asked_at,), opt_outs=(ASKED.id,))
     when = here.calls.schedule_for(here.clock.now() + timedelta(minutes=30), 0)
@@ -172,7 +172,7 @@ async def test_a_list_passes_a_candidate_who_opted_out(here: World) -> None:
     assert [one.state for one in done.records[1:]] == [CallState.ENDED] * 2
 
 
-async def test_a_list_calls_a_candidate_that_its_consent_quoted(here: World) -> None:
+async def test_a_list_calls_whom_its_consent_quoted(here: World) -> None:
     await opted_out(here)
     here.answering([reply("busy", f"c-{number}") for number in (2, 3, 4)])
     requested = await wanted(here, [*THREE[1:], OTHER])

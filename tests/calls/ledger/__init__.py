@@ -1,0 +1,3 @@
+"""That what was decided is what is written, on both databases: storage, leases, crashes, other
+versions.
+"""

@@ -1,0 +1,1 @@
+"""One process with a ledger and a fake KallyAI: what is sent, waited for, and taken over."""
