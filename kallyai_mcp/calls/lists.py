@@ -115,7 +115,7 @@ def _new_call(
     numbered: Changes[CallRecord],
     of_another_list: CallRecord | None,
 ) -> Step:
-    """The step for a candidate whom nobody has called for this list, or only another list."""
+    """The step for a candidate that was not called yet, but perhaps for another list."""
     record = replace(numbered.answer, plan_id=call_list.list_id)
     refusal = refusal_of(view, record)
     if refusal is not None:
