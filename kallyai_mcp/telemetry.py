@@ -11,7 +11,13 @@ is imported, either. No value is text from outside.
 | `kallyai.ledger.transaction.duration` | histogram, s | `db.system.name`, `db.operation.name`, \
 `error.type` |
 | `kallyai.calls.ended` | counter, {call} | `kallyai.call.outcome` |
-| `kallyai.calls.refused` | counter, {call} | `error.type` |
+| `kallyai.calls.refused` | counter, {call} | `error.type`: an error code, such as that of a \
+setting |
+| `kallyai.calls.expired` | counter, {call} | |
+| `kallyai.ledger.writes.unconfirmed` | counter, {write} | |
+| `kallyai.leases.lost` | counter, {lease} | |
+| `kallyai.server.requests.refused` | counter, {request} | `http.response.status_code`, such as \
+401 and 429 |
 
 A request to KallyAI is each attempt of it, from the search for a connection to the end of the
 response. `POST /v1/calls` is answered when the phone call has ended. `error.type` is there only
@@ -65,6 +71,16 @@ _HISTOGRAMS = {
 _COUNTERS = {
     "kallyai.calls.ended": ("{call}", "Phone calls that ended, by KallyAI's status, or unknown"),
     "kallyai.calls.refused": ("{call}", "Phone calls that were not placed, by error code"),
+    "kallyai.calls.expired": ("{call}", "Scheduled calls that no worker placed in their time"),
+    "kallyai.ledger.writes.unconfirmed": (
+        "{write}",
+        "Writes that the ledger did not confirm, each time they were tried",
+    ),
+    "kallyai.leases.lost": ("{lease}", "Leases that a worker has lost while it went on"),
+    "kallyai.server.requests.refused": (
+        "{request}",
+        "Requests of clients that were refused before they reached MCP, by HTTP status",
+    ),
 }
 
 
@@ -72,6 +88,11 @@ def count(name: str, attributes: Mapping[str, str | int]) -> None:
     """Count one more of a counter."""
     if _imported("metrics") is not None:
         _counter(name).add(1, {key: _harmless(value) for key, value in attributes.items()})
+
+
+def count_refused_request(status: int) -> None:
+    """Count a request of a client that is refused with this HTTP status."""
+    count("kallyai.server.requests.refused", {"http.response.status_code": status})
 
 
 def _harmless(value: str | int) -> str | int:

@@ -11,25 +11,32 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import httpx2
+from mcp.server.auth.provider import AccessToken
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from starlette.responses import PlainTextResponse
 
 from kallyai_mcp import telemetry
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.logs.request_ids import Correlation, correlation_id
+from kallyai_mcp.transports.access import AccessMiddleware, AccessPolicy
+from kallyai_mcp.transports.bearers import BearerCheck
 from tests.api.raw_server import DETAILS, STATISTICS, SUBMISSION, TOKEN, Tokens, client_and_server
 from tests.calls.ledgers import NOW
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import Service, world
+from tests.calls.world import LOST, PLACED, REFUSED, TABLE, Service, reply, world
 from tests.fake_service import answer
 from tests.processes import free_port
 
@@ -94,6 +101,59 @@ async def transactions() -> None:
             await _fails(here.call(redial=True))
 
 
+async def endings() -> None:
+    """Calls that end in several ways; one is unknown."""
+    clock = ManualClock(NOW)
+    replies = [PLACED, reply("busy", "c-2"), REFUSED, LOST]
+    with tempfile.TemporaryDirectory() as folder:
+        async with world(Service(clock, replies), str(Path(folder) / "calls.db")) as here:
+            for number in range(len(replies)):
+                wanted = TABLE.model_copy(update={"task_description": f"Task {number}"})
+                await here.call(wanted)
+
+
+async def an_expiry() -> None:
+    """A scheduled call that nobody places in its time, because nobody is signed in."""
+    clock = ManualClock(NOW)
+    with tempfile.TemporaryDirectory() as folder:
+        async with world(Service(clock), str(Path(folder) / "calls.db")) as here:
+            schedule = here.calls.schedule_for(NOW + timedelta(minutes=5), 0)
+            request = replace(here.request(), schedule=schedule)
+            record = await here.run(here.calls.place(request))
+            account, here.session.name = here.session.name, None
+            await here.run(clock.sleep(7200))
+            here.session.name = account
+            await here.outcome(record)
+
+
+async def an_outage() -> None:
+    """A write that the ledger does not confirm, and a lease that is lost."""
+    clock = ManualClock(NOW)
+    with tempfile.TemporaryDirectory() as folder:
+        async with world(Service(clock), str(Path(folder) / "calls.db")) as here:
+            await here.call()
+            here.database.unconfirmed = 1
+            await _fails(here.call(redial=True))
+            await here.database.aclose()
+            await _fails(here.call(TABLE.model_copy(update={"task_description": "Ask"})))
+
+
+async def refused_requests() -> None:
+    """Requests of clients: without a token, one that is served, and one too many."""
+
+    async def verify(bearer: str) -> AccessToken:
+        return AccessToken(token=bearer, client_id="client-1", scopes=[])
+
+    check = BearerCheck(verify, lambda _: True, lambda _: False)
+    policy = AccessPolicy(None, (), check, "1/minute", None, ())
+    app = AccessMiddleware(PlainTextResponse("served"), policy)
+    transport, bearer = httpx2.ASGITransport(app), {"Authorization": "Bearer any"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://server") as client:
+        await client.post("/mcp")
+        for _ in range(2):
+            await client.post("/mcp", headers=bearer)
+
+
 async def a_correlated_request() -> str:
     """An MCP request inside of a span; returns its correlation id."""
 
@@ -124,6 +184,10 @@ SCENARIOS: dict[str, Callable[[], Awaitable[object]]] = {
         transactions,
         a_correlated_request,
         counts,
+        endings,
+        an_expiry,
+        an_outage,
+        refused_requests,
     )
 }
 

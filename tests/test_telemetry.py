@@ -106,3 +106,35 @@ def test_a_span_has_the_correlation_id() -> None:
 
     assert len(found.returned) == 12
     assert span["attributes"]["kallyai.correlation_id"] == found.returned
+
+
+def test_each_end_of_a_call_is_counted() -> None:
+    found = recorded("endings")
+
+    assert found.values("kallyai.calls.ended", "kallyai.call.outcome") == {
+        "success": 1,
+        "busy": 1,
+        "unknown": 1,
+    }
+    assert found.values("kallyai.calls.refused", "error.type") == {"blocked_number": 1}
+    assert found.units["kallyai.calls.ended"] == "{call}"
+
+
+def test_a_call_that_expires_is_counted() -> None:
+    assert recorded("an_expiry").points("kallyai.calls.expired") == [({}, 1)]
+
+
+def test_trouble_with_the_ledger_is_counted() -> None:
+    found = recorded("an_outage")
+
+    assert found.points("kallyai.ledger.writes.unconfirmed") == [({}, 1)]
+    assert found.points("kallyai.leases.lost") == [({}, 1)]
+
+
+def test_refused_requests_of_clients_are_counted() -> None:
+    found = recorded("refused_requests")
+
+    assert found.points("kallyai.server.requests.refused") == [
+        ({"http.response.status_code": 401}, 1),
+        ({"http.response.status_code": 429}, 1),
+    ]

@@ -47,7 +47,6 @@ from kallyai_mcp.calls.steps import (
 )
 from kallyai_mcp.calls.watches import Moment, Watches
 from kallyai_mcp.clock import Stopwatch
-from kallyai_mcp.telemetry import count
 
 _log = logging.getLogger(__name__)
 
@@ -270,17 +269,13 @@ class Run:
         return Running(searched)
 
     async def _end(self, bound: Bound) -> None:
-        if bound.is_written:
-            count("kallyai.calls.ended", {"kallyai.call.outcome": bound.call.status})
-        else:
+        if not bound.is_written:
             await self._finish(CallState.ENDED, call=bound.call)
 
     async def _refuse(self, error: KallyAIError) -> None:
         """Write down that no call was placed; one that is due may wait (`decisions.refuse`)."""
         refused = Refuse(self.record, error)
         self.end = await self._context.until_written(self.record.account, refused)
-        if self.end.state is CallState.REFUSED:
-            count("kallyai.calls.refused", {"error.type": error.code})
 
     async def _finish(
         self, state: CallState, error: KallyAIError | None = None, call: Call | None = None
@@ -294,5 +289,3 @@ class Run:
                 call, await read_findings(self._context, ended.account, call, self.record)
             )
         self.end = await self._context.until_written(ended.account, Over(ended))
-        outcome = call.status if call is not None else "unknown"
-        count("kallyai.calls.ended", {"kallyai.call.outcome": outcome})

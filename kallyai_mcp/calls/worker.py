@@ -20,6 +20,7 @@ from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.events import Adopt, Due, Over, Release, ServiceTime, not_known
 from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.late_calls import end_late_calls
+from kallyai_mcp.calls.lease import Lease
 from kallyai_mcp.calls.ledger import lists, upkeep
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.run import Run
@@ -55,8 +56,7 @@ class Worker:
         self.clock = context.clock
         self._works_alone = works_alone
         self._is_read_only = is_read_only
-        self._name: str | None = None
-        self._leasing = anyio.Lock()
+        self._lease = Lease(context)
         self._taking_over = anyio.Lock()
         self._runs: dict[str, Run] = {}
         self._reserving: set[str] = set()
@@ -113,14 +113,8 @@ class Worker:
         return self._runs.get(record.tracking_id)
 
     async def leased_name(self) -> str:
-        """The name of this worker, which holds its lease; a new one at first, and after the
-        database was restarted.
-        """
-        async with self._leasing:
-            database = self.context.ledger.database
-            if self._name is None or not database.has_lease():
-                self._name = await database.take_lease()
-            return self._name
+        """The name of this worker, which holds its lease."""
+        return await self._lease.held_name()
 
     @contextmanager
     def reserving(self, account: AccountKey, *tracking_ids: str) -> Iterator[None]:
@@ -283,7 +277,7 @@ class Worker:
         return self.timing.watch_active  # type: ignore[unreachable]  # after an error, which mypy does not see
 
     async def _find_work(self) -> upkeep.Work:
-        return await self.context.ledger.read(upkeep.find_work, self._name, self._known())
+        return await self.context.ledger.read(upkeep.find_work, self._lease.name, self._known())
 
     async def _whenever(
         self,

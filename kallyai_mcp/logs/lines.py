@@ -12,12 +12,18 @@ from typing import Any
 from kallyai_mcp.logs.redaction import CONTROL, id_or, redact
 from kallyai_mcp.logs.request_ids import correlation_id
 
+_IDS_OF_RECORDS = ("tracking_id", "call_id", "api_correlation_id")
+"""The ids that a line has as extra fields: of a call, KallyAI's of the call, and of its request."""
+
+_FACTS = ("code", "tool", "outcome", "seconds")
+"""What else a line may have as extra fields, which only its JSON object shows."""
+
 
 class LineFormatter(logging.Formatter):
     """A line of text, or one JSON object. Nothing of a record is written but what is named here.
 
     The object has `ts` (ISO 8601, UTC), `level`, `logger`, `message`, and what is known of
-    `correlation_id`, `api_correlation_id`, `code`, `tool`, and `exception`.
+    `correlation_id`, of `_IDS_OF_RECORDS` and `_FACTS`, and of `exception`.
     """
 
     def __init__(self, *, is_json: bool) -> None:
@@ -29,7 +35,7 @@ class LineFormatter(logging.Formatter):
         message = redact(re.sub(CONTROL, " ", record.getMessage()))
         ids = {
             "correlation_id": correlation_id.get(),
-            "api_correlation_id": getattr(record, "api_correlation_id", None),
+            **{name: getattr(record, name, None) for name in _IDS_OF_RECORDS},
         }
         fields = {name: id_or(id_, redact(id_)) for name, id_ in ids.items() if id_}
         traces = _traces(record.exc_info[1] if record.exc_info else None)
@@ -51,9 +57,11 @@ def _entry(
         "message": message,
         **ids,
     }
-    for name in ("code", "tool"):
+    for name in _FACTS:
         value = getattr(record, name, None)
-        if value:
+        if isinstance(value, int | float):
+            entry[name] = value
+        elif value:
             entry[name] = redact(str(value))
     if traces:
         entry["exception"] = traces

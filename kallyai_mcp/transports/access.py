@@ -27,6 +27,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.telemetry import count_refused_request
 from kallyai_mcp.transports.bearers import BearerCheck, Bearers, TooManyWrongError
 from kallyai_mcp.transports.rate_limiter import RateLimiter
 from kallyai_mcp.transports.uvicorn_server import MAX_HEAD_BYTES, MAX_HEADERS
@@ -182,6 +183,8 @@ class AccessMiddleware:
                 if refusal is None:
                     await self._serve_stream(scope, receive, answer, caller=caller, bearer=bearer)
                     return
+        if refusal is not None:
+            count_refused_request(refusal.status_code)
         await (refusal or self._app)(scope, receive, answer.send)
 
     def _check_headers(self, scope: Scope, headers: Headers) -> Response | None:

@@ -45,6 +45,7 @@ from kallyai_mcp.auth.oauth_server.consent import Consent
 from kallyai_mcp.auth.oauth_server.forms import MEDIA_TYPE, Form, fields_of, form_of
 from kallyai_mcp.auth.oauth_server.provider import Provider, RevocationProvider
 from kallyai_mcp.auth.oauth_server.scopes import SCOPES
+from kallyai_mcp.telemetry import count_refused_request
 from kallyai_mcp.urls import client_network
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -97,6 +98,7 @@ def oauth_routes(
         async def serve(request: Request) -> Response:
             wait = acquire(f"{method} {path} {await _caller(request, provider)}")
             if wait > 0:
+                count_refused_request(429)
                 return _try_later(429, "Too many requests.", wait)
             try:
                 response = await endpoint(request)

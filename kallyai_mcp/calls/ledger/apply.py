@@ -5,12 +5,14 @@ names the attempt, its worker, and the state that the decision has read, so that
 something else changes nothing. Lists, opt-outs, and the audit trail are written as they are.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.changes import AuditLine, Changes
 from kallyai_mcp.calls.decisions import decide
+from kallyai_mcp.calls.endings import Ending, endings_in
 from kallyai_mcp.calls.events import Event
 from kallyai_mcp.calls.ledger import list_rows, opt_outs, search_index, shared_values
 from kallyai_mcp.calls.ledger.base import OutdatedError, Tx
@@ -25,14 +27,23 @@ _SEARCHED = frozenset({"submission", "outcome", "spoken", "placed_at"})
 """The columns with the words that find a call."""
 
 
-def handle(tx: Tx, account: AccountKey, event: Event[Any]) -> Any:
+def handle(
+    tx: Tx,
+    account: AccountKey,
+    event: Event[Any],
+    on_end: Callable[[Ending], object] = lambda _: None,
+) -> Any:
     """Decide an event, and write what was decided; the answer is that of the event.
 
-    Raises `OutdatedError`, and the errors of the event. Then nothing may be written.
+    `on_end` is called for each call that ends, before the transaction is committed. Raises
+    `OutdatedError`, and the errors of the event; then nothing may be written.
     """
     view = SqlView(tx, account)
     changes = decide(view, event)
-    return apply(tx, account, view, changes)
+    answer = apply(tx, account, view, changes)
+    for ending in endings_in(view.read, changes, view.now):
+        on_end(ending)
+    return answer
 
 
 def ask(tx: Tx, account: AccountKey, event: Event[Any]) -> Any:

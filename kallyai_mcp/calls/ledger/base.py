@@ -18,7 +18,7 @@ from kallyai_mcp.calls.events import Answer_co, Event
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
-from kallyai_mcp.telemetry import observed_transaction
+from kallyai_mcp.telemetry import count, observed_transaction
 
 _log = logging.getLogger(__name__)
 
@@ -200,11 +200,15 @@ class Ledger:
 
         Raises the errors of the event; then nothing was written.
         """
+        from kallyai_mcp.calls.endings import Ending, note
         from kallyai_mcp.calls.ledger.apply import handle  # which needs this module
 
         for _ in range(_TRIES):
+            ended: list[Ending] = []
             with suppress(OutdatedError):
-                answer: Answer_co = await self.write(account, handle, account, event)
+                answer: Answer_co = await self.write(account, handle, account, event, ended.append)
+                for ending in ended:
+                    note(ending)
                 return answer
         raise LedgerUnavailableError("The ledger changes too often to be written")
 
@@ -289,6 +293,7 @@ class Ledger:
                 raise
             except LedgerUnavailableError:
                 turn.outages += 1
+                count("kallyai.ledger.writes.unconfirmed", {})
                 raise
 
     def _configured(self, tx: Tx) -> Tx:
