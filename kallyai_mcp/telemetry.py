@@ -10,6 +10,7 @@ is imported, either. No value is text from outside.
 `server.address`, `server.port`, `http.response.status_code`, `error.type` |
 | `kallyai.ledger.transaction.duration` | histogram, s | `db.system.name`, `db.operation.name`, \
 `error.type` |
+| `kallyai.ledger.calls` | gauge, {call} | `kallyai.call.state`: in_progress, due, late, unknown |
 | `kallyai.calls.ended` | counter, {call} | `kallyai.call.outcome` |
 | `kallyai.calls.refused` | counter, {call} | `error.type`: an error code, such as that of a \
 setting |
@@ -18,6 +19,9 @@ setting |
 | `kallyai.leases.lost` | counter, {lease} | |
 | `kallyai.server.requests.refused` | counter, {request} | `http.response.status_code`, such as \
 401 and 429 |
+
+The gauge is the number in the whole ledger, which each process reports: don't add them up. It has
+no value while the ledger can't be read.
 
 A request to KallyAI is each attempt of it, from the search for a connection to the end of the
 response. `POST /v1/calls` is answered when the phone call has ended. `error.type` is there only
@@ -84,9 +88,38 @@ _COUNTERS = {
 }
 
 
+_GAUGES = {
+    "kallyai.ledger.calls": (
+        "kallyai.call.state",
+        "{call}",
+        "Calls in the ledger that are in progress, due, too late to be placed, or unknown",
+    ),
+}
+
+_current: dict[str, Mapping[str, int]] = {}
+"""The values of each gauge now, by the value of its attribute."""
+
+
+def is_taken() -> bool:
+    """Whether somebody takes the metrics of this process: a launcher has set up more than the API,
+    which takes none.
+    """
+    metrics = _imported("metrics")
+    if metrics is None:
+        return False
+    return not type(metrics.get_meter_provider()).__module__.startswith(metrics.__name__)
+
+
+def set_gauge(name: str, values: Mapping[str, int]) -> None:
+    """Set all values of a gauge, by the value of its attribute."""
+    _current[name] = values
+    if is_taken():
+        _gauge(name)
+
+
 def count(name: str, attributes: Mapping[str, str | int]) -> None:
     """Count one more of a counter."""
-    if _imported("metrics") is not None:
+    if is_taken():
         _counter(name).add(1, {key: _harmless(value) for key, value in attributes.items()})
 
 
@@ -145,7 +178,7 @@ def observed_transaction(database: str, operation: str) -> Iterator[None]:
 
     `operation` is the name of the event or the function that it is for.
     """
-    if _imported("metrics") is None:
+    if not is_taken():
         yield
         return
     attributes: dict[str, str | int] = {"db.system.name": database, "db.operation.name": operation}
@@ -192,7 +225,7 @@ def _end_client_span(span: "Span", ended: Attributes) -> None:
 
 def _record(name: str, began: float, attributes: Attributes) -> None:
     """Record the seconds since a time of `time.perf_counter`."""
-    if _imported("metrics") is not None:
+    if is_taken():
         _histogram(name).record(time.perf_counter() - began, attributes)
 
 
@@ -215,6 +248,19 @@ def _meter() -> "Meter":
 def _counter(name: str) -> Any:
     unit, description = _COUNTERS[name]
     return _meter().create_counter(name, unit, description)
+
+
+@cache
+def _gauge(name: str) -> Any:
+    from opentelemetry.metrics import Observation
+
+    attribute, unit, description = _GAUGES[name]
+
+    def observe(_: object) -> Iterator[Observation]:
+        for value, number in _current[name].items():
+            yield Observation(number, {attribute: value})
+
+    return _meter().create_observable_gauge(name, [observe], unit, description)
 
 
 @cache

@@ -30,15 +30,18 @@ from starlette.responses import PlainTextResponse
 from kallyai_mcp import telemetry
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.logs.request_ids import Correlation, correlation_id
 from kallyai_mcp.transports.access import AccessMiddleware, AccessPolicy
 from kallyai_mcp.transports.bearers import BearerCheck
 from tests.api.raw_server import DETAILS, STATISTICS, SUBMISSION, TOKEN, Tokens, client_and_server
 from tests.calls.ledgers import NOW
 from tests.calls.manual_time import ManualClock
-from tests.calls.world import LOST, PLACED, REFUSED, TABLE, Service, reply, world
+from tests.calls.world import LOST, PLACED, REFUSED, TABLE, Service, after, reply, world
 from tests.fake_service import answer
 from tests.processes import free_port
+
+READER = InMemoryMetricReader()
 
 Point = tuple[dict[str, Any], float]
 """The attributes of a series, and its value; of a histogram, how many values it has."""
@@ -138,6 +141,28 @@ async def an_outage() -> None:
             await _fails(here.call(TABLE.model_copy(update={"task_description": "Ask"})))
 
 
+async def a_call_in_progress() -> dict[str, Any]:
+    """A call that goes on for an hour.
+
+    Returns what is measured after a minute, the number of reads in that minute, and what is
+    measured after the ledger was down for a minute.
+    """
+    clock = ManualClock(NOW)
+    slow = after(lambda: clock.sleep(3600), PLACED)
+    seldom = Timing(watch_active=10_000, watch_idle=10_000, purge=10_000)
+    with tempfile.TemporaryDirectory() as folder:
+        place = str(Path(folder) / "calls.db")
+        async with world(Service(clock, [slow]), place, timing=seldom) as here:
+            await here.place()
+            await here.run(clock.sleep(5))
+            here.database.begun.clear()
+            await here.run(clock.sleep(60))
+            reads, measured = here.database.begun["read"], _measured()["points"]
+            here.database.is_down = True
+            await here.run(clock.sleep(60))
+            return {"reads": reads, "up": measured, "down": _measured()["points"]}
+
+
 async def refused_requests() -> None:
     """Requests of clients: without a token, one that is served, and one too many."""
 
@@ -188,14 +213,15 @@ SCENARIOS: dict[str, Callable[[], Awaitable[object]]] = {
         an_expiry,
         an_outage,
         refused_requests,
+        a_call_in_progress,
     )
 }
 
 
 def main(scenario: str) -> None:
     """Run a scenario, and print what OpenTelemetry has recorded of it."""
-    reader, exporter = InMemoryMetricReader(), InMemorySpanExporter()
-    metrics.set_meter_provider(MeterProvider([reader]))
+    exporter = InMemorySpanExporter()
+    metrics.set_meter_provider(MeterProvider([READER]))
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
@@ -204,15 +230,21 @@ def main(scenario: str) -> None:
         return await SCENARIOS[scenario]()
 
     returned = asyncio.run(run())
-    data = reader.get_metrics_data()
-    found = [] if data is None else data.resource_metrics[0].scope_metrics[0].metrics
     result = {
-        "points": {metric.name: list(map(_point, metric.data.data_points)) for metric in found},
-        "units": {metric.name: metric.unit for metric in found},
+        **_measured(),
         "spans": list(map(_span, exporter.get_finished_spans())),
         "returned": returned,
     }
     print(json.dumps(result))
+
+
+def _measured() -> dict[str, Any]:
+    data = READER.get_metrics_data()
+    found = [] if data is None else data.resource_metrics[0].scope_metrics[0].metrics
+    return {
+        "points": {metric.name: list(map(_point, metric.data.data_points)) for metric in found},
+        "units": {metric.name: metric.unit for metric in found},
+    }
 
 
 def _point(point: Any) -> Point:

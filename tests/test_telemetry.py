@@ -138,3 +138,19 @@ def test_refused_requests_of_clients_are_counted() -> None:
         ({"http.response.status_code": 401}, 1),
         ({"http.response.status_code": 429}, 1),
     ]
+
+
+def test_calls_are_counted_by_state() -> None:
+    seen = recorded("a_call_in_progress").returned
+    gauge = "kallyai.ledger.calls"
+
+    assert {
+        attributes["kallyai.call.state"]: number for attributes, number in seen["up"][gauge]
+    } == {
+        "in_progress": 1,
+        "due": 0,
+        "late": 0,
+        "unknown": 0,
+    }
+    assert seen["reads"] == 4  # in a minute
+    assert seen["down"].get(gauge, []) == []  # what nobody knows is not measured

@@ -19,6 +19,7 @@ from kallyai_mcp.calls.context import CallContext, logged
 from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.events import Adopt, Due, Over, Release, ServiceTime, not_known
 from kallyai_mcp.calls.findings import look_again
+from kallyai_mcp.calls.gauges import keep_gauges
 from kallyai_mcp.calls.late_calls import end_late_calls
 from kallyai_mcp.calls.lease import Lease
 from kallyai_mcp.calls.ledger import lists, upkeep
@@ -73,6 +74,7 @@ class Worker:
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._purge)
+        self._tasks.start_soon(keep_gauges, self.context)
         if self._works_alone:
             self._tasks.start_soon(self._watch)
             takes_over = "taking over calls"
