@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.calls.errors import ConstraintError, LedgerUnavailableError
+from kallyai_mcp.calls.errors import ConstraintError, LedgerUnavailableError, NewerSchemaError
 from kallyai_mcp.calls.events import Answer_co, Event
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey
@@ -132,7 +132,8 @@ class CallContext:
             except ConstraintError:
                 raise
             except LedgerUnavailableError as error:
-                _log.error("%s", error)
+                if not isinstance(error, NewerSchemaError):  # which was said
+                    _log.error("%s", error)
                 await self.clock.sleep(next(waits))
 
     async def learn_time(self, account: AccountKey) -> None:

@@ -46,6 +46,10 @@ class OptedOutError(PolicyError, code=OPTED_OUT):
     setting: str = OPTED_OUT
 
 
+class NewerSchemaError(LedgerUnavailableError, code="outdated"):
+    """A newer version has changed the ledger so that this one can't use it."""
+
+
 class ConstraintError(LedgerUnavailableError):
     """A unique index, which is a rule, or a record of a newer version refused a transaction, which
     was rolled back.

@@ -3,29 +3,20 @@ drivers.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
 
-from kallyai_mcp.calls.errors import ConstraintError, LedgerUnavailableError
+from kallyai_mcp.calls.errors import ConstraintError, LedgerUnavailableError, NewerSchemaError
 from kallyai_mcp.calls.events import Answer_co, Event
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.telemetry import count, observed_transaction
-
-_log = logging.getLogger(__name__)
-
-_MIGRATIONS = files("kallyai_mcp.calls.ledger") / "migrations"
-"""`N.sql` in it leads from version N - 1 of the schema to version N. This program writes the newest
-one.
-"""
 
 _TRIES = 5
 """How often an event is decided anew because what was read has changed: few things change a record
@@ -289,7 +280,7 @@ class Ledger:
                 )
             try:
                 return await self.database.write(work, account, is_durable=is_durable)
-            except ConstraintError:
+            except (ConstraintError, NewerSchemaError):  # which come at once
                 raise
             except LedgerUnavailableError:
                 turn.outages += 1
@@ -307,44 +298,3 @@ def _operation(work: Callable[..., object], args: Sequence[object]) -> str:
     """What a transaction is for: the event that it handles, else the function that it runs."""
     events = [type(each).__name__ for each in args if isinstance(each, Event)]
     return events[0] if events else work.__name__
-
-
-def migrate(tx: Tx) -> None:
-    """Migrate the schema, in a transaction that no other migration runs beside.
-
-    A database of a newer version is not changed. Its records that this version can't read are
-    skipped.
-    """
-    tx.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-    (row,) = tx.rows("SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")
-    version = row["version"]
-    newest = sum(script.name.endswith(".sql") for script in _MIGRATIONS.iterdir())
-    if version > newest:
-        _log.warning(
-            "The ledger was written by a newer version of kallyai-mcp; calls that only it knows "
-            "are skipped"
-        )
-    for number in range(version + 1, newest + 1):
-        if number == 3:  # this version has no more tables of webhooks
-            live = "SELECT id FROM webhook_subscriptions WHERE ended IS NULL AND expires_at > :now"
-            if ended := len(tx.rows(live, now=tx.now)):
-                _log.warning(
-                    "Webhooks are gone; subscriptions that ended with them: %s. get_call follows "
-                    "calls",
-                    ended,
-                )
-        text = (_MIGRATIONS / f"{number}.sql").read_text(encoding="utf-8")
-        for statement in text.removesuffix(";\n").split(";\n"):
-            tx.run(statement)
-    # After all scripts, because it reads records, which have the columns of the newest one.
-    if version < 8:
-        from kallyai_mcp.calls.ledger import bookings
-
-        bookings.fill(tx)
-    if version < 10:
-        from kallyai_mcp.calls.ledger import search_index
-
-        search_index.fill(tx)
-    if version < newest:
-        tx.run("DELETE FROM schema_version")
-        tx.run("INSERT INTO schema_version (version) VALUES (:version)", version=newest)

@@ -30,7 +30,8 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from kallyai_mcp.calls.errors import ConstraintError, LedgerUnavailableError
-from kallyai_mcp.calls.ledger.base import Result, StatementError, Tx, migrate
+from kallyai_mcp.calls.ledger.base import Result, StatementError, Tx
+from kallyai_mcp.calls.ledger.schema import NEEDED, check, migrate
 from kallyai_mcp.calls.records import AccountKey
 
 _log = logging.getLogger(__name__)
@@ -64,9 +65,14 @@ _NOW_AND_LOCKS = """
 SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8 AS now, ARRAY(
     SELECT objid::bigint FROM pg_locks
     WHERE locktype = 'advisory' AND classid = %(kind)s AND pid = pg_backend_pid() AND granted
-) AS locks
+) AS locks, ({needed}) AS needed
 """
-"""Selects the time, and the accounts whose locks this transaction holds."""
+"""Selects the time, the accounts whose locks this transaction holds, and the version that a program
+must know.
+"""
+
+_BEFORE_MIGRATION = _NOW_AND_LOCKS.format(needed="0").encode()
+_AFTER_MIGRATION = _NOW_AND_LOCKS.format(needed=NEEDED).encode()
 
 _OPTIONS: dict[str, str | int] = {
     "application_name": "kallyai-mcp",
@@ -280,8 +286,10 @@ class PostgresDatabase:
                     if account is not None:
                         connection.execute(_LOCK, _lock_of(account))
                     # After the lock of the account, for which the transaction may have waited.
-                    [row] = connection.execute(_NOW_AND_LOCKS, {"kind": _ACCOUNTS}).fetchall()
+                    beginning = _AFTER_MIGRATION if self._is_prepared else _BEFORE_MIGRATION
+                    [row] = connection.execute(beginning, {"kind": _ACCOUNTS}).fetchall()
                     is_begun = True
+                    check(row["needed"])
                     _check_lock(account, row["locks"])
                     now = self._clock().timestamp() if self._clock else row["now"]
                     result = work(_opened(connection, now, self._lease, account))

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.calls.errors import ConstraintError, LedgerUnavailableError
-from kallyai_mcp.calls.ledger.base import Result, StatementError, Tx, migrate
+from kallyai_mcp.calls.ledger.base import Result, StatementError, Tx
+from kallyai_mcp.calls.ledger.schema import NEEDED, check, migrate
 from kallyai_mcp.calls.records import AccountKey
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ class SqliteDatabase:
     def _run(self, begin: str, locked: AccountKey | None, work: Callable[[Tx], Result]) -> Result:
         with self._open() as connection:  # commits, or rolls back after an error
             connection.execute(begin)
+            if work is not migrate:  # which makes the table
+                check(connection.execute(NEEDED).fetchone()["version"])
             now = self._now().timestamp()
             result = work(
                 Tx(connection.execute, now, self._holds_lease, self._is_abandoned, locked)

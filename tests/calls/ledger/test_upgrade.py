@@ -11,12 +11,14 @@ import psycopg
 import pytest
 
 from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.errors import NewerSchemaError
 from kallyai_mcp.calls.events import Checked, Requested
-from kallyai_mcp.calls.ledger import rows
+from kallyai_mcp.calls.ledger import rows, schema
 from kallyai_mcp.calls.ledger.record_rows import to_row
 from kallyai_mcp.calls.records import CallRecord, CallState
 from tests.calls.ledgers import ACCOUNT, NOW, another, asked, ended_as, opened, outcome, submission
 from tests.calls.manual_time import ManualClock
+from tests.calls.world import Service, world
 
 _BEFORE = 7
 """The last version of the schema whose records do not name the booking that they are about."""
@@ -105,3 +107,41 @@ async def test_an_older_versions_call_answers_its_request(
         answer = await ledger.handle(ACCOUNT, Requested(Checked(again, redial=False)))
 
     assert (answer.tracking_id, answer.state, answer.is_new) == (old.tracking_id, old.state, False)
+
+
+async def needs(place: str, version: int) -> None:
+    """Let a newer version say that the ledger needs a program of this version."""
+    async with opened(place) as ledger:
+        await ledger.write(None, lambda tx: tx.run("DELETE FROM schema_needs"))
+        needed = "INSERT INTO schema_needs (version) VALUES (:version)"
+        await ledger.write(None, lambda tx: tx.run(needed, version=version))
+
+
+async def test_a_program_that_is_too_old_stops_placing(
+    place: str, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    schema._say_too_old.cache_clear()  # noqa: SLF001 - as in a new process
+    service = Service(clock)
+    async with world(service, place) as here:
+        await here.call()
+        await needs(place, 99)
+        for _ in range(2):
+            with pytest.raises(NewerSchemaError, match="update this one"):
+                await here.place(redial=True)
+        await here.run(clock.sleep(60))
+    async with world(service, place) as later:
+        with pytest.raises(NewerSchemaError):
+            await later.place(redial=True)
+    said = [one.levelname for one in caplog.records if "needs a newer version" in one.message]
+
+    assert said == ["ERROR"]
+    assert len(service.keys) == 1
+
+
+async def test_an_older_program_serves_what_it_can(place: str, clock: ManualClock) -> None:
+    service = Service(clock)
+    async with world(service, place) as here:
+        await needs(place, schema.newest())
+        record = await here.call()
+
+    assert record.state is CallState.ENDED
