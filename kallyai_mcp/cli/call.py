@@ -197,16 +197,23 @@ async def _ask(
 ) -> Any:
     """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
     from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
+    from kallyai_mcp.calls.quota import refusal_by_quota
 
     found = await app_context.calls.precheck(request, asked_by=_ASKED_BY)
     if not found.is_new:
         return Consent(_ASKED_BY, "not_needed", joins=True)
+    now = app_context.now()
+    later = request.schedule.not_before
     usage = None
-    if not yes:
+    if not yes or later is not None:
         usage = await app_context.usage()
-    due = request.schedule.not_before or app_context.now()
+    refusal = refusal_by_quota(usage, now, later)
+    if refusal is not None:
+        raise refusal
     policy = CallPolicy(app_context.settings)
-    flags = policy.risk_flags(request.submission, usage, now=due, last_call=found.last_call)
+    flags = policy.risk_flags(
+        request.submission, usage, now=later or now, last_call=found.last_call
+    )
     flags = (*flags, *risks)
     opt_out = found.opt_out
     if opt_out is not None:

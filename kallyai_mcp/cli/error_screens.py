@@ -3,11 +3,12 @@
 from kallyai_mcp.api import errors
 from kallyai_mcp.calls.errors import OptedOutError
 from kallyai_mcp.calls.outcome import proves_no_call
+from kallyai_mcp.calls.quota import NothingLeftError
 from kallyai_mcp.cli.screen import Fact, Screen, Tone
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.tools.argument_types import RefusedNumberError
-from kallyai_mcp.tools.text.errors import meaning
-from kallyai_mcp.tools.text.plain import duration, one_line, quoted, sentence
+from kallyai_mcp.tools.text.errors import all_used, meaning
+from kallyai_mcp.tools.text.plain import day, duration, one_line, quoted, sentence
 
 _SAY = {
     "not_signed_in": "Not signed in to KallyAI.",
@@ -62,8 +63,16 @@ def _why(error: errors.KallyAIError) -> str:
             return _SAY["country"]
         case errors.KallyAIError(code="call_not_found"):
             return _SAY["unknown_id"]
+        case NothingLeftError():
+            return _nothing_left(error)
     text = sentence(meaning(error))
     return f"{text[:1].upper()}{text[1:]}"
+
+
+def _nothing_left(error: NothingLeftError) -> str:
+    used = all_used(error)
+    back = day(error.renews, error.renews)
+    return f"{used[:1].upper()}{used[1:]}. They come back {back}."
 
 
 def _asked_at(error: errors.KallyAIError, service: Service) -> list[Fact]:

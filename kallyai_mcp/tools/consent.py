@@ -14,6 +14,7 @@ from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.numbers import local_times
 from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
+from kallyai_mcp.calls.quota import refusal_by_quota
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule, next_attempt
 from kallyai_mcp.tools.confirmations import Confirmations, digest
@@ -78,8 +79,10 @@ async def if_not_called_before(
     """
     app_context = ctx.request_context.lifespan_context
     agreed = Consent(_client_name(ctx), "not_needed", last_calls=(None,))
-    if app_context.settings.asks == "never":
+    if _is_kallyais_alone(request.schedule, app_context):
         return replace(agreed, how="never_asks")
+    if app_context.settings.asks == "never":
+        return None
     was_asked = bool(ctx.request_state)  # and may have said no
     if risks or was_asked or app_context.settings.asks == "always":
         return None
@@ -87,7 +90,13 @@ async def if_not_called_before(
     due = request.schedule.not_before or app_context.now()
     policy = CallPolicy(app_context.settings)
     flags = policy.risk_flags(request.submission, usage, now=due, last_call=None)
-    return agreed if not flags else None
+    refusal = refusal_by_quota(usage, app_context.now(), request.schedule.not_before)
+    return agreed if not flags and refusal is None else None
+
+
+def _is_kallyais_alone(schedule: Schedule, app_context: AppContext) -> bool:
+    """Whether nobody is asked about a call, and KallyAI says at once whether it is placed."""
+    return app_context.settings.asks == "never" and schedule.not_before is None
 
 
 async def check(
@@ -183,13 +192,19 @@ async def ask_user(
     """Get the consent, or the result that tells the agent to ask the user.
 
     The user is asked if a call is risky, or always, unless the agent sent a `confirmation` that is
-    valid for this question. It raises `KallyAIError` after a no.
+    valid for this question. It raises `KallyAIError` after a no, and `NothingLeftError` if the plan
+    is used up until the call is due.
     """
     app_context = ctx.request_context.lifespan_context
     unasked = Consent(_client_name(ctx), "never_asks", last_calls=question.last_calls)
-    if app_context.settings.asks == "never":
+    if _is_kallyais_alone(question.schedule, app_context):
         return unasked
     risks = await _risks_of(question, app_context)
+    refusal = refusal_by_quota(risks.usage, risks.now, question.schedule.not_before)
+    if refusal is not None:
+        raise refusal
+    if app_context.settings.asks == "never":
+        return unasked
     elicitation = Elicitation(ctx, question.submissions[0].language)
     confirmation_id = _id_of(confirmation, question, risks.now, app_context)
     decision = decide(

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.outcome import proves_no_call
+from kallyai_mcp.calls.quota import NothingLeftError
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError
 from kallyai_mcp.tools.context import AppContext, SignInLink
 from kallyai_mcp.tools.structure.models import ErrorAnswer, ToolResult
-from kallyai_mcp.tools.text.account import sign_in_needed, used_up
-from kallyai_mcp.tools.text.errors import error_text, quota_facts, with_service_words
+from kallyai_mcp.tools.text.account import Allowance, sign_in_needed, used_up
+from kallyai_mcp.tools.text.errors import error_text, nothing_left, quota_facts, with_service_words
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
@@ -66,6 +67,9 @@ async def error_result(
     """
     text = error_text(error, places_calls=places_calls)
     structure = error_answer(error, places_calls=places_calls)
+    if isinstance(error, NothingLeftError):
+        structure.used_up = Allowance(error.unit, 0, error.allocated, error.renews)
+        text = nothing_left(error, app_context.now())
     if places_calls and isinstance(error, errors.QuotaExceededError):
         usage = await app_context.usage()
         structure.used_up = used_up(error, usage or Statistics())

@@ -1,6 +1,7 @@
 """What a person reads at the terminal: the layout for a width, and no word for a model."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from rich.cells import cell_len
@@ -11,6 +12,7 @@ from kallyai_mcp.api.errors import (
     ResponseLostError,
 )
 from kallyai_mcp.calls.numbers import NumberProblem
+from kallyai_mcp.calls.quota import NothingLeftError
 from kallyai_mcp.cli.error_screens import refusal_screen
 from kallyai_mcp.cli.screen import Fact, Screen, Terminal, Tone, Turn, rendered
 from kallyai_mcp.cli.service import Service
@@ -110,6 +112,12 @@ def test_commands_ask_the_same_service(settings: Settings, simulated: bool, comm
         (KallyAIError("no", code="toll_number"), "premium-rate number"),
         (RefusedNumberError("+81 3", NumberProblem("unsupported_country")), "outside the United"),
         (KallyAIError("no", code="not_agreed"), "Not called"),
+        (
+            NothingLeftError(
+                "no", unit="calls", allocated=5, renews=datetime(2026, 2, 1, tzinfo=UTC)
+            ),
+            "All 5 calls of the plan are used. They come back Feb 1.",
+        ),
     ],
 )
 def test_an_error_has_a_persons_words(error: KallyAIError, said: str) -> None:

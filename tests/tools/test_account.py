@@ -17,7 +17,7 @@ from tests.fake_service import fake_service, out_of_reach
 from tests.sandbox.auth import browser_client
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.answering import asking
-from tests.tools.user import User, open_agent_for
+from tests.tools.user import NOON, User, open_agent_for
 
 TOKEN = "token-of-the-settings-0123456789"
 
@@ -121,6 +121,11 @@ MUCH_LEFT = {
     "calls_remaining": 27,
     "period_end": "2026-02-01T00:00:00Z",
 }
+QUESTION = {
+    "task_category": "general",
+    "task_description": "Ask about parking",
+    "respondent_phone": BISTRO["respondent_phone"],
+}
 NO_CALLS = MUCH_LEFT | {"calls_remaining": 0}
 SOME = QUOTA | {"minutes_used": 29}
 QUOTAS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
@@ -171,6 +176,54 @@ async def test_the_figures_of_a_refusal_count(
 
     assert answer.text.startswith(f"Not called: {words}")
     assert "HTTP 402" not in answer.text
+
+
+async def test_nothing_left_is_said_before_anybody_is_asked(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async with asking(tmp_path, clock, {}, CONFIRM="always") as (kallyai, agent):
+        kallyai.statistics = NO_CALLS
+        answer = await agent.use("make_call", BISTRO)
+
+    assert answer.text == (
+        "Not called: all 35 calls of the personal plan are used. They come back Feb 1. To get more "
+        "now: check_quota with billing_link=true."
+    )
+    assert answer.data["placed"] == "no"
+    assert answer.data["used_up"]["unit"] == "calls"
+    assert kallyai.bodies == []
+
+
+@pytest.mark.parametrize("asks", ["auto", "never"])
+async def test_a_call_is_not_scheduled_with_nothing_left(
+    tmp_path: Path, clock: ManualClock, asks: str
+) -> None:
+    async with asking(tmp_path, clock, {}, CONFIRM=asks) as (kallyai, agent):
+        kallyai.statistics = NO_CALLS
+        refused = await agent.use("make_call", QUESTION, not_before="2026-01-27T10:00")
+        later = await agent.use("make_call", QUESTION, not_before="2026-02-02T10:00")
+
+    assert refused.text == (
+        "Not scheduled: no calls are left until Feb 1, and this one was for Jan 27. To get more "
+        "now: check_quota with billing_link=true."
+    )
+    assert not later.is_error
+
+
+async def test_a_call_that_was_placed_is_told_with_nothing_left(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async with asking(tmp_path, clock, {"+": {"status": "success"}}, CONFIRM="auto") as (
+        kallyai,
+        agent,
+    ):
+        clock.set(NOON)
+        await agent.use("make_call", BISTRO)
+        kallyai.statistics = NO_CALLS
+        again = await agent.use("make_call", BISTRO)
+
+    assert again.text.startswith("Already called")
+    assert len(kallyai.bodies) == 1
 
 
 async def test_the_refusal_says_what_is_used_up(tmp_path: Path, clock: ManualClock) -> None:

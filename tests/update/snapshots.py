@@ -310,9 +310,10 @@ async def account(tell: Teller) -> None:
     await tell.use("make_call", "no calls left", BISTRO)
     several = [{"respondent_phone": numbered(count)} for count in (5, 6)]
     await tell.use("call_around", "no calls left", TABLE, candidates=several, until="booked")
-    await tell.use(
-        "make_call", "scheduled with no calls left", BISTRO, not_before="2026-01-26T12:00"
-    )
+    soon = {"not_before": "2026-01-26T12:00"}
+    await tell.use("make_call", "not scheduled with no calls left", BISTRO | soon)
+    tell.kallyai.statistics |= {"calls_remaining": 2}
+    await tell.use("make_call", "scheduled with few calls left", BISTRO | soon)
 
 
 async def snapshots() -> dict[str, str]:

@@ -9,11 +9,12 @@ from datetime import datetime
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.outcome import proves_no_call
+from kallyai_mcp.calls.quota import NothingLeftError
 from kallyai_mcp.cards.texts import explained
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, wrong_arguments
 from kallyai_mcp.tools.text.account import MORE, allowances, comes_back, counted_by, quota, used_up
-from kallyai_mcp.tools.text.plain import duration, number, one_line, part, quoted, word
+from kallyai_mcp.tools.text.plain import day, duration, number, one_line, part, quoted, word
 
 _CODES_SHOWN = (
     errors.ServiceError,
@@ -61,6 +62,28 @@ def what_to_do(error: errors.KallyAIError) -> str:
     return _explain(error)[1]
 
 
+def nothing_left(error: NothingLeftError, now: datetime) -> str:
+    """Why a call is not placed or scheduled while nothing is left, and how to get more."""
+    back = day(error.renews, now)
+    if error.due is not None:
+        due = day(error.due, now)
+        return (
+            f"Not scheduled: no {error.unit} are left until {back}, and this one was for {due}. "
+            f"{MORE}"
+        )
+    return f"Not called: {all_used(error)}. They come back {back}. {MORE}"
+
+
+def all_used(error: NothingLeftError) -> str:
+    """What is used up: "all 35 calls of the personal plan are used"."""
+    count = "" if error.allocated is None else f"{number(error.allocated)} "
+    return f"all {count}{error.unit} {_of_plan(error.plan_type)} are used"
+
+
+def _of_plan(plan: str | None) -> str:
+    return f"of the {word(plan)} plan" if plan else "of the plan"
+
+
 def quota_facts(
     error: errors.QuotaExceededError, usage: Statistics | None, *, now: datetime
 ) -> str:
@@ -73,8 +96,7 @@ def quota_facts(
 
 
 def _used_up(error: errors.QuotaExceededError, usage: Statistics, now: datetime) -> str:
-    plan = error.plan_type or usage.plan_type
-    of_plan = f"of the {word(plan)} plan" if plan else "of the plan"
+    of_plan = _of_plan(error.plan_type or usage.plan_type)
     counted = counted_by(error)
     for one in counted:
         if one.is_used_up:
