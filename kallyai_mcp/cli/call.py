@@ -198,6 +198,7 @@ async def _ask(
     """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
     from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
     from kallyai_mcp.calls.quota import refusal_by_quota
+    from kallyai_mcp.tools.lookup import read_earlier_calls
 
     found = await app_context.calls.precheck(request, asked_by=_ASKED_BY)
     if not found.is_new:
@@ -221,7 +222,9 @@ async def _ask(
     if yes:
         return Consent(_ASKED_BY, "never_asks", flags, last_calls=(found.last_call,))
     service = Service.of(app_context.settings)
-    screen = preview_screen(request, flags, usage, app_context.reader(), service, opt_out)
+    number = request.submission.respondent_phone
+    earlier = await read_earlier_calls(app_context, number)
+    screen = preview_screen(request, flags, usage, app_context.reader(), service, opt_out, earlier)
     show_screen(screen, err=True)
     if not sys.stdin.isatty():
         raise CommandError("Not called: --yes is needed where there is no terminal to ask on.")

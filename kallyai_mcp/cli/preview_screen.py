@@ -8,7 +8,9 @@ from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.cli.screen import Fact, Screen, Tone
 from kallyai_mcp.cli.service import Service
+from kallyai_mcp.tools.facets.earlier_calls import NEVER_CALLED, EarlierCalls
 from kallyai_mcp.tools.text.consent import Words, call_rows, number_and_country, reasons
+from kallyai_mcp.tools.text.earlier_calls import earlier_rows
 from kallyai_mcp.tools.text.plain import Reader, one_line, sentence
 
 
@@ -19,16 +21,20 @@ def preview_screen(
     reader: Reader,
     service: Service,
     opt_out: OptOut | None = None,
+    earlier: EarlierCalls = NEVER_CALLED,
 ) -> Screen:
     """Who will be called, when, and what for; `risk_flags` are reasons to think about it first,
-    and so is the `opt_out` of the number.
+    and so is the `opt_out` of the number. `earlier` calls to it are told, too.
     """
     words = Words()
     asked = request.submission
     number = number_and_country(asked.respondent_phone, words)
     name = one_line(asked.business_name or "", 80)
     who = (Fact("Who", name), Fact("Number", number)) if name else (Fact("Number", number),)
-    rows = call_rows(asked, usage, request.schedule, reader, words)
+    rows = [
+        *earlier_rows(earlier, words, reader),
+        *call_rows(asked, usage, request.schedule, reader, words),
+    ]
     why = reasons(risk_flags, words, reader, opt_out)
     return Screen(
         Tone.UNSURE if risk_flags else Tone.ASKED,

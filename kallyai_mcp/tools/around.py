@@ -23,12 +23,14 @@ from kallyai_mcp.tools.calls import wait_and_answer
 from kallyai_mcp.tools.confirmations import digest
 from kallyai_mcp.tools.consent import Flags, Question, ask_user
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.lookup import read_earlier_calls
 from kallyai_mcp.tools.schemas import schema_of_arguments
 from kallyai_mcp.tools.structure.calls import candidates_of
 from kallyai_mcp.tools.structure.models import CallAnswer, OnlyIn
 from kallyai_mcp.tools.submissions import callee_zone, disclosing, submission_of
 from kallyai_mcp.tools.tasks import Task
 from kallyai_mcp.tools.text.consent import Words, list_preview
+from kallyai_mcp.tools.text.earlier_calls import earlier_rows
 from kallyai_mcp.tools.text.plain import Reader
 
 _ASK_ONLY = {
@@ -204,6 +206,11 @@ async def _consent(
     numbers = {one.respondent_phone for one in to_come}
     known = await app_context.calls.opt_outs()
     opt_outs = {one.number: one for one in known if one.number in numbers}
+    earlier = {
+        one.respondent_phone: await read_earlier_calls(app_context, one.respondent_phone)
+        for one, last_call in zip(to_come, last_calls, strict=True)
+        if last_call is not None
+    }
     structure = CallAnswer(until=wanted_list.until)
     if goes_on:  # from where it stands now, and no second time
         about = f"{about} {wanted_list.list_id} {len(wanted_list.records)}"
@@ -219,6 +226,9 @@ async def _consent(
             words,
             goes_on=goes_on,
             opt_outs=opt_outs,
+            earlier={
+                number: earlier_rows(known, words, reader) for number, known in earlier.items()
+            },
         )
 
     question = Question(

@@ -20,9 +20,12 @@ from kallyai_mcp.calls.schedule import AT_ONCE, Schedule, next_attempt
 from kallyai_mcp.tools.confirmations import Confirmations, digest
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, Reply, form
+from kallyai_mcp.tools.facets.earlier_calls import NEVER_CALLED
+from kallyai_mcp.tools.lookup import read_earlier_calls
 from kallyai_mcp.tools.structure.models import CallAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
 from kallyai_mcp.tools.text.consent import Words
+from kallyai_mcp.tools.text.earlier_calls import earlier_rows
 from kallyai_mcp.tools.text.plain import Reader, at_callee, one_line, zone_of
 
 Flags = Sequence[RiskFlag]
@@ -119,11 +122,22 @@ async def check(
         return Consent(asked_by, "not_needed", joins=True)
     account = (await app_context.calls.account_of_request()).account
     submission = request.submission
-    there = local_times(submission.respondent_phone, reader.now)
+    number = submission.respondent_phone
+    there = local_times(number, reader.now)
+    earlier = NEVER_CALLED
+    if found.last_call is not None:
+        earlier = await read_earlier_calls(app_context, number)
 
     def preview(flags: Sequence[Flags], usage: Statistics | None, words: Words) -> str:
         return texts.preview(
-            submission, flags[0], usage, request.schedule, reader, words, found.opt_out
+            submission,
+            flags[0],
+            usage,
+            request.schedule,
+            reader,
+            words,
+            found.opt_out,
+            earlier_rows(earlier, words, reader),
         )
 
     question = Question(

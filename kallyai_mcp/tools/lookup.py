@@ -21,6 +21,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.booking import booking_of
 from kallyai_mcp.tools.facets.booking_history import Event, history_of
 from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.earlier_calls import EarlierCalls, earlier_calls
 from kallyai_mcp.tools.facets.relations import (
     UNRELATED,
     Relations,
@@ -265,6 +266,18 @@ async def _calls_related_to(
     number = view.submission.respondent_phone or ""
     records = await app_context.calls.related_calls(account, number)
     return [CallView.of_record(record) for record in records]
+
+
+async def read_earlier_calls(app_context: AppContext, number: str) -> EarlierCalls:
+    """What the ledger knows of the calls to a number (E.164) before the next one.
+
+    Raises:
+        LedgerUnavailableError: It can't be read.
+    """
+    account = await app_context.calls.account_of_request()
+    records = await app_context.calls.related_calls(account, number)
+    views = [CallView.of_record(record) for record in records]
+    return earlier_calls(number, views, app_context.now())
 
 
 async def _call_before(

@@ -12,8 +12,10 @@ from kallyai_mcp.cli.preview_screen import preview_screen, question_of
 from kallyai_mcp.cli.screen import Terminal, rendered
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.clock import Clock, Stopwatch
+from kallyai_mcp.tools.facets.earlier_calls import EarlierCalls
 from kallyai_mcp.tools.text.plain import Reader
 from tests.calls.ledgers import submission, system_now
+from tests.tools.test_facets import called
 
 READER = Reader("America/New_York", system_now())
 SANDBOX = Service(is_simulated=True, is_embedded=True)
@@ -30,6 +32,15 @@ def request(schedule: Schedule | None = None) -> CallRequest:
 def shown(service: Service, *flags: RiskFlag) -> str:
     screen = preview_screen(request(), flags, Statistics(calls_remaining=27), READER, service)
     return rendered(screen, Terminal(80))
+
+
+def test_the_last_call_stands_before_the_details() -> None:
+    earlier = EarlierCalls(called("c-1", "busy"))
+    screen = preview_screen(request(), (), None, READER, SANDBOX, earlier=earlier)
+    lines = rendered(screen, Terminal(80)).splitlines()
+
+    assert lines[3].startswith("  Last call   ")
+    assert lines[3].endswith("The line was busy.")
 
 
 @pytest.mark.parametrize(

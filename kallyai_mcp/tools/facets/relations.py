@@ -88,7 +88,8 @@ def relations_of(
     later = changes.get(view.id) if view.outcome in BOOKED else None
     ahead = None
     if is_new and about_call_id(view.submission) is None:
-        ahead = _ahead(view, others, changes, now)
+        others_than_this = [one for one in others if one.call_id != view.call_id]
+        ahead = booking_ahead(view.submission.respondent_phone, others_than_this, now)
     return Relations(before, later, ahead, _planned(view, others))
 
 
@@ -121,25 +122,24 @@ def _planned(view: "CallView", others: Iterable["CallView"]) -> "CallView | None
     return None
 
 
-def _ahead(
-    view: "CallView", others: Sequence["CallView"], changes: Mapping[str, "CallView"], now: datetime
+def booking_ahead(
+    number: str | None, calls: Sequence["CallView"], now: datetime
 ) -> "CallView | None":
-    """The newest other booking at the number of `view` that lies ahead, and was neither moved nor
-    canceled.
+    """The newest booking at this number (E.164) that lies ahead, and was neither moved nor
+    canceled, with the last call about it; `calls` are newest first.
     """
-    past = {about_call_id(one.submission) for one in others if _has_changed_booking(one)}
-    for one in others:
-        if one.call_id in past or not _is_booked_at_number_of(view, one):
+    changes = changed_by(calls)
+    past = {about_call_id(one.submission) for one in calls if _has_changed_booking(one)}
+    for one in calls:
+        if one.call_id in past or not _is_booked_at(number, one):
             continue
         if _lies_ahead(one, now):
             return replace(one, related=Relations(later=_last_about(one, changes)))
     return None
 
 
-def _is_booked_at_number_of(view: "CallView", other: "CallView") -> bool:
-    if other.call_id == view.call_id or other.outcome not in BOOKED:
-        return False
-    return other.submission.respondent_phone == view.submission.respondent_phone
+def _is_booked_at(number: str | None, call: "CallView") -> bool:
+    return call.outcome in BOOKED and call.submission.respondent_phone == number
 
 
 def _lies_ahead(view: "CallView", now: datetime) -> bool:

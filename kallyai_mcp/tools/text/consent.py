@@ -117,6 +117,24 @@ class Words:
             yours = self.hour(own, phone)
         return self.say("due_for_both", due=due, where=where, yours=yours)
 
+    def moment(self, at: datetime, phone: str, reader: Reader) -> str:
+        """A moment that is past, by the user's clock if that is known, else by the callee's."""
+        there = local_time(phone, at)
+        if reader.zone_is_known or there is None:
+            return self._moment(reader.local(at), reader.now, phone)
+        where = self._in_zone(zone_of_number(phone))
+        return self.say("due", due=self._moment(there, reader.now, phone), where=where)
+
+    def day_and_time(self, start: date | datetime, now: datetime, phone: str) -> str:
+        """The day of an appointment, and its time if it has one."""
+        if isinstance(start, datetime):
+            return self._moment(start, now, phone)
+        return self.day(start, now)
+
+    def people(self, count: int) -> str:
+        """How many people: "4 people"."""
+        return self.say("person" if count == 1 else "persons", count=count)
+
     def _in_zone(self, name: str | None) -> str:
         """Where a time is: in the zone with this IANA name, or "there" if its name is not known."""
         if name is None:
@@ -159,16 +177,17 @@ def preview(
     reader: Reader,
     words: Words,
     opt_out: OptOut | None = None,
+    earlier: Sequence[Row] = (),
 ) -> str:
     """A description of a call, for its user, before it is placed.
 
     `risk_flags` are the reasons to ask the user, with the `opt_out` of the number, and `usage` are
-    the account's statistics, if they are known.
+    the account's statistics, if they are known. `earlier` tells of earlier calls to the number.
     """
     why = words.row("asked_because", reasons(risk_flags, words, reader, opt_out))
     rows = [
         words.say("ask_call", callee=_callee(submission, words)),
-        *_shown([why]),
+        *_shown([why, *earlier]),
         *map(str, call_rows(submission, usage, schedule, reader, words)),
     ]
     return "\n".join(rows)
@@ -239,20 +258,21 @@ def list_preview(
     *,
     goes_on: bool,
     opt_outs: Mapping[str, OptOut],
+    earlier: Mapping[str, Sequence[Row]],
 ) -> str:
     """A description of a list of call_around, for its user, before its first call is placed.
 
     `submissions` are those of the candidates to come, in the order in which they are called, and
-    `flags` the reasons to ask the user for each, with the `opt_outs` by their numbers. With
-    `goes_on`, the list goes on, with a new consent.
+    `flags` the reasons to ask the user for each, with the `opt_outs` and what is told of `earlier`
+    calls by their numbers. With `goes_on`, the list goes on, with a new consent.
     """
     question = "ask_list_all" if until == "all" else "ask_list"
     heading = words.say("ask_list_on" if goes_on else question, count=len(submissions))
     rows = [f"{heading} {words.say(f'until_{until}_text')}"]
-    rows += [
-        _candidate(submission, risks, reader, words, opt_outs.get(submission.respondent_phone))
-        for submission, risks in zip(submissions, flags, strict=True)
-    ]
+    for submission, risks in zip(submissions, flags, strict=True):
+        phone = submission.respondent_phone
+        rows.append(_candidate(submission, risks, reader, words, opt_outs.get(phone)))
+        rows += [f"  {row}" for row in earlier.get(phone, ())]
     rows += _shown(_what_for(submissions[0], usage, reader, words))
     return "\n".join(rows)
 
@@ -301,10 +321,8 @@ def _details(submission: Submission, reader: Reader, words: Words) -> Iterator[s
         yield words.hour(at, submission.respondent_phone)
     if submission.time_preference_text:
         yield submission.time_preference_text
-    if submission.party_size == 1:
-        yield words.say("person", count=1)
-    elif submission.party_size is not None:
-        yield words.say("persons", count=submission.party_size)
+    if submission.party_size is not None:
+        yield words.people(submission.party_size)
 
 
 def _what_is_left(usage: Statistics | None, phone: str, words: Words) -> list[Row]:

@@ -1,0 +1,41 @@
+"""The facet of a call to come that says what is known of earlier ones to its number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kallyai_mcp.calls.records import NOT_PLACED
+from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.relations import booking_ahead
+
+
+@dataclass(frozen=True)
+class EarlierCalls:
+    """What a user should know of earlier calls to a number before the next one.
+
+    Attributes:
+        last: The last call that was placed, or may have been.
+        ahead: The call whose booking lies ahead there, if it is another one than the last call.
+    """
+
+    last: CallView | None = None
+    ahead: CallView | None = None
+
+
+NEVER_CALLED = EarlierCalls()
+
+
+def earlier_calls(number: str, calls: Sequence[CallView], now: datetime) -> EarlierCalls:
+    """What is known of the calls to a number (E.164); `calls` are newest first, and may have those
+    to other numbers about bookings.
+    """
+    ahead = booking_ahead(number, calls, now)
+    last = next((one for one in calls if _was_placed(one, number)), None)
+    if ahead is not None and last is not None and ahead.id == last.id:
+        return EarlierCalls(ahead)
+    return EarlierCalls(last, ahead)
+
+
+def _was_placed(call: CallView, number: str) -> bool:
+    is_to_number = call.submission.respondent_phone == number
+    return is_to_number and call.record is not None and call.record.state not in NOT_PLACED
