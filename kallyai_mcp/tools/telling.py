@@ -185,7 +185,14 @@ async def _list_result(
     reader = app_context.reader()
     for record in found.records:
         await app_context.calls.delivery.deliver(record, certain=client_is_there)
-    text = call_list(found, reader, views, is_duplicate=placed_now is False, usage=usage)
+    text = call_list(
+        found,
+        reader,
+        views,
+        is_duplicate=placed_now is False,
+        is_poll=placed_now is None,
+        usage=usage,
+    )
     structure = list_answer(found)
     structure.calls = [call_answer(view, reader.now, limit=_SAID) for view in views]
     structure.placed_now = placed_now

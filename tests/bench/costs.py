@@ -31,6 +31,20 @@ ENTRIES = 100
 _MANY_QUESTIONS = "+12025550111"
 """The sandbox's number that asks fifty questions."""
 
+_ASKED = {
+    "until": "all",
+    "task_category": "general",
+    "task_description": "Ask for a room for a party",
+    "questions": ["Is there parking?", "Do you take credit cards?"],
+    "wait_seconds": 600,
+}
+_NAMES = ("Harbor Kitchen", "Italian Bistro", "Garden Room", "Old Mill")
+_CANDIDATES = [
+    {"respondent_phone": f"+1415555{number:04}", "business_name": f"{_NAMES[number % 4]} {number}"}
+    for number in range(100, 122)
+]
+"""A list of 22 places that are asked."""
+
 
 def _shorten_transcript(sandbox: Sandbox, call_id: str) -> None:
     """Cut a transcript to `ENTRIES` entries; no transcript of the sandbox has exactly that
@@ -68,6 +82,9 @@ async def _read(agent: Agent, sandbox: Sandbox) -> dict[str, str]:
     _shorten_transcript(sandbox, long.data["call_id"])
     transcript = await agent.use("get_transcript", call_id=long.data["call_id"])
     texts[f"get_transcript, {ENTRIES} entries"] = transcript.text
+    asked = await agent.use("call_around", _ASKED, candidates=_CANDIDATES)
+    assert asked.data["status"] == "done"
+    texts[f"call_around, {len(_CANDIDATES)} candidates, two questions"] = asked.text
     for number in range(LISTED):
         await agent.use("make_call", BISTRO, respondent_phone=f"+1415555{number:04}")
     listed = await agent.use("list_calls", limit=LISTED)

@@ -5,17 +5,16 @@ from collections.abc import Sequence
 from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.call_lists import FOR_USER, CallList, StopReason
-from kallyai_mcp.calls.instructions import questions_in
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import BOOKED
+from kallyai_mcp.tools.text.answer_table import answer_table, id_in_row, is_table
 from kallyai_mcp.tools.text.bookings import SAY as SAY_OF_BOOKINGS
 from kallyai_mcp.tools.text.bookings import doubt, offer_not_accepted
 from kallyai_mcp.tools.text.calendar import booked_time
 from kallyai_mcp.tools.text.calls import NOT_LOOKED_UP, asked_before, reason, state_in_words
 from kallyai_mcp.tools.text.errors import quota_facts, what_happened, what_to_do
-from kallyai_mcp.tools.text.plain import Reader, duration, part, party_of, quoted, when, word
+from kallyai_mcp.tools.text.plain import Reader, duration, part, party_of, when, word
 from kallyai_mcp.tools.text.report import opt_out_in, said_in
 
 _SAID = 300
@@ -35,6 +34,7 @@ _SAY = {
         "called. It continues without you; do not call them yourself."
     ),
     "done": "Done: {called} called.",
+    "told": "Told before: {}; the last result has all.",
     "unread": (
         "Done: all {count} were called. What became of {unread} of these calls can't be "
         "read "
@@ -77,25 +77,53 @@ def call_list(
     views: Sequence[CallView],
     *,
     is_duplicate: bool = False,
+    is_poll: bool = False,
     usage: Statistics | None = None,
 ) -> str:
     """The result of a list in its present state, with the `views` of its calls.
 
-    `is_duplicate`: the same list was asked for before. `usage` counts if the quota has stopped the
-    list.
+    `is_duplicate`: the same list was asked for before. `is_poll`: the agent follows it; while it
+    goes on, the text has the calls that were not told yet. `usage` counts if the quota has stopped
+    the list.
     """
     last = views[-1] if views else None
+    shown = _to_tell(found, views, is_poll=is_poll)
+    before = sum(_was_told(view) for view in views if view not in shown)
     lines = [
         asked_before(_state(found, last, usage, reader), is_duplicate=is_duplicate),
-        _questions(found),
-        *(f"{number}. {_row(view, reader)}" for number, view in enumerate(views, 1)),
-        NOT_LOOKED_UP if any(view.is_calendar_unread for view in views) else "",
+        *_rows(found, shown, views, reader),
+        part(_SAY["told"], before),
+        NOT_LOOKED_UP if any(view.is_calendar_unread for view in shown) else "",
         _offer_not_accepted(found, views),
         _unreadable(found),
-        _not_called(found),
+        _not_called_so_far(found),
         _next_step(found, last, reader),
     ]
     return "\n".join(filter(None, lines))
+
+
+def _to_tell(found: CallList, views: Sequence[CallView], *, is_poll: bool) -> Sequence[CallView]:
+    """The calls that have a row: all of a list that has stopped; of one that goes on, those that
+    have ended, and for an agent that follows it, those that it was not told yet.
+    """
+    if found.stop_reason is not None:
+        return views
+    ended = [view for view in views if not view.is_open]
+    return [view for view in ended if not _was_told(view)] if is_poll else ended
+
+
+def _was_told(view: CallView) -> bool:
+    return view.record is not None and view.record.delivered_at is not None
+
+
+def _rows(
+    found: CallList, shown: Sequence[CallView], views: Sequence[CallView], reader: Reader
+) -> list[str]:
+    """A row for each call that is `shown`; without questions, with its place among all `views`."""
+    if is_table(found):
+        return answer_table(found, shown, reader)
+    numbered = enumerate(views, 1)
+    return [f"{number}. {_row(view, reader)}" for number, view in numbered if view in shown]
 
 
 def _how_to_go_on(found: CallList, last: CallView, reader: Reader) -> str:
@@ -131,18 +159,6 @@ def _position(found: CallList) -> str:
 def _called(found: CallList) -> int:
     """How many calls of a list have ended, and were placed or may have been."""
     return sum(record.has_outcome for record in found.records)
-
-
-def _questions(found: CallList) -> str:
-    """The questions with the numbers that the answers have.
-
-    "" before the first call, or without questions.
-    """
-    questions = questions_in(found.submissions[0])
-    if not questions or not found.records:
-        return ""
-    numbered = (f"{number}. {quoted(text, 200)}" for number, text in enumerate(questions, 1))
-    return f"Questions: {' '.join(numbered)}"
 
 
 def _offer_not_accepted(found: CallList, views: Sequence[CallView]) -> str:
@@ -260,6 +276,12 @@ def _unreadable(found: CallList) -> str:
     return part(_SAY["unreadable"], "; ".join(map(party_of, theirs)))
 
 
+def _not_called_so_far(found: CallList) -> str:
+    """Who was not called; "" while all are asked: then it is said how many were."""
+    is_counted = found.asks_all and found.stop_reason is None
+    return "" if is_counted else _not_called(found)
+
+
 def _not_called(found: CallList) -> str:
     """Who was not called; "" for nobody."""
     parties = "; ".join(map(party_of, found.not_called))
@@ -271,12 +293,5 @@ def _not_called(found: CallList) -> str:
 def _row(view: CallView, reader: Reader) -> str:
     facts = (state_in_words(view), reason(view), booked_time(view, reader))
     first = f"{party_of(view.submission)}: {', '.join(filter(None, facts))}."
-    row = [first, opt_out_in(view), *said_in(view, _SAID, with_questions=False)]
-    if not _is_nothing_to_follow(view):
-        row.append(word(view.id))
+    row = [first, opt_out_in(view), *said_in(view, _SAID), id_in_row(view)]
     return " ".join(filter(None, row))
-
-
-def _is_nothing_to_follow(view: CallView) -> bool:
-    """Whether a call was refused, so that its tracking id leads to nothing."""
-    return view.call_id is None and view.state is CallState.REFUSED

@@ -42,19 +42,16 @@ _SAY = {
 }
 
 
-def said_in(view: CallView, limit: int = LIMIT, *, with_questions: bool = True) -> list[str]:
-    """What KallyAI reports of a call and suggests, and the callee's words.
-
-    An answer has its question or its number.
-    """
+def said_in(view: CallView, limit: int = LIMIT) -> list[str]:
+    """What KallyAI reports of a call and suggests, and the callee's words."""
     lines = [_reported(view, limit)]
     if view.booking.agreed is not None:
         lines.append(_agreed(view.booking.agreed))
     if view.evidence is not None and not said_about_booking(view):
         lines.append(_they_said(view.evidence))
     lines.append(_why_unanswered(view.speech))
-    lines += _answers(view.speech, with_questions=with_questions)
-    if with_questions and _has_whole_replies(view):
+    lines += _answers(view.speech)
+    if _has_whole_replies(view):
         lines.append(_SAY["whole"])
     if view.has_not_disclosed:
         lines.append(_SAY["not_disclosed"])
@@ -143,14 +140,13 @@ def _why_unanswered(speech: Speech) -> str:
     return _SAY["no_transcript"]
 
 
-def _answers(speech: Speech, *, with_questions: bool) -> list[str]:
-    """A line for each question; without questions, it begins with its number."""
-    lines = []
+def _answers(speech: Speech) -> list[str]:
+    """A line for each question."""
     by_question = groupby(speech.answers, lambda one: one.question or "")
-    for number, (question, quotes) in enumerate(by_question, 1):
-        label = f"- {quoted(question, 200)}" if with_questions else f"{number}."
-        lines.append(f"{label} {' Or: '.join(map(_they_said, quotes))}")
-    return lines
+    return [
+        f"- {quoted(question, 200)} {' Or: '.join(map(_they_said, quotes))}"
+        for question, quotes in by_question
+    ]
 
 
 def _has_whole_replies(view: CallView) -> bool:
