@@ -13,7 +13,7 @@ from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import BOOKED
-from kallyai_mcp.tools.facets.speech import Quote
+from kallyai_mcp.tools.facets.speech import Quote, may_have_transcript
 from kallyai_mcp.tools.text.calendar import booked_time
 from kallyai_mcp.tools.text.calls import reason, state_in_words
 from kallyai_mcp.tools.text.plain import (
@@ -162,12 +162,12 @@ def _said(words: Quote) -> str:
 
 
 def _tells_report(view: CallView) -> bool:
-    """Whether KallyAI's report is told: where somebody was reached, and no words of the callee say
-    what came of the call.
+    """Whether KallyAI's report is told: where something may have been said, and no words of the
+    callee say what came of the call.
 
     Answers to questions don't say why nothing was booked.
     """
-    if view.outcome is Outcome.NOT_REACHED:
+    if not _may_have_said_something(view):
         return False
     if view.is_without_event and view.outcome is Outcome.ANSWERED:
         return view.evidence is None
@@ -176,8 +176,11 @@ def _tells_report(view: CallView) -> bool:
 
 def _has_further_report(view: CallView) -> bool:
     """Whether KallyAI reports of a conversation what is not told."""
-    was_reached = view.outcome is not Outcome.NOT_REACHED
-    return was_reached and bool(view.report) and not _tells_report(view)
+    return _may_have_said_something(view) and bool(view.report) and not _tells_report(view)
+
+
+def _may_have_said_something(view: CallView) -> bool:
+    return view.call is not None and may_have_transcript(view.call, view.outcome)
 
 
 def _words_of_kallyai(view: CallView) -> list[str]:
