@@ -3,11 +3,10 @@
 Each facet of a call has a function; the commands print what they make together.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from kallyai_mcp.api.models import Call
-from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
@@ -327,53 +326,6 @@ def _progress(view: CallView, reader: Reader) -> tuple[str, str]:
 def _elapsed(view: CallView, reader: Reader) -> Iterator[str]:
     if view.placed_at is not None and not view.is_being_checked:
         yield duration(max(0.0, (reader.now - view.placed_at).total_seconds()))
-
-
-_LIST_HEADLINES = {
-    None: (Tone.RUNNING, "In progress"),
-    StopReason.BOOKED: (Tone.GOOD, "Booked"),
-    StopReason.ANSWERED: (Tone.TALKED, "Answered"),
-    StopReason.DONE: (Tone.TALKED, "All were called"),
-    StopReason.NEEDS_DECISION: (Tone.UNSURE, "Needs your decision"),
-    StopReason.UNKNOWN: (Tone.UNSURE, "Stopped, not known how a call ended"),
-    StopReason.NEEDS_SIGN_IN: (Tone.BAD, "Stopped, not signed in"),
-    StopReason.REFUSED: (Tone.BAD, "Stopped, no call may be placed now"),
-    StopReason.CANCELED: (Tone.MISSED, "Canceled"),
-}
-
-
-def list_screen(
-    found: CallList, views: Sequence[CallView], reader: Reader, service: Service
-) -> Screen:
-    """A list of calls: how far it is or why it stopped, and a line for each call."""
-    tone, headline = _LIST_HEADLINES[found.stop_reason]
-    rows = [_candidate(view, reader) for view in views]
-    rows += [
-        Fact(one_line(one.business_name or for_people(one.respondent_phone), 40), "not called")
-        for one in found.not_called
-    ]
-    steps = []
-    if found.stop_reason is None:
-        for label, command in (("To follow it", "show"), ("To stop it", "cancel")):
-            text = service.command(command, short_id(found.list_id))
-            steps.append(Fact(label, text))
-    for view in views:
-        if view.booking.appointment is not None:
-            text = service.command("show", short_id(view.id))
-            steps.append(Fact("The booking", text))
-    details = (f"{len(views)} of {len(rows)} called",)
-    return Screen(tone, headline, details, rows, steps=steps, is_simulated=service.is_simulated)
-
-
-def _candidate(view: CallView, reader: Reader) -> Fact:
-    """A call of a list: who, how it ended, and the words that say why."""
-    number = for_people(view.submission.respondent_phone or "")
-    who = one_line(view.submission.business_name or number, 40)
-    facts = [state_in_words(view).rstrip("*"), reason(view), booked_time(view, reader)]
-    quote = view.speech.evidence.quote if view.speech.evidence is not None else None
-    if quote is not None:
-        facts.append(quoted(quote, 120))
-    return Fact(who, ", ".join(filter(None, facts)))
 
 
 def end_screen(

@@ -17,9 +17,10 @@ from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.cli.calendar_file import save
 from kallyai_mcp.cli.call_commands import Shown, about_calls, followed
-from kallyai_mcp.cli.call_screens import call_screen, end_screen, list_screen
+from kallyai_mcp.cli.call_screens import call_screen, end_screen
 from kallyai_mcp.cli.conversation_screen import conversation_screen
 from kallyai_mcp.cli.id_completion import complete_id
+from kallyai_mcp.cli.list_screen import list_screen
 from kallyai_mcp.cli.output import CommandError, say
 from kallyai_mcp.cli.screen import Screen, sandbox_line, terminal_of
 from kallyai_mcp.cli.service import Service

@@ -53,7 +53,10 @@ class Tone(Enum):
 
 @dataclass(frozen=True)
 class Fact:
-    """A line with a label: a fact, or a command that can be copied. `at` is when it was said."""
+    """A line with a label: a fact, or a command that can be copied. `at` is when it was said.
+
+    Without a label, it goes on with what the line above says.
+    """
 
     label: str
     text: str
@@ -252,7 +255,8 @@ def _beside(
     """A label and a text, which goes on below itself; on a narrow terminal, below the label."""
     shown = _label(label, style)
     if terminal.columns < NARROW:
-        yield shown
+        if label.strip():
+            yield shown
         yield from _wrapped(text, len(_INDENT * 2), terminal, console)
         return
     for line in _wrapped(text, shown.cell_len, terminal, console):

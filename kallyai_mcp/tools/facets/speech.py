@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.instructions import questions_in
@@ -66,6 +67,26 @@ class Speech:
     spoke_with: SpokeWith | None = None
     machine: Quote | None = None
     opt_out: Quote | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The numbers of questions, from 1, and the same words that answer each of them; several if
+    they fit equally well, and one without a quote if nothing answered it.
+    """
+
+    numbers: tuple[int, ...]
+    quotes: tuple[Quote, ...]
+
+
+def answers_once(answers: Sequence[Quote]) -> list[Answered]:
+    """The answers to questions, each once, also if it answers several of them."""
+    numbers: dict[tuple[Quote, ...], tuple[int, ...]] = {}
+    by_question = groupby(answers, lambda one: one.question or "")
+    for number, (_, quotes) in enumerate(by_question, 1):
+        said = tuple(replace(one, question=None) for one in quotes)
+        numbers[said] = (*numbers.get(said, ()), number)
+    return [Answered(of, said) for said, of in numbers.items()]
 
 
 NOT_NEEDED = Speech()

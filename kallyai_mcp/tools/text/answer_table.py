@@ -4,7 +4,6 @@ each in a few of their own words, and what was not answered.
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
 
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.instructions import questions_in
@@ -13,7 +12,7 @@ from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import BOOKED
-from kallyai_mcp.tools.facets.speech import Quote, may_have_transcript
+from kallyai_mcp.tools.facets.speech import Answered, Quote, answers_once, may_have_transcript
 from kallyai_mcp.tools.text.calendar import booked_time
 from kallyai_mcp.tools.text.calls import reason, state_in_words
 from kallyai_mcp.tools.text.plain import (
@@ -113,14 +112,14 @@ def _end(view: CallView, reader: Reader) -> str:
     """How a call ended, unless the answers show it."""
     state = state_in_words(view)
     facts = [state, reason(view), booked_time(view, reader)]
-    if state == Outcome.ANSWERED and _has_quotation(view):
+    if state == Outcome.ANSWERED and has_quotation(view):
         facts = []
     if view.speech.is_unanswered:
         facts.append(_SAY["unread" if view.speech.has_transcript else "no_transcript"])
     return ", ".join(filter(None, facts))
 
 
-def _has_quotation(view: CallView) -> bool:
+def has_quotation(view: CallView) -> bool:
     """Whether the callee's words answer a question, or say what came of the call."""
     answers = view.speech.answers
     return view.evidence is not None or any(one.quote is not None for one in answers)
@@ -135,19 +134,19 @@ def _words_of_callee(view: CallView) -> list[str]:
         words.append(_said(said))
     if view.evidence is not None:
         words.append(_said(view.evidence))
-    return [*words, " ".join(_answers(view.speech.answers))]
+    return [*words, " ".join(_answers(view))]
 
 
-def _answers(answers: Sequence[Quote]) -> list[str]:
-    """Each answer once: one that answers several questions has the number of each."""
-    numbers: dict[tuple[str, ...], list[int]] = {}
-    by_question = groupby(answers, lambda one: one.question or "")
-    count = 0
-    for count, (_, quotes) in enumerate(by_question, 1):
-        numbers.setdefault(tuple(map(_said, quotes)), []).append(count)
-    if count == 1:
-        return [" or ".join(said) for said in numbers]
-    return [f"{', '.join(map(str, of))}. {' or '.join(said)}" for said, of in numbers.items()]
+def _answers(view: CallView) -> list[str]:
+    """Each answer once, with the numbers of its questions, if there are several."""
+    found = answers_once(view.speech.answers)
+    has_numbers = len(questions_in(view.submission)) > 1
+    return [_answer(one, has_numbers=has_numbers) for one in found]
+
+
+def _answer(one: Answered, *, has_numbers: bool) -> str:
+    said = " or ".join(map(_said, one.quotes))
+    return f"{', '.join(map(str, one.numbers))}. {said}" if has_numbers else said
 
 
 def _said(words: Quote) -> str:
@@ -161,7 +160,7 @@ def _said(words: Quote) -> str:
     return f"{at} {quote}".lstrip()
 
 
-def _tells_report(view: CallView) -> bool:
+def tells_report(view: CallView) -> bool:
     """Whether KallyAI's report is told: where something may have been said, and no words of the
     callee say what came of the call.
 
@@ -171,12 +170,12 @@ def _tells_report(view: CallView) -> bool:
         return False
     if view.is_without_event and view.outcome is Outcome.ANSWERED:
         return view.evidence is None
-    return not _has_quotation(view)
+    return not has_quotation(view)
 
 
 def _has_further_report(view: CallView) -> bool:
     """Whether KallyAI reports of a conversation what is not told."""
-    return _may_have_said_something(view) and bool(view.report) and not _tells_report(view)
+    return _may_have_said_something(view) and bool(view.report) and not tells_report(view)
 
 
 def _may_have_said_something(view: CallView) -> bool:
@@ -186,7 +185,7 @@ def _may_have_said_something(view: CallView) -> bool:
 def _words_of_kallyai(view: CallView) -> list[str]:
     """KallyAI's report, if it is told, and what it suggests after a booking."""
     words = []
-    if view.report and _tells_report(view):
+    if view.report and tells_report(view):
         words.append(f"KallyAI: {quoted(sentence(answer_of(view)), _REPORT)}")
     if view.suggestion and view.outcome in BOOKED:
         words.append(f"KallyAI suggests: {quoted(sentence(view.suggestion), _REPORT)}")
