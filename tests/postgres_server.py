@@ -254,7 +254,7 @@ def database_url(
     tables = own_database.execute(
         "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
     ).fetchall()
-    filled = [table for (table,) in tables if not table.startswith("schema_")]
+    filled = [table for (table,) in tables if table != "schema_version"]
     own_database.execute("".join(f"DELETE FROM {table};" for table in filled).encode())  # noqa: S608 - names of ours
     return postgres.url(own_database.info.dbname)
 

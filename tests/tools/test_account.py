@@ -210,9 +210,7 @@ async def test_a_call_is_not_scheduled_with_nothing_left(
     assert not later.is_error
 
 
-async def test_a_call_that_was_placed_is_told_with_nothing_left(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_a_placed_call_is_told_with_nothing_left(tmp_path: Path, clock: ManualClock) -> None:
     async with asking(tmp_path, clock, {"+": {"status": "success"}}, CONFIRM="auto") as (
         kallyai,
         agent,

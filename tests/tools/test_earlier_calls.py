@@ -83,7 +83,7 @@ def test_earlier_calls_are_told_in_spanish() -> None:
     ]
 
 
-def test_a_number_that_was_never_called_has_no_rows() -> None:
+def test_a_number_never_called_has_no_rows() -> None:
     assert earlier_calls("+12025550199", [BOOKED], NOW) == EarlierCalls()
 
 

@@ -31,6 +31,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from kallyai_mcp.calls.errors import ConstraintError, LedgerUnavailableError
 from kallyai_mcp.calls.ledger.base import Result, StatementError, Tx
+from kallyai_mcp.calls.ledger.postgres_safety import check_safety
 from kallyai_mcp.calls.ledger.schema import NEEDED, check, migrate
 from kallyai_mcp.calls.records import AccountKey
 
@@ -115,7 +116,7 @@ class _Connection(psycopg.Connection[DictRow]):
         connection = super().connect(conninfo, **kwargs)
         connection.until = time.monotonic() + _CHECK_SECONDS
         try:
-            _check_safety(connection)
+            check_safety(connection)
         except BaseException:
             connection.close()
             raise
@@ -369,24 +370,6 @@ def _opened(
         return connection.execute(_translated(statement), values)
 
     return Tx(execute, now, holds_lease, is_abandoned, locked)
-
-
-def _check_safety(connection: _Connection) -> None:
-    """Raise `OSError` if the server may lose what it has confirmed, or keep the locks of dead
-    workers.
-    """
-    names = ("fsync", "synchronous_commit", "statement_timeout")
-    asked = ", ".join(f"current_setting('{name}') AS {name}" for name in names)
-    [settings] = connection.execute(f"SELECT {asked}".encode()).fetchall()
-    for name in ("fsync", "synchronous_commit"):
-        if settings[name] == "off":
-            raise OSError(f"it runs with {name} = off, so a crash could lose calls; switch it on")
-    if settings["statement_timeout"] == "0":
-        raise OSError(
-            "the settings of the session have no effect, as behind PgBouncer with pool_mode = "
-            "transaction, where a "
-            "worker's lock outlives it; KALLYAI_DATABASE_URL must name the PostgreSQL server itself"
-        )
 
 
 def _prepare(transaction: Tx) -> None:
