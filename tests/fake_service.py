@@ -1,4 +1,6 @@
-"""A service on a real socket whose answers a test chooses."""
+"""A service whose answers a test chooses: on a real socket, or in the process of the test, where
+only the test moves the clock.
+"""
 
 import asyncio
 import inspect
@@ -16,6 +18,7 @@ from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 from anyio.streams.tls import TLSListener
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @dataclass(frozen=True)
@@ -154,9 +157,7 @@ async def fake_service(handler: Handler) -> AsyncIterator[str]:
     """
 
     async def respond(stream: SocketStream) -> None:
-        given = handler(service.requests[-1].for_starlette())
-        found = await given if inspect.isawaitable(given) else given
-        response = found if isinstance(found, Response) else JSONResponse(found[1], found[0])
+        response = await _response(handler, service.requests[-1].for_starlette())
         headers = [
             (name.decode("latin-1"), value.decode("latin-1"))
             for name, value in response.raw_headers
@@ -171,6 +172,22 @@ async def fake_service(handler: Handler) -> AsyncIterator[str]:
         await service.start(tasks)
         yield service.url
         tasks.cancel_scope.cancel()
+
+
+def in_process(handler: Handler) -> ASGIApp:
+    """The same without a socket, as an ASGI app."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await _response(handler, Request(scope, receive))
+        await response(scope, receive, send)
+
+    return app
+
+
+async def _response(handler: Handler, request: Request) -> Response:
+    given = handler(request)
+    found = await given if inspect.isawaitable(given) else given
+    return found if isinstance(found, Response) else JSONResponse(found[1], found[0])
 
 
 @asynccontextmanager

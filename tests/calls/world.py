@@ -1,5 +1,5 @@
-"""A call service with a ledger of its own, and a KallyAI whose answers the test sets; only the test
-moves the clock.
+"""A call service with a ledger of its own, and the answers of the fake KallyAI that it asks; only
+the test moves the clock.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
 
 from kallyai_mcp.api.client import KallyAI
 from kallyai_mcp.api.errors import NotSignedInError
@@ -26,6 +25,7 @@ from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.clock import Stopwatch
 from tests.calls.ledgers import NOW, WatchedDatabase, database_at
 from tests.calls.manual_time import ManualClock, run
+from tests.fake_service import in_process
 
 TABLE = Submission(
     task_category="restaurant",
@@ -79,7 +79,7 @@ def shown(
 
 @dataclass
 class Service:
-    """A KallyAI whose answers and faults a test sets.
+    """What the fake KallyAI of `tests.fake_service` answers to a call service.
 
     Attributes:
         replies: The answers to `POST /v1/calls`, in turn; the last one is given again and again.
@@ -122,26 +122,25 @@ class Service:
         """The time by its clock."""
         return self.clock.now() + timedelta(seconds=self.clock_offset or 0)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The service as an ASGI app."""
-        request = Request(scope, receive)
-        date = {}
+    async def respond(self, request: Request) -> Response:
+        """Its answer to a request."""
+        response = await self._response_to(request)
+        response.headers.update(self.headers)
         if self.clock_offset is not None:
-            date["Date"] = format_datetime(self.service_time().astimezone(UTC), usegmt=True)
-        if self.empty and request.url.path.endswith(self.empty):
-            response = Response(media_type="application/json")
-        elif request.url.path.endswith("/calendar.ics"):
-            response = await self._calendar(request.url.path.split("/")[-2])
-        else:
-            status, body = await self._answer(request)
-            is_page = isinstance(body, str)
-            response = (
-                Response(body, status, media_type="text/html")
-                if is_page
-                else JSONResponse(body, status)
-            )
-        response.headers.update(self.headers | date)
-        await response(scope, receive, send)
+            date = format_datetime(self.service_time().astimezone(UTC), usegmt=True)
+            response.headers["Date"] = date
+        return response
+
+    async def _response_to(self, request: Request) -> Response:
+        path = request.url.path
+        if self.empty and path.endswith(self.empty):
+            return Response(media_type="application/json")
+        if path.endswith("/calendar.ics"):
+            return await self._calendar(path.split("/")[-2])
+        status, body = await self._answer(request)
+        if isinstance(body, str):
+            return Response(body, status, media_type="text/html")
+        return JSONResponse(body, status)
 
     async def _calendar(self, call_id: str) -> Response:
         calendar = self.calendars.get(call_id)
@@ -286,7 +285,7 @@ async def world(
     clock, session = service.clock, Session("account-1")
     database = WatchedDatabase(database or database_at(place, clock.now), clock)
     ledger = Ledger(database, policy=policy, timing=timing)
-    app = None if url else service
+    app = None if url else in_process(service.respond)
     api = KallyAI(
         url or "http://service", tokens=session, user_agent="tests", app=app, retry_backoff=0
     )
