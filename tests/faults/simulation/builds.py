@@ -56,7 +56,7 @@ _NOT_PLACED = tuple(Trouble("cut") for _ in range(9))
 
 _NO_INDEX, _NO_CONFIRMATION_INDEX, _NO_CALL_ID_INDEX = (
     Patch(
-        "calls.ledger.base",
+        "calls.ledger.schema",
         "in text.",
         f'in text.replace("UNIQUE INDEX {index} ", "INDEX {index} ").',
     )
