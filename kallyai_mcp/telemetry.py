@@ -25,8 +25,8 @@ no value while the ledger can't be read.
 
 A request to KallyAI is each attempt of it, from the search for a connection to the end of the
 response. `POST /v1/calls` is answered when the phone call has ended. `error.type` is there only
-after a failure: a status from 400 on, or an error code. A span has the request's attributes, and
-`url.full`.
+after a failure: a status from 400 on, or an error code. A span has the request's attributes,
+`url.full`, and `kallyai.tracking_id`, as the span of an MCP request that is about a call.
 """
 
 import sys
@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp import __version__
 from kallyai_mcp.logs.redaction import id_or
+from kallyai_mcp.logs.request_ids import tracking_id
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
@@ -203,6 +204,9 @@ def _client_span(url: str, attributes: Attributes, resend_count: int) -> "Iterat
         yield None
         return
     more: dict[str, str | int] = {"url.full": url}
+    about = tracking_id.get()
+    if about is not None:
+        more["kallyai.tracking_id"] = about
     if resend_count:
         more["http.request.resend_count"] = resend_count
     with trace.get_tracer(_NAME, __version__).start_as_current_span(

@@ -147,10 +147,19 @@ class Transport:
                 break
             retries -= 1
             await anyio.sleep(pause)
+        self._log_result(request, result)
         if isinstance(result, KallyAIError):
             raise result
-        _log.info("%s %s%s: %d", request.method, self._url, request.target, result.status)
         return result
+
+    def _log_result(self, request: ApiRequest, result: ApiResponse | KallyAIError) -> None:
+        """One line for a request; an operator must know of a KallyAI that fails."""
+        if isinstance(result, KallyAIError):
+            level, what = logging.WARNING, result.code
+        else:
+            level = logging.WARNING if result.status >= 500 else logging.INFO
+            what = str(result.status)
+        _log.log(level, "%s %s%s: %s", request.method, self._url, request.target, what)
 
     async def _observed_exchange(
         self, request: ApiRequest, last_check: _LastCheck | None, attempts_before: int

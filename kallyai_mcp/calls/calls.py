@@ -38,6 +38,7 @@ from kallyai_mcp.calls.search_words import Search
 from kallyai_mcp.calls.tracking_ids import new_tracking_id
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.clock import Stopwatch
+from kallyai_mcp.logs.request_ids import about_call
 from kallyai_mcp.telemetry import count
 
 _log = logging.getLogger(__name__)
@@ -143,6 +144,7 @@ class Calls:
             new = replace(new, worker=await self._worker.leased_name())
             event = replace(requested, check=replace(requested.check, requested=new))
             record = await self.context.ledger.handle(new.account, event)
+            about_call(record.tracking_id)
             if record.is_new and record.is_active:
                 self._worker.start(replace(record, is_new=False), since)
         return record
@@ -167,7 +169,10 @@ class Calls:
         KallyAI is asked once more when it may say more about the call (`CallRecord.may_change`).
         """
         record = await self.context.ledger.read(rows.find, await self.account_of_request(), id_)
-        return await self._looked_again(record) if record is not None else None
+        if record is None:
+            return None
+        about_call(record.tracking_id)
+        return await self._looked_again(record)
 
     async def wait(self, record: CallRecord, seconds: float) -> CallRecord:
         """Wait until a call has ended, at most `seconds`; returns the record as it was read last.
@@ -364,6 +369,7 @@ class Calls:
             schedule = bounded(schedule, submission, zone, agreed_for=schedule.not_before)
         new = CallRecord.new(submission, account, now, zone, request.session_id, schedule)
         new = replace(new, fingerprint=request.fingerprint)
+        about_call(new.tracking_id)
         try:
             yield new
         except PolicyError as error:

@@ -27,6 +27,7 @@ from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.run import Run
 from kallyai_mcp.calls.wake_ups import Countdown, LedgerChanges, Signal
 from kallyai_mcp.clock import Stopwatch
+from kallyai_mcp.logs.request_ids import about_call
 
 _log = logging.getLogger(__name__)
 
@@ -131,6 +132,7 @@ class Worker:
         async def undone() -> None:
             try:
                 for tracking_id in tracking_ids:
+                    about_call(tracking_id)
                     await self.context.until_written(account, Release(tracking_id))
             finally:
                 self._reserving.difference_update(tracking_ids)
@@ -186,6 +188,7 @@ class Worker:
 
     async def _run(self, run: Run, work: Callable[[], Awaitable[None]]) -> None:
         record = run.record
+        about_call(record.tracking_id)
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - no record must stay active, and one call must not end all others
@@ -380,6 +383,7 @@ class Worker:
         Somebody may have talked in them after all. If that can't be written down, nothing may be
         placed. While it is not known, the call waits until the next look, or until it expires.
         """
+        about_call(id_)
         try:
             async with self._look_ups:
                 known = [await look_again(one, self.context) for one in before]

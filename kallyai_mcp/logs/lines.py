@@ -10,10 +10,7 @@ from traceback import extract_tb
 from typing import Any
 
 from kallyai_mcp.logs.redaction import CONTROL, id_or, redact
-from kallyai_mcp.logs.request_ids import correlation_id
-
-_IDS_OF_RECORDS = ("tracking_id", "call_id", "api_correlation_id")
-"""The ids that a line has as extra fields: of a call, KallyAI's of the call, and of its request."""
+from kallyai_mcp.logs.request_ids import correlation_id, request_id, trace_id, tracking_id
 
 _FACTS = ("code", "tool", "outcome", "seconds")
 """What else a line may have as extra fields, which only its JSON object shows."""
@@ -23,7 +20,7 @@ class LineFormatter(logging.Formatter):
     """A line of text, or one JSON object. Nothing of a record is written but what is named here.
 
     The object has `ts` (ISO 8601, UTC), `level`, `logger`, `message`, and what is known of
-    `correlation_id`, of `_IDS_OF_RECORDS` and `_FACTS`, and of `exception`.
+    the ids (`_ids_of`), `_FACTS`, and `exception`.
     """
 
     def __init__(self, *, is_json: bool) -> None:
@@ -33,16 +30,31 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line or the object of a record, with the ids of the request that it belongs to."""
         message = redact(re.sub(CONTROL, " ", record.getMessage()))
-        ids = {
-            "correlation_id": correlation_id.get(),
-            **{name: getattr(record, name, None) for name in _IDS_OF_RECORDS},
-        }
-        fields = {name: id_or(id_, redact(id_)) for name, id_ in ids.items() if id_}
+        fields = {name: id_or(id_, redact(id_)) for name, id_ in _ids_of(record).items() if id_}
         traces = _traces(record.exc_info[1] if record.exc_info else None)
         if self._is_json:
             return json.dumps(_entry(record, message, fields, traces))
         shown = ", ".join(f"{name} {id_}" for name, id_ in fields.items())
         return "\n".join([f"{message} ({shown})" if shown else message, *traces])
+
+
+def _ids_of(record: logging.LogRecord) -> dict[str, str | None]:
+    """What connects a line with others.
+
+    That is the request, its id at the client, the trace, our id of the call and KallyAI's, and
+    KallyAI's id of a request. A record may have those of a call and of KallyAI as extra fields.
+    """
+    ids = {
+        "correlation_id": correlation_id.get(),
+        "request_id": request_id.get(),
+        "trace_id": trace_id(),
+        "tracking_id": tracking_id.get(),
+    }
+    for name in ("tracking_id", "call_id", "api_correlation_id"):
+        given = getattr(record, name, None)
+        if given is not None:
+            ids[name] = given
+    return ids
 
 
 def _entry(

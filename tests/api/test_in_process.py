@@ -46,5 +46,6 @@ async def test_an_exception_of_the_app_is_not_quoted(
         await place_call(app)
     assert TOKEN not in str(caught.value)
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "The API in this process failed"
+        "The API in this process failed",
+        "POST http://sandbox/v1/calls: answer_lost",
     ]

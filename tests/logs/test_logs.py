@@ -1,13 +1,11 @@
 """The log: what it contains, in both formats, and what it must not contain."""
 
-import io
-import json
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, redirect_stderr, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 import pytest
@@ -18,45 +16,12 @@ from mcp.types import CallToolResult
 
 from kallyai_mcp.logs.redaction import redact
 from kallyai_mcp.logs.request_ids import Correlation, correlation_id
-from kallyai_mcp.logs.setup import configure, flush
+from tests.logs.captured import Format, entries, logging_to, written_to
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
 OPAQUE = "kat_5f0c-6b9e.d1c2~a3b4+c5d6-e7f8=="
 API_ID = "0b5f5c2e-6a4e-4f63-9d0c-1f6a3f1d2b10"
-LIBRARIES = ("mcp", "mcp.server.mcpserver.server", "sse_starlette", "httpcore2")
-Format = Literal["text", "json"]
 logger = logging.getLogger("tests.somewhere")
-
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Restores the handlers and levels that a test changes."""
-    root = logging.getLogger()
-    handlers = list(root.handlers)
-    levels = [(known, known.level) for known in (root, *map(logging.getLogger, LIBRARIES))]
-    yield
-    root.handlers[:] = handlers
-    for known, level in levels:
-        known.setLevel(level)
-
-
-def logging_to(format_: Format, level: str = "INFO") -> io.StringIO:
-    stream = io.StringIO()
-    with redirect_stderr(stream):
-        configure(level, format_)
-    return stream
-
-
-def written_to(stream: io.StringIO) -> str:
-    """What was logged to the stream; the log is written by a thread of its own."""
-    for _ in range(120):
-        if flush():
-            break
-    return stream.getvalue()
-
-
-def entries(stream: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in written_to(stream).splitlines()]
 
 
 NUMBERS = {
@@ -268,5 +233,5 @@ async def test_a_failed_tool_calls_text_has_both_ids() -> None:
         text = logging_to("text")
         await client.call_tool("refuse", {})
 
-    shown = rf"\(correlation_id [0-9a-f]{{12}}, api_correlation_id {API_ID}\)"
+    shown = rf"\(correlation_id [0-9a-f]{{12}}, request_id \d+, api_correlation_id {API_ID}\)"
     assert re.search(rf"^refuse failed: quota_exceeded {shown}$", written_to(text), re.MULTILINE)

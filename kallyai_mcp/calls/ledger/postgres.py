@@ -266,9 +266,11 @@ class PostgresDatabase:
                 # Psycopg's message may quote a whole row, or the URL with its password.
                 raise known from None
         self._pool.drain()  # the idle connections lead to the same server
-        raise LedgerUnavailableError(
+        silent = LedgerUnavailableError(
             f"The ledger's database did not answer within {self._seconds:g} s"
         )
+        _log.error("%s", silent)
+        raise silent
 
     def _transaction(
         self, until: float, account: AccountKey | None, work: Callable[[Tx], Result]
