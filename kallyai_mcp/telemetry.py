@@ -33,7 +33,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -133,12 +132,12 @@ def _harmless(value: str | int) -> str | int:
     return id_or(value, "other") if isinstance(value, str) else value
 
 
-@dataclass
 class Exchange:
     """What came of a request to KallyAI: the status of the response, or the code of an error."""
 
-    status: int | None = None
-    error: str | None = None
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.error: str | None = None
 
     @property
     def attributes(self) -> dict[str, str | int]:

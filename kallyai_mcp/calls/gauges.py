@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 
 from kallyai_mcp import telemetry
-from kallyai_mcp.calls.census import census
 from kallyai_mcp.calls.context import CallContext, logged
-from kallyai_mcp.calls.ledger.census import count_groups
 
 _GAUGE = "kallyai.ledger.calls"
 
@@ -32,6 +30,10 @@ async def keep_gauges(context: CallContext) -> None:
 
 
 async def _count(context: CallContext) -> Mapping[str, int]:
+    # Imported late: few servers have somebody who takes their metrics.
+    from kallyai_mcp.calls.census import census
+    from kallyai_mcp.calls.ledger.census import count_groups
+
     if context.ledger.database.version() is None:  # a read would create the file
         return {}
     found = census(await context.ledger.read(count_groups))
