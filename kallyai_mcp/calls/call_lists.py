@@ -55,6 +55,9 @@ ENDED_FOR_GOOD = frozenset({StopReason.BOOKED, StopReason.DONE, StopReason.CANCE
 _MAY_GO_ON = frozenset(StopReason) - ENDED_FOR_GOOD
 """After these, a list goes on if the user wants that."""
 
+_AFTER_A_CALL = FOR_USER | {StopReason.BOOKED, StopReason.ANSWERED}
+"""A list stops for these because of how a call of it has ended."""
+
 PASSES = FOR_USER | {StopReason.ANSWERED}
 """After these, a list that goes on passes the candidate who was called last, unless that call was
 not placed.
@@ -111,14 +114,20 @@ class CallList:
     @property
     def not_called(self) -> tuple[Submission, ...]:
         """The submissions of the candidates who were not called, as far as is known."""
-        if self.stop_reason is StopReason.DONE:  # also one whose record can't be read
-            return ()
+        if self.stop_reason is StopReason.DONE or self.misses_calls:
+            return ()  # also one whose record can't be read
         return self._without(_numbers(self.records) | self.unreadable)
 
     @property
     def unread(self) -> int:
         """How many candidates were called whose records this version can't read."""
         return len(self.submissions) - len(self.records) - len(self.not_called)
+
+    @property
+    def misses_calls(self) -> bool:
+        """Whether it has stopped after a call, and none is found: another version has them."""
+        has_called = self.stop_reason in _AFTER_A_CALL
+        return has_called and not self.records and not self.unreadable
 
     @property
     def to_come(self) -> tuple[Submission, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.call_lists import LONGEST, CallList, StopReason
-from kallyai_mcp.calls.changes import AuditLine, Changes, View, after
+from kallyai_mcp.calls.changes import AuditLine, Changes, SameCalls, View, after
 from kallyai_mcp.calls.duplicates import Asked
 from kallyai_mcp.calls.errors import RecordDeletedError
 from kallyai_mcp.calls.events import Answer_co
@@ -91,19 +91,31 @@ def next_call(view: View, call_list: CallList) -> Step:
         return Stopped(reason)
     if call_list.has_called_all or not _has_room(view, call_list):
         return Waits()
-    place = len(call_list.records)
-    candidate = _record_of(call_list, place)
+    candidate = _record_of(call_list, len(call_list.records))
     asked = Asked(view.now, view.now, candidate.schedule.not_before)
     known = view.same_calls(candidate, asked)
+    if call_list.records and not known.is_whole:  # else a request for the list gets an error
+        return Stopped(StopReason.UNKNOWN)
     try:
         duplicate = answer_among(view, known, asked)
     except RecordDeletedError as deleted:
         return _not_placed(view, call_list, with_key(view, candidate, known), deleted)
+    return _step_for(view, call_list, candidate, known, duplicate)
+
+
+def _step_for(
+    view: View,
+    call_list: CallList,
+    candidate: CallRecord,
+    known: SameCalls,
+    duplicate: CallRecord | None,
+) -> Step:
+    """The step for the next candidate, of whose call these records are known."""
     if duplicate is not None and duplicate.plan_id is None:
         return Joined(duplicate)
     if call_list.is_too_late_for_all(view.now):
         return Stopped(StopReason.REFUSED)
-    if call_list.is_too_late(place, view.now):
+    if call_list.is_too_late(len(call_list.records), view.now):
         return TooLate()
     numbered = with_key(view, candidate, known)
     return _new_call(view, call_list, numbered, duplicate)

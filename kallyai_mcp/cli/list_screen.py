@@ -41,6 +41,9 @@ def list_screen(
     """
     tone, headline = _HEADLINES[found.stop_reason]
     called = sum(view.outcome is not None for view in views)
+    details = [f"{called} of {len(found.submissions)} called"]
+    if found.unread:
+        details.append(f"{found.unread} not readable here")
     facts = [*_questions(found)]
     for view in views:
         facts += _callee(view, reader)
@@ -51,7 +54,7 @@ def list_screen(
     return Screen(
         tone,
         headline,
-        (f"{called} of {len(found.submissions)} called",),
+        details,
         facts,
         steps=tuple(_steps(found, views, service)),
         is_simulated=service.is_simulated,

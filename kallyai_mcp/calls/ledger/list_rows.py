@@ -12,7 +12,7 @@ from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.columns import if_any
 from kallyai_mcp.calls.ledger.conditions import MINE
-from kallyai_mcp.calls.ledger.rows import readable
+from kallyai_mcp.calls.ledger.rows import log_unreadable, readable
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
@@ -42,23 +42,38 @@ def select_lists_with(
     records_in: Records, tx: Tx, account: AccountKey, condition: str, **values: Any
 ) -> list[CallList]:
     """The account's lists that meet a condition, with the records of their calls as `records_in`
-    returns them.
+    returns them. Those that this version can't read are logged and left out.
     """
     rows = tx.rows(
         f"SELECT * FROM call_lists WHERE {MINE} AND {condition}", **account.columns, **values
     )
-    return [_with_calls(records_in, tx, account, row) for row in rows]
+    found = (_with_calls(records_in, tx, account, row) for row in rows)
+    return [call_list for call_list in found if call_list is not None]
 
 
-def _with_calls(records_in: Records, tx: Tx, account: AccountKey, row: Row) -> CallList:
-    """The list in a row, with the records of its calls, also those of an older version."""
+def is_unreadable(tx: Tx, account: AccountKey, list_id: str) -> bool:
+    """Whether the account has a list that this version can't read."""
+    exists = f"SELECT 1 FROM call_lists WHERE {MINE} AND list_id = :id"
+    if not tx.rows(exists, id=list_id, **account.columns):
+        return False
+    return not select_lists(tx, account, "list_id = :id", id=list_id)
+
+
+def _with_calls(records_in: Records, tx: Tx, account: AccountKey, row: Row) -> CallList | None:
+    """The list in a row, with the records of its calls, also those of an older version; None if
+    this version can't read it.
+    """
     found: list[Row] = []
     for calls in _CALLS_OF_LIST:
         found += tx.rows(calls, list_id=row["list_id"], **account.columns)
     records = records_in(found)
     read = {record.tracking_id for record in records}
     unreadable = [call["number"] for call in found if call["tracking_id"] not in read]
-    return from_row(row, records, unreadable)
+    try:
+        return from_row(row, records, unreadable)
+    except (ValueError, KeyError, TypeError) as error:
+        log_unreadable(row["list_id"], type(error).__name__)
+        return None
 
 
 def list_id_of(tx: Tx, record: CallRecord) -> str | None:

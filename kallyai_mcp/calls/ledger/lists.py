@@ -6,16 +6,24 @@ from datetime import datetime
 
 from kallyai_mcp.calls import list_requests
 from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.errors import ConstraintError
 from kallyai_mcp.calls.ledger.base import Tx
-from kallyai_mcp.calls.ledger.list_rows import list_id_of, select_lists
+from kallyai_mcp.calls.ledger.list_rows import is_unreadable, list_id_of, select_lists
 from kallyai_mcp.calls.ledger.rows import find
 from kallyai_mcp.calls.ledger.view import SqlView
 from kallyai_mcp.calls.records import AccountKey
 
 
 def find_list(tx: Tx, account: AccountKey, list_id: str) -> CallList | None:
-    """The account's list with this id; None when there is none."""
-    return next(iter(select_lists(tx, account, "list_id = :id", id=list_id)), None)
+    """The account's list with this id; None when there is none.
+
+    Raises:
+        ConstraintError: This version can't read it.
+    """
+    found = next(iter(select_lists(tx, account, "list_id = :id", id=list_id)), None)
+    if found is None and is_unreadable(tx, account, list_id):
+        raise ConstraintError("A newer version of kallyai-mcp has this list; update this one")
+    return found
 
 
 def find_same_list(tx: Tx, requested: CallList) -> CallList | None:

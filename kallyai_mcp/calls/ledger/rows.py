@@ -65,12 +65,13 @@ def as_written(rows: Iterable[Row]) -> list[CallRecord]:
         try:
             records.append(from_row(row))
         except (ValueError, KeyError, TypeError) as error:
-            _log_unreadable(row["tracking_id"], type(error).__name__)
+            log_unreadable(row["tracking_id"], type(error).__name__)
     return records
 
 
 @lru_cache(maxsize=1000)  # so that each is logged once
-def _log_unreadable(tracking_id: str, why: str) -> None:
+def log_unreadable(tracking_id: str, why: str) -> None:
+    """Say that this version can't read a record, or a list, of this id."""
     _log.warning("The record %s of the ledger can't be read and is skipped: %s", tracking_id, why)
 
 

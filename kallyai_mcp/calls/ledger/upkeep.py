@@ -8,7 +8,7 @@ from typing import Any
 from kallyai_mcp.calls import lists
 from kallyai_mcp.calls.changes import BATCH
 from kallyai_mcp.calls.duplicates import may_have_reached_nobody
-from kallyai_mcp.calls.ledger import emptied, search_index
+from kallyai_mcp.calls.ledger import emptied, list_rows, search_index
 from kallyai_mcp.calls.ledger.base import Tx
 from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, IS_SCHEDULED, list_ids, state_in
 from kallyai_mcp.calls.ledger.rows import select
@@ -81,7 +81,8 @@ def find_due(
 
     They are the earlier attempts of a call that is to be tried again, and the call before in a
     list, if they reached nobody, as far as is known. A list that asks all of its candidates goes on
-    in any case. Calls that are due and have an id in `besides` are left out.
+    in any case. Calls that are due and have an id in `besides` are left out, and those of a list
+    that this version can't read.
     """
     due: dict[str, list[CallRecord]] = {}
     waiting_last = "ORDER BY CASE WHEN earlier IS NULL THEN 0 ELSE 1 END, not_before LIMIT :most"
@@ -90,6 +91,8 @@ def find_due(
         f"{IS_SCHEDULED} AND not_before <= :now AND tracking_id NOT IN ({listed}) {waiting_last}"
     )
     for record in select(tx, account, first_due, now=tx.now, most=BATCH, **names):
+        if record.plan_id is not None and list_rows.is_unreadable(tx, account, record.plan_id):
+            continue
         found: list[CallRecord] = []
         for attempt in record.schedule.earlier:
             found += select(tx, account, "call_id = :id", id=attempt.call_id)

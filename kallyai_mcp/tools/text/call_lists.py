@@ -182,6 +182,8 @@ def _next_step(found: CallList, last: CallView | None, reader: Reader) -> str:
 
 def _state(found: CallList, last: CallView | None, usage: Statistics | None, reader: Reader) -> str:
     """The first sentence about a list, whose `last` call decides how it goes on."""
+    if _is_unread(found):
+        return _SAY["stopped_unreadable"]
     match found.stop_reason:
         case None:
             return _in_progress(found)
@@ -193,9 +195,14 @@ def _state(found: CallList, last: CallView | None, usage: Statistics | None, rea
             return f"Stopped: {_SAY['no_sign_in']}"
     if last is None or found.refused or found.stop_reason is StopReason.REFUSED:
         return f"Stopped: {_why_not_placed(found, usage, reader)}"
-    if found.unreadable and found.stop_reason is StopReason.UNKNOWN:
-        return _SAY["stopped_unreadable"]
     return _stopped_after(last, found.stop_reason)
+
+
+def _is_unread(found: CallList) -> bool:
+    """Whether a call has stopped the list that this version can't read."""
+    return found.misses_calls or (
+        bool(found.unreadable) and found.stop_reason is StopReason.UNKNOWN
+    )
 
 
 def _done(found: CallList) -> str:

@@ -4,8 +4,10 @@ claimed.
 
 import pytest
 
-from kallyai_mcp.calls.call_lists import CallList, StopReason
+from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
+from kallyai_mcp.calls.errors import LedgerUnavailableError
 from kallyai_mcp.calls.ledger.base import Tx
+from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.tools.text.plain import party_of
 from tests.calls.ledgers import ACCOUNT
 from tests.calls.lists import (
@@ -16,6 +18,7 @@ from tests.calls.lists import (
     THREE,
     calls_of,
     ended,
+    left_after_one_call,
     not_called,
     read_again,
     said_of,
@@ -24,7 +27,7 @@ from tests.calls.lists import (
     wanted,
     went_on,
 )
-from tests.calls.world import World, after
+from tests.calls.world import TABLE, World, after
 
 
 def as_an_older_version_wrote_it(tx: Tx) -> None:
@@ -149,3 +152,58 @@ async def test_an_unread_call_keeps_no_later_outcome(here: World) -> None:
 
     assert calls_of(last) == ["c-2"]
     assert last.stop_reason is StopReason.BOOKED
+
+
+async def spoil_list(here: World, column: str, value: str) -> None:
+    """Write a list as a newer version might, so that this one can't read it."""
+    newer = f"UPDATE call_lists SET {column} = :newer"  # noqa: S608 - ours
+    await here.run(here.ledger.write(ACCOUNT, lambda tx: tx.run(newer, newer=value)))
+
+
+@pytest.mark.parametrize(("column", "value"), [("request", '{"version": 9}'), ("why", "moved")])
+async def test_an_unreadable_list_breaks_no_other(here: World, column: str, value: str) -> None:
+    here.answering(SUCCESS)
+    newer = await stopped(here)
+    await spoil_list(here, column, value)
+    unfinished = await here.run(here.calls.unfinished_lists())
+    with pytest.raises(LedgerUnavailableError, match="newer version"):
+        await here.run(here.calls.find_list(newer.list_id))
+    alone = await here.call(TABLE.model_copy(update={"task_description": "Ask for the hours"}))
+
+    assert unfinished == []
+    assert alone.state is CallState.ENDED
+
+
+async def test_an_unreadable_lists_next_call_waits(here: World) -> None:
+    left = await left_after_one_call(here, await wanted(here))
+    await spoil_list(here, "request", '{"version": 9}')
+    await here.run(here.clock.sleep(120))
+    waiting = await here.find(left.records[-1].tracking_id)
+
+    assert waiting.state is CallState.SCHEDULED
+    assert here.service.keys == []
+
+
+async def test_a_candidates_unread_call_stops_the_list(here: World) -> None:
+    here.answering([BUSY[1], BUSY[0], BUSY[2]])
+    await here.call(THREE[1])
+    await spoil(here, "c-2")
+    found = await stopped(here)
+
+    assert calls_of(found) == ["c-1"]
+    assert found.stop_reason is StopReason.UNKNOWN
+    assert len(here.service.keys) == 2
+
+
+@pytest.mark.parametrize("until", ["booked", "answered"])
+async def test_no_list_claims_that_nobody_was_called(here: World, until: Until) -> None:
+    here.answering(SUCCESS)
+    found = await stopped(here, until=until)
+    await here.run(here.ledger.write(ACCOUNT, without_its_calls))
+    again = await read_again(here, found)
+    said = "\n".join(said_of(here, again))
+
+    assert again.not_called == ()
+    assert again.unread == 3
+    assert "Not called" not in said
+    assert "can't be read here" in said
