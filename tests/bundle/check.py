@@ -176,7 +176,7 @@ def the_recipe_serves_with_two_workers_and_exports_what_they_count(folder: Path)
     OpenTelemetry's launcher starts its last line.
     """
     port = str(free_port())
-    (install,) = (line for line in commands(DOCS / "hosting.md") if "opentelemetry" in line)
+    (install,) = (line for line in commands(DOCS / "operating.md") if "opentelemetry" in line)
     *lines, last = fenced("docs/hosting.md", "sh")[0].splitlines()
     last = last.replace("8000", port)
     script = ["sh", "-euc", "\n".join([*lines, install, f"exec opentelemetry-instrument {last}"])]

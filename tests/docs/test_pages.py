@@ -144,7 +144,8 @@ def test_image_recipe_and_unit_run_one_command() -> None:
         if re.search(r"(?m)^ *```(sh|bash|console)$", page.read_text("utf-8"))
     ]
 
-    assert in_shells == ["hosting.md"]  # `tests.bundle.check` runs it
+    # `tests.bundle.check` runs the first one, tests/docs/test_operating.py the other one.
+    assert in_shells == ["hosting.md", "operating.md"]
     assert fenced("docs/hosting.md", "sh")[0].splitlines()[-1] == COMMAND
     assert f"\nExecStart=/opt/kallyai-mcp/bin/{COMMAND}\n" in text_of("docs/hosting.md")
     assert f"\nCMD {json.dumps(shlex.split(IN_CONTAINER))}\n" in text_of("Dockerfile")

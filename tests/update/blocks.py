@@ -7,6 +7,7 @@
 <!-- end -->
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -78,6 +79,7 @@ async def blocks() -> dict[str, str]:
         "call card": _call_card(booking),
         "pages": _pages(),
         "settings": _settings(),
+        "alerts": _table(["alert", "if", "what to do"], _alerts()),
         "limits": _table(
             ["limit", "most", "beyond it", "who may raise it"],
             [
@@ -86,6 +88,17 @@ async def blocks() -> dict[str, str]:
             ],
         ),
     }
+
+
+def _alerts() -> list[tuple[str, str, str]]:
+    """The panels of the dashboard that have a threshold: name, condition, and what to do."""
+    rows = []
+    for panel in json.loads(text_of("docs/grafana.json"))["panels"]:
+        if "description" in panel:
+            above = panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]
+            condition = f"{panel['targets'][0]['expr']} > {above}".replace("|", "\\|")
+            rows.append((panel["title"], f"`{condition}`", panel["description"]))
+    return rows
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
