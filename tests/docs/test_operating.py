@@ -66,7 +66,7 @@ class Machine:
     def call(self, task: str, *options: str, **changes: str) -> dict[str, Any]:
         """The structure of a call that is asked for."""
         words = ("call", NUMBER, task, "--yes", "--json", *options)
-        done = invoke(*words, variables=self.settings | changes)
+        done = invoke(*words, variables={**self.settings, **changes})
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
