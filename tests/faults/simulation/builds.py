@@ -400,6 +400,17 @@ BROKEN: tuple[Broken, ...] = (
         starts=(Start(), Start(at=150)),
     ),
     broken(
+        "no hash stays of a deleted user's calls",
+        Patch(
+            "calls.ledger.one_account",
+            "if emptied.must_stay(row, tx.now)]",
+            "if False]",
+        ),
+        asks=(Ask(0), Ask(600)),
+        events=(Event(400, "its user is deleted"),),
+        quirks=Quirks(forgets_keys=True),
+    ),
+    broken(
         "old records are deleted whatever their state",
         Patch(
             "calls.ledger.upkeep",

@@ -9,6 +9,7 @@ from enum import StrEnum
 from itertools import combinations
 
 from tests.faults.simulation.ledgers import Row
+from tests.faults.simulation.plan import Plan
 from tests.faults.simulation.run import ACTIVE, Evidence, Use
 from tests.faults.simulation.service import PhoneCall, plain
 
@@ -296,7 +297,7 @@ def _may_not_know_of_opt_outs(evidence: Evidence) -> bool:
     """Whether a transcript was perhaps not read, or a ledger is gone, or there are several."""
     plan = evidence.plan
     has_two_ledgers = len({start.home for start in plan.starts}) > 1
-    is_lost = plan.has("its ledger is deleted") or plan.has("has its clock set")
+    is_lost = loses_records(plan) or plan.has("has its clock set")
     has_other_clock = any(start.ahead for start in plan.starts)
     return bool(plan.look_troubles) or has_two_ledgers or is_lost or has_other_clock
 
@@ -358,8 +359,14 @@ def may_be_unknown(call: PhoneCall, evidence: Evidence) -> bool:
 
 
 def is_deleted(call: PhoneCall, evidence: Evidence) -> bool:
-    """Whether the ledger was deleted when the record of a call was in it."""
-    return any(at > call.started - SEND_WITHIN for at in evidence.times_of("its ledger is deleted"))
+    """Whether the ledger or its user was deleted when the record of a call was in it."""
+    times = (*evidence.times_of("its ledger is deleted"), *evidence.times_of("its user is deleted"))
+    return any(at > call.started - SEND_WITHIN for at in times)
+
+
+def loses_records(plan: Plan) -> bool:
+    """Whether records are deleted in a run."""
+    return plan.has("its ledger is deleted") or plan.has("its user is deleted")
 
 
 def _may_be_deleted(call: PhoneCall, evidence: Evidence) -> bool:

@@ -16,13 +16,18 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.ledger.base import Tx
+from kallyai_mcp.calls.admin import Admin
+from kallyai_mcp.calls.errors import AccountInUseError
+from kallyai_mcp.calls.ledger.base import Ledger, Tx
+from kallyai_mcp.calls.ledger.emptied import is_emptied
 from kallyai_mcp.calls.ledger.postgres import _CONNECTIONS as MOST_CONNECTIONS
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.record_rows import to_row
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
+from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord
 from kallyai_mcp.calls.schedule import Schedule
+from kallyai_mcp.calls.timing import Timing
 from tests.faults.simulation.world import REAL_SECONDS, World
 from tests.many_records import add_rows
 
@@ -172,6 +177,16 @@ class LedgerPlace:
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self._place}{suffix}").unlink(missing_ok=True)
 
+    async def delete_user(self, account: str) -> None:
+        """Delete all that is stored of an account, as the operator does; nothing while a call of it
+        is in progress.
+        """
+        self.changes += 1
+        async with aclosing(self.open(self._now)) as database:
+            ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
+            with suppress(AccountInUseError):
+                await Admin(ledger, "http://service").delete(account)
+
     def end_connections(self) -> None:
         """Let the PostgreSQL server end every connection, as a restart does; all leases end with
         them.
@@ -225,7 +240,8 @@ class LedgerPlace:
         were added here.
         """
         order = "placed_at, rowid" if self.is_file else "placed_at"
-        ours = [row for row in self._all("calls", order) if row["account"] in accounts]
+        stored = [row for row in self._all("calls", order) if not is_emptied(row)]
+        ours = [row for row in stored if row["account"] in accounts]
         return [row for row in ours if row["tracking_id"] != _NEWER]
 
     def lists(self, accounts: tuple[str, ...]) -> list[Row]:

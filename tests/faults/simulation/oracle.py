@@ -16,6 +16,7 @@ from tests.faults.simulation.judging import (
     ended_row,
     has_shown_talk,
     is_deleted,
+    loses_records,
     may_be_old,
     over_at,
 )
@@ -104,8 +105,9 @@ def _allowed(number: int, account: str, calls: list[PhoneCall], evidence: Eviden
             row["state"] == "refused" and row["account"] == account for row in evidence.rows
         )
     if _has_new_key(calls, evidence):
-        # Nobody knows of a call that is in no ledger.
-        allowed += any(is_deleted(call, evidence) for call in calls)
+        # Nobody knows of a call that is in no ledger; of a deleted user's, a hash is.
+        is_gone = evidence.plan.has("its ledger is deleted")
+        allowed += is_gone and any(is_deleted(call, evidence) for call in calls)
     if may_be_old(evidence):
         in_order = sorted(calls, key=lambda call: call.started)
         allowed += sum(
@@ -263,7 +265,7 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
             use.status in ("in_progress", "unknown")
             and use.answer.data.get("tracking_id") not in recorded
         ):
-            if not evidence.plan.has("its ledger is deleted") and not may_be_old(evidence):
+            if not loses_records(evidence.plan) and not may_be_old(evidence):
                 yield Violation(
                     Rule.UNTRUE, f"the agent was told {use.text!r}, but no ledger has that record"
                 )
@@ -299,9 +301,7 @@ def _wrongly_denied(use: Use, number: int, evidence: Evidence) -> Iterator[Viola
     ]
     task, starts = evidence.plan.tasks[number], evidence.plan.starts
     # Else it can't know of the other's calls.
-    is_known = len({start.home for start in starts}) == 1 and not evidence.plan.has(
-        "its ledger is deleted"
-    )
+    is_known = len({start.home for start in starts}) == 1 and not loses_records(evidence.plan)
     own = starts[int(use.process.removeprefix("process ")) :][:1]
     suspended = sum(
         what for start in own for what in start.at_step.values() if isinstance(what, float)

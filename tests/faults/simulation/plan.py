@@ -124,6 +124,7 @@ What = Literal[
     "its ledger fails",
     "its ledger fails to confirm",
     "its ledger is deleted",
+    "its user is deleted",
     "its database ends all connections",
     "its ledger gets a newer record",
     "other programs call",

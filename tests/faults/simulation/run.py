@@ -288,6 +288,9 @@ class Run:
                 home.failure = None
             case "its ledger is deleted":
                 home.delete()
+            case "its user is deleted":
+                with self._world.working():
+                    await home.delete_user(ACCOUNT)
             case "its database ends all connections":
                 home.end_connections()
             case "its ledger gets a newer record":
