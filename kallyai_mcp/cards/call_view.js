@@ -106,11 +106,11 @@ function reportOf(call) {
   return { summary: adds ? quoted(call.highlights) : "", steps: suggests ? quoted(call.next_steps) : "" };
 }
 
-/** What the callee said to each question, or the words that decided the outcome: {question, reply, at}. `reply` is "" if
+/** The words that decided the outcome, and what the callee said to each question: {question, reply, at}. `reply` is "" if
  * nothing answered the question, and `question` if there was none; `at` is when it was said, "0:34". */
 function answersOf(call) {
   const decisive = call?.evidence ? [call.evidence] : [];
-  return (call?.answers ?? decisive).map(({ question, quote, at }) => ({
+  return [...decisive, ...(call?.answers ?? [])].map(({ question, quote, at }) => ({
     question: oneLine(question, LIMIT.line),
     reply: quoted(quote),
     at: oneLine(at, 20),

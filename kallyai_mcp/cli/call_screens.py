@@ -33,6 +33,7 @@ from kallyai_mcp.tools.text.plain import (
     quoted,
     sentence,
 )
+from kallyai_mcp.tools.text.report import words_do_not_confirm
 
 _LONGEST_LABEL = 24
 
@@ -185,9 +186,8 @@ def _not_confirmed(view: CallView, reader: Reader) -> Iterator[Fact]:
         )
     elif view.outcome is Outcome.BOOKED_OTHER_TIME:
         yield Fact("You asked for", asked_time(view, reader))
-    missing = unconfirmed(view)
-    if missing:
-        yield Fact("Not confirmed", missing)
+    missing = filter(None, [unconfirmed(view), words_do_not_confirm(view)])
+    yield from (Fact("Not confirmed", one) for one in missing)
 
 
 def _earlier(view: CallView, reader: Reader) -> Iterator[Fact]:

@@ -35,6 +35,9 @@ _OTHER_TIMES = {
     "en": "If that time is taken, agree to one of these: ",
     "es": "Si esa hora no está libre, acepta una de estas: ",
 }
+_LIMIT = re.compile(r"(?:do not|don't|never|nunca|no|only|solo|s\u00f3lo|if|si)\b", re.IGNORECASE)
+"""How an instruction begins that limits what KallyAI does, and asks the callee for nothing."""
+
 _TIME = r"([01]?\d|2[0-3]):([0-5]\d)"
 _SPAN = re.compile(rf"{_TIME}(?:\s?[-\u2013]\s?{_TIME})?")
 
@@ -193,6 +196,13 @@ def agents_instructions(submission: Submission | SubmissionEcho) -> tuple[str, .
         for text in wishes_in(submission)
         if not text.startswith(beginnings) and text not in others
     )
+
+
+def wishes_to_confirm(submission: Submission | SubmissionEcho) -> tuple[str, ...]:
+    """Those of the agent's instructions that the callee may confirm: no limits of what KallyAI may
+    agree to.
+    """
+    return tuple(text for text in agents_instructions(submission) if not _LIMIT.match(text))
 
 
 def departure_in(submission: Submission | SubmissionEcho) -> date | None:

@@ -70,14 +70,14 @@ async def test_kallyai_gets_the_zone_of_the_callee(
             AT_FOUR,
             SEVEN["highlights"],
             "booked_other_time",
-            "They agreed to 7:00 PM; the calendar says Wed Jan 28, 4:00 PM there (7:00 PM in New "
+            "KallyAI reports 7:00 PM; the calendar says Wed Jan 28, 4:00 PM there (7:00 PM in New "
             "York). Check it.",
         ),
         (
             AT_SEVEN,
             "Reserved a table at 7:30 PM.",
             "booked_other_time",
-            "They agreed to 7:30 PM; the calendar says Wed Jan 28, 7:00 PM there (10:00 PM in New "
+            "KallyAI reports 7:30 PM; the calendar says Wed Jan 28, 7:00 PM there (10:00 PM in New "
             "York). Check it.",
         ),
         (
@@ -129,7 +129,7 @@ async def test_the_callees_words_decide_whether_it_is_booked(
         "at": "0:21",
     }
     assert 'They said (0:21): "Friday at eight, see you."' in made.text
-    assert read.data["appointment"] == made.data["appointment"]
+    assert read.data["appointment"]["agreed"] == made.data["appointment"]["agreed"]
 
 
 async def test_words_that_differ_from_the_event_need_decision(

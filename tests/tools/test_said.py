@@ -9,7 +9,7 @@ import pytest
 
 from tests.agent import Answer
 from tests.sandbox.manual_clock import ManualClock
-from tests.tools.answering import asking
+from tests.tools.answering import asking, calendar_file
 
 GARAGE = {
     "task_category": "general",
@@ -44,10 +44,11 @@ async def told(
     transcript: Any,
     highlights: str | None = None,
     status: str = "success",
+    calendar: str | int = 404,
     **asked: Any,
 ) -> Answer:
     call = {"status": status, "call_id": "c-1", "highlights": highlights}
-    async with asking(home, clock, {"+": call}) as (kallyai, agent):
+    async with asking(home, clock, {"+": call}, {"+": calendar}) as (kallyai, agent):
         kallyai.transcript = transcript
         made = await agent.use("make_call", GARAGE | asked)
         assert (await agent.use("get_call", call_id="c-1")).text == made.text
@@ -134,6 +135,64 @@ async def test_an_answered_call_quotes_its_deciding_words(
         'They said (0:03): "We are full, and nothing later."',
     ]
     assert answer.data["evidence"] == {"quote": "We are full, and nothing later.", "at": "0:03"}
+
+
+BOOK: dict[str, Any] = {
+    "task_category": "restaurant",
+    "appointment_date": "2026-01-28",
+    "appointment_time": "19:00",
+    "party_size": 4,
+    "user_name": "Ada",
+    "additional_instructions": ["A table by the window", "Do not order"],
+}
+EVENT = calendar_file(["DTSTART:20260129T030000Z", "SUMMARY:Table for 4"])
+BOOKED = turns(
+    "Hello, a table for four by the window on Wednesday at seven, please. My name is Ada.",
+    "One moment. A table for four at seven on Wednesday, under Ida.",
+    f"Thank you. {PARKING}",
+    "Yes, behind the building.",
+)
+
+
+async def test_a_booking_quotes_what_confirms_it(tmp_path: Path, clock: ManualClock) -> None:
+    answer = await told(tmp_path, clock, BOOKED, calendar=EVENT, questions=[PARKING], **BOOK)
+
+    assert answer.text.splitlines()[:4] == [
+        "Booked: table for 4 at Joe's Garage (+1 415-555-1234), Wed Jan 28, 7:00 PM there. "
+        "The calendar event confirms day, time, and people.",
+        'They said (0:01): "A table for four at seven on Wednesday, under Ida."',
+        'Their words do not confirm: "A table by the window", the name "Ada".',
+        '- "Is there parking?" They said (0:03): "Yes, behind the building."',
+    ]
+    assert answer.data["evidence"]["at"] == "0:01"
+    assert answer.data["appointment"]["unconfirmed"] == ["user_name", "A table by the window"]
+
+
+@pytest.mark.parametrize(
+    ("transcript", "highlights", "why"),
+    [
+        (404, "Reserved.", "KallyAI has no transcript of this call, so their words are not known."),
+        (404, None, "KallyAI gave no summary and has no transcript: what was said is not known."),
+        (503, "Reserved.", "No transcript can be read now. get_transcript tries again."),
+        ({"entries": []}, None, "KallyAI gave no summary, and no transcript can be read now: "),
+        (turns("Hello?", "Hm."), "Reserved.", "No words of theirs were found that confirm it; "),
+    ],
+)
+async def test_a_booking_says_why_nothing_is_quoted(
+    tmp_path: Path, clock: ManualClock, transcript: Any, highlights: str | None, why: str
+) -> None:
+    answer = await told(tmp_path, clock, transcript, highlights, calendar=EVENT, **BOOK)
+
+    assert answer.data["outcome"] == "booked"
+    assert why in answer.text
+    assert "They said" not in answer.text
+
+
+async def test_an_empty_transcript_answers_no_question(tmp_path: Path, clock: ManualClock) -> None:
+    answer = await told(tmp_path, clock, turns(), questions=[PARKING])
+
+    assert UNREAD in answer.text
+    assert "answers" not in answer.data
 
 
 UNREAD = "The answers are not known: no transcript can be read now. get_transcript tries again."

@@ -72,6 +72,8 @@ _SAID = _Wording(
         r"\b(?:booked|reserved|confirmed|scheduled|moved\s(?:you|it|that)|see\syou|expect(?:ing)?\syou"
         r"|your\s(?:table|appointment|booking|reservation|room)|you(?:['\u2019]re|\sare)\s(?:all\sset|down)"
         r"|(?:put|got|have|marked|wrote|pencil\w*)\syou|it\sis(?=\s*(?:$|[,.!]))"
+        r"|that(?:['\u2019]s|\sis)\s(?:a|an|one|your)\s(?:table|room|appointment|booking|reservation)"
+        r"|queda\s(?:una|su|la)\s(?:mesa|cita|reserva|habitaci\u00f3n)"
         r"|reservad\w+|confirmad\w+|agendad\w+|apunt\w+|anot\w+|(?:les?|te|os)\sesper\w+|nos\svemos"
         r"|quedamos|su\s(?:mesa|cita|reserva|habitaci\u00f3n))\b",
         re.IGNORECASE,

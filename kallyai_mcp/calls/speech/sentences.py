@@ -23,8 +23,16 @@ LONGEST_QUOTE = 200
 _BEFORE_PHRASE = 60
 """The characters that a shortened quotation has before the phrase for which it is quoted."""
 
-_BREAK = re.compile(r"(?<![.])[.!?;]+(?=\s|$)|\n+|(?<=\s)(?=[\u00bf\u00a1])")
-"""The end of a sentence. Three periods are a pause, and end none."""
+_HALF = r"(?<!\b[apAP])(?<!\b[apAP]\.[mM])(?<!\b[apAP]\. [mM])"
+"""Not after "p", "p.m", or "p. m": the period belongs to the time."""
+
+_BREAK = re.compile(
+    rf"(?<![.]){_HALF}[.!?;]+(?=\s|$)|(?<=[mM])\.(?=\s+[^\W\d_a-z]|\s*$)|\n+"
+    r"|(?<=\s)(?=[\u00bf\u00a1])"
+)
+"""The end of a sentence. Three periods are a pause, and end none; nor does "p.m.", unless a word
+with a capital follows.
+"""
 
 _QUOTED = re.compile(r'"[^"]*"|\u201c[^\u201c\u201d]*\u201d|\u00ab[^\u00ab\u00bb]*\u00bb')
 
@@ -164,6 +172,12 @@ def plain_words(word: str) -> list[str]:
     stem, _, ending = folded.rpartition("'")
     meaning = shared_words("endings").get(ending)
     return [stem, meaning] if stem and meaning else [bare]
+
+
+def plain_words_of(text: str) -> list[str]:
+    """The plain words of a text, without its marks."""
+    found = (token["word"] for token in _TOKEN.finditer(text) if token["word"])
+    return [plain for word in found for plain in plain_words(word) if plain]
 
 
 def _folded(text: str) -> str:

@@ -11,19 +11,24 @@ from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.instructions import questions_in
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.speech.answers import answers_in, evidence_in
+from kallyai_mcp.calls.speech.confirmation import confirmation_in, unconfirmed_in
 from kallyai_mcp.calls.speech.disclosure import Disclosure, disclosure_in
 from kallyai_mcp.calls.speech.machine import SpokeWith, spoke_with
 from kallyai_mcp.calls.speech.opt_out import opt_out_in
 from kallyai_mcp.calls.speech.sentences import Words
 from kallyai_mcp.tools.facets.booking import Asked
+from kallyai_mcp.tools.facets.relations import BOOKED
+from kallyai_mcp.tools.submissions import wishes_to_confirm
 from kallyai_mcp.tools.text.plain import clock, one_line
 
 _LONGEST = 300
 """Characters of one quotation."""
 
 _WITH_EVIDENCE = frozenset({Outcome.ANSWERED, Outcome.FAILED})
-_WITH_ANSWERS = _WITH_EVIDENCE | {Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME}
-"""The outcomes whose results quote the callee: without questions, and with them."""
+_WITH_ANSWERS = _WITH_EVIDENCE.union(BOOKED)
+"""The outcomes whose results quote the callee: without questions, and with them. What confirms a
+booking is quoted in any case.
+"""
 
 _WITHOUT_SPEECH = frozenset({"no_answer", "busy", "canceled", "cancelled"})
 """The statuses of calls that nobody and nothing answered."""
@@ -49,10 +54,14 @@ class Speech:
     """What the callee of a call said.
 
     Attributes:
-        evidence: The words that decided the outcome, if there were no questions.
+        evidence: The words that confirm a booking; or those that decided another outcome, if there
+            were no questions.
         answers: The words after each question.
         is_unanswered: Whether there are questions, and no transcript was read to find answers in.
         has_transcript: False if KallyAI is known to have none.
+        is_read: Whether a transcript with words was read.
+        unconfirmed_name: The name of a booking, if the callee did not repeat it.
+        unconfirmed_wishes: What was asked for besides, and the callee's words do not confirm.
         disclosure: Whether KallyAI said that it is an AI; None without a transcript.
         spoke_with: Who spoke in place of the callee; None without a transcript.
         machine: The first words that show a machine, if only machines spoke.
@@ -63,6 +72,9 @@ class Speech:
     answers: tuple[Quote, ...] = ()
     is_unanswered: bool = False
     has_transcript: bool = True
+    is_read: bool = False
+    unconfirmed_name: str | None = None
+    unconfirmed_wishes: tuple[str, ...] = ()
     disclosure: Disclosure | None = None
     spoke_with: SpokeWith | None = None
     machine: Quote | None = None
@@ -101,10 +113,11 @@ def may_have_transcript(call: Call, outcome: Outcome | None) -> bool:
 def speech_of(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome | None) -> Speech:
     """What was said in a call, as far as its outcome lets the result quote it."""
     if not transcript.entries:
-        return _quoted(asked, call, transcript, outcome)
+        return unread_speech(asked, outcome, has_transcript=True)
     line = spoke_with(transcript)
     return replace(
         _quoted(asked, call, transcript, outcome),
+        is_read=True,
         disclosure=_disclosure(transcript),
         spoke_with=line.spoke_with,
         machine=_of_callee(line.words),
@@ -121,11 +134,28 @@ def unread_speech(asked: Asked, outcome: Outcome | None, *, has_transcript: bool
 def _quoted(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome | None) -> Speech:
     """The callee's words: after questions the answers, else those that decided the outcome."""
     questions = questions_in(asked)
+    answers: tuple[Quote, ...] = ()
     if questions and outcome in _WITH_ANSWERS:
-        return Speech(answers=_answers_to(questions, transcript))
+        answers = _answers_to(questions, transcript)
+    report = call.highlights or ""
+    if outcome in BOOKED:
+        return _of_booking(asked, transcript, report, answers)
     if not questions and outcome in _WITH_EVIDENCE:
-        return Speech(evidence=_evidence(transcript, call.highlights or ""))
-    return Speech()
+        return Speech(_of_callee(evidence_in(transcript, report)))
+    return Speech(answers=answers)
+
+
+def _of_booking(
+    asked: Asked, transcript: Transcript, report: str, answers: tuple[Quote, ...]
+) -> Speech:
+    """The words that confirm a booking, and what they leave out."""
+    name = asked.user_name or ""
+    return Speech(
+        _of_callee(confirmation_in(transcript, report)),
+        answers,
+        unconfirmed_name=name if unconfirmed_in(transcript, filter(None, [name])) else None,
+        unconfirmed_wishes=unconfirmed_in(transcript, wishes_to_confirm(asked)),
+    )
 
 
 def _disclosure(transcript: Transcript) -> Disclosure:
@@ -155,11 +185,6 @@ def _answers(question: str, transcript: Transcript) -> Sequence[Quote]:
     ]
     by_words = {one.quote: one for one in quotes}
     return list(by_words.values()) or [Quote(question, None, None)]
-
-
-def _evidence(transcript: Transcript, report: str) -> Quote | None:
-    words = evidence_in(transcript, report)
-    return _quote(None, words.quote, words.at) if words is not None else None
 
 
 def _quote(question: str | None, words: str, at: str | None) -> Quote:

@@ -108,12 +108,19 @@ def _booking(view: CallView) -> Facts:
         facts["timezone"] = view.zone_name
         facts["appointment"] = AppointmentAnswer(
             **event_facts(view.booking.appointment, view.zone_name),
-            unconfirmed=list(view.booking.unconfirmed) or None,
+            unconfirmed=_unconfirmed(view) or None,
             agreed=_agreed(view),
         )
     if view.state is CallState.SCHEDULED:
         facts["timezone"] = view.zone_name
     return facts
+
+
+def _unconfirmed(view: CallView) -> list[str]:
+    """The arguments that the event does not show, or the callee's words not confirm; and wishes."""
+    name = [] if view.speech.unconfirmed_name is None else ["user_name"]
+    wishes = [visible(wish, ROOM) for wish in view.speech.unconfirmed_wishes]
+    return [*view.booking.unconfirmed, *name, *wishes]
 
 
 def _agreed(view: CallView) -> AgreedAnswer | None:

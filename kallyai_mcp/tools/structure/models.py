@@ -105,7 +105,7 @@ class AppointmentAnswer(BaseModel, defer_build=True):
     summary: str | None = None
     start: str | None = Field(None, description="ISO 8601; whole day: a date")
     end: str | None = None
-    unconfirmed: list[str] | None = Field(None, description="Asked for, not in the event")
+    unconfirmed: list[str] | None = Field(None, description="Arguments and wishes")
     agreed: AgreedAnswer | None = Field(None, description="Time agreed to in words, if another")
 
 

@@ -7,8 +7,8 @@ from kallyai_mcp.tools.facets.booking_history import Event
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.submissions import other_times_text
-from kallyai_mcp.tools.text.calendar import asked_time, booked_time, thing
-from kallyai_mcp.tools.text.plain import Reader, one_line, part, party_of, quoted, word
+from kallyai_mcp.tools.text.calendar import asked_time, booked_time, confirmed, thing
+from kallyai_mcp.tools.text.plain import Reader, listed, one_line, part, party_of, quoted, word
 from kallyai_mcp.tools.text.report import report_of
 
 SAY = {
@@ -18,6 +18,9 @@ SAY = {
     "booked_allowed": ("Booked: {what} at {party}, {when}, one of the other times that you gave."),
     "booked_other_time": "Booked for another time: {when}; you asked for {asked}. {party}.",
     "words_differ": "They agreed to {agreed}; the calendar says {when}. Check it.",
+    "report_differs": "KallyAI reports {agreed}; the calendar says {when}. Check it.",
+    "event": "KallyAI's calendar has the event.",
+    "event_confirms": "The calendar event confirms {what}.",
     # What is not certain
     "tell_now": "Tell the user now and ask if that works.",
     "no_event": "KallyAI's calendar has no event for this call, so no booking is confirmed.",
@@ -65,11 +68,24 @@ def booked(view: CallView, reader: Reader) -> str:
         return SAY["booked"].format(what=thing(view), party=party, when=when)
     if view.booking.agreed is not None:
         agreed = one_line(view.booking.agreed.time, _LONGEST_TIME)
-        return SAY["words_differ"].format(agreed=agreed, when=when)
+        differs = "report_differs" if view.booking.agreed.at is None else "words_differ"
+        return SAY[differs].format(agreed=agreed, when=when)
     if view.booking.is_at_allowed_time:
         return SAY["booked_allowed"].format(what=thing(view), party=party, when=when)
     asked = asked_time(view, reader)
     return SAY["booked_other_time"].format(when=when, asked=asked, party=party)
+
+
+def event_confirms(view: CallView) -> str:
+    """What of a request the calendar event confirms; "" if another time is booked, or the booking
+    was changed since.
+    """
+    if view.outcome is not Outcome.BOOKED or view.related.is_past:
+        return ""
+    shown = confirmed(view)
+    if not shown:
+        return SAY["event"]
+    return SAY["event_confirms"].format(what=listed(shown))
 
 
 def doubt(view: CallView) -> str:

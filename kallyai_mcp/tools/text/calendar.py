@@ -27,6 +27,10 @@ _THINGS = {"restaurant": "table", "hotel": "room"}
 """What is booked for a number of people, by the reference's `task_category`."""
 
 
+_NAMES = {"appointment_time": "time", "party_size": "people", "departure_date": "departure"}
+"""What the fields are called of a request that an event may not show."""
+
+
 def rebuilt(view: CallView, history: BookingHistory) -> str:
     """A calendar file (RFC 5545) with the title, place, and times of a call's appointment.
 
@@ -115,6 +119,19 @@ def unconfirmed(view: CallView) -> str:
         "departure_date": f"departure {departure_in(asked)}",
     }
     return ", ".join(words[name] for name in view.booking.unconfirmed)
+
+
+def confirmed(view: CallView) -> list[str]:
+    """What of the request the calendar event shows as it was asked for: "day", "time", "people"."""
+    asked = view.submission
+    given = {
+        "day": asked.appointment_date,
+        "time": asked.appointment_time,
+        "people": asked.party_size,
+        "departure": departure_in(asked),
+    }
+    missing = {_NAMES[name] for name in view.booking.unconfirmed}
+    return [name for name, value in given.items() if value is not None and name not in missing]
 
 
 def _time_asked(asked: Asked) -> str:

@@ -12,7 +12,15 @@ from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import Retry, next_step
 from kallyai_mcp.tools.facets.relations import BOOKED
-from kallyai_mcp.tools.text.bookings import ahead, before, booked, doubt, moved, offer_not_accepted
+from kallyai_mcp.tools.text.bookings import (
+    ahead,
+    before,
+    booked,
+    doubt,
+    event_confirms,
+    moved,
+    offer_not_accepted,
+)
 from kallyai_mcp.tools.text.calendar import unconfirmed
 from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.errors import error_text, what_happened
@@ -187,7 +195,7 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
         opt_out_in(view),
         moved(view, reader),
         said_about_booking(view),
-        " ".join(filter(None, (_headline(view, call, reader), doubt(view), before(view, reader)))),
+        _first_line(view, call, reader),
         part(SAY["unconfirmed"], unconfirmed(view)),
         *said_in(view),
         offer_not_accepted(view),
@@ -200,6 +208,16 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
         if is_duplicate:
             lines.insert(0, _already(view.record, reader))
     return "\n".join(filter(None, lines))
+
+
+def _first_line(view: CallView, call: Call, reader: Reader) -> str:
+    facts = (
+        _headline(view, call, reader),
+        doubt(view),
+        before(view, reader),
+        event_confirms(view),
+    )
+    return " ".join(filter(None, facts))
 
 
 def _already(record: CallRecord, reader: Reader) -> str:

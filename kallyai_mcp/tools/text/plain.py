@@ -7,6 +7,7 @@ it is not the present one.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
@@ -162,6 +163,13 @@ def lasted(call: Call) -> str:
     if call.duration_seconds is None:
         return ""
     return duration(call.duration_seconds)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a list in a sentence: "day, time, and people"."""
+    if len(names) < 3:
+        return " and ".join(names)
+    return f"{', '.join(names[:-1])}, and {names[-1]}"
 
 
 def number(value: float) -> str:

@@ -6,9 +6,9 @@ from itertools import groupby
 from kallyai_mcp.calls.about_booking import Change
 from kallyai_mcp.calls.instructions import questions_in
 from kallyai_mcp.calls.outcome import Outcome
-from kallyai_mcp.calls.speech.agreed_time import AgreedTime
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
 from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.facets.speech import Quote, Speech
 from kallyai_mcp.tools.text.plain import (
     CUT_MARK,
@@ -28,8 +28,19 @@ _SAY = {
     "unanswered": (
         "The answers are not known: no transcript can be read now. get_transcript tries again."
     ),
-    "no_transcript": (
+    "no_answers": (
         "KallyAI has no transcript of this call, so only its report can have the answers."
+    ),
+    "unconfirmed": "Their words do not confirm: {}.",
+    "nothing_confirms": "No words of theirs were found that confirm it; the calendar event does.",
+    "no_transcript": "KallyAI has no transcript of this call, so their words are not known.",
+    "unread_transcript": "No transcript can be read now. get_transcript tries again.",
+    "no_transcript_and_report": (
+        "KallyAI gave no summary and has no transcript: what was said is not known."
+    ),
+    "unread_transcript_and_report": (
+        "KallyAI gave no summary, and no transcript can be read now: what was said is not known. "
+        "get_call asks again."
     ),
     "whole": "Each quote is their whole reply, up to KallyAI's next words.",
     "not_answered": "Not answered in the conversation.",
@@ -45,10 +56,9 @@ _SAY = {
 def said_in(view: CallView, limit: int = LIMIT) -> list[str]:
     """What KallyAI reports of a call and suggests, and the callee's words."""
     lines = [_reported(view, limit)]
-    if view.booking.agreed is not None:
-        lines.append(_agreed(view.booking.agreed))
-    if view.evidence is not None and not said_about_booking(view):
-        lines.append(_they_said(view.evidence))
+    lines.append(_decisive_words(view))
+    lines.append(part(_SAY["unconfirmed"], words_do_not_confirm(view)))
+    lines.append(_why_nothing_is_quoted(view))
     lines.append(_why_unanswered(view.speech))
     lines += _answers(view.speech)
     if _has_whole_replies(view):
@@ -57,6 +67,41 @@ def said_in(view: CallView, limit: int = LIMIT) -> list[str]:
         lines.append(_SAY["not_disclosed"])
     lines.append(_suggested(view, limit))
     return list(filter(None, lines))
+
+
+def words_do_not_confirm(view: CallView) -> str:
+    """What was asked for with a booking, and the callee's words do not confirm: '"A window table",
+    the name "Ada"'.
+    """
+    wishes = [quoted(wish, ROOM) for wish in view.speech.unconfirmed_wishes]
+    return ", ".join([*wishes, *filter(None, [_unconfirmed_name(view.speech)])])
+
+
+def _unconfirmed_name(speech: Speech) -> str:
+    name = speech.unconfirmed_name
+    return f"the name {quoted(name, 80)}" if name is not None else ""
+
+
+def _decisive_words(view: CallView) -> str:
+    """The callee's words that decided the outcome, unless they are told first."""
+    agreed = view.booking.agreed
+    if agreed is not None and agreed.at is not None:
+        return _they_said(Quote(None, one_line(agreed.quote, LONGEST_QUOTE), clock(agreed.at)))
+    if view.evidence is None or said_about_booking(view):
+        return ""
+    return _they_said(view.evidence)
+
+
+def _why_nothing_is_quoted(view: CallView) -> str:
+    """Why no words of the callee show what is claimed of a call that took place."""
+    if view.outcome not in (Outcome.ANSWERED, *BOOKED) or view.speech.is_unanswered:
+        return ""
+    if not view.speech.is_read:
+        why = "no_transcript" if not view.speech.has_transcript else "unread_transcript"
+        return _SAY[why if view.report else f"{why}_and_report"]
+    if view.outcome is Outcome.BOOKED and view.evidence is None:
+        return _SAY["nothing_confirms"]
+    return ""
 
 
 def opt_out_in(view: CallView) -> str:
@@ -125,19 +170,12 @@ def _they_said(quote: Quote) -> str:
     return f"{said} {_SAY['not_certain']}" if quote.hedged else said
 
 
-def _agreed(agreed: AgreedTime) -> str:
-    """The words in which the callee agreed to a time; "" if KallyAI's report has them."""
-    if agreed.at is None:
-        return ""
-    return _they_said(Quote(None, one_line(agreed.quote, LONGEST_QUOTE), clock(agreed.at)))
-
-
 def _why_unanswered(speech: Speech) -> str:
     if not speech.is_unanswered:
         return ""
     if speech.has_transcript:
         return _SAY["unanswered"]
-    return _SAY["no_transcript"]
+    return _SAY["no_answers"]
 
 
 def _answers(speech: Speech) -> list[str]:

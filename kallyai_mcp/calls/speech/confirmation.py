@@ -1,0 +1,106 @@
+"""The callee's words that confirm a booking, and what was asked for and is not in them."""
+
+from collections.abc import Iterable, Iterator
+from itertools import dropwhile
+
+from kallyai_mcp.api.models import Transcript, TranscriptEntry
+from kallyai_mcp.calls.speech.hedging import is_hedged
+from kallyai_mcp.calls.speech.phrases import phrases, shared_words
+from kallyai_mcp.calls.speech.sentences import (
+    Sentence,
+    Words,
+    excerpt,
+    plain_words_of,
+    says,
+    sentences_of,
+)
+
+_STEM = 5
+"""Words of this many equal letters at their beginning are the same: "allergy", "allergies"."""
+
+_SHORT = 3
+"""Words of a wish that have no more letters say nothing about it."""
+
+
+def confirmation_in(transcript: Transcript, report: str) -> Words | None:
+    """The callee's sentence that confirms the booking; of several, the one that has most in common
+    with KallyAI's report, and of equals the last. None if no words of theirs do that.
+
+    Without a sentence that names what is booked, a "yes" to KallyAI's words counts.
+    """
+    confirming = [one for one in _answers_of_callee(transcript) if _confirms(one)]
+    if not confirming:
+        return _last_yes(transcript)
+    reported = frozenset(plain_words_of(report))
+    best = max(reversed(confirming), key=lambda one: _in_common(one, reported))
+    return Words(excerpt(best.text, 0), best.at)
+
+
+def unconfirmed_in(transcript: Transcript, asked: Iterable[str]) -> tuple[str, ...]:
+    """Those of some wishes, or names, that the callee neither repeats nor says yes to."""
+    said = [one for one in _answers_of_callee(transcript) if not _leaves_open(one)]
+    agreed = list(_agreed_to(transcript))
+    texts = [*(frozenset(plain_words_of(one.text)) for one in said), *agreed]
+    return tuple(wish for wish in asked if not any(_has(text, wish) for text in texts))
+
+
+def _answers_of_callee(transcript: Transcript) -> Iterator[Sentence]:
+    """The callee's sentences after KallyAI's first words; before them is a greeting."""
+    for entry in dropwhile(lambda entry: not entry.is_kallyai, transcript.entries):
+        if not entry.is_kallyai:
+            yield from sentences_of(entry)
+
+
+def _confirms(sentence: Sentence) -> bool:
+    if sentence.is_question or phrases("refusal").find(sentence) is not None:
+        return False
+    return phrases("confirmation").find(sentence) is not None
+
+
+def _in_common(sentence: Sentence, reported: frozenset[str]) -> int:
+    return len(reported.intersection(plain_words_of(sentence.text)))
+
+
+def _last_yes(transcript: Transcript) -> Words | None:
+    """The callee's last words that say yes to what KallyAI has proposed or repeated."""
+    found = None
+    for _, reply in _exchanges(transcript):
+        if says(reply, "affirmation") and not says(reply, "refusal"):
+            found = Words(excerpt(reply.content.strip(), 0), reply.timestamp)
+    return found
+
+
+def _agreed_to(transcript: Transcript) -> Iterator[frozenset[str]]:
+    """The words of each of KallyAI's turns that the callee has said yes to."""
+    for turn, reply in _exchanges(transcript):
+        is_yes = says(reply, "affirmation") and not says(reply, "refusal")
+        if is_yes and not is_hedged((reply,)):
+            yield frozenset(plain_words_of(turn.content))
+
+
+def _exchanges(transcript: Transcript) -> Iterator[tuple[TranscriptEntry, TranscriptEntry]]:
+    """KallyAI's turns, each with the callee's next one. The first turn has everything that it
+    wants, so that a "sure" after it only means that it was heard.
+    """
+    turns = list(zip(transcript.entries, transcript.entries[1:], strict=False))
+    pairs = [(turn, reply) for turn, reply in turns if turn.is_kallyai and not reply.is_kallyai]
+    yield from pairs[1:]
+
+
+def _leaves_open(sentence: Sentence) -> bool:
+    """Whether a sentence asks, refuses, or is not certain."""
+    if sentence.is_question or phrases("refusal").find(sentence) is not None:
+        return True
+    return is_hedged((TranscriptEntry(content=sentence.text),))
+
+
+def _has(text: frozenset[str], wish: str) -> bool:
+    """Whether a text has every word of a wish that says something about it."""
+    words = [word for word in plain_words_of(wish) if len(word) > _SHORT]
+    general = shared_words("general")["words"].split()
+    telling = [word for word in words if word not in general] or words or plain_words_of(wish)
+    return bool(telling) and all(any(_is_same(word, one) for one in text) for word in telling)
+
+
+def _is_same(word: str, other: str) -> bool:
+    return word == other or (len(word) >= _STEM and word[:_STEM] == other[:_STEM])
