@@ -16,7 +16,7 @@ from kallyai_mcp.calls.speech.sentences import (
 )
 
 _STEM = 5
-"""Words of this many equal letters at their beginning are the same: "allergy", "allergies"."""
+"""Words that begin with the same letters, this many, count as equal: "allergy", "allergies"."""
 
 _SHORT = 3
 """Words of a wish that have no more letters say nothing about it."""
@@ -38,10 +38,9 @@ def confirmation_in(transcript: Transcript, report: str) -> Words | None:
 
 def unconfirmed_in(transcript: Transcript, asked: Iterable[str]) -> tuple[str, ...]:
     """Those of some wishes, or names, that the callee neither repeats nor says yes to."""
-    said = [one for one in _answers_of_callee(transcript) if not _leaves_open(one)]
-    agreed = list(_agreed_to(transcript))
-    texts = [*(frozenset(plain_words_of(one.text)) for one in said), *agreed]
-    return tuple(wish for wish in asked if not any(_has(text, wish) for text in texts))
+    said = [one.text for one in _answers_of_callee(transcript) if not _leaves_open(one)]
+    texts = [_stems(plain_words_of(text)) for text in (*said, *_agreed_to(transcript))]
+    return tuple(wish for wish in asked if not any(map(_telling(wish).issubset, texts)))
 
 
 def _answers_of_callee(transcript: Transcript) -> Iterator[Sentence]:
@@ -70,12 +69,12 @@ def _last_yes(transcript: Transcript) -> Words | None:
     return found
 
 
-def _agreed_to(transcript: Transcript) -> Iterator[frozenset[str]]:
-    """The words of each of KallyAI's turns that the callee has said yes to."""
+def _agreed_to(transcript: Transcript) -> Iterator[str]:
+    """Each of KallyAI's turns that the callee has said yes to."""
     for turn, reply in _exchanges(transcript):
         is_yes = says(reply, "affirmation") and not says(reply, "refusal")
         if is_yes and not is_hedged((reply,)):
-            yield frozenset(plain_words_of(turn.content))
+            yield turn.content
 
 
 def _exchanges(transcript: Transcript) -> Iterator[tuple[TranscriptEntry, TranscriptEntry]]:
@@ -94,13 +93,13 @@ def _leaves_open(sentence: Sentence) -> bool:
     return is_hedged((TranscriptEntry(content=sentence.text),))
 
 
-def _has(text: frozenset[str], wish: str) -> bool:
-    """Whether a text has every word of a wish that says something about it."""
-    words = [word for word in plain_words_of(wish) if len(word) > _SHORT]
+def _telling(wish: str) -> frozenset[str]:
+    """The words of a wish that say something about it."""
+    words = plain_words_of(wish)
     general = shared_words("general")["words"].split()
-    telling = [word for word in words if word not in general] or words or plain_words_of(wish)
-    return bool(telling) and all(any(_is_same(word, one) for one in text) for word in telling)
+    telling = [word for word in words if len(word) > _SHORT and word not in general]
+    return _stems(telling or words)
 
 
-def _is_same(word: str, other: str) -> bool:
-    return word == other or (len(word) >= _STEM and word[:_STEM] == other[:_STEM])
+def _stems(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(word[:_STEM] for word in words)
