@@ -18,7 +18,7 @@ from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.call import CallView
-from kallyai_mcp.tools.lookup import find, find_event
+from kallyai_mcp.tools.lookup import find, find_event, find_event_or_call
 from kallyai_mcp.tools.submissions import (
     agents_instructions,
     departure_in,
@@ -100,7 +100,8 @@ async def prepared(
     """
     if arguments.changes_call_id is None:
         return Prepared(request_of(arguments, submission_of(arguments), arrived, app_context))
-    event = await find_event(app_context, arguments.changes_call_id)
+    finds = find_event_or_call if arguments.change is Change.ASK else find_event
+    event = await finds(app_context, arguments.changes_call_id)
     complete = _with_what_stays(arguments, event.view)
     request = request_of(
         arguments,

@@ -147,6 +147,24 @@ async def find_event(app_context: AppContext, id_: str) -> Event:
         return Event(found, found, history_of(found, ()))
 
 
+async def find_event_or_call(app_context: AppContext, id_: str) -> Event:
+    """As `find_event`; but without an event, a call in which something may have been agreed.
+
+    KallyAI has none for each booking, and they can be asked about any.
+    """
+    try:
+        return await find_event(app_context, id_)
+    except NotThereError as error:
+        if error.code != "no_calendar_event":
+            raise
+        call_id = await find_call_id(app_context, id_)
+        found = _one_call(await find(app_context, call_id))
+        view = await _view_with_findings(app_context, found)
+        if view.reached is False:
+            raise
+    return Event(view, view, history_of(view, ()))
+
+
 async def _newest_event(app_context: AppContext, found: CallView) -> Event:
     """The newest event of the booking of a call; the related calls are read once."""
     account = await _account_of(app_context, found)
@@ -214,7 +232,7 @@ async def _speech(app_context: AppContext, view: CallView) -> Speech:
         except NotFoundError:
             has_transcript = False
     if transcript is None:
-        return unread_speech(asked, view.outcome, has_transcript=has_transcript)
+        return unread_speech(asked, call, view.outcome, has_transcript=has_transcript)
     if view.record is None or not view.record.has_transcript:
         await note_what_was_said(app_context, transcript, call.call_id, call)
     return speech_of(asked, call, transcript, view.outcome)

@@ -21,3 +21,60 @@ async def test_a_next_attempt_has_the_callees_clock(tmp_path: Path, clock: Manua
         busy = await agent.use("make_call", abroad)
 
     assert 'not_before "2026-01-25T15:45+00:00" (Sun Jan 25, 3:45 PM there), ret' in busy.text
+
+
+RESERVED = {
+    "status": "success",
+    "call_id": "c-1",
+    "highlights": "Reserved a table for 4 under Ada.",
+}
+CONFIRM = 'To have them confirm it: make_call with changes_call_id "c-1", change "ask"'
+
+
+async def test_a_booking_without_event_is_to_be_confirmed(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async with asking(tmp_path, clock, {"+": RESERVED}) as (_, agent):
+        made = await agent.use("make_call", BISTRO)
+
+    assert made.data["outcome"] == "answered"
+    assert f"Do not book again. {CONFIRM}" in made.text
+
+
+async def test_they_are_asked_about_a_booking_without_event(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    about = {"task_category": "restaurant", "task_description": "Do they have the booking?"}
+    about |= {"changes_call_id": "c-1"}
+    async with asking(tmp_path, clock, {"+": RESERVED}) as (kallyai, agent):
+        await agent.use("make_call", BISTRO)
+        kallyai.calls = {"+": {"status": "success"}}
+        asked = await agent.use("make_call", about, change="ask")
+        moved = await agent.use("make_call", about, change="move", appointment_time="20:00")
+
+    (told,) = [
+        text
+        for text in kallyai.bodies[-1]["submission"]["additional_instructions"]
+        if text.startswith("This call is about")
+    ]
+    assert told.endswith(
+        "c-1: a booking for 2026-01-28 19:00, which no calendar event shows, 4 people, Sample Guest"
+    )
+    assert "about what call_id c-1 asked for, which no calendar" in asked.text
+    assert moved.data["code"] == "no_calendar_event"
+
+
+async def test_nobody_is_asked_about_a_missed_call(tmp_path: Path, clock: ManualClock) -> None:
+    busy = {"status": "busy", "call_id": "c-1"}
+    async with asking(tmp_path, clock, {"+": busy}) as (kallyai, agent):
+        await agent.use("make_call", BISTRO)
+        refused = await agent.use(
+            "make_call",
+            task_category="restaurant",
+            task_description="Do they have it?",
+            changes_call_id="c-1",
+            change="ask",
+        )
+
+    assert refused.data["code"] == "no_calendar_event"
+    assert len(kallyai.bodies) == 1

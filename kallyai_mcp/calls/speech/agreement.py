@@ -3,6 +3,9 @@
 from kallyai_mcp.api.models import Call, Transcript, TranscriptEntry
 from kallyai_mcp.calls.speech.sentences import callee_turns, says
 
+NOTHING_SAID = Transcript(entries=())
+"""A transcript that was not read."""
+
 
 def may_be_agreed(call: Call, transcript: Transcript) -> bool:
     """Whether KallyAI's report of a call, or the callee's words in it, may say that something was

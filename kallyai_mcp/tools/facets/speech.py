@@ -10,6 +10,7 @@ from itertools import groupby
 from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.instructions import questions_in
 from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.speech.agreement import NOTHING_SAID, may_be_agreed
 from kallyai_mcp.calls.speech.answers import answers_in, evidence_in
 from kallyai_mcp.calls.speech.confirmation import confirmation_in, unconfirmed_in
 from kallyai_mcp.calls.speech.disclosure import Disclosure, disclosure_in
@@ -60,6 +61,7 @@ class Speech:
         is_unanswered: Whether there are questions, and no transcript was read to find answers in.
         has_transcript: False if KallyAI is known to have none.
         is_read: Whether a transcript with words was read.
+        may_be_agreed: Whether the report or the callee's words may say that something was agreed.
         unconfirmed_name: The name of a booking, if the callee did not repeat it.
         unconfirmed_wishes: What was asked for besides, and the callee's words do not confirm.
         disclosure: Whether KallyAI said that it is an AI; None without a transcript.
@@ -73,6 +75,7 @@ class Speech:
     is_unanswered: bool = False
     has_transcript: bool = True
     is_read: bool = False
+    may_be_agreed: bool = False
     unconfirmed_name: str | None = None
     unconfirmed_wishes: tuple[str, ...] = ()
     disclosure: Disclosure | None = None
@@ -113,11 +116,12 @@ def may_have_transcript(call: Call, outcome: Outcome | None) -> bool:
 def speech_of(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome | None) -> Speech:
     """What was said in a call, as far as its outcome lets the result quote it."""
     if not transcript.entries:
-        return unread_speech(asked, outcome, has_transcript=True)
+        return unread_speech(asked, call, outcome, has_transcript=True)
     line = spoke_with(transcript)
     return replace(
         _quoted(asked, call, transcript, outcome),
         is_read=True,
+        may_be_agreed=may_be_agreed(call, transcript),
         disclosure=_disclosure(transcript),
         spoke_with=line.spoke_with,
         machine=_of_callee(line.words),
@@ -125,10 +129,16 @@ def speech_of(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome
     )
 
 
-def unread_speech(asked: Asked, outcome: Outcome | None, *, has_transcript: bool) -> Speech:
+def unread_speech(
+    asked: Asked, call: Call, outcome: Outcome | None, *, has_transcript: bool
+) -> Speech:
     """What is known of such a call without its transcript."""
     is_asked = bool(questions_in(asked)) and outcome in _WITH_ANSWERS
-    return Speech(is_unanswered=is_asked, has_transcript=has_transcript)
+    return Speech(
+        is_unanswered=is_asked,
+        has_transcript=has_transcript,
+        may_be_agreed=may_be_agreed(call, NOTHING_SAID),
+    )
 
 
 def _quoted(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome | None) -> Speech:

@@ -40,6 +40,7 @@ SAY = {
     "about": "It was about the booking of {booking}, which stands unless they changed it.",
     "canceled": "It was about the booking of {booking}.",
     "kept": "It was about the booking of {booking}, which KallyAI was told to keep.",
+    "not_shown": "It was about what {booking} asked for, which no calendar event shows.",
     "moved": "Moved: call {id} has booked {to} instead.",
     "file_cancels": "The file takes it out of a calendar.",
     "newest_event": "Moved: call {id} has booked {to} instead. This is its event.",
@@ -150,6 +151,8 @@ def before(view: CallView, reader: Reader) -> str:
         return SAY["replaces"].format(booking=booking)
     if view.booking.canceled is not None:
         return SAY["canceled"].format(booking=booking)
+    if earlier.booking.appointment is None:
+        return SAY["not_shown"].format(booking=booking)
     if view.change is Change.ASK:
         return SAY["kept"].format(booking=booking)
     return SAY["about"].format(booking=booking)

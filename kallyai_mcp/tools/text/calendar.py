@@ -1,10 +1,11 @@
 """An appointment in words, and as a new .ics file."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
 from kallyai_mcp.calls.appointment import Appointment, time_of_day
-from kallyai_mcp.tools.facets.booking import Asked
+from kallyai_mcp.tools.facets.booking import Asked, day_asked
 from kallyai_mcp.tools.facets.booking_history import BookingHistory
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.submissions import departure_in
@@ -91,6 +92,8 @@ def _title(event: Appointment) -> str:
 
 def booking_facts(view: CallView) -> str:
     """What KallyAI has to know of the booking of an earlier call, beginning with its `call_id`."""
+    if view.booking.appointment is None:
+        return f"{view.call_id}: {', '.join(_facts_asked(view.submission))}"
     event = view.booking.event
     facts = [visible(event.summary or "a booking", 120)]
     if isinstance(event.start, datetime):
@@ -98,6 +101,20 @@ def booking_facts(view: CallView) -> str:
     elif event.start is not None:
         facts.append(f"{event.start}")
     return f"{view.call_id}: {', '.join(facts)}"
+
+
+def _facts_asked(asked: Asked) -> Iterator[str]:
+    """What was asked for in a call that has no event."""
+    moment = " ".join(filter(None, (day_asked(asked), asked.appointment_time)))
+    yield f"a booking{part(' for {}', visible(moment, 40))}, which no calendar event shows"
+    if asked.party_size is not None:
+        yield _people(asked)
+    if asked.user_name:
+        yield visible(asked.user_name, 80)
+
+
+def _people(asked: Asked) -> str:
+    return "1 person" if asked.party_size == 1 else f"{asked.party_size} people"
 
 
 def thing(view: CallView) -> str:
@@ -115,7 +132,7 @@ def unconfirmed(view: CallView) -> str:
     asked = view.submission
     words = {
         "appointment_time": _time_asked(asked),
-        "party_size": "1 person" if asked.party_size == 1 else f"{asked.party_size} people",
+        "party_size": _people(asked),
         "departure_date": f"departure {departure_in(asked)}",
     }
     return ", ".join(words[name] for name in view.booking.unconfirmed)

@@ -5,13 +5,18 @@ from datetime import datetime
 
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import NextStep, Retry
-from kallyai_mcp.tools.text.plain import Reader, at_callee, day_and_hour, part, with_place
+from kallyai_mcp.tools.text.bookings import lacks_booking
+from kallyai_mcp.tools.text.plain import Reader, at_callee, day_and_hour, part, with_place, word
 
 SAY = {
     "try_again": "To try again: make_call with the same arguments{later}.",
     "after_message": "If that message is not enough: make_call with the same arguments{later}.",
     "later": ', not_before "{due}" ({when})',
     "retries": ", retries 2",
+    "ask_to_confirm": (
+        'Do not book again. To have them confirm it: make_call with changes_call_id "{id}", change '
+        '"ask", and what to ask in task_description.'
+    ),
 }
 
 
@@ -42,3 +47,9 @@ def _when(moment: datetime, view: CallView, reader: Reader) -> str:
     at = at_callee(moment, number)
     for_one = replace(reader, zone_is_named=False)
     return with_place(day_and_hour(at, reader.now), at, number, view.zone_name, for_one)
+
+
+def ask_to_confirm(view: CallView) -> str:
+    """How to ask about a booking that may be made, and that no calendar event shows; else ""."""
+    may_be_booked = lacks_booking(view) and view.speech.may_be_agreed
+    return SAY["ask_to_confirm"].format(id=word(view.id)) if may_be_booked else ""
