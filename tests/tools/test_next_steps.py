@@ -78,3 +78,38 @@ async def test_nobody_is_asked_about_a_missed_call(tmp_path: Path, clock: Manual
 
     assert refused.data["code"] == "no_calendar_event"
     assert len(kallyai.bodies) == 1
+
+
+async def test_without_an_offer_no_other_time_is_suggested(agent: Agent) -> None:
+    full = await agent.use("make_call", BISTRO | {"respondent_phone": NUMBERS["fully_booked"]})
+    walk_in = await agent.use("make_call", BISTRO | {"respondent_phone": NUMBERS["no_event"]})
+
+    assert full.data["outcome"] == walk_in.data["outcome"] == "answered"
+    assert "no other time. If" not in full.text
+    assert "no other time. If" not in walk_in.text
+
+
+CLOSED = {
+    "entries": [
+        {"speaker": "AI", "content": "Hello, a table for Wednesday, please."},
+        {"speaker": "HUMAN", "content": "We are closed now. Please call again tomorrow after 9."},
+        {"speaker": "AI", "content": "Thank you. May I ask who answers on Wednesday?"},
+        {"speaker": "HUMAN", "content": "Ana answers on Wednesday."},
+    ]
+}
+
+
+async def test_a_closed_callee_is_called_when_it_says(tmp_path: Path, clock: ManualClock) -> None:
+    success = {"status": "success", "highlights": "Ana answers on Wednesday."}
+    async with asking(tmp_path, clock, {"+": success}) as (kallyai, agent):
+        kallyai.transcript = CLOSED
+        made = await agent.use("make_call", BISTRO)
+        planned = await agent.use(
+            "make_call", BISTRO, redial=True, not_before="2026-01-26T10:00-08:00"
+        )
+
+    assert (
+        'They said: "We are closed now." To call when they say: make_call with the same arguments, '
+        "redial=true, and not_before."
+    ) in made.text
+    assert planned.data["status"] == "scheduled"

@@ -4,10 +4,13 @@
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import groupby
 
 from kallyai_mcp.api.models import Call, Transcript
+from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.instructions import questions_in
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.speech.agreement import NOTHING_SAID, may_be_agreed
@@ -15,9 +18,10 @@ from kallyai_mcp.calls.speech.answers import answers_in, evidence_in
 from kallyai_mcp.calls.speech.confirmation import confirmation_in, unconfirmed_in
 from kallyai_mcp.calls.speech.disclosure import Disclosure, disclosure_in
 from kallyai_mcp.calls.speech.machine import SpokeWith, spoke_with
+from kallyai_mcp.calls.speech.offers import Moment, closed_in, offer_in
 from kallyai_mcp.calls.speech.opt_out import opt_out_in
 from kallyai_mcp.calls.speech.sentences import Words
-from kallyai_mcp.tools.facets.booking import Asked
+from kallyai_mcp.tools.facets.booking import Asked, day_asked
 from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.submissions import wishes_to_confirm
 from kallyai_mcp.tools.text.plain import clock, one_line
@@ -62,6 +66,8 @@ class Speech:
         has_transcript: False if KallyAI is known to have none.
         is_read: Whether a transcript with words was read.
         may_be_agreed: Whether the report or the callee's words may say that something was agreed.
+        offer: The words that offer another day or time: the callee's, or KallyAI's report of them.
+        closed: The callee's words that say that it is closed now, or is to be called later.
         unconfirmed_name: The name of a booking, if the callee did not repeat it.
         unconfirmed_wishes: What was asked for besides, and the callee's words do not confirm.
         disclosure: Whether KallyAI said that it is an AI; None without a transcript.
@@ -76,6 +82,8 @@ class Speech:
     has_transcript: bool = True
     is_read: bool = False
     may_be_agreed: bool = False
+    offer: Quote | None = None
+    closed: Quote | None = None
     unconfirmed_name: str | None = None
     unconfirmed_wishes: tuple[str, ...] = ()
     disclosure: Disclosure | None = None
@@ -122,6 +130,8 @@ def speech_of(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome
         _quoted(asked, call, transcript, outcome),
         is_read=True,
         may_be_agreed=may_be_agreed(call, transcript),
+        offer=_of_callee(offer_in(transcript, call.highlights or "", _moment(asked))),
+        closed=_of_callee(closed_in(transcript)),
         disclosure=_disclosure(transcript),
         spoke_with=line.spoke_with,
         machine=_of_callee(line.words),
@@ -138,6 +148,7 @@ def unread_speech(
         is_unanswered=is_asked,
         has_transcript=has_transcript,
         may_be_agreed=may_be_agreed(call, NOTHING_SAID),
+        offer=_of_callee(offer_in(NOTHING_SAID, call.highlights or "", _moment(asked))),
     )
 
 
@@ -166,6 +177,14 @@ def _of_booking(
         unconfirmed_name=name if unconfirmed_in(transcript, filter(None, [name])) else None,
         unconfirmed_wishes=unconfirmed_in(transcript, wishes_to_confirm(asked)),
     )
+
+
+def _moment(asked: Asked) -> Moment:
+    """The day and the time that were asked for, as far as they can be read."""
+    day = None
+    with suppress(ValueError):
+        day = date.fromisoformat(day_asked(asked) or "")
+    return Moment(day, time_of_day(asked.appointment_time))
 
 
 def _disclosure(transcript: Transcript) -> Disclosure:

@@ -124,11 +124,12 @@ def _doubt_of_time(view: CallView) -> str:
 
 
 def offer_not_accepted(view: CallView) -> str:
-    """Which other times KallyAI was to accept, if not every one, and it has booked none.
+    """Which other times KallyAI was to accept, if not every one, and it has booked none although
+    one was offered.
 
     Else "".
     """
-    if not lacks_booking(view):
+    if not lacks_booking(view) or view.speech.offer is None:
         return ""
     times = one_line(other_times_text(view.submission), 80)
     may_be_any = not times and not forbids_other_time(view.submission)

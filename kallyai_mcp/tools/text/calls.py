@@ -24,7 +24,7 @@ from kallyai_mcp.tools.text.bookings import (
 from kallyai_mcp.tools.text.calendar import unconfirmed
 from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.errors import error_text, what_happened
-from kallyai_mcp.tools.text.next_steps import ask_to_confirm, more, try_again
+from kallyai_mcp.tools.text.next_steps import ask_to_confirm, call_when_open, more, try_again
 from kallyai_mcp.tools.text.plain import (
     Reader,
     at_callee,
@@ -198,6 +198,7 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
         _first_line(view, call, reader),
         part(SAY["unconfirmed"], unconfirmed(view)),
         *said_in(view),
+        call_when_open(view, reader),
         ask_to_confirm(view),
         offer_not_accepted(view),
         _try_again(step.retry, view, reader),

@@ -3,16 +3,21 @@
 from dataclasses import replace
 from datetime import datetime
 
+from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import NextStep, Retry
+from kallyai_mcp.tools.facets.speech import Quote
 from kallyai_mcp.tools.text.bookings import lacks_booking
 from kallyai_mcp.tools.text.plain import Reader, at_callee, day_and_hour, part, with_place, word
+from kallyai_mcp.tools.text.report import they_said
 
 SAY = {
     "try_again": "To try again: make_call with the same arguments{later}.",
     "after_message": "If that message is not enough: make_call with the same arguments{later}.",
     "later": ', not_before "{due}" ({when})',
     "retries": ", retries 2",
+    "when_open": "To call when they say: make_call with the same arguments, redial=true{later}.",
+    "not_before": ", and not_before",
     "ask_to_confirm": (
         'Do not book again. To have them confirm it: make_call with changes_call_id "{id}", change '
         '"ask", and what to ask in task_description.'
@@ -53,3 +58,20 @@ def ask_to_confirm(view: CallView) -> str:
     """How to ask about a booking that may be made, and that no calendar event shows; else ""."""
     may_be_booked = lacks_booking(view) and view.speech.may_be_agreed
     return SAY["ask_to_confirm"].format(id=word(view.id)) if may_be_booked else ""
+
+
+def call_when_open(view: CallView, reader: Reader) -> str:
+    """How to call at the time that a closed callee has named, after its words; else ""."""
+    closed = view.speech.closed
+    may_be_called = view.outcome is Outcome.ANSWERED and view.speech.opt_out is None
+    if closed is None or not may_be_called:
+        return ""
+    later = SAY["not_before"] if reader.schedules else ""
+    step = SAY["when_open"].format(later=later)
+    return f"{they_said(closed)} {step}" if not _is_quoted(closed, view) else step
+
+
+def _is_quoted(words: Quote, view: CallView) -> bool:
+    """Whether the result has quoted these words already."""
+    quoted = (view.evidence, *view.speech.answers)
+    return any(one is not None and (words.quote or "") in (one.quote or "") for one in quoted)

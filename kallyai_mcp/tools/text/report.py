@@ -86,10 +86,10 @@ def _decisive_words(view: CallView) -> str:
     """The callee's words that decided the outcome, unless they are told first."""
     agreed = view.booking.agreed
     if agreed is not None and agreed.at is not None:
-        return _they_said(Quote(None, one_line(agreed.quote, LONGEST_QUOTE), clock(agreed.at)))
+        return they_said(Quote(None, one_line(agreed.quote, LONGEST_QUOTE), clock(agreed.at)))
     if view.evidence is None or said_about_booking(view):
         return ""
-    return _they_said(view.evidence)
+    return they_said(view.evidence)
 
 
 def _why_nothing_is_quoted(view: CallView) -> str:
@@ -121,7 +121,7 @@ def said_about_booking(view: CallView) -> str:
         return ""
     if view.booking.canceled is not None:
         return _SAY["canceled"].format(quote=quoted(quote.quote or ""), at=part(" ({})", quote.at))
-    said = _they_said(quote)
+    said = they_said(quote)
     return f"{said} {_SAY['not_canceled']}" if view.change is Change.CANCEL else said
 
 
@@ -162,7 +162,7 @@ def _reported(view: CallView, limit: int) -> str:
     return f"{text}{part(' {}.', lasted(view.call))}"
 
 
-def _they_said(quote: Quote) -> str:
+def they_said(quote: Quote) -> str:
     """The callee's own words: 'They said (0:31): "We have nothing at seven."'."""
     if quote.quote is None:
         return _SAY["not_answered"]
@@ -182,7 +182,7 @@ def _answers(speech: Speech) -> list[str]:
     """A line for each question."""
     by_question = groupby(speech.answers, lambda one: one.question or "")
     return [
-        f"- {quoted(question, 200)} {' Or: '.join(map(_they_said, quotes))}"
+        f"- {quoted(question, 200)} {' Or: '.join(map(they_said, quotes))}"
         for question, quotes in by_question
     ]
 

@@ -1,0 +1,78 @@
+"""Whether another time was offered than the one that was asked for, and whether the callee was
+closed at the moment of the call.
+"""
+
+import re
+from datetime import date, time
+from typing import NamedTuple
+
+from kallyai_mcp.api.models import Transcript, TranscriptEntry
+from kallyai_mcp.calls.speech.phrases import phrases
+from kallyai_mcp.calls.speech.sentences import (
+    Sentence,
+    Words,
+    callee_sentences,
+    plain_words_of,
+    sentences_of,
+)
+from kallyai_mcp.calls.speech.times_of_day import times_in
+
+_WEEKDAYS = (
+    ("monday", "lunes"),
+    ("tuesday", "martes"),
+    ("wednesday", "miercoles"),
+    ("thursday", "jueves"),
+    ("friday", "viernes"),
+    ("saturday", "sabado"),
+    ("sunday", "domingo"),
+)
+_DAYS = {name: number for number, names in enumerate(_WEEKDAYS) for name in names}
+
+_HALF = re.compile(r"\b([ap])\.?\s?m\b\.?", re.IGNORECASE)
+
+
+class Moment(NamedTuple):
+    """The day and the time that were asked for, as far as they were."""
+
+    day: date | None
+    at: time | None
+
+
+def offer_in(transcript: Transcript, report: str, asked: Moment) -> Words | None:
+    """The callee's words that offer another day or time, or else the sentence of KallyAI's report
+    that says so (`at` is None then); None without an offer.
+    """
+    for sentence in callee_sentences(transcript):
+        if _is_offer(sentence, "offer", asked):
+            return sentence.words_around(0)
+    for sentence in sentences_of(TranscriptEntry(content=report)):
+        if _is_offer(sentence, "offer_reported", asked):
+            return sentence.words_around(0)
+    return None
+
+
+def closed_in(transcript: Transcript) -> Words | None:
+    """The callee's first words that say that it is closed now, or is to be called later."""
+    for sentence in callee_sentences(transcript):
+        found = phrases("closed_now").find(sentence)
+        if found is not None and not sentence.is_question:
+            return sentence.words_around(found.start)
+    return None
+
+
+def _is_offer(sentence: Sentence, meaning: str, asked: Moment) -> bool:
+    if phrases(meaning).find(sentence) is None:
+        return False
+    return _names_other_time(sentence.text, asked) or _names_other_day(sentence.text, asked.day)
+
+
+def _names_other_time(text: str, asked: Moment) -> bool:
+    """Whether a text names a time that is certainly not the one that was asked for."""
+    named = [one for one in times_in(_HALF.sub(r"\1m", text)) if not one.may_be_people]
+    return any(asked.at not in one.readings for one in named)
+
+
+def _names_other_day(text: str, asked: date | None) -> bool:
+    """Whether a text names a day of the week that is not the one that was asked for."""
+    named = {_DAYS[word] for word in plain_words_of(text) if word in _DAYS}
+    return bool(named) and (asked is None or asked.weekday() not in named)
