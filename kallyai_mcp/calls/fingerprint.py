@@ -11,7 +11,7 @@ from typing import Any
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.about_booking import without_change
 from kallyai_mcp.calls.disclosure import without_disclosure
-from kallyai_mcp.calls.other_time import without_other_time
+from kallyai_mcp.calls.other_time import as_listed_before, without_other_time
 
 
 @lru_cache(1024)  # one call asks several times
@@ -22,7 +22,7 @@ def fingerprint(submission: Submission) -> str:
     Texts are compared as `normalized`. The time zone does not count: an agent that leaves it out
     the second time still means the same appointment.
     """
-    asked = without_other_time(without_disclosure(submission.as_json()))
+    asked = as_listed_before(without_other_time(without_disclosure(submission.as_json())))
     fields = {name: normalized(value) for name, value in asked.items()}
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 

@@ -1,9 +1,9 @@
-"""The instruction that tells KallyAI whether it may agree to a day or time other than the requested
-one.
+"""The instructions that tell KallyAI whether it may agree to a day or time other than the requested
+one, and to which.
 
 The reference has no field for this, so it is one of the `additional_instructions`. Two submissions
-that differ only in this instruction request the same call: the second is a duplicate, and only
-`redial` places it.
+that differ only in whether another time may be agreed to request the same call: the second is a
+duplicate, and only `redial` places it.
 """
 
 from collections.abc import Mapping
@@ -26,6 +26,21 @@ _INSTRUCTIONS = {
 
 _FORBIDDING = frozenset({_INSTRUCTIONS["en", False], _INSTRUCTIONS["es", False]})
 _ACCEPTING = frozenset({_INSTRUCTIONS["en", True], _INSTRUCTIONS["es", True]})
+
+LISTED = {
+    "en": "If that time is taken, agree to the first of these that is free, in this order: ",
+    "es": "Si esa hora no está libre, acepta la primera de estas que lo esté, en este orden: ",
+}
+"""How the instruction begins that lists other times, by the language of the call."""
+
+_LISTED_BEFORE = {
+    "en": "If that time is taken, agree to one of these: ",
+    "es": "Si esa hora no está libre, acepta una de estas: ",
+}
+"""How it began in the versions before, whose records have it."""
+
+LISTS = (*LISTED.values(), *_LISTED_BEFORE.values())
+"""All beginnings of that instruction."""
 
 
 def spoken_language(submission: Submission) -> str:
@@ -55,6 +70,23 @@ def accepts_other_time(submission: Submission | SubmissionEcho) -> bool:
 def without_other_time(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a submission without the instruction of `with_other_time`."""
     return without_instructions(fields, _INSTRUCTIONS.values())
+
+
+def as_listed_before(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a submission with other times as the versions before worded them, so that their
+    records answer a request for the same call.
+    """
+    given = fields.get("additional_instructions")
+    if given is None:
+        return dict(fields)
+    return {**fields, "additional_instructions": [_as_listed_before(text) for text in given]}
+
+
+def _as_listed_before(text: str) -> str:
+    for language, beginning in LISTED.items():
+        if text.startswith(beginning):
+            return f"{_LISTED_BEFORE[language]}{text.removeprefix(beginning)}"
+    return text
 
 
 def instructions_in(language: str, submission: Submission) -> tuple[str, ...]:

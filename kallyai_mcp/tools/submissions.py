@@ -5,7 +5,7 @@ booking. They are read back from the submission, so a call needs no record of it
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from datetime import date, datetime, time
 
 from kallyai_mcp.api.errors import KallyAIError
@@ -14,7 +14,7 @@ from kallyai_mcp.calls import about_booking
 from kallyai_mcp.calls.disclosure import wishes_in, with_disclosure
 from kallyai_mcp.calls.instructions import instructions_of, questions_in
 from kallyai_mcp.calls.numbers import zone_of_callee
-from kallyai_mcp.calls.other_time import with_other_time
+from kallyai_mcp.calls.other_time import LISTED, LISTS, with_other_time
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import (
     AT_ONCE,
@@ -31,10 +31,6 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.plain import zone_of
 
 _DEPARTURE = {"en": "Departure: ", "es": "Salida: "}
-_OTHER_TIMES = {
-    "en": "If that time is taken, agree to one of these: ",
-    "es": "Si esa hora no está libre, acepta una de estas: ",
-}
 _LIMIT = re.compile(r"(?:do not|don't|never|nunca|no|only|solo|s\u00f3lo|if|si)\b", re.IGNORECASE)
 """How an instruction begins that limits what KallyAI does, and asks the callee for nothing."""
 
@@ -178,7 +174,7 @@ def _facts_of(arguments: CallArguments, changes: str, language: SpokenLanguage) 
     if arguments.departure_date is not None:
         yield f"{_DEPARTURE[language]}{arguments.departure_date}"
     if arguments.other_times:
-        yield f"{_OTHER_TIMES[language]}{arguments.other_times}"
+        yield f"{LISTED[language]}{arguments.other_times}"
     if changes:
         yield f"{about_booking.BEGINNINGS[language]}{changes}"
     if arguments.change is not None:
@@ -189,7 +185,7 @@ def agents_instructions(submission: Submission | SubmissionEcho) -> tuple[str, .
     """The wishes and limits of the agent: the instructions without questions, and without those of
     this program.
     """
-    beginnings = (*_DEPARTURE.values(), *_OTHER_TIMES.values(), *about_booking.BEGINNINGS.values())
+    beginnings = (*_DEPARTURE.values(), *LISTS, *about_booking.BEGINNINGS.values())
     others = about_booking.CHANGES.union(questions_in(submission))
     return tuple(
         text
@@ -207,7 +203,7 @@ def wishes_to_confirm(submission: Submission | SubmissionEcho) -> tuple[str, ...
 
 def departure_in(submission: Submission | SubmissionEcho) -> date | None:
     """The day of departure from a hotel; None if there is none."""
-    for text in _texts_after(_DEPARTURE, submission):
+    for text in _texts_after(_DEPARTURE.values(), submission):
         try:
             return date.fromisoformat(text)
         except ValueError:
@@ -217,7 +213,7 @@ def departure_in(submission: Submission | SubmissionEcho) -> date | None:
 
 def other_times_text(submission: Submission | SubmissionEcho) -> str:
     """The other times that may be agreed to, as the agent gave them; "" if there are none."""
-    return ", ".join(_texts_after(_OTHER_TIMES, submission))
+    return ", ".join(_texts_after(LISTS, submission))
 
 
 def are_times(text: str) -> bool:
@@ -235,10 +231,10 @@ def spans_in(text: str) -> list[tuple[time, time]]:
 
 
 def _texts_after(
-    beginnings: Mapping[str, str], submission: Submission | SubmissionEcho
+    beginnings: Collection[str], submission: Submission | SubmissionEcho
 ) -> Iterator[str]:
     """What follows one of these beginnings in each instruction that has one."""
     for text in instructions_of(submission):
-        for begin in beginnings.values():
+        for begin in beginnings:
             if text.startswith(begin):
                 yield text.removeprefix(begin)

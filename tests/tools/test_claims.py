@@ -119,9 +119,27 @@ async def test_departure_and_other_times_are_instructions(
 
     assert "Departure: 2026-01-30" in hotel["additional_instructions"]
     assert other_times["additional_instructions"] == [
-        "If that time is taken, agree to one of these: 18:00, 20:00-20:45",
+        "If that time is taken, agree to the first of these that is free, in this order: "
+        "18:00, 20:00-20:45",
         "Say in your first sentence that you are an AI assistant calling for Sample Guest.",
     ]
+
+
+async def test_other_times_that_were_not_asked_about_are_named(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    at_eight = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T040000Z"])
+    said = {"speaker": "HUMAN", "content": "At eight, then."}
+    async with asking(tmp_path, clock, RESERVED, {"+": at_eight}) as (kallyai, agent):
+        kallyai.transcript = {"entries": [said]}
+        booked = await agent.use("make_call", BISTRO, other_times="18:00, 20:00, 21:00")
+        kallyai.calendars = {}
+        answered = await agent.use(
+            "make_call", BISTRO, other_times="18:00-18:30, 21:00", party_size=5
+        )
+
+    assert "6:00 PM was not asked about." in booked.text
+    assert "6:00 PM to 6:30 PM and 9:00 PM were not asked about." in answered.text
 
 
 async def test_a_departure_is_after_the_arrival(tmp_path: Path, clock: ManualClock) -> None:

@@ -1,9 +1,11 @@
-"""Whether another time was offered than the one that was asked for, and whether the callee was
-closed at the moment of the call.
+"""Which times were offered or asked about, and whether the callee was closed at the moment of the
+call.
 """
 
 import re
+from collections.abc import Collection, Sequence
 from datetime import date, time
+from itertools import chain
 from typing import NamedTuple
 
 from kallyai_mcp.api.models import Transcript, TranscriptEntry
@@ -15,7 +17,7 @@ from kallyai_mcp.calls.speech.sentences import (
     plain_words_of,
     sentences_of,
 )
-from kallyai_mcp.calls.speech.times_of_day import times_in
+from kallyai_mcp.calls.speech.times_of_day import hours_in, times_in
 
 _WEEKDAYS = (
     ("monday", "lunes"),
@@ -29,6 +31,10 @@ _WEEKDAYS = (
 _DAYS = {name: number for number, names in enumerate(_WEEKDAYS) for name in names}
 
 _HALF = re.compile(r"\b([ap])\.?\s?m\b\.?", re.IGNORECASE)
+
+
+Span = tuple[time, time]
+"""A span of times, as its first and its last one; a single time is both."""
 
 
 class Moment(NamedTuple):
@@ -51,6 +57,21 @@ def offer_in(transcript: Transcript, report: str, asked: Moment) -> Words | None
     return None
 
 
+def unasked_in(transcript: Transcript, times: Sequence[Span]) -> tuple[Span, ...]:
+    """Those of some times that nobody has named, not even by the hour alone."""
+    texts = [_plain(entry.content) for entry in transcript.entries]
+    readings = {at for text in texts for one in times_in(text) for at in one.readings}
+    hours = hours_in(chain.from_iterable(map(plain_words_of, texts)))
+    return tuple(one for one in times if not _is_named(one, readings, hours))
+
+
+def _is_named(span: Span, readings: Collection[time], hours: Collection[int]) -> bool:
+    first, last = span
+    if any(first <= at <= last for at in readings):
+        return True
+    return any((hour % 12 or 12) in hours for hour in range(first.hour, last.hour + 1))
+
+
 def closed_in(transcript: Transcript) -> Words | None:
     """The callee's first words that say that it is closed now, or is to be called later."""
     for sentence in callee_sentences(transcript):
@@ -68,8 +89,13 @@ def _is_offer(sentence: Sentence, meaning: str, asked: Moment) -> bool:
 
 def _names_other_time(text: str, asked: Moment) -> bool:
     """Whether a text names a time that is certainly not the one that was asked for."""
-    named = [one for one in times_in(_HALF.sub(r"\1m", text)) if not one.may_be_people]
+    named = [one for one in times_in(_plain(text)) if not one.may_be_people]
     return any(asked.at not in one.readings for one in named)
+
+
+def _plain(text: str) -> str:
+    """`text` with "am" and "pm" as `times_in` takes them."""
+    return _HALF.sub(r"\1m", text)
 
 
 def _names_other_day(text: str, asked: date | None) -> bool:

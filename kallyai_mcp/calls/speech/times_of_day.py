@@ -1,7 +1,7 @@
 """Times of day in a text, in English or Spanish, and how each may be read."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import time
 from typing import NamedTuple
 
@@ -172,6 +172,12 @@ def times_in(text: str) -> list[NamedTime]:
         found += [one for one in named if one.readings]
         text = form.pattern.sub(_hidden_in(form), text)
     return sorted(found, key=lambda one: one.position)
+
+
+def hours_in(words: Iterable[str]) -> frozenset[int]:
+    """The hours of a dial, 1 to 12, that words of a text may mean by themselves: "nine", "21"."""
+    hours = {_hour(word) for word in words if word in _HOURS or word.isdecimal()}
+    return frozenset(hour % 12 or 12 for hour in hours if hour < 24)
 
 
 def _named(form: _Form, match: re.Match[str]) -> NamedTime:

@@ -8,9 +8,9 @@
 - `Departure: 2026-11-30.` or `Salida: 2026-11-30.` is when the guests of a hotel leave.
 - `KEEPS_TIME` says that no other day or time may be agreed to. `ONLY_ASKS` says that nothing may
   be agreed to.
-- `If that time is taken, agree to one of these: 10:00-12:00, 15:00`
-  (`Si esa hora no está libre, acepta una de estas:`) allows these times on
-  the day asked for, and no others.
+- `If that time is taken, agree to the first of these that is free: 10:00-12:00, 15:00`
+  (`Si esa hora no está libre, acepta la primera de estas que lo esté:`), or other words before the
+  colon, allows these times on the day asked for, and no others.
 - One that begins with "Say" or "Tell" ("Di", "Diga") and names an AI lets the assistant say that it
   is one. Otherwise it does not.
 - Every other one is a wish that the callee is told, unless it begins as a limit does: "Do not",

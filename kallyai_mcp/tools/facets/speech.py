@@ -18,12 +18,12 @@ from kallyai_mcp.calls.speech.answers import answers_in, evidence_in
 from kallyai_mcp.calls.speech.confirmation import confirmation_in, unconfirmed_in
 from kallyai_mcp.calls.speech.disclosure import Disclosure, disclosure_in
 from kallyai_mcp.calls.speech.machine import SpokeWith, spoke_with
-from kallyai_mcp.calls.speech.offers import Moment, closed_in, offer_in
+from kallyai_mcp.calls.speech.offers import Moment, Span, closed_in, offer_in, unasked_in
 from kallyai_mcp.calls.speech.opt_out import opt_out_in
 from kallyai_mcp.calls.speech.sentences import Words
 from kallyai_mcp.tools.facets.booking import Asked, day_asked
 from kallyai_mcp.tools.facets.relations import BOOKED
-from kallyai_mcp.tools.submissions import wishes_to_confirm
+from kallyai_mcp.tools.submissions import other_times_text, spans_in, wishes_to_confirm
 from kallyai_mcp.tools.text.plain import clock, one_line
 
 _LONGEST = 300
@@ -67,6 +67,8 @@ class Speech:
         is_read: Whether a transcript with words was read.
         may_be_agreed: Whether the report or the callee's words may say that something was agreed.
         offer: The words that offer another day or time: the callee's, or KallyAI's report of them.
+        unasked: The other times of the request that nobody named, in its order; none if no
+            transcript was read.
         closed: The callee's words that say that it is closed now, or is to be called later.
         unconfirmed_name: The name of a booking, if the callee did not repeat it.
         unconfirmed_wishes: What was asked for besides, and the callee's words do not confirm.
@@ -83,6 +85,7 @@ class Speech:
     is_read: bool = False
     may_be_agreed: bool = False
     offer: Quote | None = None
+    unasked: tuple[Span, ...] = ()
     closed: Quote | None = None
     unconfirmed_name: str | None = None
     unconfirmed_wishes: tuple[str, ...] = ()
@@ -131,6 +134,7 @@ def speech_of(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome
         is_read=True,
         may_be_agreed=may_be_agreed(call, transcript),
         offer=_of_callee(offer_in(transcript, call.highlights or "", _moment(asked))),
+        unasked=unasked_in(transcript, spans_in(other_times_text(asked))),
         closed=_of_callee(closed_in(transcript)),
         disclosure=_disclosure(transcript),
         spoke_with=line.spoke_with,

@@ -1,14 +1,25 @@
 """Texts about a booking: what is not certain about it, and what other calls have to do with it."""
 
+from datetime import datetime, time
+
 from kallyai_mcp.calls.about_booking import Change, about_call_id
 from kallyai_mcp.calls.other_time import forbids_other_time
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.tools.facets.booking_history import Event
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import BOOKED
-from kallyai_mcp.tools.submissions import other_times_text
+from kallyai_mcp.tools.submissions import other_times_text, spans_in
 from kallyai_mcp.tools.text.calendar import asked_time, booked_time, confirmed, thing
-from kallyai_mcp.tools.text.plain import Reader, listed, one_line, part, party_of, quoted, word
+from kallyai_mcp.tools.text.plain import (
+    Reader,
+    hour,
+    listed,
+    one_line,
+    part,
+    party_of,
+    quoted,
+    word,
+)
 from kallyai_mcp.tools.text.report import report_of
 
 SAY = {
@@ -35,6 +46,7 @@ SAY = {
         "KallyAI was told to agree to no other time{but}. If the user wants one: make_call with "
         "its day and time{change}."
     ),
+    "not_asked": "{times} {was} not asked about.",
     # Other calls
     "replaces": "It replaces the booking of {booking}.",
     "about": "It was about the booking of {booking}, which stands unless they changed it.",
@@ -140,6 +152,35 @@ def offer_not_accepted(view: CallView) -> str:
     if booking is not None:
         change = f', changes_call_id "{word(booking)}", and change "move"'
     return SAY["other_times"].format(but=part(" than {}", times), change=change)
+
+
+def not_asked_about(view: CallView) -> str:
+    """Which of the other times nobody named in the conversation, in a sentence.
+
+    Those after a time that was booked do not count; "" if there are none.
+    """
+    times = [_span(one) for one in view.speech.unasked if _comes_before_booked(one, view)]
+    if not times or not (lacks_booking(view) or view.outcome in BOOKED):
+        return ""
+    was = "was" if len(times) == 1 else "were"
+    return SAY["not_asked"].format(times=listed(times), was=was)
+
+
+def _span(span: tuple[time, time]) -> str:
+    first, last = span
+    return hour(first) if first == last else f"{hour(first)} to {hour(last)}"
+
+
+def _comes_before_booked(span: tuple[time, time], view: CallView) -> bool:
+    """Whether the user prefers a span of times to the one that is booked, if any is."""
+    start = view.booking.event.start
+    if not isinstance(start, datetime):
+        return True
+    spans = spans_in(other_times_text(view.submission))
+    booked = next((one for one in spans if one[0] <= start.time() <= one[1]), None)
+    if booked is None:
+        return view.outcome is Outcome.BOOKED_OTHER_TIME
+    return spans.index(span) < spans.index(booked)
 
 
 def before(view: CallView, reader: Reader) -> str:

@@ -19,6 +19,7 @@ from kallyai_mcp.tools.text.bookings import (
     doubt,
     event_confirms,
     moved,
+    not_asked_about,
     offer_not_accepted,
 )
 from kallyai_mcp.tools.text.calendar import unconfirmed
@@ -200,6 +201,7 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
         *said_in(view),
         call_when_open(view, reader),
         ask_to_confirm(view),
+        not_asked_about(view),
         offer_not_accepted(view),
         _try_again(step.retry, view, reader),
         ahead(view, reader),

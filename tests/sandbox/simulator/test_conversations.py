@@ -401,7 +401,7 @@ def test_only_allowed_other_times_are_agreed_to() -> None:
         ("9:30, 20:30", True),
         ("18:00-20:00, 21:00", False),
     ):
-        text = f"If that time is taken, agree to one of these: {times}"
+        text = f"If that time is taken, agree to the first of these that is free: {times}"
         result = call({"does": "offers_another_time"}, additional_instructions=[text])
         assert (result.event is not None) is agrees
 

@@ -4,7 +4,7 @@ from datetime import date, time
 
 import pytest
 
-from kallyai_mcp.calls.speech.offers import Moment, closed_in, offer_in
+from kallyai_mcp.calls.speech.offers import Moment, closed_in, offer_in, unasked_in
 from kallyai_mcp.calls.speech.sentences import Words
 from tests.calls.transcripts import transcript
 
@@ -94,3 +94,10 @@ def test_a_closed_callee_is_quoted(words: str) -> None:
 @pytest.mark.parametrize("words", OPEN)
 def test_other_words_say_nothing_of_now(words: str) -> None:
     assert closed_in(transcript(WANT, ("HUMAN", words))) is None
+
+
+def test_a_time_that_nobody_named_was_not_asked_about() -> None:
+    said = transcript(WANT, ("HUMAN", "No. I could do nine."), ("AI", "Do you have 8:30 p.m.?"))
+    late, half, nine = (time(20), time(20)), (time(20, 30), time(20, 30)), (time(21), time(22))
+
+    assert unasked_in(said, [late, half, nine]) == (late,)
