@@ -127,6 +127,20 @@ def validate(
     raise InvalidArgumentsError(problems)
 
 
+def problems(
+    model: type[BaseModel], tool: str, arguments: Mapping[str, Any], now: datetime
+) -> list[Problem]:
+    """What is wrong with the arguments of a tool, as `validate` would say it; none if nothing is.
+
+    It raises `RefusedNumberError` as validation does.
+    """
+    try:
+        validate(model, tool, arguments, now)
+    except InvalidArgumentsError as error:
+        return list(error.problems)
+    return []
+
+
 def _problems_of(
     error: ValidationError, model: type[BaseModel], tool: str, blank: Collection[str]
 ) -> Iterator[Problem]:

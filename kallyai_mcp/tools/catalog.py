@@ -19,17 +19,13 @@ from pydantic import BaseModel, Field, create_model
 from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.settings import WAIT_SECONDS
 from kallyai_mcp.tools import account, around, calls
-from kallyai_mcp.tools.arguments import Problem, blank_texts, read, validate
+from kallyai_mcp.tools.arguments import Problem, blank_texts, problems, read, validate
 from kallyai_mcp.tools.booking_changes import problems_of_change, with_number
 from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.elicitation import (
-    Elicitation,
-    InputRequiredError,
-    ask_missing,
-    lacking_details,
-)
+from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
 from kallyai_mcp.tools.following import FOLLOWED, Followed
+from kallyai_mcp.tools.missing_details import ask_missing, lacking_details
 from kallyai_mcp.tools.schemas import schema_of, schema_of_arguments
 from kallyai_mcp.tools.text.plain import zone_of
 from kallyai_mcp.tools.tool_errors import tool_error
@@ -130,14 +126,19 @@ class CallTool(Tool):
     ) -> dict[str, Any]:
         """The arguments as the tool takes them; raises `InvalidArgumentsError`."""
         given: Mapping[str, Any] = read(arguments, self.parameters)
+        now = app_context.now().astimezone(zone_of(app_context.timezone))
         lacking: list[Problem] = []
         if self.places_calls:
+
+            def problems_of(answered: Mapping[str, Any]) -> list[Problem]:
+                return problems(self.fn_metadata.arg_model, self.name, answered, now)
+
             given = await with_number(given, app_context)
-            given = await ask_missing(given, Elicitation(context, given.get("language")))
+            elicitation = Elicitation(context, given.get("language"))
+            given = await ask_missing(given, elicitation, problems_of)
             lacking = [*lacking_details(given), *problems_of_change(given)]
         # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called
         # "null" would be None.
-        now = app_context.now().astimezone(zone_of(app_context.timezone))
         return validate(
             self.fn_metadata.arg_model,
             self.name,

@@ -1,5 +1,4 @@
-"""Asking the user during a tool call, in both protocol generations: also for details that a booking
-can't do without.
+"""Asking the user during a tool call, in both protocol generations.
 
 A client of 2025-11-25 is asked while the tool waits (`elicitation/create`). A client of 2026-07-28
 gets the question as the result of the tool (`InputRequiredResult`), and calls the tool again with
@@ -30,12 +29,9 @@ from mcp.types import (
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, Field, ValidationError
 
-from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.cards.texts import Language, preferred_language
-from kallyai_mcp.tools.arguments import Problem, without_blanks
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.text.consent import Words
-from kallyai_mcp.tools.text.plain import one_line
 
 
 class InputRequiredError(Exception):
@@ -194,86 +190,3 @@ def form(
     """A form with these fields, given as JSON schemas."""
     schema = {"type": "object", "properties": dict(fields), "required": list(required)}
     return ElicitRequestFormParams(message=message, requested_schema=schema)
-
-
-_DAY = {"appointment_date": "for which day?"}
-_DAY_AND_SIZE = _DAY | {"party_size": "for how many people?"}
-_NEEDED = {"restaurant": _DAY_AND_SIZE, "clinic": _DAY, "hotel": _DAY_AND_SIZE}
-"""What a booking needs, by the reference's `task_category`, and what to ask the user for it."""
-
-_NUMBER = "respondent_phone"
-
-_FIELDS: dict[str, dict[str, Any]] = {
-    _NUMBER: {"type": "string"},
-    "user_name": {"type": "string"},
-    "appointment_date": {"type": "string", "format": "date"},
-    "party_size": {"type": "integer", "minimum": 1, "maximum": 50},
-}
-"""The fields of the form for what is missing."""
-
-
-_NO_BOOKING = (
-    "A call that books nothing, or changes a booking without changes_call_id, has its day and time "
-    "in task_description "
-    "alone"
-)
-
-
-def lacking_details(given: Mapping[str, Any]) -> list[Problem]:
-    """The arguments without which a booking can't be made.
-
-    Without a day and a time, a call only asks.
-    """
-    if not _is_for_new_booking(given):
-        return []
-    needed = _NEEDED.get(str(given.get("task_category")), {})
-    return [
-        Problem(name, f"missing; {ask} {_NO_BOOKING}")
-        for name, ask in needed.items()
-        if name not in given
-    ]
-
-
-def _is_for_new_booking(given: Mapping[str, Any]) -> bool:
-    if "changes_call_id" in given or given.get("until") == "all":
-        return False
-    return bool(given.keys() & {"appointment_date", "appointment_time"})
-
-
-async def ask_missing(given: Mapping[str, Any], elicitation: Elicitation) -> Mapping[str, Any]:
-    """Ask the user in one form for the arguments of make_call or call_around that are missing.
-
-    If the client can't show forms, nothing is asked, and validation names what is missing. Returns
-    `given` with the user's answers.
-    """
-    missing = _missing_in(given)
-    if not missing or not elicitation.shows_forms:
-        return given
-    asked = _form_for(missing, given.get("business_name"), elicitation.words)
-    reply = await elicitation.ask("details", asked)
-    if reply is None:
-        return given
-    if reply.action != "accept":
-        text = "the user was asked for the missing details and did not give them"
-        raise KallyAIError(text, code="details_not_given")
-    return {**given, **without_blanks({name: reply.content.get(name) for name in missing})}
-
-
-def _missing_in(given: Mapping[str, Any]) -> list[str]:
-    """The arguments that the user can be asked for: the number, and what a booking needs."""
-    wanted = []
-    if given.keys().isdisjoint({"candidates", "until"}):
-        wanted.append(_NUMBER)
-    if details := lacking_details(given):
-        wanted += ["user_name", *(one.argument for one in details)]
-    return [name for name in wanted if name not in given]
-
-
-def _form_for(missing: Sequence[str], callee: object, words: Words) -> ElicitRequestFormParams:
-    """The form that asks for missing arguments. A client demands a value for the number alone."""
-    if isinstance(callee, str):
-        message = words.say("details_needed_for", callee=one_line(callee))
-    else:
-        message = words.say("details_needed")
-    fields = {name: words.field(name) | _FIELDS[name] for name in missing}
-    return form(message, fields, required=sorted({_NUMBER} & set(missing)))

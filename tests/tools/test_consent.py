@@ -14,6 +14,7 @@ from kallyai_mcp.tools.consent import Decision, Flags, decide
 from tests.agent import BISTRO, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.task_client import NUMBERS
+from tests.tools.test_around import TABLE
 from tests.tools.user import NIGHT, NOON, Reply, User, open_agent_for
 
 BLOCKED = BISTRO | {"respondent_phone": NUMBERS["blocked_number"]}
@@ -309,13 +310,80 @@ async def test_missing_details_are_asked_for_in_one_form(
     assert "4 people" in consent.message
 
 
+async def test_a_form_says_who_is_called_and_for_what(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    user = User("decline")
+    booking = BARE | PHONE | {"appointment_time": "19:00"}
+    async with open_agent_for(settings, "auto", clock, app, user) as agent:
+        await agent.use("make_call", booking)
+
+    assert user.messages == [
+        "More details are needed to call Italian Bistro, +1 415-555-1234.\nWhat for: Book a table"
+    ]
+
+
+async def test_the_form_of_a_list_names_its_first_candidates(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    user = User("decline")
+    several = [{"respondent_phone": f"+1202555010{end}"} for end in range(4)]
+    several[1]["business_name"] = "Joe's"
+    async with open_agent_for(settings, "auto", clock, app, user) as agent:
+        booking = TABLE | {"candidates": several, "appointment_time": "19:00", "party_size": None}
+        await agent.use("call_around", booking, until="booked")
+
+    assert user.messages[0].splitlines()[0] == (
+        "More details are needed to call +1 202-555-0100, Joe's, +1 202-555-0102, …."
+    )
+
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("respondent_phone", "555 1234", "555 1234 can't be called. Give the number with its country."),
+    ("appointment_date", "2026-01-24", "2026-01-24 is not a day from today on."),
+    ("party_size", 51, "51 is not a number from 1 to 50."),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "told"), WRONG, ids=[name for name, *_ in WRONG])
+async def test_a_wrong_answer_alone_is_asked_again(
+    settings: Settings,
+    mode: str,
+    clock: ManualClock,
+    app: SandboxApp,
+    name: str,
+    value: Any,
+    told: str,
+) -> None:
+    user = User(SAID | {name: value}, {name: SAID[name]})
+    async with open_agent_for(settings, mode, clock, app, user) as agent:
+        made = await agent.use("make_call", BARE, appointment_time="19:00")
+    again = user.asked[1]
+    assert isinstance(again, ElicitRequestFormParams)
+
+    assert made.data["status"] == "success"
+    assert again.message.splitlines()[-1] == told
+    assert list(again.requested_schema["properties"]) == [name]
+
+
+async def test_an_emergency_number_is_not_asked_again(
+    settings: Settings, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with open_agent_for(settings, "auto", clock, app, User({"respondent_phone": "911"})) as (
+        agent
+    ):
+        answer = await agent.use("make_call", BARE)
+
+    assert answer.data["dial"] == "911"
+
+
 NOT_GIVEN: dict[str, tuple[Reply, dict[str, Any], str]] = {
     "declined": (
         "decline",
         {},
         "Not called: the user was asked for the missing details and did not give them.",
     ),
-    "wrong": (
+    "wrong each time": (
         {"respondent_phone": "415 555 1234"},
         {},
         "Not called. Fix 1 argument:\n- respondent_phone:",
@@ -339,7 +407,7 @@ async def test_without_the_details_nobody_is_called(
     asked: dict[str, Any],
     told: str,
 ) -> None:
-    async with open_agent_for(settings, mode, clock, app, User(reply)) as agent:
+    async with open_agent_for(settings, mode, clock, app, User(*[reply] * 3)) as agent:
         answer = await agent.use("make_call", BARE | asked)
         calls = await agent.calls_made()
 
