@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Concatenate, Self
 
 from kallyai_mcp.api.errors import PolicyError
+from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.delivery import Delivery
@@ -315,7 +316,11 @@ class Calls:
         return call_list
 
     async def place_list(
-        self, requested: CallList, consent: Consent, arrived: Stopwatch
+        self,
+        requested: CallList,
+        consent: Consent,
+        arrived: Stopwatch,
+        usage: Statistics | None = None,
     ) -> tuple[CallList, bool]:
         """Start a list, or let a stopped one go on; arguments, results, and errors as in
         `list_requests.request_list`. The request has `arrived` so long ago.
@@ -329,7 +334,7 @@ class Calls:
         ids = tuple(new_tracking_id() for _ in range(self.timing.at_once))
         worker = await self._worker.leased_name()
         with self._worker.reserving(requested.account, *ids):
-            event = ListRequested(requested, consent, worker, ids)
+            event = ListRequested(requested, consent, worker, ids, usage)
             found, is_new = await self.context.ledger.handle(requested.account, event)
             for record in found.records:
                 if record.tracking_id in ids:

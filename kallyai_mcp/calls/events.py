@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.api.models import Call
+from kallyai_mcp.api.models import Call, Statistics
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import Consent
@@ -232,12 +232,14 @@ class ListRequested(Event[tuple[CallList, bool]]):
     Attributes:
         worker: Reserves the next calls, which it sends at once.
         tracking_ids: The ids of those calls, as many as may be in progress at a time.
+        usage: The account's statistics, where the consent is the first one; None if not known.
     """
 
     requested: CallList
     consent: Consent
     worker: str
     tracking_ids: tuple[str, ...]
+    usage: Statistics | None = None
 
 
 @dataclass(frozen=True)

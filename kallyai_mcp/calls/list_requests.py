@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 
 from kallyai_mcp.calls.call_lists import ENDED_FOR_GOOD, PASSES, CallList, StopReason
 from kallyai_mcp.calls.changes import Changes, View, after
+from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.events import CancelList, ListRequested
 from kallyai_mcp.calls.expiring import list_now
+from kallyai_mcp.calls.list_consent import first_consent
 from kallyai_mcp.calls.lists import Sender, go_on, stop, take_out
+from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.requests import check_consent, last_call
 
@@ -20,21 +23,21 @@ def request_list(view: View, event: ListRequested) -> Changes[tuple[CallList, bo
     read so that it may not go on.
 
     Raises:
-        ConsentOutdatedError: A number was called since, or the confirmation was used already.
+        ConsentOutdatedError: A number was called since, the confirmation was used already, or the
+            first consent does not cover that the list goes on.
     """
     requested = event.requested
-    consent = event.consent
     known = _known(view, requested)
     if known is not None and not _may_go_on(known, requested):
         return Changes((known, False))
     call_list = replace(known or requested, goes_on_if_answered=requested.goes_on_if_answered)
-    check_consent(view, consent, last_calls(view, call_list))
+    consent, agreed_at = _agreed(view, known, call_list, event)
     freed = _freed(view, call_list)
     agreed = replace(
-        freed.answer, consent=consent, asked_at=view.now, stop_reason=None, ended_at=None
+        freed.answer, consent=consent, asked_at=agreed_at, stop_reason=None, ended_at=None
     )
     begun = Changes(agreed, begin=(agreed,)) if known is None else _continued(freed, view, agreed)
-    changes = freed.then(begun).then(Changes(agreed, used=consent.confirmation_id))
+    changes = freed.then(begun).then(Changes(agreed, used=event.consent.confirmation_id))
     placed = go_on(after(view, changes), agreed, Sender(event.worker, event.tracking_ids))
     return changes.then(placed).answering((placed.answer, True))
 
@@ -90,6 +93,18 @@ def _known(view: View, requested: CallList) -> CallList | None:
 def _may_go_on(known: CallList, requested: CallList) -> bool:
     """Whether a list may go on, and has made no call since it was read."""
     return known.may_go_on and _ids(known.records) == _ids(requested.records)
+
+
+def _agreed(
+    view: View, known: CallList | None, call_list: CallList, event: ListRequested
+) -> tuple[Consent, datetime]:
+    """The consent with which a list begins or goes on, and when it was given."""
+    if event.consent.how == "first_consent":
+        if known is None:
+            raise ConsentOutdatedError("The ledger no longer has the list, so the user is asked")
+        return first_consent(view, known, event.usage), known.asked_at
+    check_consent(view, event.consent, last_calls(view, call_list))
+    return event.consent, view.now
 
 
 def _ids(records: Sequence[CallRecord]) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ from kallyai_mcp.calls.numbers import local_times, may_cost_more
 from kallyai_mcp.setting_values import variable
 from kallyai_mcp.settings import Settings
 
-ConsentKind = Literal["not_needed", "never_asks", "form", "confirmation"]
+ConsentKind = Literal["not_needed", "never_asks", "form", "confirmation", "first_consent"]
 """How consent was given: it was not needed without a risk; a setting says never to ask; by a form
-of the client; by a confirmation token that the agent sent back.
+of the client; by a confirmation token that the agent sent back; for a list that goes on, with the
+consent that it has.
 """
 
 EARLIEST = time(8)
@@ -188,6 +189,9 @@ class Consent:
         joins: A duplicate was found. Then no risk was checked, and no new call is allowed.
         opt_outs: The opt-outs that the user was told (`OptOut.id`).
         lifts_opt_out: The user has said that the number may be called again from now on.
+        reasons: The risks of each number that the user was told, by number; for a list.
+        first_call: The tracking id of the first call that it was given for, if its list has gone
+            on with it.
     """
 
     asked_by: str | None
@@ -198,6 +202,13 @@ class Consent:
     joins: bool = False
     opt_outs: tuple[str, ...] = ()
     lifts_opt_out: bool = False
+    reasons: Mapping[str, tuple[RiskFlag, ...]] = field(default_factory=dict)
+    first_call: str | None = None
+
+    @property
+    def is_yes(self) -> bool:
+        """Whether the user was asked, and has agreed."""
+        return self.how in ("form", "confirmation")
 
 
 def is_ordinary(there: datetime) -> bool:

@@ -280,7 +280,7 @@ def _agreed_keys(env: Mapping[str, str]) -> set[str | None]:
             ledger = connection.ledger()
             keys: set[str | None] = set()
             for entry in await ledger.read(rows.audit, account, _MOST_CALLS):
-                if entry["how"] in ("form", "confirmation"):
+                if (entry["how"] or "").startswith(("form", "confirmation")):
                     record = await ledger.read(rows.find, account, entry["tracking_id"] or "")
                     if record is not None:
                         keys.add(record.idempotency_key)

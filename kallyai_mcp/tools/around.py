@@ -3,6 +3,7 @@ answers; or all of them, several at a time.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -12,16 +13,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.instructions import with_instruction
 from kallyai_mcp.calls.other_time import spoken_language
 from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.quota import refusal_by_quota
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.tools.argument_types import Text, json_list
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_arguments import CallArguments, InList, marked
 from kallyai_mcp.tools.calls import wait_and_answer
 from kallyai_mcp.tools.confirmations import digest
-from kallyai_mcp.tools.consent import Flags, Question, ask_user
+from kallyai_mcp.tools.consent import Flags, Question, ask_user, client_name
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.lookup import read_earlier_calls
 from kallyai_mcp.tools.schemas import schema_of_arguments
@@ -132,6 +135,12 @@ async def call_around(
     if known is not None and not _is_to_go_on(known, arguments.continue_after):
         return await wait_and_answer(app_context, known, shared.wait_seconds, ctx, placed_now=False)
     to_place = replace(known or wanted, goes_on_if_answered=wanted.goes_on_if_answered)
+    continued = await _placed_unasked(to_place, shared.confirmation, arrived, ctx)
+    if continued is not None:
+        placed, is_new = continued
+        return await wait_and_answer(
+            app_context, placed, shared.wait_seconds, ctx, placed_now=is_new
+        )
     agreed = await _consent(to_place, shared.confirmation, app_context.reader(), ctx)
     if isinstance(agreed, CallToolResult):
         return agreed
@@ -190,6 +199,25 @@ def _ask_only(submission: Submission) -> Submission:
     all were asked.
     """
     return with_instruction(submission, _ASK_ONLY[spoken_language(submission)])
+
+
+async def _placed_unasked(
+    known: CallList, confirmation: str | None, arrived: Stopwatch, ctx: Context[AppContext, Any]
+) -> tuple[CallList, bool] | None:
+    """Let a list go on with the consent that it has; None if the user may have to be asked. The
+    result is that of `Calls.place_list`.
+    """
+    app_context = ctx.request_context.lifespan_context
+    was_asked = confirmation is not None or bool(ctx.request_state)  # and may have said no
+    if was_asked or not known.records or not known.consent.is_yes:
+        return None
+    usage = await app_context.usage()
+    if refusal_by_quota(usage, app_context.now(), None) is not None:
+        return None
+    consent = Consent(client_name(ctx), "first_consent")
+    with suppress(ConsentOutdatedError):
+        return await app_context.calls.place_list(known, consent, arrived, usage)
+    return None
 
 
 async def _consent(

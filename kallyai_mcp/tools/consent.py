@@ -81,7 +81,7 @@ async def if_not_called_before(
     call refuses it if the number was called before.
     """
     app_context = ctx.request_context.lifespan_context
-    agreed = Consent(_client_name(ctx), "not_needed", last_calls=(None,))
+    agreed = Consent(client_name(ctx), "not_needed", last_calls=(None,))
     if _is_kallyais_alone(request.schedule, app_context):
         return replace(agreed, how="never_asks")
     if app_context.settings.asks == "never":
@@ -116,7 +116,7 @@ async def check(
     is the user.
     """
     app_context = ctx.request_context.lifespan_context
-    asked_by = _client_name(ctx)
+    asked_by = client_name(ctx)
     found = await app_context.calls.precheck(request, asked_by=asked_by)
     if not found.is_new:
         return Consent(asked_by, "not_needed", joins=True)
@@ -210,7 +210,7 @@ async def ask_user(
     is used up until the call is due.
     """
     app_context = ctx.request_context.lifespan_context
-    unasked = Consent(_client_name(ctx), "never_asks", last_calls=question.last_calls)
+    unasked = Consent(client_name(ctx), "never_asks", last_calls=question.last_calls)
     if _is_kallyais_alone(question.schedule, app_context):
         return unasked
     risks = await _risks_of(question, app_context)
@@ -227,7 +227,12 @@ async def ask_user(
         is_confirmed=confirmation_id is not None,
         said_no=elicitation.lacks_yes("consent", "call_now"),
     )
-    agreed = replace(unasked, risk_flags=tuple(risks.of_any), opt_outs=question.opt_out_ids)
+    agreed = replace(
+        unasked,
+        risk_flags=tuple(risks.of_any),
+        opt_outs=question.opt_out_ids,
+        reasons=_reasons_by_number(question, risks),
+    )
     match decision:
         case Decision.NOT_NEEDED:
             return replace(agreed, how="not_needed")
@@ -269,6 +274,12 @@ async def _risks_of(question: Question, app_context: AppContext) -> Risks:
             for submission, last in zip(question.submissions, question.last_calls, strict=True)
         ],
     )
+
+
+def _reasons_by_number(question: Question, risks: Risks) -> dict[str, tuple[RiskFlag, ...]]:
+    """The reasons that the user is told of each number."""
+    each = zip(question.submissions, risks.of_each, strict=True)
+    return {submission.respondent_phone: tuple(flags) for submission, flags in each}
 
 
 def _id_of(
@@ -374,7 +385,7 @@ def _fields(question: Question, later: datetime | None, words: Words) -> dict[st
     return fields
 
 
-def _client_name(ctx: Context[AppContext, Any]) -> str | None:
+def client_name(ctx: Context[AppContext, Any]) -> str | None:
     """The client's name and version, as it calls itself."""
     params = ctx.request_context.session.client_params
     if params is None or params.client_info is None:

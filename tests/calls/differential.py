@@ -65,7 +65,7 @@ from kallyai_mcp.calls.ledger.base import Ledger, Row, Tx
 from kallyai_mcp.calls.ledger.view import SqlView
 from kallyai_mcp.calls.opt_outs import opt_out_said
 from kallyai_mcp.calls.outcome import Findings
-from kallyai_mcp.calls.policy import CallPolicy, Consent
+from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule, bounded
 from kallyai_mcp.calls.speech.disclosure import Disclosure
@@ -683,7 +683,7 @@ class BothSides(RuleBasedStateMachine):
     @rule(
         pick=picks,
         confirmation=st.sampled_from((None, "yes-4")),
-        how=st.sampled_from(("never_asks", "form")),
+        how=st.sampled_from(("never_asks", "form", "first_consent")),
     )
     def a_list_is_to_go_on(self, pick: int, confirmation: str | None, how: Any) -> None:
         pair = self._lists[-1 - pick % len(self._lists)]
@@ -706,7 +706,8 @@ class BothSides(RuleBasedStateMachine):
         called = self._sides[0].ask(lambda view: list_requests.last_calls(view, pair[0]))
         known = self._sides[0].ask(lambda view: [view.opt_out(one) for one in NUMBERS])
         opt_outs = tuple(one.id for one in known if one is not None and knows)
-        consent = Consent("test", how, (), called, confirmation, opt_outs=opt_outs)
+        reasons = dict.fromkeys(NUMBERS, tuple(RiskFlag))
+        consent = Consent("test", how, (), called, confirmation, opt_outs=opt_outs, reasons=reasons)
         self._number += 1
         ids = tuple(f"t-next-{self._number}-{number}" for number in range(2))
         self._happens(*(ListRequested(one, consent, WORKERS[0], ids) for one in pair))

@@ -102,6 +102,8 @@ def to_row(call_list: CallList) -> dict[str, Any]:
             [flag for flag in call_list.consent.risk_flags if flag is not RiskFlag.OPTED_OUT],
         ],
         "opt_outs": call_list.consent.opt_outs,
+        "reasons": call_list.consent.reasons,
+        "first_call": call_list.consent.first_call,
     }
     return {
         "list_id": call_list.list_id,
@@ -127,14 +129,20 @@ def from_row(
     """
     request: dict[str, Any] = json.loads(row["request"])
     asked_by, how, flags = request["consent"]
-    known_opt_outs = tuple(request.get("opt_outs", ()))
+    reasons: dict[str, list[str]] = request.get("reasons", {})
+    consent = Consent(
+        asked_by,
+        how,
+        _flags(flags),
+        opt_outs=tuple(request.get("opt_outs", ())),
+        reasons={number: _flags(names) for number, names in reasons.items()},
+        first_call=request.get("first_call"),
+    )
     submissions = tuple(Submission.model_validate(fields) for fields in request["submissions"])
     by_number = {record.submission.respondent_phone: record for record in records}
     called = [by_number.get(submission.respondent_phone) for submission in submissions]
     return CallList(
-        consent=Consent(
-            asked_by, how, tuple(RiskFlag(flag) for flag in flags), opt_outs=known_opt_outs
-        ),
+        consent=consent,
         list_id=row["list_id"],
         account=AccountKey(row["api"], row["account"]),
         submissions=submissions,
@@ -150,3 +158,7 @@ def from_row(
         records=tuple(filter(None, called)),
         unreadable=frozenset(unreadable),
     ).as_it_is_now
+
+
+def _flags(names: Iterable[str]) -> tuple[RiskFlag, ...]:
+    return tuple(RiskFlag(name) for name in names)

@@ -161,12 +161,16 @@ def write_audit(
 
 
 def _consent_columns(consent: Consent | None) -> Row:
-    """The columns of the audit trail that say how the user has agreed, if anybody was asked."""
+    """The columns of the audit trail that say how the user has agreed, if anybody was asked.
+
+    Where a list has gone on, that names the first call for which the user did.
+    """
     if consent is None:
         return {"asked_by": None, "how": None, "risk_flags": "[]"}
+    first = consent.first_call
     return {
         "asked_by": if_any(sanitize, consent.asked_by),
-        "how": consent.how,
+        "how": consent.how if first is None else f"{consent.how} for {first}",
         "risk_flags": json.dumps(consent.risk_flags),
     }
 
