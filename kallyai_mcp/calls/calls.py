@@ -31,6 +31,7 @@ from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.fingerprint import older_fingerprint
 from kallyai_mcp.calls.ledger import lists, opt_outs, rows, search_index
 from kallyai_mcp.calls.ledger.base import Params, Result, Row, Tx
+from kallyai_mcp.calls.news import News, news_of
 from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest
@@ -257,6 +258,11 @@ class Calls:
     async def unsettled_calls(self) -> list[CallRecord]:
         """The calls that go on, wait, or are unknown, and planned ones that were not placed."""
         return await self._read(rows.list_unsettled)
+
+    async def news(self, told_already: Collection[str]) -> News:
+        """What the next result tells of planned calls, apart from those that are told already."""
+        planned = await self._read(rows.list_untold_plans)
+        return news_of(planned, {*told_already, *self.delivery.being_delivered})
 
     async def unfinished_lists(self) -> list[CallList]:
         """The lists that go on, or wait for the user, the newest first."""

@@ -6,9 +6,10 @@ stdio, only when the client has read it.
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
+from itertools import chain
 from typing import Any
 
 import anyio
@@ -41,6 +42,8 @@ class Delivery:
     def __init__(self, context: CallContext) -> None:
         self._context = context
         self.delivers_when_read = False
+        self._in_requests: list[list[CallRecord]] = []
+        """The calls that the results of the requests in progress deliver."""
         self._undelivered: dict[tuple[object, object], list[CallRecord]] = {}
         """The calls that the answer to a request delivers once it is read, by connection and
         request id.
@@ -60,13 +63,27 @@ class Delivery:
         object for all requests of a connection.
         """
         delivered: list[CallRecord] = []
-        token = _delivers.set(delivered)
+        with self._delivering(delivered):
+            token = _delivers.set(delivered)
+            try:
+                yield
+            finally:
+                _delivers.reset(token)
+            await self._answered((connection, request_id), delivered)
+
+    @contextmanager
+    def _delivering(self, records: list[CallRecord]) -> Iterator[None]:
+        """A context in which a result is made that delivers these calls."""
+        self._in_requests.append(records)
         try:
             yield
         finally:
-            _delivers.reset(token)
+            self._in_requests = [one for one in self._in_requests if one is not records]
+
+    async def _answered(self, key: tuple[object, object], delivered: list[CallRecord]) -> None:
+        """The result of a request is ready, which delivers these calls."""
         if delivered and self.delivers_when_read:
-            self._undelivered[connection, request_id] = delivered
+            self._undelivered[key] = delivered
         elif delivered:
             try:
                 await self._mark_delivered(delivered)
@@ -75,7 +92,7 @@ class Delivery:
                 with anyio.CancelScope(shield=True):
                     await self._mark_undelivered(delivered)
                 raise
-            _remember(self._delivered, (connection, request_id), delivered)
+            _remember(self._delivered, key, delivered)
 
     async def deliver(self, record: CallRecord, *, certain: bool = True) -> None:
         """Let the result of the current request deliver the outcome of `record`.
@@ -89,6 +106,12 @@ class Delivery:
             await self._mark_delivered([record])
         else:
             delivers.append(record)
+
+    @property
+    def being_delivered(self) -> frozenset[str]:
+        """The tracking ids of the calls that results deliver which are made or read now."""
+        pending = chain(self._in_requests, self._undelivered.values())
+        return frozenset(record.tracking_id for record in chain.from_iterable(pending))
 
     async def answer_canceled(self, connection: object, request_id: object) -> None:
         """The client has canceled a request that was answered: the answer delivered nothing."""

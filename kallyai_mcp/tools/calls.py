@@ -49,7 +49,7 @@ from kallyai_mcp.tools.structure.models import (
     TranscriptAnswer,
 )
 from kallyai_mcp.tools.tasks import Task, accepts_tasks, status_of, task_of
-from kallyai_mcp.tools.telling import cancel, result_of, transcript
+from kallyai_mcp.tools.telling import cancel, result_of, transcript, with_news
 from kallyai_mcp.tools.text.bookings import which_event
 from kallyai_mcp.tools.text.calendar import event_words, rebuilt
 from kallyai_mcp.tools.text.plain import zone_of
@@ -136,7 +136,8 @@ async def list_calls(
         about,
         with_quotes=_may_read_transcripts(),
     )
-    return (await list_page(app_context, limit=limit, offset=offset, wanted=wanted)).for_client()
+    page = await list_page(app_context, limit=limit, offset=offset, wanted=wanted)
+    return (await with_news(app_context, page, ())).for_client()
 
 
 def _in_zone(at: datetime | None, timezone: str) -> datetime | None:

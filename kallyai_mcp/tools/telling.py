@@ -4,13 +4,15 @@ The tools, the tasks, the resources, and the terminal use it; the terminal witho
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kallyai_mcp.api.errors import ForbiddenError, KallyAIError
 from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.call_lists import CallList, StopReason
+from kallyai_mcp.calls.news import NO_NEWS
 from kallyai_mcp.calls.records import CallRecord, CallState, PlacedFor
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.call import CallView
@@ -25,6 +27,7 @@ from kallyai_mcp.tools.lookup import (
 )
 from kallyai_mcp.tools.structure.calls import call_answer, list_answer
 from kallyai_mcp.tools.structure.models import (
+    Answer,
     CallAnswer,
     CancelAnswer,
     RefusedRetryAnswer,
@@ -35,6 +38,7 @@ from kallyai_mcp.tools.text.account import little_left
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.calls import call_text, cancel_text, refused_again
 from kallyai_mcp.tools.text.conversation import conversation, entries_shown
+from kallyai_mcp.tools.text.news import news_line
 from kallyai_mcp.tools.text.plain import Reader
 from kallyai_mcp.tools.tool_errors import error_result, tool_error
 
@@ -80,10 +84,34 @@ async def result_of(
             placed_now=placed_now,
             client_is_there=client_is_there,
         )
+        if client_is_there:
+            result = await with_news(app_context, result, result.views)
         return result.for_client()
     except KallyAIError as error:
         # Whichever tool asked, the text must say that the call was not placed.
         return await tool_error(error, app_context, tool="make_call", places_calls=True)
+
+
+_Told = TypeVar("_Told", bound=ToolResult[Answer])
+
+
+async def with_news(app_context: AppContext, result: _Told, views: Sequence[CallView]) -> _Told:
+    """A result about the calls of `views`, with what nobody was told yet of planned calls.
+
+    They count as delivered with it.
+    """
+    told = [view.tracking_id for view in views if view.tracking_id is not None]
+    news = NO_NEWS
+    with suppress(KallyAIError):  # the result counts without it
+        news = await app_context.calls.news(told)
+    if not news.told:
+        return result
+    for record in news.told:
+        await app_context.calls.delivery.deliver(record)
+    line = news_line(news, app_context.reader())
+    if isinstance(result.structure, CallAnswer):
+        result.structure.since_then = line
+    return replace(result, text=f"{result.text}\n{line}")
 
 
 async def call_result(

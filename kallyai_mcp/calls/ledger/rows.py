@@ -106,6 +106,27 @@ def list_unsettled(tx: Tx, account: AccountKey) -> list[CallRecord]:
     return unsettled + select(tx, account, recent, since=tx.now - 86_400)
 
 
+_LOOKED_AT = 100
+"""How many of the planned calls that ended last are looked at for news."""
+
+
+def list_untold_plans(tx: Tx, account: AccountKey) -> list[CallRecord]:
+    """The account's planned calls that are over, and of which nobody was told, the oldest first;
+    among those that ended last.
+    """
+    # SQLite uses the index only for these words.
+    newest = (
+        f"SELECT * FROM calls WHERE {MINE} AND not_before IS NOT NULL AND ended_at IS NOT NULL "
+        "ORDER BY ended_at DESC LIMIT :most"
+    )
+    rows = tx.rows(
+        f"SELECT * FROM ({newest}) AS newest WHERE delivered_at IS NULL ORDER BY ended_at",
+        most=_LOOKED_AT,
+        **account.columns,
+    )
+    return readable(tx, rows)
+
+
 def list_newest(tx: Tx, account: AccountKey, limit: int) -> list[CallRecord]:
     """The account's `limit` newest records, newest first."""
     return select(tx, account, "TRUE ORDER BY placed_at DESC LIMIT :limit", limit=limit)

@@ -179,6 +179,7 @@ class CallAnswer(Report, CallFacts):
         None, description="To send after the user's yes"
     )
     reasons: Annotated[list[str] | None, OnlyIn.REQUESTS] = None
+    since_then: str | None = None
     local_times: Annotated[list[str] | None, OnlyIn.REQUESTS] = None
     minutes_remaining: Annotated[float | None, OnlyIn.REQUESTS] = None
 

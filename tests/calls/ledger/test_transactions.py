@@ -68,7 +68,7 @@ async def test_a_call_waits_for_the_disk_three_times(
     place: str, clock: ManualClock, seconds: float, writes: int
 ) -> None:
     """Its reservation, that its request leaves, and its end; that the client was told waits for
-    nothing.
+    nothing, and one read looks for news of planned calls.
     """
     call = shown(respondent_phone=CALL["respondent_phone"])
     service = Service(clock, [(201, {"call_id": "c-0", "status": "success"}), (201, call)], [call])
@@ -82,7 +82,7 @@ async def test_a_call_waits_for_the_disk_three_times(
 
     assert result.structured_content is not None
     assert result.structured_content["call_id"] == "c-1"
-    assert begun == {"write": writes, "note": 1}
+    assert begun == {"write": writes, "note": 1, "read": 1}
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,7 @@ async def take(ledger: Ledger) -> tuple[CallRecord, ...]:
 
 USES: dict[str, Use] = {
     "list_unsettled": lambda ledger: ledger.read(rows.list_unsettled, ACCOUNT),
+    "list_untold_plans": lambda ledger: ledger.read(rows.list_untold_plans, ACCOUNT),
     "list_newest": lambda ledger: ledger.read(rows.list_newest, ACCOUNT, 20),
     "audit": lambda ledger: ledger.read(rows.audit, ACCOUNT, 20),
     "find_about": lambda ledger: ledger.read(
