@@ -13,7 +13,7 @@ MOST_TOLD = 3
 class News:
     """Planned calls that are told with the next result, and how many are left for the one after."""
 
-    told: tuple[CallRecord, ...] = ()
+    calls: tuple[CallRecord, ...] = ()
     left: int = 0
 
 

@@ -92,21 +92,21 @@ async def result_of(
         return await tool_error(error, app_context, tool="make_call", places_calls=True)
 
 
-_Told = TypeVar("_Told", bound=ToolResult[Answer])
+_Result = TypeVar("_Result", bound=ToolResult[Answer])
 
 
-async def with_news(app_context: AppContext, result: _Told, views: Sequence[CallView]) -> _Told:
+async def with_news(app_context: AppContext, result: _Result, views: Sequence[CallView]) -> _Result:
     """A result about the calls of `views`, with what nobody was told yet of planned calls.
 
     They count as delivered with it.
     """
-    told = [view.tracking_id for view in views if view.tracking_id is not None]
+    ids = [view.tracking_id for view in views if view.tracking_id is not None]
     news = NO_NEWS
     with suppress(KallyAIError):  # the result counts without it
-        news = await app_context.calls.news(told)
-    if not news.told:
+        news = await app_context.calls.news(ids)
+    if not news.calls:
         return result
-    for record in news.told:
+    for record in news.calls:
         await app_context.calls.delivery.deliver(record)
     line = news_line(news, app_context.reader())
     if isinstance(result.structure, CallAnswer):

@@ -38,15 +38,15 @@ OVER = another(1, state=CallState.ENDED, call=outcome(), schedule=PLANNED)
     ],
 )
 def test_untold_ends_of_planned_calls_are_news(record: CallRecord, is_told: bool) -> None:
-    assert bool(news_of([record], ()).told) is is_told
-    assert not news_of([record], {record.tracking_id}).told
+    assert bool(news_of([record], ()).calls) is is_told
+    assert not news_of([record], {record.tracking_id}).calls
 
 
 def test_one_result_tells_of_few() -> None:
     planned = [replace(OVER, tracking_id=f"t-{number}") for number in range(MOST_TOLD + 2)]
     news = news_of(planned, ())
 
-    assert news.told == tuple(planned[:MOST_TOLD])
+    assert news.calls == tuple(planned[:MOST_TOLD])
     assert news.left == 2
 
 
@@ -135,12 +135,12 @@ async def test_an_unread_answer_tells_no_news_twice(place: str, clock: ManualClo
         delivery.delivers_when_read = True
         async with delivery.request("connection", 1):
             news = await here.run(here.calls.news(()))
-            await here.run(delivery.deliver(news.told[0]))
+            await here.run(delivery.deliver(news.calls[0]))
             meanwhile = await here.run(here.calls.news(()))
         unread = await here.run(here.calls.news(()))
         await here.run(delivery.answer_canceled("connection", 1))
         canceled = await here.run(here.calls.news(()))
 
-    assert not meanwhile.told
-    assert not unread.told
-    assert canceled.told == news.told
+    assert not meanwhile.calls
+    assert not unread.calls
+    assert canceled.calls == news.calls

@@ -111,7 +111,7 @@ _LOOKED_AT = 100
 
 
 def list_untold_plans(tx: Tx, account: AccountKey) -> list[CallRecord]:
-    """The account's planned calls that are over, and of which nobody was told, the oldest first;
+    """The account's planned calls that are over, and that nobody was told of, the oldest first;
     among those that ended last.
     """
     # SQLite uses the index only for these words.

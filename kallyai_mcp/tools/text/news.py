@@ -22,7 +22,7 @@ _SAY = {
 
 def news_line(news: News, reader: Reader) -> str:
     """What came of planned calls, in one line: "Since then: the call to Mom planned for ..."."""
-    calls = "; ".join(_planned_call(record, reader) for record in news.told)
+    calls = "; ".join(_planned_call(record, reader) for record in news.calls)
     return _SAY["news"].format(calls=calls, left=_left(news.left))
 
 
