@@ -36,7 +36,7 @@ from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest
 from kallyai_mcp.calls.schedule import Schedule, bounded
-from kallyai_mcp.calls.search_words import Search
+from kallyai_mcp.calls.search_words import Search, SearchResult
 from kallyai_mcp.calls.tracking_ids import new_tracking_id
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.clock import Stopwatch
@@ -251,7 +251,7 @@ class Calls:
         account = await self.account_of_request()
         return await self.context.ledger.read(work, account, *args, **more)
 
-    async def calls_about(self, search: Search) -> list[CallRecord]:
+    async def calls_about(self, search: Search) -> SearchResult:
         """The account's calls that have all words of a search, the newest first."""
         return await self._read(search_index.find_about, search)
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,6 +61,19 @@ class Search:
 
         best = max(spoken.quotes, key=fits, default=None)
         return best.quote if best is not None and fits(best) else None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The calls that a search has found, the newest first.
+
+    Attributes:
+        looked_back_to: When the oldest call was asked for that was looked at, if there are older
+            ones; None if all were looked at that may have the words.
+    """
+
+    records: Sequence[CallRecord] = ()
+    looked_back_to: datetime | None = None
 
 
 def words_in(text: str) -> frozenset[str]:

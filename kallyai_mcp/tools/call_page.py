@@ -113,6 +113,7 @@ class _FromLedger:
         unsettled: Those of calls that are planned, in progress, or lost; only for the first page.
         lists: The unfinished lists; only for the first page without a filter.
         searched_for: The words that it was searched for, if it was.
+        looked_back_to: As in `SearchResult`.
     """
 
     newest: Sequence[CallRecord] = ()
@@ -121,6 +122,7 @@ class _FromLedger:
     lists: Sequence[CallList] = ()
     is_read: bool = True
     searched_for: Search | None = None
+    looked_back_to: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,8 @@ async def _page_about(
     search = wanted.search(about, offset + limit + 1)
     found = await app_context.calls.calls_about(search)
     newest = (await app_context.calls.history(_NEWEST, ())).newest
-    known = _FromLedger(newest, searched_for=search)
-    views = _shown(found, known, wanted, app_context.timezone)
+    known = _FromLedger(newest, searched_for=search, looked_back_to=found.looked_back_to)
+    views = _shown(found.records, known, wanted, app_context.timezone)
     return _cut(known, (), [view.found_by(search) for view in views], limit, offset)
 
 
@@ -282,6 +284,7 @@ def _answer(page: _Page, reader: Reader, offset: int) -> ListedCalls:
         offset=offset,
         is_ledger_read=page.known.is_read,
         searched_for=page.known.searched_for,
+        looked_back_to=page.known.looked_back_to,
     )
     return ListedCalls(text, structure, views=views)
 

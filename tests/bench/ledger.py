@@ -43,6 +43,11 @@ _WITH_DUE_CALLS = AccountKey("http://127.0.0.1", "with due calls")
 _SPAN = timedelta(days=60)
 """All records are of this time."""
 
+_SEARCHES = (("they close", 11), ("close parking", 0), ("kept old", 0))
+"""Words, and how many of the newest eleven calls have them: all calls have the first two; nearly
+all have "kept", many have "old", and none has both.
+"""
+
 _MANY = 2000
 """How many calls are due at one moment, and how many are old."""
 
@@ -146,11 +151,11 @@ async def _measure(database: Database, driver: str, size: int) -> None:
             await ledger.read(rows.list_unsettled, _ACCOUNT)
             await ledger.read(lists.list_unfinished, _ACCOUNT)
 
-        async def search(about: str, found: int, _: int) -> None:
+        async def search(about: str, count: int, _: int) -> None:
             """What `list_calls` reads for `about`: the newest ten calls with these words."""
             asked = Search(about, with_quotes=True, most=11)
-            records = await ledger.read(search_index.find_about, _ACCOUNT, asked)
-            assert len(records) == found
+            found = await ledger.read(search_index.find_about, _ACCOUNT, asked)
+            assert len(found.records) == count
 
         async def purge(_: int) -> None:
             """One transaction that deletes old records."""
@@ -165,8 +170,8 @@ async def _measure(database: Database, driver: str, size: int) -> None:
         what, batches = f"{size:,} records, {driver}", min(ROUNDS, _MANY // BATCH // 2)
         row(f"place, {what}", "ms", [await _timed(ROUNDS, place)], at_most=20)
         row(f"list_calls, {what}", "ms", [await _timed(ROUNDS, list_calls)], at_most=100)
-        for words, found in (("they close", 11), ("close parking", 0)):
-            took = await _timed(ROUNDS, partial(search, words, found))
+        for words, count in _SEARCHES:
+            took = await _timed(ROUNDS, partial(search, words, count))
             row(f'list_calls about "{words}", {what}', "ms", [took], at_most=10)
         row(f"take due, {what}", "ms", [await _timed(batches, take_due)], at_most=500)
         row(f"purge, {what}", "ms", [await _timed(batches, purge)], at_most=100)

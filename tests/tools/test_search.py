@@ -5,8 +5,13 @@ from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 
+from kallyai_mcp.calls.search_words import Search
 from kallyai_mcp.tools.calls import _may_read_transcripts
+from kallyai_mcp.tools.structure.models import CallPageAnswer
+from kallyai_mcp.tools.text.listing import listing
+from kallyai_mcp.tools.text.plain import Reader
 from tests.agent import BISTRO, Agent
+from tests.calls.ledgers import NOW
 from tests.conftest import one_generation
 
 mode = pytest.fixture(one_generation)
@@ -57,3 +62,23 @@ def test_quotations_need_the_scope_for_transcripts(scopes: list[str], may_read: 
         assert _may_read_transcripts() is may_read
     finally:
         auth_context_var.reset(before)
+
+
+def test_a_page_says_how_far_it_looked() -> None:
+    text = listing(
+        CallPageAnswer(),
+        (),
+        (),
+        (),
+        Reader("America/New_York", NOW),
+        offset=0,
+        is_ledger_read=True,
+        searched_for=Search("they close", with_quotes=True, most=11),
+        looked_back_to=NOW,
+    )
+
+    assert text.splitlines()[1:] == [
+        "Many calls have one of these words, so only those since Jan 25 10:30 AM were searched. "
+        'Earlier ones: until "2026-01-25T10:30:00-05:00".',
+        "No calls to show.",
+    ]

@@ -6,14 +6,15 @@ that the newest calls with it are found without reading the others.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import blake2b
 
-from kallyai_mcp.calls.ledger.base import Tx
+from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.conditions import list_ids
 from kallyai_mcp.calls.ledger.rows import as_written, readable
 from kallyai_mcp.calls.records import AccountKey, CallRecord
-from kallyai_mcp.calls.search_words import Search, search_words, words_in
-from kallyai_mcp.clock import seconds_or_none
+from kallyai_mcp.calls.search_words import Search, SearchResult, search_words, words_in
+from kallyai_mcp.clock import moment, seconds_or_none
 
 _BATCH = 500
 """How many records are in memory at once."""
@@ -21,8 +22,10 @@ _BATCH = 500
 _MOST_ROWS = 200
 """How many rows one statement inserts: older versions of SQLite take 999 values."""
 
-_COUNTED = 1000
-"""A word that more calls have counts as frequent."""
+_LOOKED_AT = 1000
+"""How many of the newest calls with a word are looked at for other words. A search of a million
+calls must not look up each.
+"""
 
 
 def keep(tx: Tx, known: CallRecord | None, record: CallRecord) -> None:
@@ -42,40 +45,74 @@ def remove(tx: Tx, tracking_ids: Collection[str]) -> None:
     tx.run(f"DELETE FROM call_words WHERE tracking_id IN ({listed})", **names)
 
 
-def find_about(tx: Tx, account: AccountKey, search: Search) -> list[CallRecord]:
-    """The account's calls that have all words of a search, the newest first; none without words."""
+def find_about(tx: Tx, account: AccountKey, search: Search) -> SearchResult:
+    """The account's calls that have all words of a search, the newest first; none without words.
+
+    Of the calls with the rarest of several words, the newest are looked at.
+    """
     words = words_in(search.about)
     if not words:
-        return []
-    first, *others = _rarest_first(tx, [_term(account, word) for word in words])
-    values: dict[str, object] = {"first": first, "most": search.most}
-    conditions = ["words.term = :first"]
-    if not search.with_quotes:
-        conditions.append("words.is_quoted = 0")
-    for number, term in enumerate(others):
-        values[f"other_{number}"] = term
-        conditions.append(_has_other(number, with_quotes=search.with_quotes))
-    for name, sign, moment in (("since", ">=", search.since), ("until", "<=", search.until)):
-        if moment is not None:
-            values[name] = seconds_or_none(moment)
-            conditions.append(f"words.placed_at {sign} :{name}")
+        return SearchResult()
+    counts = _rarest_first(tx, [_term(account, word) for word in words])
+    rarest, calls = counts[0]
+    others = [term for term, _ in counts[1:]]
+    conditions, values = _conditions(rarest, search)
+    values["most"] = search.most
+    values |= {f"other_{number}": term for number, term in enumerate(others)}
+    has_others = [_has_other(n, with_quotes=search.with_quotes) for n in range(len(others))]
+    looked_at = _newest_with(conditions)
     newest = (
-        "SELECT tracking_id, placed_at FROM call_words AS words "
-        f"WHERE {' AND '.join(conditions)} ORDER BY placed_at DESC LIMIT :most"
+        f"SELECT tracking_id, placed_at FROM ({looked_at}) AS words "
+        f"WHERE {' AND '.join(['TRUE', *has_others])} ORDER BY placed_at DESC LIMIT :most"
     )
     rows = tx.rows(
         f"SELECT calls.* FROM ({newest}) AS newest "
         "JOIN calls ON calls.tracking_id = newest.tracking_id ORDER BY newest.placed_at DESC",
         **values,
     )
-    found = readable(tx, rows)
     # Two words may have the same hash.
-    return [
+    found = [
         record
-        for record in found
+        for record in readable(tx, rows)
         if record.account == account
         and search_words(record).have(words, with_quotes=search.with_quotes)
     ]
+    if calls < _LOOKED_AT or len(rows) == search.most:
+        return SearchResult(found)
+    return SearchResult(found, _oldest_looked_at(tx, conditions, values))
+
+
+def _conditions(rarest: int, search: Search) -> tuple[str, dict[str, object]]:
+    """The condition for the rows of a word that a search may find, and its parameters."""
+    values: dict[str, object] = {"rarest": rarest}
+    conditions = ["term = :rarest"]
+    if not search.with_quotes:
+        conditions.append("is_quoted = 0")
+    for name, sign, at in (("since", ">=", search.since), ("until", "<=", search.until)):
+        if at is not None:
+            values[name] = seconds_or_none(at)
+            conditions.append(f"placed_at {sign} :{name}")
+    return " AND ".join(conditions), values
+
+
+def _newest_with(conditions: str) -> str:
+    """The statement for the newest rows of a word. The order keeps PostgreSQL from reading other
+    words until it has found so many, and the limit is a number so that it knows that it is small.
+    """
+    return (
+        f"SELECT tracking_id, placed_at FROM call_words WHERE {conditions} "
+        f"ORDER BY placed_at DESC LIMIT {_LOOKED_AT}"
+    )
+
+
+def _oldest_looked_at(tx: Tx, conditions: str, values: Row) -> datetime | None:
+    """When the oldest call was asked for that was looked at; None if there is no older one."""
+    (row,) = tx.rows(
+        f"SELECT COUNT(*) AS calls, MIN(placed_at) AS oldest FROM ({_newest_with(conditions)}) "
+        "AS looked_at",
+        **values,
+    )
+    return moment(row["oldest"]) if row["calls"] == _LOOKED_AT else None
 
 
 def fill(tx: Tx) -> None:
@@ -102,18 +139,18 @@ def _has_other(number: int, *, with_quotes: bool) -> str:
     )
 
 
-def _rarest_first(tx: Tx, terms: Sequence[int]) -> Sequence[int]:
-    """The terms in the order of how many calls have them: the first one leaves least to look up."""
-    if len(terms) == 1:
-        return terms
-    return sorted(terms, key=lambda term: _frequency(tx, term))
-
-
-def _frequency(tx: Tx, term: int) -> int:
-    some = "SELECT 1 FROM call_words WHERE term = :term LIMIT :most"
-    (row,) = tx.rows(f"SELECT COUNT(*) AS calls FROM ({some}) AS found", term=term, most=_COUNTED)
-    found: int = row["calls"]
-    return found
+def _rarest_first(tx: Tx, terms: Sequence[int]) -> list[tuple[int, int]]:
+    """The terms, each with how many calls have it, as far as they are counted: the one that leaves
+    least to look up is the first.
+    """
+    values = {f"term_{number}": term for number, term in enumerate(terms)}
+    counted = [
+        f"(SELECT COUNT(*) FROM ({_newest_with(f'term = :{name}')}) AS found) AS {name}"
+        for name in values
+    ]
+    (row,) = tx.rows(f"SELECT {', '.join(counted)}", **values)
+    counts = [(term, row[name]) for name, term in values.items()]
+    return sorted(counts, key=lambda each: each[1])
 
 
 @dataclass(frozen=True)

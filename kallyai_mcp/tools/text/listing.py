@@ -1,6 +1,7 @@
 """The text of list_calls: one line for each call."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.search_words import Search
@@ -33,6 +34,10 @@ _SAY = {
     ),
     "unsettled": "Follow calls without an outcome with get_call; do not place them again.",
     "more": "More: offset={offset}.",
+    "looked_back": (
+        "Many calls have one of these words, so only those since {at} were searched. Earlier ones: "
+        'until "{until}".'
+    ),
     "searched": "Searched for {about}, only in calls that this program has a record of.",
 }
 
@@ -55,13 +60,16 @@ def listing(
     offset: int,
     is_ledger_read: bool,
     searched_for: Search | None = None,
+    looked_back_to: datetime | None = None,
 ) -> str:
     """A page of calls: `lists` of call_around, calls `above` that are not settled, those `below`.
 
-    `offset` calls come before this page. If the ledger was not read, or was searched, the text says
-    what may be missing.
+    `offset` calls come before this page. If the ledger was not read, or was searched, perhaps not
+    before `looked_back_to`, the text says what may be missing.
     """
     missing = _missing(searched_for, is_ledger_read=is_ledger_read)
+    if looked_back_to is not None:
+        missing.append(_looked_back(looked_back_to, reader))
     lines = [*missing, *_unfinished(lists), *_unsettled(above, reader)]
     is_empty = not below and (searched_for is not None or not lines)
     if is_empty:
@@ -73,6 +81,12 @@ def listing(
     if page.next_offset is not None:
         lines.append(_SAY["more"].format(offset=page.next_offset))
     return "\n".join(lines)
+
+
+def _looked_back(to: datetime, reader: Reader) -> str:
+    """That only the calls since this moment were searched, and how earlier ones are."""
+    until = reader.local(to).isoformat(timespec="seconds")
+    return _SAY["looked_back"].format(at=when(to, reader), until=until)
 
 
 def _missing(searched_for: Search | None, *, is_ledger_read: bool) -> list[str]:

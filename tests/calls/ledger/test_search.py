@@ -2,6 +2,7 @@
 
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -57,7 +58,7 @@ async def about(here: World, words: str, *, with_quotes: bool = True) -> list[st
     """The ids of the calls that are found."""
     search = replace(ALL, about=words, with_quotes=with_quotes)
     found = await here.run(here.calls.calls_about(search))
-    return [record.call_id for record in found]
+    return [record.call_id for record in found.records]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ async def test_each_word_of_a_call_finds_it(
 
 async def ids(ledger: Ledger, search: Search) -> list[str]:
     found = await ledger.read(search_index.find_about, ACCOUNT, search)
-    return [record.tracking_id for record in found]
+    return [record.tracking_id for record in found.records]
 
 
 async def test_the_newest_of_a_time_come_first(ledger: Ledger, database: Database) -> None:
@@ -99,6 +100,23 @@ async def test_the_newest_of_a_time_come_first(ledger: Ledger, database: Databas
     assert await ids(ledger, replace(search, most=1)) == ["t-1-1"]
     assert await ids(ledger, replace(search, until=ago(days=1.5))) == ["t-2-1", "t-3-1"]
     assert await ids(ledger, replace(search, since=ago(days=2.5))) == ["t-1-1", "t-2-1"]
+
+
+async def test_only_the_newest_of_many_are_looked_at(ledger: Ledger, database: Database) -> None:
+    for number in (1, 2):
+        await add_records(database, another(number, asked_at=ago(hours=number)), 1001)
+    search = replace(ALL, about="1 2")
+    found = await ledger.read(search_index.find_about, ACCOUNT, search)
+    earlier = replace(search, until=found.looked_back_to, since=ago(hours=2))
+    rest = await ledger.read(search_index.find_about, ACCOUNT, earlier)
+
+    assert found.looked_back_to in (ago(hours=1) + second(2), ago(hours=2) + second(2))
+    assert (found.records, rest.records) == ([], [])
+    assert rest.looked_back_to is None
+
+
+def second(number: int) -> timedelta:
+    return timedelta(seconds=number)
 
 
 async def test_records_of_before_are_found_too(ledger: Ledger, database: Database) -> None:
