@@ -16,9 +16,11 @@ from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.base import Ledger
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
+from kallyai_mcp.calls.schedule import Schedule
 from tests.calls.ledgers import (
     ACCOUNT,
     NOW,
+    ago,
     another,
     asked,
     ended,
@@ -268,3 +270,13 @@ async def test_a_call_that_waits_is_canceled_once(ledger: Ledger) -> None:
     assert not await ledger.handle(ACCOUNT, Cancel("t-1"))
     assert await state_of(ledger, waiting) is CallState.CANCELED
     assert await is_placed(ledger, another(1, tracking_id="t-3"))
+
+
+async def test_the_ledger_finds_untold_ends(ledger: Ledger) -> None:
+    planned = Schedule(ago(hours=1), ago(hours=1))
+    for number, schedule in enumerate((planned, planned, Schedule()), 1):
+        is_told = number == 2
+        await ended(ledger, another(number, schedule=schedule), delivered=is_told)
+    found = await ledger.read(rows.list_untold_plans, ACCOUNT)
+
+    assert [record.tracking_id for record in found] == ["t-1"]

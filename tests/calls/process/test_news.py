@@ -1,63 +1,15 @@
 """How planned calls ended is told once, with the next result, whichever process gives that."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from mcp import Client
 from mcp.types import CallToolResult
 
-from kallyai_mcp.calls.ledger import rows
-from kallyai_mcp.calls.ledger.base import Ledger
-from kallyai_mcp.calls.news import MOST_TOLD, news_of
-from kallyai_mcp.calls.records import EXPIRED, CallRecord, CallState
-from kallyai_mcp.calls.schedule import Schedule
-from tests.calls.ledgers import ACCOUNT, NOW, ago, another, ended, outcome
+from tests.calls.ledger.test_transactions import CALL, connected
 from tests.calls.manual_time import ManualClock
-from tests.calls.test_transactions import CALL, connected
 from tests.calls.world import REFUSED, Reply, Service, World, reply, world
-
-PLANNED = Schedule(NOW, NOW)
-OVER = another(1, state=CallState.ENDED, call=outcome(), schedule=PLANNED)
-
-
-@pytest.mark.parametrize(
-    ("record", "is_told"),
-    [
-        (OVER, True),
-        (replace(OVER, state=CallState.UNKNOWN, call=None), True),
-        (replace(OVER, state=CallState.EXPIRED, error=EXPIRED), True),
-        (replace(OVER, state=CallState.REFUSED, error=EXPIRED), True),
-        (replace(OVER, delivered_at=NOW), False),
-        (replace(OVER, state=CallState.CANCELED), False),
-        (replace(OVER, state=CallState.SCHEDULED), False),
-        (replace(OVER, state=CallState.SENT), False),
-        (replace(OVER, schedule=Schedule()), False),
-        (replace(OVER, plan_id="t-list"), False),
-    ],
-)
-def test_untold_ends_of_planned_calls_are_news(record: CallRecord, is_told: bool) -> None:
-    assert bool(news_of([record], ()).calls) is is_told
-    assert not news_of([record], {record.tracking_id}).calls
-
-
-def test_one_result_tells_of_few() -> None:
-    planned = [replace(OVER, tracking_id=f"t-{number}") for number in range(MOST_TOLD + 2)]
-    news = news_of(planned, ())
-
-    assert news.calls == tuple(planned[:MOST_TOLD])
-    assert news.left == 2
-
-
-async def test_the_ledger_finds_untold_ends(ledger: Ledger) -> None:
-    planned = Schedule(ago(hours=1), ago(hours=1))
-    for number, schedule in enumerate((planned, planned, Schedule()), 1):
-        is_told = number == 2
-        await ended(ledger, another(number, schedule=schedule), delivered=is_told)
-    found = await ledger.read(rows.list_untold_plans, ACCOUNT)
-
-    assert [record.tracking_id for record in found] == ["t-1"]
 
 
 async def used(here: World, client: Client, **arguments: Any) -> CallToolResult:
