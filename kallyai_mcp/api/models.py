@@ -142,12 +142,31 @@ class Report(BaseModel):
     duration_seconds: Number | None = None
 
 
+class TranscriptEntry(_Response):
+    """One utterance.
+
+    `timestamp` is the time since the call began, in the service's format HH:MM:SS, or None.
+    """
+
+    speaker: str = Field("UNKNOWN", validation_alias=AliasChoices("speaker", "role"))
+    content: str = Field("", validation_alias=AliasChoices("content", "text"))
+    timestamp: str | None = None
+
+    @property
+    def is_kallyai(self) -> bool:
+        """Whether KallyAI speaks, and not the callee: `AI` is the reference's word; `role` has
+        other ones.
+        """
+        return self.speaker.casefold() in {"ai", "assistant", "agent", "bot", "system"}
+
+
 class Call(Report, _Response):
     """The reference's "CallResponse": a call, with its outcome if it has ended.
 
     `status` may be any string: `success no_answer busy failed voicemail cancelled` in the
     reference, and others from the live service; `unknown` if the response has none. `created_at`
-    always has an offset.
+    always has an offset. `transcript` is what was said so far, where a call in progress has it; it
+    is not stored.
     """
 
     FINAL: ClassVar[frozenset[str]] = frozenset(
@@ -169,6 +188,7 @@ class Call(Report, _Response):
             "active",
         }
     )
+    RINGING: ClassVar[frozenset[str]] = frozenset({"dialing", "ringing"})
 
     call_id: str
     status: str = "unknown"
@@ -177,13 +197,19 @@ class Call(Report, _Response):
     )
     submission: SubmissionEcho = Field(default_factory=SubmissionEcho)
     credits_used: Number | None = None
+    transcript: tuple[TranscriptEntry, ...] = Field((), exclude=True)
 
     @classmethod
     def _fields(cls, value: Any) -> dict[str, Any]:
         """Accept the number and the name beside the submission."""
         call = _object(value)
         beside = {"to": call.get("to"), "business_name": call.get("business_name")}
-        return {**call, "submission": beside | _object(call.get("submission"))}
+        said = _list_in(call.get("transcript", []), "entries")
+        return {
+            **call,
+            "transcript": said,
+            "submission": beside | _object(call.get("submission")),
+        }
 
     @property
     def plain_status(self) -> str:
@@ -221,24 +247,6 @@ class CallPage(_Response):
         if isinstance(listed, list):
             listed = [entry for entry in listed if isinstance(_object(entry).get("call_id"), str)]
         return {**_object(value), "calls": listed}
-
-
-class TranscriptEntry(_Response):
-    """One utterance.
-
-    `timestamp` is the time since the call began, in the service's format HH:MM:SS, or None.
-    """
-
-    speaker: str = Field("UNKNOWN", validation_alias=AliasChoices("speaker", "role"))
-    content: str = Field("", validation_alias=AliasChoices("content", "text"))
-    timestamp: str | None = None
-
-    @property
-    def is_kallyai(self) -> bool:
-        """Whether KallyAI speaks, and not the callee: `AI` is the reference's word; `role` has
-        other ones.
-        """
-        return self.speaker.casefold() in {"ai", "assistant", "agent", "bot", "system"}
 
 
 class Transcript(_Response):

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Concatenate, Self
 
 from kallyai_mcp.api.errors import PolicyError
-from kallyai_mcp.api.models import Statistics
+from kallyai_mcp.api.models import Call, Statistics
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.delivery import Delivery
@@ -29,6 +29,7 @@ from kallyai_mcp.calls.events import (
 )
 from kallyai_mcp.calls.findings import look_again
 from kallyai_mcp.calls.fingerprint import older_fingerprint
+from kallyai_mcp.calls.going_on import read_while_going_on
 from kallyai_mcp.calls.ledger import lists, opt_outs, rows, search_index
 from kallyai_mcp.calls.ledger.base import Params, Result, Row, Tx
 from kallyai_mcp.calls.news import News, news_of
@@ -220,6 +221,11 @@ class Calls:
             else:
                 newest = await self.find_known(found.account, found.tracking_id)
         return newest or found
+
+    async def reported(self, record: CallRecord) -> Call | None:
+        """A call that goes on, as KallyAI reported it last; None if it did not."""
+        run = self._worker.run_of(record)
+        return run.reported if run is not None else await read_while_going_on(record, self.context)
 
     def schedule_for(self, not_before: datetime | None, retries: int) -> Schedule:
         """The schedule of a call that is due at `not_before` (aware; None for at once)."""

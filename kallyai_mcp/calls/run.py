@@ -71,12 +71,14 @@ class Run:
         record: The record as it was read or written last; not its end.
         has_ended: Set when the run is over.
         end: What the ledger returned: the record at its end, or its next attempt; None before.
+        reported: The call while it goes on, as KallyAI reported it last; None if it did not.
     """
 
     def __init__(self, record: CallRecord, context: CallContext) -> None:
         self.record = record
         self.has_ended = asyncio.Event()
         self.end: CallRecord | None = None
+        self.reported: Call | None = None
         self._context = context
         self._ledger = context.ledger
         self._timing = context.timing
@@ -264,6 +266,7 @@ class Run:
         """A call that is bound to the record, whose id is known from then on."""
         if call.is_final:
             return Ended(call)
+        self.reported = call
         if self.record.call_id is None:
             self.record = replace(self.record, call_id=call.call_id)
         return Running(searched)

@@ -90,7 +90,7 @@ function candidateRow(call, state, asked) {
     ...STATES[state],
     name: name || number,
     number: name ? number : "",
-    said: [locale.text(state), rowSentence(call, state, asked)].filter(Boolean).join(". "),
+    said: [state === "in_progress" ? progressOf(call) : locale.text(state), rowSentence(call, state, asked)].filter(Boolean).join(". "),
     reported: [summary, steps && `${locale.text("steps")}: ${steps}`].filter(Boolean),
   };
 }

@@ -39,6 +39,9 @@ class CallPage {
     setText("about", view.about);
     setText("said", view.said);
     this.#dial(view.dial);
+    byId("heard").replaceChildren(...view.heard.map((entry) => turn(entry, view.callee)));
+    byId("heard").hidden = !view.heard.length;
+    byId("heard").setAttribute("aria-label", locale.text("heard"));
     this.#answers(view);
     byId("candidates").replaceChildren(...(view.rows ?? []).map(candidate));
     byId("candidates").hidden = !view.rows;

@@ -21,6 +21,7 @@ function shown(card, can) {
     facts: factsOf(card, state),
     about: (isOpen || state === "scheduled") && isSingle ? plain(askedOf(card).task_description) : "",
     said: sentenceOf(card, state),
+    heard: state === "in_progress" ? saidSoFar(card.call) : [],
     rows: card.list && !card.error ? candidateRows(card.list, state, askedOf(card)) : null,
     dial: dialedOf(card.error),
     answers: answersOf(ended),
@@ -35,6 +36,7 @@ function shown(card, can) {
 /** The state in words; while nothing has come, what is being done. */
 function statusOf({ input, call }, state) {
   if (call && state === "booked" && wasBooked(call)) return locale.text("was_booked");
+  if (state === "in_progress") return progressOf(call);
   if (state !== "placing") return state && locale.text(state);
   if (input.candidates) return locale.text("placing_list");
   return locale.text(input.not_before ? "scheduling" : "placing");

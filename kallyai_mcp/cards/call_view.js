@@ -62,6 +62,18 @@ function stateOfError(error, placesCalls) {
 /** Between the parts of a headline. */
 const DOT = " · ";
 
+/** How far a call in progress is: that it rings, or that they talk, where KallyAI reports it. */
+function progressOf(call) {
+  const { line } = call.live ?? {};
+  return locale.text(["ringing", "talking"].includes(line) ? line : "in_progress");
+}
+
+/** The last sentences of a call in progress, where KallyAI reports them: entries of a transcript. */
+function saidSoFar(call) {
+  const said = call.live?.said;
+  return Array.isArray(said) ? said.slice(-2) : [];
+}
+
 /** The headline of a call in which something was booked: "Wed, Jan 28 · 7:00 PM · 4 people"; "" for any other call. */
 function appointmentHeadline(call, asked) {
   const when = dottedTime(call, call?.appointment?.start);

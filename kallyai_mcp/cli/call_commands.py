@@ -26,6 +26,7 @@ from kallyai_mcp.cli.service import Service
 from kallyai_mcp.cli.short_id import short_id
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.context import AppContext
+from kallyai_mcp.tools.facets.live import live_of
 from kallyai_mcp.tools.structure.models import Answer
 from kallyai_mcp.tools.structure.models import as_json as structure_of
 from kallyai_mcp.tools.text.errors import error_text
@@ -128,7 +129,8 @@ async def waited_visibly(app_context: AppContext, record: CallRecord) -> CallRec
     """Wait until a call has ended, and show for how long it has gone on."""
     with progress_on_stderr() as progress:
         while record.is_active:
-            progress.tell(progress_text(record, app_context.now()))
+            live = live_of(await app_context.calls.reported(record))
+            progress.tell(progress_text(record, app_context.now(), live))
             record = await app_context.calls.wait(record, progress.seconds)
     return record
 

@@ -11,7 +11,8 @@ from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.cli.output import say
 from kallyai_mcp.cli.screen import terminal_of
-from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.live import NOT_LIVE, Live
+from kallyai_mcp.tools.facets.progress import Phase, progress_of
 from kallyai_mcp.tools.text.plain import one_line
 
 
@@ -32,20 +33,25 @@ def progress_on_stderr() -> Progress:
     return _Spinner() if can_move else _Lines()
 
 
-def progress_text(record: CallRecord, now: datetime) -> str:
+_SAY = {
+    Phase.OVER: "The call to {callee} has ended",
+    Phase.DUE_LATER: "The call to {callee} is due later",
+    Phase.REACHING: "Trying to reach KallyAI for the call to {callee}",
+    Phase.CHECKING: "Checking whether KallyAI has placed the call to {callee}",
+    Phase.PLACING: "Calling {callee}",
+    Phase.CALLING: "Calling {callee}",
+    Phase.RINGING: "Ringing at {callee}",
+    Phase.TALKING: "Talking to {callee}",
+}
+
+
+def progress_text(record: CallRecord, now: datetime, live: Live = NOT_LIVE) -> str:
     """What is known of a call that goes on, and for how long: "Calling Italian Bistro, 0:42"."""
     asked = record.submission
     callee = one_line(asked.business_name or for_people(asked.respondent_phone), 40)
-    minutes, seconds = divmod(int(record.elapsed(now)), 60)
-    return f"{_what_happens(CallView.of_record(record), now)} {callee}, {minutes}:{seconds:02}"
-
-
-def _what_happens(view: CallView, now: datetime) -> str:
-    if view.is_not_placed_yet(now):
-        return "Trying to reach KallyAI for the call to"
-    if view.is_being_checked:
-        return "Checking whether KallyAI has placed the call to"
-    return "Calling"
+    progress = progress_of(record, now, live)
+    minutes, seconds = divmod(int(progress.seconds), 60)
+    return f"{_SAY[progress.phase].format(callee=callee)}, {minutes}:{seconds:02}"
 
 
 class _Lines:

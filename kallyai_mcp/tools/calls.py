@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
-from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
@@ -36,6 +35,7 @@ from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.call_page import Filter, list_page
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.following import follow
+from kallyai_mcp.tools.granted import may_read_transcripts
 from kallyai_mcp.tools.lookup import Found, find, find_event
 from kallyai_mcp.tools.structure.calls import event_answer
 from kallyai_mcp.tools.structure.models import (
@@ -134,7 +134,7 @@ async def list_calls(
         _in_zone(until, app_context.timezone),
         status,
         about,
-        with_quotes=_may_read_transcripts(),
+        with_quotes=may_read_transcripts(),
     )
     page = await list_page(app_context, limit=limit, offset=offset, wanted=wanted)
     return (await with_news(app_context, page, ())).for_client()
@@ -145,12 +145,6 @@ def _in_zone(at: datetime | None, timezone: str) -> datetime | None:
     if at is None or at.tzinfo is not None:
         return at
     return at.replace(tzinfo=zone_of(timezone))
-
-
-def _may_read_transcripts() -> bool:
-    """Whether the client may read what callees said: over HTTP by the scopes of its token."""
-    token = get_access_token()
-    return token is None or "transcripts:read" in token.scopes
 
 
 async def get_transcript(

@@ -22,6 +22,7 @@ from kallyai_mcp.tools.facets.booking import booking_of
 from kallyai_mcp.tools.facets.booking_history import Event, history_of
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.earlier_calls import EarlierCalls, earlier_calls
+from kallyai_mcp.tools.facets.live import NOT_LIVE, Live, live_of
 from kallyai_mcp.tools.facets.relations import (
     UNRELATED,
     Relations,
@@ -197,13 +198,17 @@ async def view_of(
 ) -> CallView:
     """What is known of a call, with what its callee said and what it has to do with other calls."""
     view = await _view_with_findings(app_context, found)
+    view = replace(view, live=await _live(app_context, found))
     view = replace(view, speech=await _speech(app_context, view))
     return replace(view, related=await read_relations(app_context, view, is_new=is_new))
 
 
 async def views_of_list(app_context: AppContext, found: CallList) -> list[CallView]:
     """The calls of a list so far, with what was said in each."""
-    views = [CallView.of_record(record) for record in found.records]
+    views = [
+        replace(CallView.of_record(record), live=await _live(app_context, record))
+        for record in found.records
+    ]
     spoken = await asyncio.gather(*(_speech(app_context, view) for view in views))
     return [replace(view, speech=speech) for view, speech in zip(views, spoken, strict=True)]
 
@@ -215,6 +220,15 @@ async def _view_with_findings(app_context: AppContext, found: CallRecord | Call)
     calls = app_context.calls
     findings = await read_findings(calls.context, await calls.account_of_request(), found, None)
     return CallView.of_call(found, findings, timezone=app_context.timezone)
+
+
+async def _live(app_context: AppContext, found: CallRecord | Call) -> Live:
+    """What KallyAI reports of a call that goes on."""
+    if isinstance(found, Call):
+        return live_of(found)
+    if not found.is_active:
+        return NOT_LIVE
+    return live_of(await app_context.calls.reported(found))
 
 
 async def _speech(app_context: AppContext, view: CallView) -> Speech:

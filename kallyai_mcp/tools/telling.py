@@ -25,7 +25,7 @@ from kallyai_mcp.tools.lookup import (
     view_of,
     views_of_list,
 )
-from kallyai_mcp.tools.structure.calls import call_answer, list_answer
+from kallyai_mcp.tools.structure.calls import call_answer, list_answer, without_live_words
 from kallyai_mcp.tools.structure.models import (
     Answer,
     CallAnswer,
@@ -84,6 +84,11 @@ async def result_of(
             placed_now=placed_now,
             client_is_there=client_is_there,
         )
+        # Late: the terminal tells of calls without the MCP SDK.
+        from kallyai_mcp.tools.granted import may_read_transcripts
+
+        if not may_read_transcripts():
+            without_live_words(result.structure)
         if client_is_there:
             result = await with_news(app_context, result, result.views)
         return result.for_client()

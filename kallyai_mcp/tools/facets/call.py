@@ -16,6 +16,7 @@ from kallyai_mcp.calls.search_words import Search
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
 from kallyai_mcp.calls.speech.spoken import Spoken
 from kallyai_mcp.tools.facets.booking import NOT_READ, Asked, Booking, booking_of, day_asked
+from kallyai_mcp.tools.facets.live import NOT_LIVE, Live
 from kallyai_mcp.tools.facets.relations import BOOKED, UNRELATED, Relations
 from kallyai_mcp.tools.facets.speech import NOT_NEEDED, Quote, Speech
 from kallyai_mcp.tools.text.plain import clock, one_line
@@ -50,6 +51,7 @@ class CallView:
     record: CallRecord | None = None
     booking: Booking = NOT_READ
     speech: Speech = NOT_NEEDED
+    live: Live = NOT_LIVE
     related: Relations = UNRELATED
     name_elsewhere: str | None = None
     found_quote: str | None = None

@@ -13,6 +13,7 @@ from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
 from kallyai_mcp.tools.facets.booking_history import Event
 from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.live import NOT_LIVE
 from kallyai_mcp.tools.facets.next_step import may_be_retried
 from kallyai_mcp.tools.facets.relations import Relations
 from kallyai_mcp.tools.structure.models import (
@@ -22,6 +23,7 @@ from kallyai_mcp.tools.structure.models import (
     CalleeAnswer,
     CallRow,
     EventAnswer,
+    LiveAnswer,
 )
 from kallyai_mcp.tools.text.calendar import begins
 from kallyai_mcp.tools.text.listing import PURPOSE
@@ -57,7 +59,8 @@ def call_answer(
     request; with `is_request`, not even who is called, because the agent has just said so.
     """
     facts = _ids(view) | _state(view) | _times(view, now) | _booking(view) | _report(view, limit)
-    facts |= _speech(view) | relation_facts(view.related) | {"asked": _asked_moment(view)}
+    facts |= _speech(view) | _live(view) | relation_facts(view.related)
+    facts["asked"] = _asked_moment(view)
     if not is_request:
         facts |= _request(view)
     return CallAnswer(**facts)
@@ -152,6 +155,20 @@ def _speech(view: CallView) -> Facts:
         "disclosure": view.speech.disclosure,
         "spoke_with": view.speech.spoke_with,
     }
+
+
+def _live(view: CallView) -> Facts:
+    """What KallyAI reports of a call that goes on; nothing where it reports nothing."""
+    if view.outcome is not None or view.live == NOT_LIVE:
+        return {}
+    return {"live": LiveAnswer(line=view.live.line, said=list(view.live.said))}
+
+
+def without_live_words(answer: CallAnswer) -> None:
+    """Leave out of the structure of a call or a list what was said so far."""
+    for one in (answer, *(answer.calls or ())):
+        if one.live is not None:
+            one.live.said = []
 
 
 def relation_facts(related: Relations) -> Facts:

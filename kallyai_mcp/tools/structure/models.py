@@ -17,6 +17,7 @@ from kallyai_mcp.api.models import Report, Statistics, Subscription, TranscriptE
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.speech.disclosure import Disclosure
 from kallyai_mcp.calls.speech.machine import SpokeWith
+from kallyai_mcp.tools.facets.live import Line
 from kallyai_mcp.tools.facets.speech import Quote
 from kallyai_mcp.tools.text.account import Allowance
 from kallyai_mcp.tools.text.plain import visible_throughout
@@ -119,6 +120,15 @@ class AskedAnswer(BaseModel, defer_build=True):
     appointment_time: str | None = None
 
 
+class LiveAnswer(BaseModel, defer_build=True):
+    """What KallyAI reports of a call that goes on: `line` says whether it rings or somebody talks,
+    and `said` are the last sentences.
+    """
+
+    line: Line | None = None
+    said: list[TranscriptEntry] = []
+
+
 class CalleeAnswer(BaseModel, defer_build=True):
     """A candidate of a list."""
 
@@ -163,6 +173,7 @@ class CallAnswer(Report, CallFacts):
     disclosure: Disclosure | None = Field(None, description="KallyAI said that it is an AI")
     spoke_with: SpokeWith | None = None
     elapsed_seconds: float | None = None
+    live: Annotated[LiveAnswer | None, _OBJECT] = None
     created_at: _Moment | None = None
     timezone: str | None = Field(None, description="IANA, of the times")
     until: Annotated[str | None, OnlyIn.LISTS] = Field(

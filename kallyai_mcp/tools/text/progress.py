@@ -2,53 +2,56 @@
 for.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.records import CallRecord, CallState
+from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.live import NOT_LIVE, Live
+from kallyai_mcp.tools.facets.progress import Phase, progress_of
 from kallyai_mcp.tools.text.calls import reason, state_in_words
 from kallyai_mcp.tools.text.plain import duration, party_of
 
+_SAY = {
+    Phase.OVER: "",
+    Phase.DUE_LATER: "Waiting until the call is due",
+    Phase.REACHING: "Trying to reach KallyAI",
+    Phase.CHECKING: "Checking whether it was placed",
+    Phase.PLACING: "Placing the call",
+    Phase.CALLING: "Calling, {time}",
+    Phase.RINGING: "Ringing, {time}",
+    Phase.TALKING: "Talking, {time}",
+}
 
-def progress_message(found: CallRecord | CallList, now: datetime) -> str:
+_NOTHING: Mapping[str, Live] = MappingProxyType({})
+
+
+def progress_message(
+    found: CallRecord | CallList, now: datetime, lives: Mapping[str, Live] = _NOTHING
+) -> str:
     """How far a call or a list is: "Calling, 1 min 30 s"; "2 of 5 called: Bistro, busy".
 
-    It says no more than this program knows: KallyAI answers when a call has ended, so nothing is
-    said about ringing and talking. "" if there is nothing to say.
+    It speaks of ringing and talking only where KallyAI reports that before the call has ended:
+    `lives` by the record's `tracking_id`. "" if there is nothing to say.
     """
     if isinstance(found, CallList):
-        return _progress_of_list(found, now)
-    return _progress_of_call(found, now)
+        return _progress_of_list(found, now, lives)
+    return _progress_of_call(found, now, lives)
 
 
-def _progress_of_call(record: CallRecord, now: datetime) -> str:
-    view = CallView.of_record(record)
-    if record.state is CallState.SCHEDULED:
-        return "Waiting until the call is due"
-    if not record.is_active:
-        return ""
-    if view.is_not_placed_yet(now):
-        return "Trying to reach KallyAI"
-    if view.is_being_checked:
-        return "Checking whether it was placed"
-    left_at = _left_at(record)
-    if left_at is None:
-        return "Placing the call"
-    return f"Calling, {duration(max(0.0, (now - left_at).total_seconds()))}"
+def _progress_of_call(record: CallRecord, now: datetime, lives: Mapping[str, Live]) -> str:
+    progress = progress_of(record, now, lives.get(record.tracking_id, NOT_LIVE))
+    return _SAY[progress.phase].format(time=duration(progress.seconds))
 
 
-def _left_at(record: CallRecord) -> datetime | None:
-    """When the request left, or when the earlier call was placed that KallyAI answers with."""
-    return record.created_at if record.is_earlier_call else record.sent_at
-
-
-def _progress_of_list(found: CallList, now: datetime) -> str:
+def _progress_of_list(found: CallList, now: datetime, lives: Mapping[str, Live]) -> str:
     called = [record for record in found.records if record.has_outcome]
     counted = f"{len(called)} of {len(found.submissions)} called"
     newest = f": {_end_in_words(called[-1])}" if called else ""
     going_on = [
-        f"{party_of(record.submission)}: {_progress_of_call(record, now)}"
+        f"{party_of(record.submission)}: {_progress_of_call(record, now, lives)}"
         for record in found.records
         if record.is_active
     ]
