@@ -35,11 +35,13 @@ def document(
     above: str = "",
     head: str = "",
     footer: str = "",
+    script: str = "",
 ) -> str:
     """The HTML of a whole page.
 
-    `brand`, the text next to KallyAI's name, is escaped; the rest is HTML.
+    `brand`, the text next to KallyAI's name, is escaped; the rest is HTML, and `script` JavaScript.
     """
+    at_end = f"<script>{script}</script>\n" if script else ""
     beside = f'<span class="soft">{escape(brand)}</span>' if brand else ""
     return (
         f'<!doctype html>\n<html lang="{language}">\n<head>\n'
@@ -50,21 +52,23 @@ def document(
         f'href="{as_data_uri(ICON.encode(), "image/svg+xml")}">\n'
         f"{head}<style>{_style()}</style>\n</head>\n<body>\n<main>\n"
         f'<p class="brand">{MARK}<strong>KallyAI</strong>{beside}</p>\n'
-        f"{above}<h1>{heading}</h1>\n{body}\n<footer>{footer}<p>kallyai-mcp</p></footer>\n</main>\n</body>\n</html>\n"
+        f"{above}<h1>{heading}</h1>\n{body}\n<footer>{footer}<p>kallyai-mcp</p></footer>\n</main>\n{at_end}</body>\n</html>\n"
     )
 
 
-def page_headers(*, forms: bool = False) -> Mapping[str, str]:
+def page_headers(*, forms: bool = False, script: str = "") -> Mapping[str, str]:
     """The headers of a page that is not stored, not framed, and loads nothing.
 
     Its URL is not sent as a referrer. With `forms`, the page has a form, which is sent to its own
-    server.
+    server. It runs its one `script` alone.
     """
     target = "'self'" if forms else "'none'"
+    runs = f"script-src {csp_hash(script)}; " if script else ""
     return {
         "Cache-Control": "no-store",
         "Content-Security-Policy": (
-            f"default-src 'none'; style-src {csp_hash(_style())}; img-src data:; base-uri 'none'; "
+            f"default-src 'none'; {runs}style-src {csp_hash(_style())}; img-src data:; "
+            "base-uri 'none'; "
             f"form-action {target}; frame-ancestors 'none'"
         ),
         "Cross-Origin-Resource-Policy": "same-origin",

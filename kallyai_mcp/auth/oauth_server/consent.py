@@ -12,7 +12,9 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from html import escape
+from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -196,9 +198,16 @@ class Consent:
         filled = fill(_HERE, page, language, {**values, "host": host}, words)
         parts = {name: filled[name] for name in ("heading", "head", "footer")}
         brand = urlsplit(self.provider.issuer).netloc
-        html = document(language, brand=brand, body=filled["html"], **parts)
+        script = _copy_script() if page == "home" else ""
+        html = document(language, brand=brand, body=filled["html"], script=script, **parts)
         status = 400 if page == "problem" else 200
-        return HTMLResponse(html, status, headers=page_headers(forms="<form" in html))
+        headers = page_headers(forms="<form" in html, script=script)
+        return HTMLResponse(html, status, headers=headers)
+
+
+@cache
+def _copy_script() -> str:
+    return files(_HERE).joinpath("copy.js").read_text(encoding="utf-8")
 
 
 def _row(family: str, app: App, language: Language) -> str:

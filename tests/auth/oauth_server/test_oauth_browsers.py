@@ -21,6 +21,7 @@ from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.transports.uvicorn_server import serve_app
 from tests.agent import Agent
 from tests.auth.oauth_server.deployment import REDIRECT, Deployment, User, answer_in
+from tests.page_checks import hard_to_use
 from tests.playwright_names import Browser, expect
 from tests.transports.http_server import CALL, LIMIT, RunningSandbox
 
@@ -109,3 +110,23 @@ async def test_a_user_connects_and_disconnects_in_a_browser(
         after = await server.use(tokens["access_token"])
 
     assert [before.status_code, after.status_code] == [200, 401]
+
+
+async def test_the_home_page_copies_the_servers_address(
+    server: Deployment, chromium: Browser
+) -> None:
+    # A browser gives a page the clipboard at https, or on this machine.
+    async with await chromium.new_context(
+        permissions=["clipboard-read", "clipboard-write"]
+    ) as context:
+        page = await context.new_page()
+        page.set_default_timeout(LIMIT * 1000)
+        await page.goto(server.url)
+        buttons = page.get_by_role("button", name="Copy")
+        await expect(buttons).to_have_count(3)
+        assert await hard_to_use(page) == []
+        await buttons.first.click()
+        await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+
+        assert await page.evaluate("navigator.clipboard.readText()") == f"{server.issuer}/mcp"
+        await expect(buttons).to_have_count(3)

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.auth.pages import texts
+from kallyai_mcp.cards.style import csp_hash
 from tests.auth.oauth_server.deployment import (
     REDIRECT,
     Deployment,
@@ -66,7 +67,7 @@ async def test_a_clients_name_is_text(server: Deployment, user: User, page: str)
 
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
     assert shown.count("<form") == 1
-    assert "<script" not in shown
+    assert "<script>alert" not in shown
     assert not {"\u202e", "\u200b"} & set(shown)
 
 
@@ -92,6 +93,16 @@ async def test_no_page_loads_anything(server: Deployment, user: User, kind: str)
 
     assert "default-src 'none'" in policy
     assert re.search(r"form-action '(self|none)'", policy)
+
+
+async def test_only_the_home_page_has_a_script(server: Deployment, user: User) -> None:
+    pages = {kind: await page_of_kind(server, user, kind) for kind in PAGES}
+    policies = {kind: page.headers["content-security-policy"] for kind, page in pages.items()}
+
+    assert [kind for kind, policy in policies.items() if "script-src" in policy] == ["home"]
+    assert [kind for kind, page in pages.items() if "<script" in page.text] == ["home"]
+    [script] = re.findall("<script>(.*?)</script>", pages["home"].text, re.DOTALL)
+    assert f"script-src {csp_hash(script)};" in policies["home"]
 
 
 @pytest.mark.parametrize("kind", PAGES)
