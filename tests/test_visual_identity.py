@@ -18,6 +18,8 @@ def test_the_sandboxs_copies_are_equal() -> None:
     templates = PACKAGE / "sandbox" / "templates"
 
     assert (templates / "tokens.css").read_text(encoding="utf-8") == TOKENS
+    frame = (PACKAGE / "auth" / "frame.css").read_text(encoding="utf-8")
+    assert (templates / "frame.css").read_text(encoding="utf-8") == frame
     assert (templates / "mark.svg").read_text(encoding="utf-8") == f"{MARK}\n"
 
 

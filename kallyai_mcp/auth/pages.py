@@ -16,9 +16,9 @@ from kallyai_mcp.cards.texts import Language, preferred_language
 
 @cache
 def _style() -> str:
-    return (
-        f"\n{TOKENS}{files('kallyai_mcp.auth').joinpath('style.css').read_text(encoding='utf-8')}"
-    )
+    folder = files("kallyai_mcp.auth")
+    parts = [folder.joinpath(name).read_text("utf-8") for name in ("frame.css", "style.css")]
+    return "".join(["\n", TOKENS, *parts])
 
 
 Kind = Literal["done", "failed", "over", "wrong"]

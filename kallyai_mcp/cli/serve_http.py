@@ -188,7 +188,7 @@ def build_app(
         "ledger": lambda: check_readable(connection.ledger()),
         "api": lambda: connection.api().check_reachable(),
     }
-    return http_app(
+    app = http_app(
         server,
         _policy_of(settings, provider, local=is_local),
         checks=checks,
@@ -197,6 +197,11 @@ def build_app(
         routes=routes,
         middleware=middleware,
     )
+    if provider is not None:
+        from kallyai_mcp.auth.oauth_server.no_page import NoPage
+
+        app.add_middleware(NoPage, issuer=provider.issuer)
+    return app
 
 
 def _metadata_routes(public_url: str, provider: "Provider | None", api_url: str) -> Sequence[Route]:

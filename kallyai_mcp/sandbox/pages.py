@@ -133,5 +133,5 @@ async def script() -> Response:
 @router.get("/_sandbox/style.css")
 async def style() -> Response:
     """Serve the style sheet of the pages."""
-    css = read("tokens.css") + read("style.css")
+    css = "".join(map(read, ("tokens.css", "frame.css", "style.css")))
     return Response(css, media_type="text/css", headers=_NO_SNIFFING)

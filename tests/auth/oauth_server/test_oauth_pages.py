@@ -95,6 +95,21 @@ async def test_no_page_loads_anything(server: Deployment, user: User, kind: str)
     assert re.search(r"form-action '(self|none)'", policy)
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("oauth/nothing", 404), ("oauth/token", 405), ("nothing", 401)]
+)
+async def test_a_browser_gets_a_page_for_404(server: Deployment, path: str, status: int) -> None:
+    browser = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": "es"}
+    page = await server.http.get(f"{server.url}/{path}", headers=browser)
+    program = await server.http.get(f"{server.url}/{path}")
+
+    assert [page.status_code, program.status_code] == [status, status]
+    assert "Aquí no hay nada" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert page.headers.get("www-authenticate") == program.headers.get("www-authenticate")
+    assert "<html" not in program.text
+
+
 async def test_only_the_home_page_has_a_script(server: Deployment, user: User) -> None:
     pages = {kind: await page_of_kind(server, user, kind) for kind in PAGES}
     policies = {kind: page.headers["content-security-policy"] for kind, page in pages.items()}
