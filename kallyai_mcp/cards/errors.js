@@ -41,23 +41,23 @@ const WRONG = [
 /** What is wrong with the arguments, in a person's words, and what was probably meant. */
 function wrongArguments(error) {
   const wrong = Array.isArray(error.arguments) ? error.arguments : [];
-  const keys = wrong.map((one) => wrongKey(String(one?.argument), String(one?.problem))).filter(Boolean);
+  const keys = wrong.map((one) => wrongKey(String(one?.argument), one?.kind)).filter(Boolean);
   if (!keys.length) return locale.text(knownError("invalid_arguments"));
   const numbers = meantNumbers(error).map(phoneNumber).join(locale.text("or"));
   const next = numbers ? locale.text("did_you_mean", { numbers }) : locale.text("chat_can_correct");
   return [...new Set(keys)].map((key) => locale.text(key)).concat(next).join(" ");
 }
 
-function wrongKey(argument, problem) {
-  if (argument === "respondent_phone" && problem.startsWith("has no country code")) return "wrong_no_country";
+function wrongKey(argument, kind) {
+  if (argument === "respondent_phone" && kind === "no_country") return "wrong_no_country";
   return WRONG.find(([start]) => argument.startsWith(start))?.[1];
 }
 
 /** The numbers (E.164) that the server suggests in place of the one to call. */
 function meantNumbers(error) {
   const wrong = (Array.isArray(error?.arguments) ? error.arguments : []).find((one) => one?.argument === "respondent_phone");
-  const [, suggested] = String(wrong?.problem).split("it may be ");
-  return suggested?.match(/\+\d{7,15}/g)?.slice(0, 3) ?? [];
+  const meant = Array.isArray(wrong?.suggestions) ? wrong.suggestions : [];
+  return meant.filter(isE164).slice(0, 3);
 }
 
 /** The only number that was probably meant; "" if there are several or none. */

@@ -80,13 +80,21 @@ class RefusedNumberError(KallyAIError):
         self.dial = problem.dial
 
 
+class WrongNumberError(ValueError):
+    """A text is no number, or not a whole one; `problem` has what may be meant."""
+
+    def __init__(self, problem: NumberProblem) -> None:
+        super().__init__(_wrong_number(problem))
+        self.problem = problem
+
+
 def _e164(number: str) -> str:
     normal = normalize(re.sub(r"^tel:", "", number, flags=re.IGNORECASE))
     if isinstance(normal, str):
         return normal
     if normal.kind in _REFUSED:
         raise RefusedNumberError(number, normal)
-    raise ValueError(_wrong_number(normal))
+    raise WrongNumberError(normal)
 
 
 def _to_call(number: str) -> str:

@@ -13,7 +13,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kallyai_mcp.api.errors import KallyAIError
-from kallyai_mcp.tools.argument_types import ABSENT, NOT_AVAILABLE, stripped
+from kallyai_mcp.tools.argument_types import (
+    ABSENT,
+    NOT_AVAILABLE,
+    WrongNumberError,
+    stripped,
+)
 from kallyai_mcp.tools.schemas import NULL, schema_of_arguments
 from kallyai_mcp.tools.text.plain import one_line, part
 
@@ -36,10 +41,17 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Problem:
-    """A wrong argument: its name, and what is wrong with it, in one line without a period."""
+    """A wrong argument: its name, and what is wrong with it, in one line without a period.
+
+    Attributes:
+        kind: What is wrong with a phone number (`NumberProblem.kind`); None for anything else.
+        meant: The numbers that may be meant, in E.164.
+    """
 
     argument: str
     text: str
+    kind: str | None = None
+    meant: tuple[str, ...] = ()
 
 
 class InvalidArgumentsError(KallyAIError, code="invalid_arguments"):
@@ -155,10 +167,18 @@ def _problems_of(
         if name in blank:
             yield Problem(str(name), f"blank. {_expected(properties[name])}")
         elif name in properties:
-            yield Problem(f"{name}{_path(within)}", _what_is_wrong(entry, properties[name]))
+            yield _problem_of(f"{name}{_path(within)}", entry, properties[name])
         else:
             yield Problem(one_line(str(name), 40) or '""', f"{tool} has no such argument{takes}")
             takes = ""
+
+
+def _problem_of(argument: str, entry: ErrorDetails, schema: Mapping[str, Any]) -> Problem:
+    text = _what_is_wrong(entry, schema)
+    error = entry.get("ctx", {}).get("error")
+    if isinstance(error, WrongNumberError):
+        return Problem(argument, text, error.problem.kind, error.problem.meant)
+    return Problem(argument, text)
 
 
 def _path(within: Sequence[int | str]) -> str:

@@ -11,7 +11,7 @@ from kallyai_mcp.calls.quota import NothingLeftError
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError
 from kallyai_mcp.tools.context import AppContext, SignInLink
-from kallyai_mcp.tools.structure.models import ErrorAnswer, ToolResult
+from kallyai_mcp.tools.structure.models import ErrorAnswer, ToolResult, WrongArgument
 from kallyai_mcp.tools.text.account import Allowance, sign_in_needed, used_up
 from kallyai_mcp.tools.text.errors import error_text, nothing_left, quota_facts, with_service_words
 
@@ -128,6 +128,13 @@ def _is_passing(error: errors.KallyAIError) -> bool:
     return is_timed or error.code in _PASSING or isinstance(error, _PASSING_KINDS)
 
 
-def _wrong_arguments(error: InvalidArgumentsError) -> list[dict[str, str]]:
-    named = error.problems[:MAX_NAMED]
-    return [{"argument": problem.argument, "problem": problem.text} for problem in named]
+def _wrong_arguments(error: InvalidArgumentsError) -> list[WrongArgument]:
+    return [
+        WrongArgument(
+            argument=problem.argument,
+            problem=problem.text,
+            kind=problem.kind,
+            suggestions=list(problem.meant) or None,
+        )
+        for problem in error.problems[:MAX_NAMED]
+    ]

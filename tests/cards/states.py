@@ -197,7 +197,9 @@ STATES: dict[str, State] = {
             arguments=[
                 {
                     "argument": "respondent_phone",
-                    "problem": "has no country code; it may be +14155551234 (California)",
+                    "problem": '"415 555 1234" has no country code; it may be +14155551234',
+                    "kind": "no_country",
+                    "suggestions": ["+14155551234"],
                 }
             ],
         ),

@@ -118,6 +118,19 @@ async def test_a_card_tells_of_a_reported_other_time(open_card: Open, tmp_path: 
     await expect(chat.card.locator("#said")).to_have_text(said)
 
 
+async def test_a_number_without_country_can_be_used(agent: Agent, open_card: Open) -> None:
+    wrong = BISTRO | {"respondent_phone": "415 555 1234"}
+    chat = await open_card()
+    await chat.give(await agent.use("make_call", wrong), wrong)
+    said = "The number has no country code. Did you mean +1 415-555-1234?"
+    await expect(chat.card.locator("#said")).to_have_text(said)
+    await chat.button("Use +1 415-555-1234").click()
+    await chat.button("Call now").click()
+
+    await expect(chat.card.locator("#status")).to_have_text("Booked")
+    assert chat.tools("make_call")[-1]["respondent_phone"] == "+14155551234"
+
+
 async def test_the_calendar_file_is_passed_to_the_host(agent: Agent, open_card: Open) -> None:
     made = await agent.use("make_call", BISTRO)
     chat = await open_card()

@@ -6,6 +6,7 @@ from tests.agent import BISTRO
 from tests.cards.scripts import value_in_sandbox, value_of
 from tests.cards.test_call_state import CALL, CONSENT, DECISION, PROGRESS, SCHEDULED
 
+WRONG_NUMBER = {"argument": "respondent_phone", "problem": "…", "kind": "no_country"}
 RESULT = "card = afterResult(card, result(data), 0)"
 INPUT = "card = afterInput(card, input)"
 
@@ -134,8 +135,7 @@ def test_a_scheduled_call_says_when_it_calls() -> None:
 
 
 def test_a_number_without_country_is_corrected() -> None:
-    problem = "has no country code; it may be +14155551234 (California)"
-    wrong = {"argument": "respondent_phone", "problem": problem}
+    wrong = WRONG_NUMBER | {"suggestions": ["+14155551234"]}
     shown = view({"code": "invalid_arguments", "placed": "no", "arguments": [wrong]}, error=True)
 
     assert shown["said"] == "The number has no country code. Did you mean +1 415-555-1234?"
@@ -144,8 +144,7 @@ def test_a_number_without_country_is_corrected() -> None:
 
 
 def test_of_several_numbers_none_is_chosen() -> None:
-    problem = "has no country code; it may be +14155551234 (California) or +34911234567 (Spain)"
-    wrong = {"argument": "respondent_phone", "problem": problem}
+    wrong = WRONG_NUMBER | {"suggestions": ["+14155551234", "+34911234567"]}
     shown = view({"code": "invalid_arguments", "placed": "no", "arguments": [wrong]}, error=True)
 
     assert shown["said"].endswith("Did you mean +1 415-555-1234 or +34 911 234 567?")

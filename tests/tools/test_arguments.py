@@ -138,8 +138,26 @@ async def test_a_wrong_argument_is_in_the_structure(agent: Agent) -> None:
         answer = await refused(agent, argument, value)
         told = answer.text.splitlines()[-1].split(": ", 1)[1].removesuffix(".")
 
-        assert answer.data["arguments"] == [{"argument": argument, "problem": told}]
+        [wrong] = answer.data["arguments"]
+        assert (wrong["argument"], wrong["problem"]) == (argument, told)
     assert await agent.calls_made() == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "suggestions"),
+    [
+        ("415-555-1234", "no_country", ["+14155551234"]),
+        ("+1-800-FLOWERS", "letters", ["+18003569377"]),
+        ("5551234", "no_country", None),
+        ("+1415555", "invalid", None),
+    ],
+)
+async def test_what_may_be_meant_has_a_field(
+    agent: Agent, number: str, kind: str, suggestions: list[str] | None
+) -> None:
+    [wrong] = (await refused(agent, "respondent_phone", number)).data["arguments"]
+
+    assert (wrong.get("kind"), wrong.get("suggestions")) == (kind, suggestions)
 
 
 async def test_the_callees_clock_tells_a_past_date(agent: Agent, clock: ManualClock) -> None:

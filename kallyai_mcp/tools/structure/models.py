@@ -67,19 +67,29 @@ class StatusAnswer(Answer):
     code: str | None = None
 
 
+class WrongArgument(BaseModel, defer_build=True):
+    """A wrong argument, and the problem with it; of a phone number, also the `kind` of the problem
+    (such as no_country), and the numbers that may be meant.
+    """
+
+    argument: str
+    problem: str
+    kind: str | None = None
+    suggestions: list[str] | None = None
+
+
 class ErrorAnswer(StatusAnswer):
     """An error of any tool.
 
-    `status`: refused (not called), unknown (may have been called), or error. `arguments` has each
-    wrong `argument` and the `problem` with it. `retry_after` and `expires_in` are in seconds;
-    `link` is where the user signs in; `dial` is the emergency number that the user must dial
-    themselves.
+    `status`: refused (not called), unknown (may have been called), or error. `retry_after` and
+    `expires_in` are in seconds; `link` is where the user signs in; `dial` is the emergency number
+    that the user must dial themselves.
     """
 
     retryable: bool | None = None
     placed: Placed | None = None
     placed_now: bool | None = None
-    arguments: list[dict[str, str]] | None = None
+    arguments: list[WrongArgument] | None = None
     retry_after: float | None = None
     correlation_id: str | None = None
     link: str | None = None
