@@ -6,10 +6,10 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 
 from kallyai_mcp.calls.search_words import Search
+from kallyai_mcp.tools.granted import may_read_transcripts
 from kallyai_mcp.tools.structure.models import CallPageAnswer
 from kallyai_mcp.tools.text.listing import listing
 from kallyai_mcp.tools.text.plain import Reader
-from kallyai_mcp.tools.granted import may_read_transcripts
 from tests.agent import BISTRO, Agent
 from tests.calls.ledgers import NOW
 from tests.conftest import one_generation
