@@ -48,7 +48,7 @@ async def test_all_lines_of_a_call_have_its_ids(agent: Agent) -> None:
         assert {line.get(name) for line in posts} == {end[name]}
 
 
-async def test_a_later_request_about_a_call_has_its_id(agent: Agent) -> None:
+async def test_a_later_request_has_its_calls_id(agent: Agent) -> None:
     stream = logging_to("json")
     made = (await agent.use("make_call", BISTRO)).data
     [end] = lines_of(entries(stream), END)
@@ -69,7 +69,7 @@ async def test_a_line_has_the_id_of_its_trace(agent: Agent) -> None:
     assert end["trace_id"] == f"{0xABC:032x}"
 
 
-async def test_an_id_of_a_client_is_no_place_for_text() -> None:
+async def test_an_id_of_a_client_shows_no_text() -> None:
     for given, shown in (
         (7, "7"),
         ("req-1", "req-1"),
@@ -92,7 +92,7 @@ async def test_a_failure_of_kallyai_is_a_warning(status: int) -> None:
     assert line["message"].endswith(f"/v1/users/me/statistics: {status}")
 
 
-async def test_a_kallyai_that_is_not_reached_is_a_warning() -> None:
+async def test_an_unreached_kallyai_is_a_warning() -> None:
     stream = logging_to("json", "WARNING")
     client = KallyAI(
         f"http://127.0.0.1:{free_port()}", tokens=Tokens(TOKEN), user_agent="tests", retry_backoff=0
