@@ -3,7 +3,6 @@
 It reads calls from the ledger, so every process knows about every call.
 """
 
-import logging
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -11,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Concatenate, Self
 
-from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.api.models import Call, Statistics
 from kallyai_mcp.calls.call_lists import CallList, StopReason
 from kallyai_mcp.calls.context import CallContext
@@ -32,19 +30,17 @@ from kallyai_mcp.calls.fingerprint import older_fingerprint
 from kallyai_mcp.calls.going_on import read_while_going_on
 from kallyai_mcp.calls.ledger import lists, opt_outs, rows, search_index
 from kallyai_mcp.calls.ledger.base import Params, Result, Row, Tx
+from kallyai_mcp.calls.new_call import new_record, refusals_noted
 from kallyai_mcp.calls.news import News, news_of
 from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest
-from kallyai_mcp.calls.schedule import Schedule, bounded
+from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.search_words import Search, SearchResult
 from kallyai_mcp.calls.tracking_ids import new_tracking_id
 from kallyai_mcp.calls.worker import Worker
 from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.logs.request_ids import about_call
-from kallyai_mcp.telemetry import count
-
-_log = logging.getLogger(__name__)
 
 
 class Calls:
@@ -373,30 +369,11 @@ class Calls:
     async def _asked_for(
         self, request: CallRequest, consent: Consent | None
     ) -> AsyncIterator[CallRecord]:
-        """A context with the record of a new call.
-
-        A setting's refusal is in the audit trail, logged, and counted.
-        """
-        account = await self.account_of_request()
-        now = self.clock.now()
-        submission = request.submission
-        zone = request.timezone
-        schedule = request.schedule
-        if schedule.not_before is not None:
-            schedule = bounded(schedule, submission, zone, agreed_for=schedule.not_before)
-        new = CallRecord.new(submission, account, now, zone, request.session_id, schedule)
-        new = replace(new, fingerprint=request.fingerprint)
+        """A context with the record of a new call, which notes a setting's refusal."""
+        new = new_record(request, await self.account_of_request(), self.clock.now())
         about_call(new.tracking_id)
-        try:
+        async with refusals_noted(self.context, new, consent):
             yield new
-        except PolicyError as error:
-            await self.context.ledger.write(
-                account, rows.write_audit, new, consent, refused_by=error.setting
-            )
-            # Its number is only in the audit trail.
-            _log.info("not called, because of %s", error.setting)
-            count("kallyai.calls.refused", {"error.type": error.code})
-            raise
 
     async def _looked_again(self, record: CallRecord) -> CallRecord:
         """`record` after KallyAI was asked once more about it, if it may change and the ledger can
