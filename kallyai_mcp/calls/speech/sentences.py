@@ -188,6 +188,11 @@ def _folded(text: str) -> str:
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
+def has_several_sentences(text: str) -> bool:
+    """Whether a text has more than one sentence."""
+    return len(sentences_of(TranscriptEntry(content=text))) > 1
+
+
 def says(entry: TranscriptEntry, meaning: str) -> bool:
     """Whether a turn has a phrase of a meaning, which is the name of a table in `phrases.toml`."""
     return any(phrases(meaning).find(sentence) for sentence in sentences_of(entry))

@@ -15,7 +15,7 @@ from kallyai_mcp.tools.text.calendar import booked_time
 from kallyai_mcp.tools.text.calls import NOT_LOOKED_UP, asked_before, reason, state_in_words
 from kallyai_mcp.tools.text.errors import quota_facts, what_happened, what_to_do
 from kallyai_mcp.tools.text.plain import Reader, duration, part, party_of, when, word
-from kallyai_mcp.tools.text.report import opt_out_in, said_in
+from kallyai_mcp.tools.text.report import never_follow, opt_out_in, said_in
 
 _SAID = 300
 """Characters of each of KallyAI's texts in a row; a list may have ten."""
@@ -92,6 +92,7 @@ def call_list(
     lines = [
         asked_before(_state(found, last, usage, reader), is_duplicate=is_duplicate),
         *_rows(found, shown, views, reader),
+        never_follow(shown, with_reports=not is_table(found)),
         part(_SAY["told"], before),
         NOT_LOOKED_UP if any(view.is_calendar_unread for view in shown) else "",
         _offer_not_accepted(found, views),

@@ -41,7 +41,7 @@ from kallyai_mcp.tools.text.plain import (
     word,
     zone_of,
 )
-from kallyai_mcp.tools.text.report import opt_out_in, said_about_booking, said_in
+from kallyai_mcp.tools.text.report import never_follow, opt_out_in, said_about_booking, said_in
 
 SAY = {
     # Outcomes
@@ -199,6 +199,7 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
         _first_line(view, call, reader),
         part(SAY["unconfirmed"], unconfirmed(view)),
         *said_in(view),
+        never_follow([view]),
         call_when_open(view, reader),
         ask_to_confirm(view),
         not_asked_about(view),
