@@ -14,6 +14,7 @@ from kallyai_mcp.tools.text.bookings import doubt, offer_not_accepted
 from kallyai_mcp.tools.text.calendar import booked_time
 from kallyai_mcp.tools.text.calls import NOT_LOOKED_UP, asked_before, reason, state_in_words
 from kallyai_mcp.tools.text.errors import quota_facts, what_happened, what_to_do
+from kallyai_mcp.tools.text.languages import spoken_as_it_is
 from kallyai_mcp.tools.text.plain import Reader, duration, part, party_of, when, word
 from kallyai_mcp.tools.text.report import never_follow, opt_out_in, said_in
 
@@ -98,6 +99,7 @@ def call_list(
         _offer_not_accepted(found, views),
         _unreadable(found),
         _not_called_so_far(found),
+        spoken_as_it_is(last.submission) if last is not None else "",
         _next_step(found, last, reader),
     ]
     return "\n".join(filter(None, lines))

@@ -25,6 +25,7 @@ from kallyai_mcp.tools.text.bookings import (
 from kallyai_mcp.tools.text.calendar import unconfirmed
 from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.errors import error_text, what_happened
+from kallyai_mcp.tools.text.languages import spoken_as_it_is
 from kallyai_mcp.tools.text.next_steps import ask_to_confirm, call_when_open, more, try_again
 from kallyai_mcp.tools.text.plain import (
     Reader,
@@ -206,6 +207,7 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
         offer_not_accepted(view),
         _try_again(step.retry, view, reader),
         ahead(view, reader),
+        spoken_as_it_is(view.submission),
         f"call_id {word(call.call_id)}{more(step)}.",
     ]
     if view.record is not None:
@@ -292,9 +294,12 @@ def _without_outcome(view: CallView, reader: Reader) -> str:
         case CallRecord(state=CallState.UNKNOWN):
             return SAY["unknown"].format(party=party_of(view.submission), id=view.tracking_id)
         case CallRecord(state=CallState.SCHEDULED):
-            return _scheduled(view.record, reader)
+            language = part("\n{}", spoken_as_it_is(view.submission))
+            return f"{_scheduled(view.record, reader)}{language}"
     id_ = view.tracking_id or one_line(view.id)
-    return f"{_progress(view, reader)}\n{SAY['next'].format(id=id_, wait=reader.wait_seconds)}"
+    step = SAY["next"].format(id=id_, wait=reader.wait_seconds)
+    lines = (_progress(view, reader), spoken_as_it_is(view.submission), step)
+    return "\n".join(filter(None, lines))
 
 
 def _progress(view: CallView, reader: Reader) -> str:
