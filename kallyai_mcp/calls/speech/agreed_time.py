@@ -16,7 +16,7 @@ from typing import NamedTuple
 from kallyai_mcp.api.models import Transcript
 from kallyai_mcp.calls.numbers import local_times
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE, callee_turns, excerpt
-from kallyai_mcp.calls.speech.times_of_day import NamedTime, times_in
+from kallyai_mcp.calls.speech.times_of_day import NamedTime, on_the_dial, times_in
 
 _HALF = re.compile(r"\b([ap])\.?\s?(m)\b\.?", re.IGNORECASE)
 """Writings of "am" and "pm": their periods would end a sentence."""
@@ -118,7 +118,7 @@ class _Clock(NamedTuple):
         """Whether a number of people may be meant: that of the request, if it is known."""
         if not named.may_be_people:
             return False
-        hours = {_on_the_dial(moment.hour) for moment in named.readings}
+        hours = {on_the_dial(moment.hour) for moment in named.readings}
         return self.party_size is None or self.party_size in hours
 
     def times(self, found: Iterable[_Named]) -> list[_Named]:
@@ -126,11 +126,6 @@ class _Clock(NamedTuple):
         everything = list(found)
         certain = [one for one in everything if not self.may_be_people(one[1])]
         return certain or everything
-
-
-def _on_the_dial(hour: int) -> int:
-    """An hour of the day as 1 to 12."""
-    return hour % 12 or 12
 
 
 def agreed_other_time(

@@ -1,7 +1,8 @@
 """The callee's words that confirm a booking, and what was asked for and is not in them."""
 
 from collections.abc import Iterable, Iterator
-from itertools import dropwhile
+from itertools import dropwhile, filterfalse, islice
+from typing import NamedTuple
 
 from kallyai_mcp.api.models import Transcript, TranscriptEntry
 from kallyai_mcp.calls.speech.hedging import is_hedged
@@ -28,7 +29,7 @@ def confirmation_in(transcript: Transcript, report: str) -> Words | None:
 
     Without a sentence that names what is booked, a "yes" to KallyAI's words counts.
     """
-    confirming = [one for one in _answers_of_callee(transcript) if _confirms(one)]
+    confirming = list(filter(_confirms, _answers_of_callee(transcript)))
     if not confirming:
         return _last_yes(transcript)
     reported = frozenset(plain_words_of(report))
@@ -38,9 +39,14 @@ def confirmation_in(transcript: Transcript, report: str) -> Words | None:
 
 def unconfirmed_in(transcript: Transcript, asked: Iterable[str]) -> tuple[str, ...]:
     """Those of some wishes, or names, that the callee neither repeats nor says yes to."""
-    said = [one.text for one in _answers_of_callee(transcript) if not _leaves_open(one)]
-    texts = [_stems(plain_words_of(text)) for text in (*said, *_agreed_to(transcript))]
-    return tuple(wish for wish in asked if not any(map(_telling(wish).issubset, texts)))
+    texts = (*_certain_sentences(transcript), *_agreed_to(transcript))
+    said = list(map(_stems, map(plain_words_of, texts)))
+    return tuple(filterfalse(lambda wish: _is_said(wish, said), asked))
+
+
+def _is_said(wish: str, said: Iterable[frozenset[str]]) -> bool:
+    """Whether one of some texts has all words that tell a wish."""
+    return any(map(_telling(wish).issubset, said))
 
 
 def _answers_of_callee(transcript: Transcript) -> Iterator[Sentence]:
@@ -50,10 +56,21 @@ def _answers_of_callee(transcript: Transcript) -> Iterator[Sentence]:
             yield from sentences_of(entry)
 
 
+def _certain_sentences(transcript: Transcript) -> Iterator[str]:
+    """The callee's sentences that neither ask nor refuse nor leave something open."""
+    for sentence in filterfalse(_asks_or_refuses, _answers_of_callee(transcript)):
+        if not is_hedged((TranscriptEntry(content=sentence.text),)):
+            yield sentence.text
+
+
 def _confirms(sentence: Sentence) -> bool:
-    if sentence.is_question or phrases("refusal").find(sentence) is not None:
+    if _asks_or_refuses(sentence):
         return False
     return phrases("confirmation").find(sentence) is not None
+
+
+def _asks_or_refuses(sentence: Sentence) -> bool:
+    return sentence.is_question or phrases("refusal").find(sentence) is not None
 
 
 def _in_common(sentence: Sentence, reported: frozenset[str]) -> int:
@@ -63,42 +80,50 @@ def _in_common(sentence: Sentence, reported: frozenset[str]) -> int:
 def _last_yes(transcript: Transcript) -> Words | None:
     """The callee's last words that say yes to what KallyAI has proposed or repeated."""
     found = None
-    for _, reply in _exchanges(transcript):
-        if says(reply, "affirmation") and not says(reply, "refusal"):
-            found = Words(excerpt(reply.content.strip(), 0), reply.timestamp)
+    for exchange in filter(_is_yes, _exchanges(transcript)):
+        reply = exchange.reply
+        found = Words(excerpt(reply.content.strip(), 0), reply.timestamp)
     return found
 
 
 def _agreed_to(transcript: Transcript) -> Iterator[str]:
-    """Each of KallyAI's turns that the callee has said yes to."""
-    for turn, reply in _exchanges(transcript):
-        is_yes = says(reply, "affirmation") and not says(reply, "refusal")
-        if is_yes and not is_hedged((reply,)):
-            yield turn.content
+    """Each of KallyAI's turns that the callee has said yes to, and is certain of it."""
+    for exchange in filter(_is_yes, _exchanges(transcript)):
+        if not is_hedged((exchange.reply,)):
+            yield exchange.turn.content
 
 
-def _exchanges(transcript: Transcript) -> Iterator[tuple[TranscriptEntry, TranscriptEntry]]:
-    """KallyAI's turns, each with the callee's next one. The first turn has everything that it
+class _Exchange(NamedTuple):
+    """A turn of KallyAI, and the callee's next one."""
+
+    turn: TranscriptEntry
+    reply: TranscriptEntry
+
+
+def _is_yes(exchange: _Exchange) -> bool:
+    if says(exchange.reply, "refusal"):
+        return False
+    return says(exchange.reply, "affirmation")
+
+
+def _exchanges(transcript: Transcript) -> Iterator[_Exchange]:
+    """What KallyAI said, and what the callee said then. The first turn has everything that it
     wants, so that a "sure" after it only means that it was heard.
     """
-    turns = list(zip(transcript.entries, transcript.entries[1:], strict=False))
-    pairs = [(turn, reply) for turn, reply in turns if turn.is_kallyai and not reply.is_kallyai]
-    yield from pairs[1:]
+    pairs = map(_Exchange, transcript.entries, transcript.entries[1:])
+    return islice(filter(_is_answered, pairs), 1, None)
 
 
-def _leaves_open(sentence: Sentence) -> bool:
-    """Whether a sentence asks, refuses, or is not certain."""
-    if sentence.is_question or phrases("refusal").find(sentence) is not None:
-        return True
-    return is_hedged((TranscriptEntry(content=sentence.text),))
+def _is_answered(pair: _Exchange) -> bool:
+    return pair.turn.is_kallyai and not pair.reply.is_kallyai
 
 
 def _telling(wish: str) -> frozenset[str]:
-    """The words of a wish that say something about it."""
-    words = plain_words_of(wish)
+    """The words of a wish that say something about it; all words, if none does."""
     general = shared_words("general")["words"].split()
-    telling = [word for word in words if len(word) > _SHORT and word not in general]
-    return _stems(telling or words)
+    words = plain_words_of(wish)
+    telling = [word for word in words if len(word) > _SHORT]
+    return _stems(set(telling).difference(general) or words)
 
 
 def _stems(words: Iterable[str]) -> frozenset[str]:

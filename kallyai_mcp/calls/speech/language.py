@@ -15,13 +15,12 @@ def is_in_another_language(text: str) -> bool:
     """Whether a text is certainly neither English nor Spanish; a name alone is not."""
     words = _WORD.findall(text.casefold())
     letters = "".join(words)
-    foreign = sum(not _is_latin(letter) for letter in letters)
-    if foreign * 2 > len(letters):
+    latin = sum(map(_is_latin, letters))
+    if latin * 2 < len(letters):
         return True
-    spoken = _words_of("spoken")
-    ours = sum(word in spoken for word in words)
-    others = len({word for word in words if word in _words_of("others") - spoken})
-    return others >= _ENOUGH and others > ours
+    ours = _words_of("spoken")
+    others = _words_of("others").difference(ours).intersection(words)
+    return len(others) >= max(_ENOUGH, sum(map(ours.__contains__, words)) + 1)
 
 
 def _words_of(languages: str) -> frozenset[str]:

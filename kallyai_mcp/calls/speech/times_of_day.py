@@ -10,6 +10,7 @@ _ES_HOURS = "una|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce"
 _HOURS = {
     word: hour for words in (_EN_HOURS, _ES_HOURS) for hour, word in enumerate(words.split("|"), 1)
 }
+_DIGITS = frozenset(f"{hour}" for hour in range(24)) | {f"{hour:02}" for hour in range(24)}
 _MINUTES = {
     "quarter": 15,
     "a quarter": 15,
@@ -176,8 +177,18 @@ def times_in(text: str) -> list[NamedTime]:
 
 def hours_in(words: Iterable[str]) -> frozenset[int]:
     """The hours of a dial, 1 to 12, that words of a text may mean by themselves: "nine", "21"."""
-    hours = {_hour(word) for word in words if word in _HOURS or word.isdecimal()}
-    return frozenset(hour % 12 or 12 for hour in hours if hour < 24)
+    hours = set()
+    for word in words:
+        if word in _HOURS:
+            hours.add(_HOURS[word])
+        elif word in _DIGITS:
+            hours.add(on_the_dial(int(word)))
+    return frozenset(hours)
+
+
+def on_the_dial(hour: int) -> int:
+    """An hour of the day as 1 to 12."""
+    return hour % 12 or 12
 
 
 def _named(form: _Form, match: re.Match[str]) -> NamedTime:

@@ -130,10 +130,8 @@ def speech_of(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome
         return unread_speech(asked, call, outcome, has_transcript=True)
     line = spoke_with(transcript)
     return replace(
-        _quoted(asked, call, transcript, outcome),
+        _with_next_step(_quoted(asked, call, transcript, outcome), asked, call, transcript),
         is_read=True,
-        may_be_agreed=may_be_agreed(call, transcript),
-        offer=_of_callee(offer_in(transcript, call.highlights or "", _moment(asked))),
         unasked=unasked_in(transcript, spans_in(other_times_text(asked))),
         closed=_of_callee(closed_in(transcript)),
         disclosure=_disclosure(transcript),
@@ -148,12 +146,21 @@ def unread_speech(
 ) -> Speech:
     """What is known of such a call without its transcript."""
     is_asked = bool(questions_in(asked)) and outcome in _WITH_ANSWERS
-    return Speech(
-        is_unanswered=is_asked,
-        has_transcript=has_transcript,
-        may_be_agreed=may_be_agreed(call, NOTHING_SAID),
-        offer=_of_callee(offer_in(NOTHING_SAID, call.highlights or "", _moment(asked))),
+    speech = Speech(is_unanswered=is_asked, has_transcript=has_transcript)
+    return _with_next_step(speech, asked, call, NOTHING_SAID)
+
+
+def _with_next_step(speech: Speech, asked: Asked, call: Call, transcript: Transcript) -> Speech:
+    """The same with what decides how a call may be followed, which KallyAI's report may tell."""
+    return replace(
+        speech,
+        may_be_agreed=may_be_agreed(call, transcript),
+        offer=_of_callee(offer_in(transcript, _report(call), _moment(asked))),
     )
+
+
+def _report(call: Call) -> str:
+    return call.highlights or ""
 
 
 def _quoted(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome | None) -> Speech:
@@ -162,24 +169,24 @@ def _quoted(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome |
     answers: tuple[Quote, ...] = ()
     if questions and outcome in _WITH_ANSWERS:
         answers = _answers_to(questions, transcript)
-    report = call.highlights or ""
     if outcome in BOOKED:
-        return _of_booking(asked, transcript, report, answers)
+        return _of_booking(asked, call, transcript, answers)
     if not questions and outcome in _WITH_EVIDENCE:
-        return Speech(_of_callee(evidence_in(transcript, report)))
+        return Speech(_of_callee(evidence_in(transcript, _report(call))))
     return Speech(answers=answers)
 
 
 def _of_booking(
-    asked: Asked, transcript: Transcript, report: str, answers: tuple[Quote, ...]
+    asked: Asked, call: Call, transcript: Transcript, answers: tuple[Quote, ...]
 ) -> Speech:
     """The words that confirm a booking, and what they leave out."""
-    name = asked.user_name or ""
+    wishes = wishes_to_confirm(asked)
+    names = tuple(filter(None, [asked.user_name]))
     return Speech(
-        _of_callee(confirmation_in(transcript, report)),
+        _of_callee(confirmation_in(transcript, _report(call))),
         answers,
-        unconfirmed_name=name if unconfirmed_in(transcript, filter(None, [name])) else None,
-        unconfirmed_wishes=unconfirmed_in(transcript, wishes_to_confirm(asked)),
+        unconfirmed_name=next(iter(unconfirmed_in(transcript, names)), None),
+        unconfirmed_wishes=unconfirmed_in(transcript, wishes),
     )
 
 

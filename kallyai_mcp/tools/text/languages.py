@@ -14,7 +14,7 @@ _SAY = {
 def spoken_as_it_is(asked: Submission | SubmissionEcho) -> str:
     """Which texts of a request are in another language than English and Spanish; "" for none."""
     texts = {
-        "task_description": [asked.task_description or ""],
+        "task_description": tuple(filter(None, [asked.task_description])),
         "additional_instructions": agents_instructions(asked),
         "questions": questions_in(asked),
     }

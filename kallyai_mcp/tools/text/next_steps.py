@@ -56,22 +56,29 @@ def _when(moment: datetime, view: CallView, reader: Reader) -> str:
 
 def ask_to_confirm(view: CallView) -> str:
     """How to ask about a booking that may be made, and that no calendar event shows; else ""."""
-    may_be_booked = lacks_booking(view) and view.speech.may_be_agreed
-    return SAY["ask_to_confirm"].format(id=word(view.id)) if may_be_booked else ""
+    if not lacks_booking(view) or not view.speech.may_be_agreed:
+        return ""
+    return SAY["ask_to_confirm"].format(id=word(view.id))
 
 
 def call_when_open(view: CallView, reader: Reader) -> str:
     """How to call at the time that a closed callee has named, after its words; else ""."""
     closed = view.speech.closed
-    may_be_called = view.outcome is Outcome.ANSWERED and view.speech.opt_out is None
-    if closed is None or not may_be_called:
+    if closed is None or not _may_be_called_later(view):
         return ""
     later = SAY["not_before"] if reader.schedules else ""
     step = SAY["when_open"].format(later=later)
-    return f"{they_said(closed)} {step}" if not _is_quoted(closed, view) else step
+    if _is_quoted(closed, view):
+        return step
+    return f"{they_said(closed)} {step}"
+
+
+def _may_be_called_later(view: CallView) -> bool:
+    """Whether the callee answered, and did not ask for no more calls."""
+    return view.outcome is Outcome.ANSWERED and view.speech.opt_out is None
 
 
 def _is_quoted(words: Quote, view: CallView) -> bool:
     """Whether the result has quoted these words already."""
-    quoted = (view.evidence, *view.speech.answers)
-    return any(one is not None and (words.quote or "") in (one.quote or "") for one in quoted)
+    quotes = filter(None, (view.evidence, *view.speech.answers))
+    return any(str(words.quote) in str(one.quote) for one in quotes)

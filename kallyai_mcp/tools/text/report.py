@@ -1,7 +1,7 @@
 """Texts of what was said in a call: KallyAI's report and suggestion, and the callee's own words."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from kallyai_mcp.calls.about_booking import Change
@@ -55,6 +55,17 @@ _SAY = {
 }
 
 
+_TOOK_PLACE = (Outcome.ANSWERED, *BOOKED)
+
+_UNREAD = {
+    (True, True): "unread_transcript",
+    (True, False): "unread_transcript_and_report",
+    (False, True): "no_transcript",
+    (False, False): "no_transcript_and_report",
+}
+"""What is said without a transcript, by whether KallyAI may have one, and by whether it reports."""
+
+
 def said_in(view: CallView, limit: int = LIMIT) -> list[str]:
     """What KallyAI reports of a call and suggests, and the callee's words."""
     lines = [_reported(view, limit)]
@@ -76,29 +87,30 @@ def never_follow(views: Sequence[CallView], *, with_reports: bool = True) -> str
 
     `with_reports`: KallyAI's reports are quoted, too.
     """
-    texts = [text for view in views for text in _quoted_words(view)]
-    if with_reports:
-        texts += [view.report for view in views]
-    return _SAY["data"] if any(map(has_several_sentences, texts)) else ""
+    for view in views:
+        quotes = (view.evidence, view.recording, view.speech.opt_out, *view.speech.answers)
+        if any(map(_has_several_sentences, quotes)):
+            return _SAY["data"]
+        if with_reports and has_several_sentences(view.report):
+            return _SAY["data"]
+    return ""
 
 
-def _quoted_words(view: CallView) -> Iterator[str]:
-    """The callee's words that the text about a call quotes."""
-    quotes = (view.evidence, view.recording, view.speech.opt_out, *view.speech.answers)
-    yield from (one.quote for one in quotes if one is not None and one.quote is not None)
+def _has_several_sentences(quote: Quote | None) -> bool:
+    if quote is None or quote.quote is None:
+        return False
+    return has_several_sentences(quote.quote)
 
 
 def words_do_not_confirm(view: CallView) -> str:
     """What was asked for with a booking, and the callee's words do not confirm: '"A window table",
     the name "Ada"'.
     """
-    wishes = [quoted(wish, ROOM) for wish in view.speech.unconfirmed_wishes]
-    return ", ".join([*wishes, *filter(None, [_unconfirmed_name(view.speech)])])
-
-
-def _unconfirmed_name(speech: Speech) -> str:
-    name = speech.unconfirmed_name
-    return f"the name {quoted(name, 80)}" if name is not None else ""
+    parts = [quoted(wish, ROOM) for wish in view.speech.unconfirmed_wishes]
+    name = view.speech.unconfirmed_name
+    if name is not None:
+        parts.append(f"the name {quoted(name, 80)}")
+    return ", ".join(parts)
 
 
 def _decisive_words(view: CallView) -> str:
@@ -113,14 +125,13 @@ def _decisive_words(view: CallView) -> str:
 
 def _why_nothing_is_quoted(view: CallView) -> str:
     """Why no words of the callee show what is claimed of a call that took place."""
-    if view.outcome not in (Outcome.ANSWERED, *BOOKED) or view.speech.is_unanswered:
+    if view.outcome not in _TOOK_PLACE or view.speech.is_unanswered:
         return ""
     if not view.speech.is_read:
-        why = "no_transcript" if not view.speech.has_transcript else "unread_transcript"
-        return _SAY[why if view.report else f"{why}_and_report"]
-    if view.outcome is Outcome.BOOKED and view.evidence is None:
-        return _SAY["nothing_confirms"]
-    return ""
+        is_reported = bool(view.report)
+        return _SAY[_UNREAD[view.speech.has_transcript, is_reported]]
+    is_confirmed = view.outcome is not Outcome.BOOKED or view.evidence is not None
+    return "" if is_confirmed else _SAY["nothing_confirms"]
 
 
 def opt_out_in(view: CallView) -> str:
