@@ -1,5 +1,5 @@
 """The instructions that tell KallyAI whether it may agree to a day or time other than the requested
-one, and to which.
+one, and which times.
 
 The reference has no field for this, so it is one of the `additional_instructions`. Two submissions
 that differ only in whether another time may be agreed to request the same call: the second is a

@@ -96,7 +96,7 @@ def test_other_words_say_nothing_of_now(words: str) -> None:
     assert closed_in(transcript(WANT, ("HUMAN", words))) is None
 
 
-def test_a_time_that_nobody_named_was_not_asked_about() -> None:
+def test_a_time_that_nobody_named_is_unasked() -> None:
     said = transcript(WANT, ("HUMAN", "No. I could do nine."), ("AI", "Do you have 8:30 p.m.?"))
     late, half, nine = (time(20), time(20)), (time(20, 30), time(20, 30)), (time(21), time(22))
 
