@@ -125,9 +125,7 @@ async def test_departure_and_other_times_are_instructions(
     ]
 
 
-async def test_other_times_without_a_question_are_named(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_other_times_without_a_question_are_named(tmp_path: Path, clock: ManualClock) -> None:
     at_eight = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T040000Z"])
     said = {"speaker": "HUMAN", "content": "At eight, then."}
     async with asking(tmp_path, clock, RESERVED, {"+": at_eight}) as (kallyai, agent):

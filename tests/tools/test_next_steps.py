@@ -28,7 +28,7 @@ RESERVED = {
     "call_id": "c-1",
     "highlights": "Reserved a table for 4 under Ada.",
 }
-CONFIRM = 'To have them confirm it: make_call with changes_call_id "c-1", change "ask"'
+CONFIRM = 'To have them confirm a booking: make_call with changes_call_id "c-1", change "ask"'
 
 
 async def test_a_booking_without_event_is_to_be_confirmed(

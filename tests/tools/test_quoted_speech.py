@@ -153,7 +153,8 @@ SUMMARIES = {
     "c-done": (
         "Booked: ",
         [
-            "No words of theirs were found that confirm it; the calendar event does.",
+            'They said: ""',
+            "None of their words were found to confirm it; the calendar event does.",
             'KallyAI suggests: ""',
         ],
     ),

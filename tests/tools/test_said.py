@@ -159,7 +159,7 @@ async def test_a_booking_quotes_what_confirms_it(tmp_path: Path, clock: ManualCl
 
     assert answer.text.splitlines()[:4] == [
         "Booked: table for 4 at Joe's Garage (+1 415-555-1234), Wed Jan 28, 7:00 PM there. "
-        "The calendar event confirms day, time, and people.",
+        "The calendar event confirms the day, time, and people.",
         'They said (0:01): "A table for four at seven on Wednesday, under Ida."',
         'Their words do not confirm: "A table by the window", the name "Ada".',
         '- "Is there parking?" They said (0:03): "Yes, behind the building."',
@@ -175,7 +175,7 @@ async def test_a_booking_quotes_what_confirms_it(tmp_path: Path, clock: ManualCl
         (404, None, "KallyAI gave no summary and has no transcript: what was said is not known."),
         (503, "Reserved.", "No transcript can be read now. get_transcript tries again."),
         ({"entries": []}, None, "KallyAI gave no summary, and no transcript can be read now: "),
-        (turns("Hello?", "Hm."), "Reserved.", "No words of theirs were found that confirm it; "),
+        (turns("Hello?"), "Reserved.", "None of their words were found to confirm it; "),
     ],
 )
 async def test_a_booking_says_why_nothing_is_quoted(
@@ -186,6 +186,16 @@ async def test_a_booking_says_why_nothing_is_quoted(
     assert answer.data["outcome"] == "booked"
     assert why in answer.text
     assert "They said" not in answer.text
+
+
+async def test_other_words_are_quoted_where_none_confirm(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    said = turns("A table, please.", "I can book that if you pay a deposit.")
+    answer = await told(tmp_path, clock, said, "Reserved.", calendar=EVENT, **BOOK)
+
+    assert 'They said (0:01): "I can book that if you pay a deposit."' in answer.text
+    assert "None of their words were found to confirm it" in answer.text
 
 
 async def test_an_empty_transcript_answers_no_question(tmp_path: Path, clock: ManualClock) -> None:

@@ -15,6 +15,7 @@ from kallyai_mcp.calls.speech.sentences import (
     says,
     sentences_of,
 )
+from kallyai_mcp.calls.speech.times_of_day import names_moment
 
 _STEM = 5
 """Words that begin with the same letters, this many, count as equal: "allergy", "allergies"."""
@@ -78,17 +79,20 @@ def _in_common(sentence: Sentence, reported: frozenset[str]) -> int:
 
 
 def _last_yes(transcript: Transcript) -> Words | None:
-    """The callee's last words that say yes to what KallyAI has proposed or repeated."""
+    """The callee's last words that say yes to a day or a time that KallyAI has named."""
     found = None
     for exchange in filter(_is_yes, _exchanges(transcript)):
         reply = exchange.reply
-        found = Words(excerpt(reply.content.strip(), 0), reply.timestamp)
+        if names_moment(exchange.turn.content):
+            found = Words(excerpt(reply.content.strip(), 0), reply.timestamp)
     return found
 
 
 def _agreed_to(transcript: Transcript) -> Iterator[str]:
-    """Each of KallyAI's turns that the callee has said yes to, and is certain of it."""
-    for exchange in filter(_is_yes, _exchanges(transcript)):
+    """Each of KallyAI's turns that the callee has said yes to, and is certain of it. The first one
+    has everything that it wants, so that a "sure" after it only means that it was heard.
+    """
+    for exchange in filter(_is_yes, islice(_exchanges(transcript), 1, None)):
         if not is_hedged((exchange.reply,)):
             yield exchange.turn.content
 
@@ -107,11 +111,9 @@ def _is_yes(exchange: _Exchange) -> bool:
 
 
 def _exchanges(transcript: Transcript) -> Iterator[_Exchange]:
-    """What KallyAI said, and what the callee said then. The first turn has everything that it
-    wants, so that a "sure" after it only means that it was heard.
-    """
+    """What KallyAI said, and what the callee said then."""
     pairs = map(_Exchange, transcript.entries, transcript.entries[1:])
-    return islice(filter(_is_answered, pairs), 1, None)
+    return filter(_is_answered, pairs)
 
 
 def _is_answered(pair: _Exchange) -> bool:

@@ -3,8 +3,9 @@ call.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, time
+from itertools import filterfalse
 from typing import NamedTuple
 
 from kallyai_mcp.api.models import Transcript, TranscriptEntry
@@ -16,18 +17,13 @@ from kallyai_mcp.calls.speech.sentences import (
     plain_words_of,
     sentences_of,
 )
-from kallyai_mcp.calls.speech.times_of_day import NamedTime, hours_in, times_in
-
-_WEEKDAYS = (
-    ("monday", "lunes"),
-    ("tuesday", "martes"),
-    ("wednesday", "miercoles"),
-    ("thursday", "jueves"),
-    ("friday", "viernes"),
-    ("saturday", "sabado"),
-    ("sunday", "domingo"),
+from kallyai_mcp.calls.speech.times_of_day import (
+    NamedTime,
+    hours_in,
+    on_the_dial,
+    times_in,
+    weekdays_in,
 )
-_DAYS = {name: number for number, names in enumerate(_WEEKDAYS) for name in names}
 
 _HALF = re.compile(r"\b([ap])\.?\s?m\b\.?", re.IGNORECASE)
 
@@ -47,11 +43,15 @@ def offer_in(transcript: Transcript, report: str, asked: Moment) -> Words | None
     """The callee's words that offer another day or time, or else the sentence of KallyAI's report
     that says so (`at` is None then); None without an offer.
     """
-    for sentence in callee_sentences(transcript):
-        if _is_offer(sentence, "offer", asked):
-            return sentence.words_around(0)
-    for sentence in sentences_of(TranscriptEntry(content=report)):
-        if _is_offer(sentence, "offer_reported", asked):
+    said = _first_offer(callee_sentences(transcript), "offer", asked)
+    if said is not None:
+        return said
+    return _first_offer(sentences_of(TranscriptEntry(content=report)), "offer_reported", asked)
+
+
+def _first_offer(sentences: Iterable[Sentence], meaning: str, asked: Moment) -> Words | None:
+    for sentence in sentences:
+        if _is_offer(sentence, meaning, asked):
             return sentence.words_around(0)
     return None
 
@@ -65,7 +65,7 @@ def unasked_in(transcript: Transcript, times: Sequence[Span]) -> tuple[Span, ...
         named = times_in(text)
         readings = readings.union(*(one.readings for one in named))
         hours |= hours_in(plain_words_of(_without(named, text)))
-    return tuple(one for one in times if not _is_named(one, readings, hours))
+    return tuple(filterfalse(lambda one: _is_named(one, readings, hours), times))
 
 
 def _without(named: Sequence[NamedTime], text: str) -> str:
@@ -78,11 +78,11 @@ def _without(named: Sequence[NamedTime], text: str) -> str:
     return " ".join([*parts, text[end:]])
 
 
-def _is_named(span: Span, readings: Collection[time], hours: Collection[int]) -> bool:
+def _is_named(span: Span, readings: set[time], hours: set[int]) -> bool:
     first, last = span
     if any(first <= at <= last for at in readings):
         return True
-    return any((hour % 12 or 12) in hours for hour in range(first.hour, last.hour + 1))
+    return not hours.isdisjoint(map(on_the_dial, range(first.hour, last.hour + 1)))
 
 
 def closed_in(transcript: Transcript) -> Words | None:
@@ -102,8 +102,10 @@ def _is_offer(sentence: Sentence, meaning: str, asked: Moment) -> bool:
 
 def _names_other_time(text: str, asked: Moment) -> bool:
     """Whether a text names a time that is certainly not the one that was asked for."""
-    named = [one for one in times_in(_plain(text)) if not one.may_be_people]
-    return any(asked.at not in one.readings for one in named)
+    for one in times_in(_plain(text)):
+        if not one.may_be_people and asked.at not in one.readings:
+            return True
+    return False
 
 
 def _plain(text: str) -> str:
@@ -113,5 +115,7 @@ def _plain(text: str) -> str:
 
 def _names_other_day(text: str, asked: date | None) -> bool:
     """Whether a text names a day of the week that is not the one that was asked for."""
-    named = {_DAYS[word] for word in plain_words_of(text) if word in _DAYS}
-    return bool(named) and (asked is None or asked.weekday() not in named)
+    named = weekdays_in(text)
+    if asked is None:
+        return bool(named)
+    return bool(named) and asked.weekday() not in named

@@ -10,6 +10,16 @@ _ES_HOURS = "una|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce"
 _HOURS = {
     word: hour for words in (_EN_HOURS, _ES_HOURS) for hour, word in enumerate(words.split("|"), 1)
 }
+_WEEKDAYS = (
+    ("monday", "lunes"),
+    ("tuesday", "martes"),
+    ("wednesday", "mi\u00e9rcoles", "miercoles"),
+    ("thursday", "jueves"),
+    ("friday", "viernes"),
+    ("saturday", "s\u00e1bado", "sabado"),
+    ("sunday", "domingo"),
+)
+_DAYS = {name: number for number, names in enumerate(_WEEKDAYS) for name in names}
 _DIGITS = frozenset(f"{hour}" for hour in range(24)) | {f"{hour:02}" for hour in range(24)}
 _MINUTES = {
     "quarter": 15,
@@ -184,6 +194,17 @@ def hours_in(words: Iterable[str]) -> frozenset[int]:
         elif word in _DIGITS:
             hours.add(on_the_dial(int(word)))
     return frozenset(hours)
+
+
+def weekdays_in(text: str) -> frozenset[int]:
+    """The days of the week that a text names, in English or Spanish; Monday is 0."""
+    named = map(_DAYS.get, map(str.casefold, re.findall(r"\w+", text)))
+    return frozenset(day for day in named if day is not None)
+
+
+def names_moment(text: str) -> bool:
+    """Whether a text names a time of day or a day of the week."""
+    return bool(times_in(text) or weekdays_in(text))
 
 
 def on_the_dial(hour: int) -> int:

@@ -59,8 +59,9 @@ class Speech:
     """What the callee of a call said.
 
     Attributes:
-        evidence: The words that confirm a booking; or those that decided another outcome, if there
-            were no questions.
+        evidence: The words that confirm a booking, or may; else those that decided the outcome, if
+            there was a booking, or no questions.
+        confirms: Whether these words confirm a booking.
         answers: The words after each question.
         is_unanswered: Whether there are questions, and no transcript was read to find answers in.
         has_transcript: False if KallyAI is known to have none.
@@ -79,6 +80,7 @@ class Speech:
     """
 
     evidence: Quote | None = None
+    confirms: bool = False
     answers: tuple[Quote, ...] = ()
     is_unanswered: bool = False
     has_transcript: bool = True
@@ -173,6 +175,8 @@ def _quoted(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome |
         return _of_booking(asked, call, transcript, answers)
     if not questions and outcome in _WITH_EVIDENCE:
         return Speech(_of_callee(evidence_in(transcript, _report(call))))
+    if outcome is Outcome.ANSWERED and may_be_agreed(call, transcript):
+        return Speech(_of_callee(confirmation_in(transcript, _report(call))), answers=answers)
     return Speech(answers=answers)
 
 
@@ -182,9 +186,11 @@ def _of_booking(
     """The words that confirm a booking, and what they leave out."""
     wishes = wishes_to_confirm(asked)
     names = tuple(filter(None, [asked.user_name]))
+    confirmation = confirmation_in(transcript, _report(call))
     return Speech(
-        _of_callee(confirmation_in(transcript, _report(call))),
-        answers,
+        _of_callee(confirmation or evidence_in(transcript, _report(call))),
+        confirms=confirmation is not None,
+        answers=answers,
         unconfirmed_name=next(iter(unconfirmed_in(transcript, names)), None),
         unconfirmed_wishes=unconfirmed_in(transcript, wishes),
     )

@@ -31,7 +31,7 @@ SAY = {
     "words_differ": "They agreed to {agreed}; the calendar says {when}. Check it.",
     "report_differs": "KallyAI reports {agreed}; the calendar says {when}. Check it.",
     "event": "KallyAI's calendar has the event.",
-    "event_confirms": "The calendar event confirms {what}.",
+    "event_confirms": "The calendar event confirms the {what}.",
     # What is not certain
     "tell_now": "Tell the user now and ask if that works.",
     "no_event": "KallyAI's calendar has no event for this call, so no booking is confirmed.",

@@ -15,6 +15,7 @@ from kallyai_mcp.tools.text.calendar import booked_time
 from kallyai_mcp.tools.text.calls import NOT_LOOKED_UP, asked_before, reason, state_in_words
 from kallyai_mcp.tools.text.errors import quota_facts, what_happened, what_to_do
 from kallyai_mcp.tools.text.languages import spoken_as_it_is
+from kallyai_mcp.tools.text.next_steps import ask_to_confirm
 from kallyai_mcp.tools.text.plain import Reader, duration, part, party_of, when, word
 from kallyai_mcp.tools.text.report import never_follow, opt_out_in, said_in
 
@@ -97,6 +98,7 @@ def call_list(
         part(_SAY["told"], before),
         NOT_LOOKED_UP if any(view.is_calendar_unread for view in shown) else "",
         _offer_not_accepted(found, views),
+        _ask_to_confirm(found, last),
         _unreadable(found),
         _not_called_so_far(found),
         spoken_as_it_is(last.submission) if last is not None else "",
@@ -170,6 +172,13 @@ def _offer_not_accepted(found: CallList, views: Sequence[CallView]) -> str:
     if found.stop_reason is None or has_booked:
         return ""
     return next(filter(None, map(offer_not_accepted, views)), "")
+
+
+def _ask_to_confirm(found: CallList, last: CallView | None) -> str:
+    """How to ask about a booking that the `last` call of a stopped list may have made."""
+    if last is None or found.stop_reason is None:
+        return ""
+    return ask_to_confirm(last)
 
 
 def _next_step(found: CallList, last: CallView | None, reader: Reader) -> str:

@@ -26,7 +26,7 @@ from kallyai_mcp.tools.text.calendar import unconfirmed
 from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.errors import error_text, what_happened
 from kallyai_mcp.tools.text.languages import spoken_as_it_is
-from kallyai_mcp.tools.text.next_steps import ask_to_confirm, call_when_open, more, try_again
+from kallyai_mcp.tools.text.next_steps import book_once, call_when_open, more, try_again
 from kallyai_mcp.tools.text.plain import (
     Reader,
     at_callee,
@@ -202,7 +202,7 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
         *said_in(view),
         never_follow([view]),
         call_when_open(view, reader),
-        ask_to_confirm(view),
+        book_once(view),
         not_asked_about(view),
         offer_not_accepted(view),
         _try_again(step.retry, view, reader),

@@ -6,10 +6,9 @@ from datetime import datetime
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import NextStep, Retry
-from kallyai_mcp.tools.facets.speech import Quote
 from kallyai_mcp.tools.text.bookings import lacks_booking
 from kallyai_mcp.tools.text.plain import Reader, at_callee, day_and_hour, part, with_place, word
-from kallyai_mcp.tools.text.report import they_said
+from kallyai_mcp.tools.text.report import unless_quoted
 
 SAY = {
     "try_again": "To try again: make_call with the same arguments{later}.",
@@ -19,9 +18,10 @@ SAY = {
     "when_open": "To call when they say: make_call with the same arguments, redial=true{later}.",
     "not_before": ", and not_before",
     "ask_to_confirm": (
-        'Do not book again. To have them confirm it: make_call with changes_call_id "{id}", change '
-        '"ask", and what to ask in task_description.'
+        'To have them confirm a booking: make_call with changes_call_id "{id}", change "ask", and '
+        "what to ask in task_description."
     ),
+    "book_once": "Do not book again.",
 }
 
 
@@ -61,6 +61,11 @@ def ask_to_confirm(view: CallView) -> str:
     return SAY["ask_to_confirm"].format(id=word(view.id))
 
 
+def book_once(view: CallView) -> str:
+    """That nothing is to be booked again, and how to ask about such a booking; else ""."""
+    return part(f"{SAY['book_once']} {{}}", ask_to_confirm(view))
+
+
 def call_when_open(view: CallView, reader: Reader) -> str:
     """How to call at the time that a closed callee has named, after its words; else ""."""
     closed = view.speech.closed
@@ -68,17 +73,9 @@ def call_when_open(view: CallView, reader: Reader) -> str:
         return ""
     later = SAY["not_before"] if reader.schedules else ""
     step = SAY["when_open"].format(later=later)
-    if _is_quoted(closed, view):
-        return step
-    return f"{they_said(closed)} {step}"
+    return f"{unless_quoted(closed, view)} {step}".lstrip()
 
 
 def _may_be_called_later(view: CallView) -> bool:
     """Whether the callee answered, and did not ask for no more calls."""
     return view.outcome is Outcome.ANSWERED and view.speech.opt_out is None
-
-
-def _is_quoted(words: Quote, view: CallView) -> bool:
-    """Whether the result has quoted these words already."""
-    quotes = filter(None, (view.evidence, *view.speech.answers))
-    return any(str(words.quote) in str(one.quote) for one in quotes)

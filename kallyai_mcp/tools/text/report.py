@@ -33,7 +33,7 @@ _SAY = {
         "KallyAI has no transcript of this call, so only its report can have the answers."
     ),
     "unconfirmed": "Their words do not confirm: {}.",
-    "nothing_confirms": "No words of theirs were found that confirm it; the calendar event does.",
+    "nothing_confirms": "None of their words were found to confirm it; the calendar event does.",
     "no_transcript": "KallyAI has no transcript of this call, so their words are not known.",
     "unread_transcript": "No transcript can be read now. get_transcript tries again.",
     "no_transcript_and_report": (
@@ -70,8 +70,10 @@ def said_in(view: CallView, limit: int = LIMIT) -> list[str]:
     """What KallyAI reports of a call and suggests, and the callee's words."""
     lines = [_reported(view, limit)]
     lines.append(_decisive_words(view))
-    lines.append(part(_SAY["unconfirmed"], words_do_not_confirm(view)))
+    if view.outcome is Outcome.ANSWERED:
+        lines.append(unless_quoted(view.speech.offer, view))
     lines.append(_why_nothing_is_quoted(view))
+    lines.append(part(_SAY["unconfirmed"], words_do_not_confirm(view)))
     lines.append(_why_unanswered(view.speech))
     lines += _answers(view.speech)
     if _has_whole_replies(view):
@@ -130,8 +132,8 @@ def _why_nothing_is_quoted(view: CallView) -> str:
     if not view.speech.is_read:
         is_reported = bool(view.report)
         return _SAY[_UNREAD[view.speech.has_transcript, is_reported]]
-    is_confirmed = view.outcome is not Outcome.BOOKED or view.evidence is not None
-    return "" if is_confirmed else _SAY["nothing_confirms"]
+    lacks_words = view.outcome is Outcome.BOOKED and not view.speech.confirms
+    return _SAY["nothing_confirms"] if lacks_words else ""
 
 
 def opt_out_in(view: CallView) -> str:
@@ -230,3 +232,13 @@ def _suggested(view: CallView, limit: int) -> str:
     if not view.suggestion:
         return ""
     return _SAY["suggests"].format(said=quoted(sentence(view.suggestion), limit))
+
+
+def unless_quoted(words: Quote | None, view: CallView) -> str:
+    """The callee's words in a sentence; "" if the result has quoted them already."""
+    if words is None:
+        return ""
+    quotes = filter(None, (view.evidence, *view.speech.answers))
+    told = [view.report, *(str(one.quote) for one in quotes)]
+    is_told = any(str(words.quote) in text for text in told)
+    return "" if is_told else they_said(words)

@@ -57,7 +57,10 @@ def test_other_words_confirm_nothing(words: str) -> None:
 
 def test_a_yes_to_the_repeated_request_confirms() -> None:
     repeats = ("AI", "So four people at seven under Ada?")
-    said = transcript(WANT, ("HUMAN", "Sure, we're open."), repeats, ("HUMAN", "Yes, exactly."))
+    parking = (("AI", "Is there parking?"), ("HUMAN", "Yes, behind the house."))
+    said = transcript(
+        WANT, ("HUMAN", "Sure, that works."), repeats, ("HUMAN", "Yes, exactly."), *parking
+    )
 
     assert confirmation_in(said, "") == Words("Yes, exactly.", "00:00:04")
 
