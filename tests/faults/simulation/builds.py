@@ -154,6 +154,18 @@ def _candidates(*endings: str, until: str = "booked", first: int = 1301) -> Task
     )
 
 
+def _urgent(task: Task) -> Task:
+    """A list about which the user is asked."""
+    return replace(task, arguments={**task.arguments, "is_urgent": True})
+
+
+_DECIDES_LATER = Ask(0, confirms=True, waits=False, goes_on="after a decision", decides_after=600.0)
+_NEW_REASONS_ARE_COVERED = Patch(
+    "calls.list_consent",
+    "if not all(one.is_as_told(call_list.consent) for one in remaining):",
+    "if False:",
+)
+
 _THREE_TO_ASK = _candidates("success", "success", "success", until="all")
 _THREE_OTHERS_TO_ASK = _candidates("success", "success", "success", until="all", first=1311)
 _FIVE_TO_ASK = _candidates("busy", *["success"] * 4, until="all")
@@ -1106,6 +1118,28 @@ BROKEN: tuple[Broken, ...] = (
         ),
         tasks=(_candidates("busy", "busy", BOOKED),),
         calls_per_hour=1,
+    ),
+    broken(
+        "a list goes on without a question after a call to its next candidate",
+        Patch(
+            "calls.list_consent",
+            "if any(one.was_called_since(",
+            "if False and any(one.was_called_since(",
+        ),
+        _NEW_REASONS_ARE_COVERED,
+        tasks=(_urgent(_candidates("success", BOOKED)), question(number="+14155551302")),
+        asks=(_DECIDES_LATER, Ask(300, task=1)),
+        confirm="auto",
+    ),
+    broken(
+        "a list goes on at night without a question, although it was begun by day",
+        _NEW_REASONS_ARE_COVERED,
+        # Else the candidate is skipped.
+        Patch("calls.list_requests", "event.usage), known.asked_at", "event.usage), view.now"),
+        tasks=(_urgent(candidates({"+12025551302": "success", "+12025551304": BOOKED})),),
+        asks=(_DECIDES_LATER,),
+        begins=datetime(2026, 1, 27, 1, 57, tzinfo=UTC),  # 8:57 PM there
+        confirm="auto",
     ),
     broken(
         "a list goes on when someone else has signed in",

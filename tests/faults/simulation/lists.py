@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate, pairwise, takewhile
+from itertools import accumulate, chain, pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.calls.call_lists import LONGEST
@@ -94,7 +94,17 @@ def list_plan(seed: int, *, is_shared: bool = False) -> Plan:
     plan = disturbed_around(rng, plan, moments, 10, is_shared=is_shared, back_after=500.0)
     decides_after = rng.choice((0.0, 0.0, 0.0, 5000.0, 40_000.0))
     asks = [replace(ask, decides_after=decides_after) for ask in asks]
-    return with_opt_outs(replace(plan, asks=tuple(asks)))
+    plan = replace(plan, asks=tuple(asks))
+    if rng.random() < 0.25:
+        plan = _with_a_yes(plan)
+    return with_opt_outs(plan)
+
+
+def _with_a_yes(plan: Plan) -> Plan:
+    """The same with urgent calls, about which the user is asked before the first one."""
+    tasks = [replace(one, arguments={**one.arguments, "is_urgent": True}) for one in plan.tasks]
+    asks = [replace(one, confirms=True) for one in plan.asks]
+    return replace(plan, tasks=tuple(tasks), asks=tuple(asks), confirm="auto")
 
 
 def _calls_that_others_follow(endings: Mapping[str, str]) -> int:
@@ -107,7 +117,7 @@ def _calls_that_others_follow(endings: Mapping[str, str]) -> int:
 
 def find_list_violations(evidence: Evidence) -> list[Violation]:
     """Every violation in the run."""
-    checks = (*_checks_of(evidence.plan), _late, _at_night, _untrue, *SHARED)
+    checks = (*_checks_of(evidence.plan), _late, _at_night, _unasked, _untrue, *SHARED)
     return [violation for check in checks for violation in check(evidence)]
 
 
@@ -138,6 +148,18 @@ def _asked_long_after(before: PhoneCall, call: PhoneCall, evidence: Evidence) ->
     return any(over <= use.asked_at <= call.started for use in _asks(evidence, call.account))
 
 
+def _calls_of_lists(evidence: Evidence) -> Iterator[list[PhoneCall]]:
+    """The calls of each account, without those that were asked for alone."""
+    for calls in calls_by_account(evidence):
+        yield [one for one in calls if not _is_alone(one, evidence)]
+
+
+def _is_alone(call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether a call was asked for alone."""
+    tasks = [one.arguments for one in evidence.plan.tasks if "candidates" not in one.arguments]
+    return call.submission["task_description"] in [one["task_description"] for one in tasks]
+
+
 def _after_a_yes(evidence: Evidence) -> Iterator[Violation]:
     """Nobody is called during another call, nor after somebody talked, unless the agent decided so.
 
@@ -145,7 +167,7 @@ def _after_a_yes(evidence: Evidence) -> Iterator[Violation]:
     know of the event.
     """
     until = evidence.plan.tasks[0].arguments["until"]
-    for before, call in (pair for calls in calls_by_account(evidence) for pair in pairwise(calls)):
+    for before, call in (pair for calls in _calls_of_lists(evidence) for pair in pairwise(calls)):
         if _asked_long_after(before, call, evidence):
             continue
         decisions = [use for use in _decisions(before, evidence) if use.asked_at <= call.started]
@@ -209,7 +231,7 @@ def _twice(evidence: Evidence) -> Iterator[Violation]:
         candidate["respondent_phone"]
         for candidate in evidence.plan.tasks[0].arguments["candidates"]
     ]
-    for calls in calls_by_account(evidence):
+    for calls in _calls_of_lists(evidence):
         for position, call in enumerate(calls):
             place = numbers.index(call.submission["respondent_phone"])
             for before in calls[:position]:
@@ -278,6 +300,39 @@ def _at_night(evidence: Evidence) -> Iterator[Violation]:
             )
 
 
+def _unasked(evidence: Evidence) -> Iterator[Violation]:
+    """What the user was not told when they agreed to a list is asked about when it goes on: that a
+    number was called since, and that it is night there.
+    """
+    if evidence.plan.confirm != "auto":
+        return
+    for call in chain.from_iterable(_calls_of_lists(evidence)):
+        agreed = [
+            use.asked_at
+            for use in _asks(evidence, call.account)
+            if "confirmation" in use.arguments and use.asked_at <= call.started
+        ]
+        if not agreed:
+            continue
+        if _was_called_since(max(agreed), call, evidence):
+            text = f"{call.call_id} was placed, and its number was called since the user agreed"
+            yield Violation(Rule.UNASKED, text)
+        if _is_night(call, call.started - _REQUEST) and not _is_night(call, max(agreed)):
+            text = f"{call.call_id} was placed at {call.started}, at night there"
+            yield Violation(Rule.UNASKED, text)
+
+
+def _was_called_since(agreed: datetime, call: PhoneCall, evidence: Evidence) -> bool:
+    """Whether the number of a call was called after the user agreed, and less than an hour ago."""
+    since = max(agreed, call.started - HOUR)
+    return any(
+        since < other.started < call.started
+        and other.account == call.account
+        and other.submission["respondent_phone"] == call.submission["respondent_phone"]
+        for other in evidence.placed
+    )
+
+
 def _untrue(evidence: Evidence) -> Iterator[Violation]:
     """What the agent is told of a list is so."""
     for use in evidence.uses:
@@ -298,6 +353,7 @@ def _untrue(evidence: Evidence) -> Iterator[Violation]:
             if (
                 was_called
                 and call.submission["respondent_phone"] in not_called
+                and not _is_alone(call, evidence)
                 and not _is_of_new(use, call, evidence)
             ):
                 yield Violation(

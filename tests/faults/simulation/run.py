@@ -326,7 +326,7 @@ class Run:
         if not ask.waits:
             arguments["wait_seconds"] = 0
         if ask.confirms:
-            asked = await self._use(process, "make_call", arguments, ask.task)
+            asked = await self._use(process, tool, arguments, ask.task)
             if asked.answer is not None and asked.status == "needs_confirmation":
                 arguments["confirmation"] = asked.answer.data["confirmation"]
 
@@ -420,10 +420,11 @@ class Run:
                 await self._world.sleep(30)
                 look = {"call_id": data["tracking_id"], "wait_seconds": 0}
                 use = await self._use(await self._living(ask.process), "get_call", look)
-            elif is_decided and ask.goes_on != "never" and data["calls"] and data["not_called"]:
+            elif is_decided and ask.goes_on != "never" and data.get("calls") and data["not_called"]:
                 last = data["calls"][-1]
                 await self._world.sleep(ask.decides_after)
                 further = arguments | {"continue_after": last.get("call_id") or last["tracking_id"]}
+                further.pop("confirmation", None)  # it was for the list as it began
                 use = await self._use(
                     await self._living(ask.process), "call_around", further, ask.task
                 )
