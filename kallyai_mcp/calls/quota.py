@@ -48,6 +48,13 @@ def refusal_by_quota(
     )
 
 
+def check_what_is_left(usage: Statistics | None, now: datetime, due: datetime | None) -> None:
+    """Raise the error of `refusal_by_quota`, if there is one."""
+    refusal = refusal_by_quota(usage, now, due)
+    if refusal is not None:
+        raise refusal
+
+
 def unit_used_up(usage: Statistics) -> str | None:
     """What is used up, so that no call can be placed; None if there is something left.
 

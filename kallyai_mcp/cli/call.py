@@ -197,7 +197,7 @@ async def _ask(
 ) -> Any:
     """Show the call to the user, and ask for consent, unless the option `--yes` gave it."""
     from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
-    from kallyai_mcp.calls.quota import refusal_by_quota
+    from kallyai_mcp.calls.quota import check_what_is_left
     from kallyai_mcp.tools.lookup import read_earlier_calls
 
     found = await app_context.calls.precheck(request, asked_by=_ASKED_BY)
@@ -208,9 +208,7 @@ async def _ask(
     usage = None
     if not yes or later is not None:
         usage = await app_context.usage()
-    refusal = refusal_by_quota(usage, now, later)
-    if refusal is not None:
-        raise refusal
+    check_what_is_left(usage, now, later)
     policy = CallPolicy(app_context.settings)
     flags = policy.risk_flags(
         request.submission, usage, now=later or now, last_call=found.last_call

@@ -14,7 +14,7 @@ from kallyai_mcp.api.models import Statistics, Submission
 from kallyai_mcp.calls.numbers import local_times
 from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
-from kallyai_mcp.calls.quota import refusal_by_quota
+from kallyai_mcp.calls.quota import check_what_is_left, refusal_by_quota
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule, next_attempt
 from kallyai_mcp.tools.confirmations import Confirmations, digest
@@ -214,9 +214,7 @@ async def ask_user(
     if _is_kallyais_alone(question.schedule, app_context):
         return unasked
     risks = await _risks_of(question, app_context)
-    refusal = refusal_by_quota(risks.usage, risks.now, question.schedule.not_before)
-    if refusal is not None:
-        raise refusal
+    check_what_is_left(risks.usage, risks.now, question.schedule.not_before)
     if app_context.settings.asks == "never":
         return unasked
     elicitation = Elicitation(ctx, question.submissions[0].language)

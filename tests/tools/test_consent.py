@@ -310,7 +310,7 @@ async def test_missing_details_are_asked_for_in_one_form(
     assert "4 people" in consent.message
 
 
-async def test_a_form_says_who_is_called_and_for_what(
+async def test_a_form_says_who_is_called(
     settings: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
     user = User("decline")
@@ -323,7 +323,7 @@ async def test_a_form_says_who_is_called_and_for_what(
     ]
 
 
-async def test_the_form_of_a_list_names_its_first_candidates(
+async def test_a_lists_form_names_its_first_candidates(
     settings: Settings, clock: ManualClock, app: SandboxApp
 ) -> None:
     user = User("decline")

@@ -55,7 +55,7 @@ async def test_a_confirmation_covers_that_a_list_goes_on(
     assert booked.data["status"] == "booked"
 
 
-async def test_where_all_is_asked_a_list_is_asked_again(
+async def test_always_asks_again_about_a_list(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     clock.set(NIGHT)
