@@ -7,7 +7,7 @@ from kallyai_mcp.calls.quota import NothingLeftError
 from kallyai_mcp.cli.screen import Fact, Screen, Tone
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.tools.argument_types import RefusedNumberError
-from kallyai_mcp.tools.text.errors import all_used, meaning
+from kallyai_mcp.tools.text.errors import all_used, meaning, used_figures
 from kallyai_mcp.tools.text.plain import day, duration, one_line, quoted, sentence
 
 _SAY = {
@@ -64,15 +64,16 @@ def _why(error: errors.KallyAIError) -> str:
         case errors.KallyAIError(code="call_not_found"):
             return _SAY["unknown_id"]
         case NothingLeftError():
-            return _nothing_left(error)
-    text = sentence(meaning(error))
+            back = day(error.renews, error.renews)
+            return f"{_begun(all_used(error, error.plan_type))}. They come back {back}."
+        case errors.QuotaExceededError() if used_figures(error):
+            return f"{_begun(used_figures(error))}."
+    return _begun(sentence(meaning(error)))
+
+
+def _begun(text: str) -> str:
+    """A text as the beginning of a sentence."""
     return f"{text[:1].upper()}{text[1:]}"
-
-
-def _nothing_left(error: NothingLeftError) -> str:
-    used = all_used(error)
-    back = day(error.renews, error.renews)
-    return f"{used[:1].upper()}{used[1:]}. They come back {back}."
 
 
 def _asked_at(error: errors.KallyAIError, service: Service) -> list[Fact]:

@@ -34,7 +34,7 @@ from kallyai_mcp.tools.structure.models import (
     ToolResult,
     TranscriptAnswer,
 )
-from kallyai_mcp.tools.text.account import little_left
+from kallyai_mcp.tools.text.account import last_ones, little_left
 from kallyai_mcp.tools.text.call_lists import call_list
 from kallyai_mcp.tools.text.calls import call_text, cancel_text, refused_again
 from kallyai_mcp.tools.text.conversation import conversation, entries_shown
@@ -160,8 +160,8 @@ async def _record_result(
     view = await view_of(app_context, record, is_new=placed_now is True)
     reader = app_context.reader()
     few_left = ""
-    if placed_now and record.state is CallState.SCHEDULED:
-        few_left = little_left(await app_context.usage(), reader.now)
+    if placed_now:
+        few_left = await _what_is_left(app_context, record, reader)
     # Last, after everything that takes time: a client that has given up by then does not get
     # the outcome.
     await app_context.calls.delivery.deliver(record, certain=client_is_there)
@@ -172,6 +172,22 @@ async def _record_result(
         return await _refused_again(app_context, view, view.refusal, structure)
     result = _call_result(view, reader, placed_now)
     return replace(result, text="\n".join(filter(None, (result.text, few_left))))
+
+
+async def _what_is_left(
+    app_context: AppContext, found: CallRecord | CallList, reader: Reader
+) -> str:
+    """What is left of the plan after calls that were placed now, or before one that is scheduled;
+    "" if it is not little.
+
+    Where nobody is ever asked about a call, a program reads the result, and only a scheduled call
+    is worth the request.
+    """
+    if isinstance(found, CallRecord) and found.state is CallState.SCHEDULED:
+        return little_left(await app_context.usage(), reader.now)
+    if found.is_open or app_context.settings.asks == "never":
+        return ""
+    return last_ones(await app_context.usage(), reader.now)
 
 
 def _call_result(view: CallView, reader: Reader, placed_now: bool | None) -> CallResult:
@@ -216,6 +232,9 @@ async def _list_result(
         usage = await app_context.usage()
     views = await views_of_list(app_context, found)
     reader = app_context.reader()
+    few_left = ""
+    if placed_now and found.stop_reason is not StopReason.REFUSED:  # else the text says it
+        few_left = await _what_is_left(app_context, found, reader)
     for record in found.records:
         await app_context.calls.delivery.deliver(record, certain=client_is_there)
     text = call_list(
@@ -229,7 +248,7 @@ async def _list_result(
     structure = list_answer(found)
     structure.calls = [call_answer(view, reader.now, limit=_SAID) for view in views]
     structure.placed_now = placed_now
-    return CallResult(text, structure, views=views)
+    return CallResult("\n".join(filter(None, (text, few_left))), structure, views=views)
 
 
 async def text_of(app_context: AppContext, id_: str) -> str:

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from kallyai_mcp.api.errors import (
     KallyAIError,
     NotSignedInError,
+    QuotaExceededError,
     ResponseLostError,
 )
 from kallyai_mcp.calls.numbers import NumberProblem
@@ -112,6 +113,13 @@ def test_commands_ask_the_same_service(settings: Settings, simulated: bool, comm
         (KallyAIError("no", code="toll_number"), "premium-rate number"),
         (RefusedNumberError("+81 3", NumberProblem("unsupported_country")), "outside the United"),
         (KallyAIError("no", code="not_agreed"), "Not called"),
+        (
+            QuotaExceededError(
+                "no", status=402, plan_type="trial", minutes_allocated=30, minutes_used=31
+            ),
+            "All 30 minutes of the trial plan are used.",
+        ),
+        (QuotaExceededError("no", status=402), "The quota is used up."),
         (
             NothingLeftError(
                 "no", unit="calls", allocated=5, renews=datetime(2026, 2, 1, tzinfo=UTC)

@@ -1,5 +1,6 @@
 import math
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import anyio.to_thread
 import pytest
 from starlette.responses import HTMLResponse
 
+from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
+from kallyai_mcp.tools.text.account import last_ones
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.fake_service import fake_service, out_of_reach
 from tests.sandbox.auth import browser_client
@@ -222,6 +225,48 @@ async def test_a_placed_call_is_told_with_nothing_left(tmp_path: Path, clock: Ma
 
     assert again.text.startswith("Already called")
     assert len(kallyai.bodies) == 1
+
+
+END = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("usage", "words"),
+    [
+        (None, ""),
+        (Statistics(calls_remaining=4, minutes_remaining=11), ""),
+        (Statistics(calls_remaining=2, calls_allocated=35), "2 of 35 calls left."),
+        (Statistics(minutes_remaining=9.5, period_end=END), "9.5 minutes left until Feb 1."),
+        (
+            Statistics(
+                calls_remaining=0,
+                calls_allocated=5,
+                minutes_remaining=6,
+                minutes_allocated=30,
+                period_end=END,
+            ),
+            "0 of 5 calls and 6 of 30 minutes left until Feb 1.",
+        ),
+    ],
+)
+def test_the_last_calls_are_announced(usage: Statistics | None, words: str) -> None:
+    assert last_ones(usage, datetime(2026, 1, 26, tzinfo=UTC)) == words
+
+
+async def test_a_result_says_that_few_calls_are_left(tmp_path: Path, clock: ManualClock) -> None:
+    clock.set(NOON)
+    answers = {"+": {"status": "success"}}
+    several = [{"respondent_phone": f"+1202555010{end}"} for end in range(2)]
+    async with asking(tmp_path, clock, answers, CONFIRM="auto") as (kallyai, agent):
+        kallyai.statistics = MUCH_LEFT | {"calls_remaining": 2}
+        alone = await agent.use("make_call", QUESTION)
+        again = await agent.use("make_call", QUESTION)
+        asked = QUESTION | {"respondent_phone": None}
+        in_list = await agent.use("call_around", asked, candidates=several, until="all")
+
+    assert alone.text.endswith("\n2 of 35 calls left until Feb 1.")
+    assert in_list.text.endswith("\n2 of 35 calls left until Feb 1.")
+    assert "left" not in again.text
 
 
 async def test_the_refusal_says_what_is_used_up(tmp_path: Path, clock: ManualClock) -> None:

@@ -12,6 +12,9 @@ from kallyai_mcp.tools.text.plain import day, number, one_line, part, word
 _SHORT_SHARE = 0.1
 """If less than this share of an allowance is left, a text says that it is little."""
 
+_FEW = {"minutes": 10.0, "calls": 3.0, "credits": 3.0}
+"""With so many or fewer left, the result of a call says it."""
+
 LOGIN_NEEDED = (
     "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server "
     "runs "
@@ -164,6 +167,17 @@ def little_left(statistics: Statistics | None, now: datetime) -> str:
     if statistics is None or not _is_little(allowances(statistics)):
         return ""
     return quota(statistics, None, now=now)
+
+
+def last_ones(statistics: Statistics | None, now: datetime) -> str:
+    """That few calls are left, before the last ones are used: "2 of 35 calls left until Feb 1."; ""
+    if more are left, or it is not known.
+    """
+    if statistics is None:
+        return ""
+    few = [one for one in allowances(statistics) if one.remaining <= _FEW[one.unit]]
+    until = part(" until {}", comes_back(statistics, None, now))
+    return part("{} left" + until + ".", " and ".join(map(str, few)))
 
 
 def _is_little(left: Sequence[Allowance]) -> bool:

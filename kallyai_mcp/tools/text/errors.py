@@ -13,7 +13,15 @@ from kallyai_mcp.calls.quota import NothingLeftError
 from kallyai_mcp.cards.texts import explained
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.arguments import InvalidArgumentsError, wrong_arguments
-from kallyai_mcp.tools.text.account import MORE, allowances, comes_back, counted_by, quota, used_up
+from kallyai_mcp.tools.text.account import (
+    MORE,
+    Counted,
+    allowances,
+    comes_back,
+    counted_by,
+    quota,
+    used_up,
+)
 from kallyai_mcp.tools.text.plain import day, duration, number, one_line, part, quoted, word
 
 _CODES_SHOWN = (
@@ -71,13 +79,24 @@ def nothing_left(error: NothingLeftError, now: datetime) -> str:
             f"Not scheduled: no {error.unit} are left until {back}, and this one was for {due}. "
             f"{MORE}"
         )
-    return f"Not called: {all_used(error)}. They come back {back}. {MORE}"
+    return f"Not called: {all_used(error, error.plan_type)}. They come back {back}. {MORE}"
 
 
-def all_used(error: NothingLeftError) -> str:
+def all_used(error: NothingLeftError | Counted, plan: str | None) -> str:
     """What is used up: "all 35 calls of the personal plan are used"."""
     count = "" if error.allocated is None else f"{number(error.allocated)} "
-    return f"all {count}{error.unit} {_of_plan(error.plan_type)} are used"
+    return f"all {count}{error.unit} {_of_plan(plan)} are used"
+
+
+def used_figures(error: errors.QuotaExceededError) -> str:
+    """What a refusal with 402 counts as used: "all 30 minutes of the trial plan are used", or "29
+    of 30 minutes of the trial plan are used"; "" without figures.
+    """
+    for one in counted_by(error):
+        if one.is_used_up:
+            return all_used(one, error.plan_type)
+        return f"{one} {_of_plan(error.plan_type)} are used"
+    return ""
 
 
 def _of_plan(plan: str | None) -> str:
@@ -96,18 +115,17 @@ def quota_facts(
 
 
 def _used_up(error: errors.QuotaExceededError, usage: Statistics, now: datetime) -> str:
-    of_plan = _of_plan(error.plan_type or usage.plan_type)
+    plan = error.plan_type or usage.plan_type
     counted = counted_by(error)
     for one in counted:
         if one.is_used_up:
             renewal = part(" They come back {}.", comes_back(usage, None, now))
-            used = f"all {number(one.allocated)} {one.unit} {of_plan} are used"
-            return f"{used} ({word(error.code)}).{renewal}"
+            return f"{all_used(one, plan)} ({word(error.code)}).{renewal}"
     happened = f"{what_happened(error)}."
     if used_up(error, usage) is not None:
         return f"{happened} {quota(usage, None, now=now, has_tools=False)}"
     if counted:
-        return f"{happened} KallyAI counts {counted[0]} {of_plan} as used."
+        return f"{happened} KallyAI counts {counted[0]} {_of_plan(plan)} as used."
     if allowances(usage):
         return f"{happened} KallyAI's statistics do not show it yet."
     return f"{happened} KallyAI gives no figures."
