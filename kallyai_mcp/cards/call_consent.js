@@ -75,9 +75,18 @@ function numbersCalled(card, input, call) {
 }
 
 function reasons(call) {
-  const keys = (Array.isArray(call.reasons) ? call.reasons : []).map((reason) => `reason_${reason}`);
-  const known = keys.filter((key) => Object.hasOwn(TEXTS, key)).map((key) => locale.text(key));
-  return known.length ? locale.text("because", { reasons: known.join("; ") }) : "";
+  const given = Array.isArray(call.reasons) ? call.reasons : [];
+  const known = given.filter((reason) => Object.hasOwn(TEXTS, `reason_${reason}`));
+  const told = known.map((reason) => (reason === "opted_out" ? optedOut(call.evidence) : locale.text(`reason_${reason}`)));
+  return told.length ? locale.text("because", { reasons: told.join("; ") }) : "";
+}
+
+/** Who asked not to be called again: their words, and the day; or on which day KallyAI refused the number. */
+function optedOut(said) {
+  const day = locale.date(said?.at);
+  if (!day) return locale.text("reason_opted_out");
+  const quote = oneLine(said.quote, LIMIT.page);
+  return quote ? locale.text("they_opted_out", { day, quote: locale.text("quotation", { text: quote }) }) : locale.text("is_suppressed", { day });
 }
 
 /** What else KallyAI gets, and what the user has to know: pairs of a key of the texts and a value. */

@@ -21,6 +21,7 @@ from kallyai_mcp.tools.confirmations import Confirmations, digest
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, Reply, form
 from kallyai_mcp.tools.facets.earlier_calls import NEVER_CALLED
+from kallyai_mcp.tools.facets.speech import Quote
 from kallyai_mcp.tools.lookup import read_earlier_calls
 from kallyai_mcp.tools.structure.models import CallAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
@@ -342,6 +343,9 @@ def _to_be_confirmed(
     structure = _not_placed(question, risks)
     structure.confirmation = confirmation
     structure.reasons = [str(flag) for flag in risks.of_any]
+    opt_out = next(iter(question.opt_outs.values()), None)
+    if opt_out is not None:
+        structure.evidence = Quote(quote=opt_out.quote, at=opt_out.day)
     return ToolResult(text, structure).for_client()
 
 

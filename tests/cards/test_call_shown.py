@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.agent import BISTRO
 from tests.cards.scripts import value_in_sandbox, value_of
 from tests.cards.test_call_state import CALL, CONSENT, DECISION, PROGRESS, SCHEDULED
@@ -64,6 +66,19 @@ def test_the_server_asks_with_its_reasons() -> None:
     assert question["reason"] == "You are asked because: it is an urgent call."
     assert question["numbers"] == [["+1 415-555-1234", "United States / Canada"]]
     assert question["canAnswer"] is True
+
+
+@pytest.mark.parametrize(
+    ("quote", "told"),
+    [
+        ("Stop calling.", "on Sun, Jan 25, they asked not to be called again: “Stop calling.”"),
+        (None, "on Sun, Jan 25, KallyAI had this number on its do-not-call list"),
+    ],
+)
+def test_an_opt_out_has_its_words_and_day(quote: str | None, told: str) -> None:
+    said = {"reasons": ["opted_out"], "evidence": {"quote": quote, "at": "2026-01-25"}}
+
+    assert view(CONSENT | said)["question"]["reason"] == f"You are asked because: {told}."
 
 
 def test_a_simulated_call_is_not_called_real() -> None:

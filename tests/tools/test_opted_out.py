@@ -75,6 +75,8 @@ async def test_a_confirmation_is_for_what_was_quoted(
 
     assert asked.data["reasons"] == ["opted_out", "called_recently"]
     assert QUOTED in asked.text
+    assert asked.data["evidence"]["at"] == "2026-01-25"
+    assert asked.data["evidence"]["quote"].startswith("Please do not call us again")
     assert placed.data["placed_now"] is True
 
 

@@ -166,7 +166,8 @@ class CallAnswer(Report, CallFacts):
     """One call: its outcome; or `in_progress`, with the id that finds it again.
 
     It does not repeat the request. Or a list of call_around: how far it is, its calls so far, and
-    the candidates that were not called. Or what the user is asked before either.
+    the candidates that were not called. Or what the user is asked before either: then
+    `evidence` has the words with which somebody opted out, and their day.
     """
 
     status: str | None = Field(
