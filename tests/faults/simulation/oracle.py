@@ -284,7 +284,7 @@ def _may_be(call: PhoneCall, submission: Mapping[str, Any], evidence: Evidence) 
             plain(call.submission.get("respondent_phone"))
             == plain(submission.get("respondent_phone"))
         )
-    return _same_submission(call.submission, submission)
+    return _same_submission(_without_own(call.submission), _without_own(submission))
 
 
 def _wrongly_denied(use: Use, number: int, evidence: Evidence) -> Iterator[Violation]:
@@ -371,12 +371,13 @@ def _asked_for(call: PhoneCall, task: Task) -> bool:
     """Whether the call is what the task asks for; the program's own instruction is no part of
     that.
     """
-    own = [
-        text for text in call.submission.get("additional_instructions") or () if text not in _OWN
-    ]
-    return _same_submission(
-        {**call.submission, "additional_instructions": own or None}, task.arguments
-    )
+    return _same_submission(_without_own(call.submission), task.arguments)
+
+
+def _without_own(submission: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A submission without what the program adds: another machine may add something else."""
+    given = [text for text in submission.get("additional_instructions") or () if text not in _OWN]
+    return {**submission, "additional_instructions": given or None}
 
 
 def _same_submission(one: Any, other: Any) -> bool:
