@@ -10,6 +10,7 @@ from kallyai_mcp.calls.operator import AuditEntry, KnownCall
 from kallyai_mcp.calls.records import ACTIVE, AccountKey
 from kallyai_mcp.cli.call_commands import Shown
 from kallyai_mcp.cli.screen import terminal_of
+from kallyai_mcp.cli.short_id import short_id
 from kallyai_mcp.cli.tables import Column, rendered_table
 from kallyai_mcp.tools.text.plain import one_line
 
@@ -19,7 +20,7 @@ _CALLS = (
     Column("Due"),
     Column("Number"),
     Column("Account"),
-    Column("Id", shrinks=True),
+    Column("Id"),
 )
 _AUDIT = (
     Column("When"),
@@ -54,6 +55,10 @@ def account_cell(account: AccountKey) -> str:
     return account.account[:_SHORT_ACCOUNT] if sys.stdout.isatty() else account.account
 
 
+def _id_cell(id_: str) -> str:
+    return short_id(id_) if sys.stdout.isatty() else one_line(id_)
+
+
 def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
     if sys.stdout.isatty():
         return rendered_table(columns, rows, terminal_of(err=False))
@@ -67,7 +72,7 @@ def _call_cells(call: KnownCall) -> Sequence[str]:
         _time(call.due_at) if call.due_at is not None else "",
         call.number,
         account_cell(call.account),
-        one_line(call.call_id or call.tracking_id),
+        _id_cell(call.call_id or call.tracking_id),
     )
 
 

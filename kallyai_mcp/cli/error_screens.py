@@ -1,7 +1,7 @@
 """What a person is shown about an error: whether somebody was called, why, and what to do."""
 
 from kallyai_mcp.api import errors
-from kallyai_mcp.calls.errors import OptedOutError
+from kallyai_mcp.calls.errors import OptedOutError, RecordDeletedError
 from kallyai_mcp.calls.outcome import proves_no_call
 from kallyai_mcp.calls.quota import NothingLeftError
 from kallyai_mcp.cli.screen import Fact, Screen, Tone
@@ -110,6 +110,8 @@ def _what_helps(error: errors.KallyAIError, service: Service) -> list[Fact]:
             return [Fact("To get more now", one_line(url))]
         case errors.KallyAIError(code="call_not_found"):
             return [Fact("Your calls", service.command("calls"))]
+        case RecordDeletedError():
+            return [Fact("To call again", "the same command with --redial")]
         case OptedOutError():
             remove = service.command("opt-outs", "remove", "NUMBER")
             return [Fact("To let it be called", remove)]

@@ -147,3 +147,17 @@ def test_an_account_that_is_not_there_is_named(home: Path) -> None:
 @pytest.mark.parametrize("arguments", [(), ("--all", "a1b2c3d4"), ("--all", "--since", "soon")])
 def test_wrong_options_of_the_audit_are_refused(arguments: tuple[str, ...]) -> None:
     assert invoke("admin", "audit", *arguments).exit_code == 2
+
+
+@pytest.mark.usefixtures("called")
+def test_a_forgotten_call_is_placed_again_if_meant(tokens: Tokens) -> None:
+    run_ok("admin", "forget", tokens.account, "--yes")
+    token = tokens.access_token.get_secret_value()
+    again = ("call", NUMBER, "Ask for the hours", "--yes")
+    refused = invoke(*again, variables={"KALLYAI_ACCESS_TOKEN": token})
+    placed = invoke(*again, "--redial", variables={"KALLYAI_ACCESS_TOKEN": token})
+
+    assert refused.exit_code == 1
+    assert "its record since." in refused.stderr
+    assert "the same command with --redial" in refused.stderr
+    assert placed.exit_code == 0
