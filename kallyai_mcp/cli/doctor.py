@@ -12,6 +12,7 @@ import click
 
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.calls.errors import NewerSchemaError
 from kallyai_mcp.calls.storage import check_writable, last_public_url
 from kallyai_mcp.cli.clients import CLIENTS, OUT_OF_CLONE, clone_of, command_of, kind_of
 from kallyai_mcp.cli.connection import Connection
@@ -44,6 +45,7 @@ _FIXES = {
         "a minute"
     ),
     "ledger": "make the folder writable, or set KALLYAI_HOME to another one",
+    "outdated": "install the newest version, and start the servers and clients again",
     "serve": "set it where the server runs",
     "database": "see that PostgreSQL runs, and is set up as docs/hosting.md says",
 }
@@ -146,9 +148,16 @@ async def _found_by(
     except TimeoutError:
         return Finding(name, "bad", f"no answer within {_SECONDS:g} s", "try again in a minute")
     except (KallyAIError, SetupError) as error:
-        if name == "ledger" and connection.settings.database_url is not None:
-            return Finding(name, "bad", str(error), _FIXES["database"])
-        return Finding(name, "bad", str(error), _FIXES.get(name))
+        return Finding(name, "bad", str(error), _fix_of(name, error, connection.settings))
+
+
+def _fix_of(check: str, error: Exception, settings: Settings) -> str | None:
+    """What helps if a check failed."""
+    if isinstance(error, NewerSchemaError):
+        return _FIXES["outdated"]
+    if check == "ledger" and settings.database_url is not None:
+        return _FIXES["database"]
+    return _FIXES.get(check)
 
 
 async def _sign_in(connection: Connection) -> Finding:

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import socket
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,16 @@ def test_with_an_unknown_setting_doctor_checks_little(monkeypatch: pytest.Monkey
 
     assert found["settings"]["message"].startswith("KALLYAI_WAIT_SECOND: there is no such setting")
     assert list(found) == ["program", "settings", "client"]
+
+
+def test_doctor_says_that_it_is_too_old(home: Path) -> None:
+    checks()
+    with closing(sqlite3.connect(home / "ledger.db")) as ledger, ledger:
+        ledger.execute("INSERT INTO schema_needs VALUES (99)")
+    found = checks()["ledger"]
+
+    assert "A newer version of kallyai-mcp has changed the ledger" in found["message"]
+    assert found["fix"].startswith("install the newest version")
 
 
 def test_doctor_reports_an_unwritable_ledger(home: Path) -> None:
