@@ -1065,6 +1065,30 @@ BROKEN: tuple[Broken, ...] = (
         look_troubles=(Trouble(500),) * 8,
     ),
     broken(
+        "cancel ends one of several calls that wait",
+        Patch(
+            "calls.lists",
+            "waiting = [one for one in known if one is not None and one.state in WAITING]",
+            "waiting = [one for one in known if one is not None and one.state in WAITING][:1]",
+        ),
+        # The other process of the machine is stopped before it sends the three calls.
+        starts=(Start(at_step={14: 60.0}), Start()),
+        tasks=(_THREE_TO_ASK,),
+        asks=(Ask(0, waits=False), Ask(5, process=1, waits=False, cancels_at=20)),
+    ),
+    broken(
+        "a candidate is called twice at a time",
+        Patch(
+            "calls.lists",
+            "place = len(call_list.records)\n    candidate",
+            "place = max(0, len(call_list.records) - 1)\n    candidate",
+        ),
+        Patch("calls.lists", "    if of_another_list is not None:\n", "    if False:\n"),
+        _NO_INDEX,
+        tasks=(_THREE_TO_ASK,),
+        asks=(Ask(0, waits=False),),
+    ),
+    broken(
         "calls of another list are not counted",
         Patch(
             "calls.lists",
