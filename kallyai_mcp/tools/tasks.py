@@ -42,8 +42,9 @@ from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.lookup import find_in_ledger
 from kallyai_mcp.tools.telling import cancel, result_of
 from kallyai_mcp.tools.text.call_lists import call_list
-from kallyai_mcp.tools.text.calls import call_text
+from kallyai_mcp.tools.text.calls import asked_before, call_text
 from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.progress import progress_message
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The identifier of the extension."""
@@ -63,7 +64,7 @@ class Task(Result, defer_build=True):
     """The specification's CreateTaskResult (`result_type` "task") and GetTaskResult ("complete").
 
     `created_at` and `last_updated_at` are sent as ISO 8601. While a call is in progress,
-    `status_message` says how long it has lasted, so `last_updated_at` is the time of the answer. A
+    `status_message` says how far it is, so `last_updated_at` is the time of the answer. A
     phone call takes 1 to 3 minutes, so a client should wait for the milliseconds of
     `poll_interval_ms` between two requests.
     """
@@ -120,11 +121,6 @@ def task_of(
     """The task of a call or list: a new one, for a request that may be a duplicate, or with its
     `result`.
     """
-    reader = app_context.reader()
-    if isinstance(found, CallList):
-        text = call_list(found, reader, (), is_duplicate=is_duplicate)
-    else:
-        text = call_text(CallView.of_record(found), reader, is_duplicate=is_duplicate)
     task = Task(
         task_id=_id_of(found),
         status=status_of(found),
@@ -136,10 +132,24 @@ def task_of(
     if is_new:
         task.result_type = "task"
     if result is None:
-        task.status_message = text.partition("\n")[0]  # what follows is for the agent
+        message = _status_message(app_context, found)
+        task.status_message = asked_before(message, is_duplicate=is_duplicate)
     if task.status != "working" and found.ended_at is not None:
         task.last_updated_at = found.ended_at
     return task
+
+
+def _status_message(app_context: AppContext, found: CallRecord | CallList) -> str:
+    """How far a call or list is, in the words of progress messages; or why it has stopped."""
+    reader = app_context.reader()
+    has_stopped = isinstance(found, CallList) and found.stop_reason is not None
+    if found.is_open and not has_stopped:
+        return progress_message(found, reader.now)
+    if isinstance(found, CallList):
+        text = call_list(found, reader, ())
+    else:
+        text = call_text(CallView.of_record(found), reader)
+    return text.partition("\n")[0]  # what follows is for the agent
 
 
 def _id_of(found: CallRecord | CallList) -> str:
