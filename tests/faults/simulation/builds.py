@@ -166,6 +166,12 @@ _NEW_REASONS_ARE_COVERED = Patch(
     "if False:",
 )
 
+_A_PLANNED_CALL_AND_ANOTHER = (question(not_before=_due(600)), question(number="+14155551399"))
+_AFTER_THE_PLANNED_CALL = (
+    Ask(0, waits=False),
+    Ask(2000, task=1),
+    Ask(2400, task=1, redial=True),
+)
 _THREE_TO_ASK = _candidates("success", "success", "success", until="all")
 _THREE_OTHERS_TO_ASK = _candidates("success", "success", "success", until="all", first=1311)
 _FIVE_TO_ASK = _candidates("busy", *["success"] * 4, until="all")
@@ -813,6 +819,22 @@ BROKEN: tuple[Broken, ...] = (
         tasks=(question(not_before=_due(600)),),
         asks=(Ask(0, waits=False, cancels_at=610),),
         troubles=(Trouble(429, delay=20.0, retry_after=300),),
+    ),
+    broken(
+        "a planned call is told with each result",
+        Patch(
+            "tools.telling",
+            "        await app_context.calls.delivery.deliver(record)\n    line",
+            "        pass\n    line",
+        ),
+        tasks=_A_PLANNED_CALL_AND_ANOTHER,
+        asks=_AFTER_THE_PLANNED_CALL,
+    ),
+    broken(
+        "a planned call is never told",
+        Patch("calls.news", "is_planned and is_over", "is_over and False"),
+        tasks=_A_PLANNED_CALL_AND_ANOTHER,
+        asks=_AFTER_THE_PLANNED_CALL,
     ),
     broken(
         "a late call is placed at night",

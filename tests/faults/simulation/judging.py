@@ -27,6 +27,7 @@ class Rule(StrEnum):
     FAILED = "server failed or hung"
     KEPT = "kept too long"
     BODY = "key sent with another body"
+    TOLD = "planned call told twice or never"
 
 
 @dataclass(frozen=True)

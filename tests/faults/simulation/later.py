@@ -21,6 +21,7 @@ from tests.faults.simulation.judging import (
     ended_row,
     has_shown_talk,
 )
+from tests.faults.simulation.news import find_untold
 from tests.faults.simulation.plan import Ask, Event, Plan, Start, question
 from tests.faults.simulation.run import Evidence, Use
 from tests.faults.simulation.seeds import (
@@ -190,7 +191,9 @@ def find_later_violations(evidence: Evidence) -> list[Violation]:
         return [violation for check in (_held_up, *SHARED) for violation in check(evidence)]
     if evidence.plan.has("many calls are due"):
         return [violation for check in (_many_due, *SHARED) for violation in check(evidence)]
-    checks = (_times, _waited, _ended_by_the_clock, _attempts, _untrue, *SHARED)
+    if len(evidence.plan.tasks) > 1:  # a call that is planned, and others
+        return [violation for check in (find_untold, *SHARED) for violation in check(evidence)]
+    checks = (_times, _waited, _ended_by_the_clock, _attempts, _untrue, find_untold, *SHARED)
     return [violation for check in checks for violation in check(evidence)]
 
 
