@@ -55,31 +55,39 @@ def find_about(tx: Tx, account: AccountKey, search: Search) -> SearchResult:
         return SearchResult()
     counts = _rarest_first(tx, [_term(account, word) for word in words])
     rarest, calls = counts[0]
-    others = [term for term, _ in counts[1:]]
     conditions, values = _conditions(rarest, search)
-    values["most"] = search.most
-    values |= {f"other_{number}": term for number, term in enumerate(others)}
-    has_others = [_has_other(n, with_quotes=search.with_quotes) for n in range(len(others))]
-    looked_at = _newest_with(conditions)
-    newest = (
-        f"SELECT tracking_id, placed_at FROM ({looked_at}) AS words "
-        f"WHERE {' AND '.join(['TRUE', *has_others])} ORDER BY placed_at DESC LIMIT :most"
-    )
-    rows = tx.rows(
-        f"SELECT calls.* FROM ({newest}) AS newest "
-        "JOIN calls ON calls.tracking_id = newest.tracking_id ORDER BY newest.placed_at DESC",
-        **values,
-    )
+    rows = _rows_with(tx, conditions, values, [term for term, _ in counts[1:]], search)
     # Two words may have the same hash.
-    found = [
-        record
-        for record in readable(tx, rows)
-        if record.account == account
-        and search_words(record).have(words, with_quotes=search.with_quotes)
-    ]
+    found = [record for record in readable(tx, rows) if _fits(record, account, search)]
     if calls < _LOOKED_AT or len(rows) == search.most:
         return SearchResult(found)
     return SearchResult(found, _oldest_looked_at(tx, conditions, values))
+
+
+def _fits(record: CallRecord, account: AccountKey, search: Search) -> bool:
+    """Whether a record is of the account, and has all words of a search."""
+    words = words_in(search.about)
+    has_words = search_words(record).have(words, with_quotes=search.with_quotes)
+    return has_words and record.account == account
+
+
+def _rows_with(
+    tx: Tx, conditions: str, values: Row, others: Sequence[int], search: Search
+) -> list[Row]:
+    """The rows of the newest calls among those that are looked at, which have the other words."""
+    terms = {f"other_{number}": term for number, term in enumerate(others)}
+    has_others = [_has_other(name, with_quotes=search.with_quotes) for name in terms]
+    newest = (
+        f"SELECT tracking_id, placed_at FROM ({_newest_with(conditions)}) AS words "
+        f"WHERE {' AND '.join(['TRUE', *has_others])} ORDER BY placed_at DESC LIMIT :most"
+    )
+    return tx.rows(
+        f"SELECT calls.* FROM ({newest}) AS newest "
+        "JOIN calls ON calls.tracking_id = newest.tracking_id ORDER BY newest.placed_at DESC",
+        **values,
+        **terms,
+        most=search.most,
+    )
 
 
 def _conditions(rarest: int, search: Search) -> tuple[str, dict[str, object]]:
@@ -128,13 +136,13 @@ def fill(tx: Tx) -> None:
         last = rows[-1]["tracking_id"]
 
 
-def _has_other(number: int, *, with_quotes: bool) -> str:
+def _has_other(name: str, *, with_quotes: bool) -> str:
     """The condition for calls that have one more word. PostgreSQL looks it up for one call after
     another, as it should, only where there is a `LIMIT`.
     """
     only = "" if with_quotes else " AND is_quoted = 0"
     return (
-        f"(SELECT 1 FROM call_words WHERE term = :other_{number} AND placed_at = words.placed_at "
+        f"(SELECT 1 FROM call_words WHERE term = :{name} AND placed_at = words.placed_at "
         f"AND tracking_id = words.tracking_id{only} LIMIT 1) IS NOT NULL"
     )
 
