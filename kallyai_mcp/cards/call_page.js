@@ -39,7 +39,7 @@ class CallPage {
     setText("about", view.about);
     setText("said", view.said);
     this.#dial(view.dial);
-    byId("heard").replaceChildren(...view.heard.map((entry) => turn(entry, view.callee)));
+    byId("heard").replaceChildren(...view.heard.map((entry) => turn(entry, view.speaker)));
     byId("heard").hidden = !view.heard.length;
     byId("heard").setAttribute("aria-label", locale.text("heard"));
     this.#answers(view);
@@ -49,7 +49,7 @@ class CallPage {
     this.#question(view.question);
     this.#choices(view);
     byId("conversation").hidden = !view.talk?.isOpen;
-    if (view.talk) this.#conversation.show(view.talk.entries, view.callee);
+    if (view.talk) this.#conversation.show(view.talk.entries, view.speaker);
     byId("details").hidden = !view.details.length;
     byId("details-title").textContent = locale.text("details");
     byId("details-facts").replaceChildren(...factList(view.details));
@@ -113,19 +113,20 @@ class CallPage {
     byId("answers").replaceChildren(...answers.map((answer) => this.#answer(answer, hasTalk)));
   }
 
-  #answer({ question, reply, at }, hasTalk) {
+  #answer({ question, reply, at, isHedged }, hasTalk) {
     const show = (event) => {
       event.preventDefault();
       this.#on.quote(at);
     };
     const label = locale.text("at_time", { time: at });
     const time = hasTalk ? element("a", { href: "#conversation", "aria-label": label, onclick: show }, at) : element("span", {}, at);
+    const hedge = isHedged && element("span", { class: "soft" }, ` ${locale.text("not_certain")}`);
     return element(
       "li",
       {},
       question && element("p", { class: "soft", dir: "auto" }, question),
       reply
-        ? element("p", { class: "reply" }, element("bdi", {}, reply), " ", at && element("span", { class: "at" }, time))
+        ? element("p", { class: "reply" }, element("bdi", {}, reply), " ", at && element("span", { class: "at" }, time), hedge)
         : element("p", { class: "reply missing" }, locale.text("unanswered")),
     );
   }

@@ -14,8 +14,9 @@ function shown(card, can) {
   const ended = card.error || card.list || isOpen ? null : card.call;
   return {
     state,
-    ...(STATES[state] ?? STATES.unavailable),
+    ...looksOf(card, state),
     callee: calleeOf(card),
+    speaker: isCalleeKnown(card) ? calleeOf(card) : "",
     status: statusOf(card, state),
     headline: headlineOf(card),
     facts: factsOf(card, state),
@@ -31,6 +32,12 @@ function shown(card, can) {
     talk: card.talk,
     details: detailsOf(card, ended),
   };
+}
+
+/** The icons and the tone of a state. */
+function looksOf({ call }, state) {
+  if (state === "booked" && wasBooked(call)) return WAS_BOOKED;
+  return STATES[state] ?? CONVERSATION;
 }
 
 /** The state in words; while nothing has come, what is being done. */
@@ -54,6 +61,10 @@ function calleeOf(card) {
   const isAboutOne = call && ABOUT_ONE.includes(stateOf(card));
   if (count && !isAboutOne) return locale.text("list_name", { count });
   return oneLine(call?.business_name ?? input?.business_name) || numberOf(card) || locale.text("call");
+}
+
+function isCalleeKnown(card) {
+  return calleeOf(card) !== locale.text("call");
 }
 
 function numberOf({ call, input }) {

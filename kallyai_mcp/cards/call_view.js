@@ -35,6 +35,10 @@ const STATES = {
   list_not_called: { icons: ["slash"], tone: "quiet" },
 };
 
+/** A transcript without its call, and a booking that a later call has moved or canceled. */
+const CONVERSATION = { icons: ["speech"], tone: "quiet" };
+const WAS_BOOKED = { icons: ["clock"], tone: "quiet" };
+
 /** States of a call in which something was booked. */
 const BOOKED = ["booked", "booked_other_time"];
 
@@ -118,14 +122,16 @@ function reportOf(call) {
   return { summary: adds ? quoted(call.highlights) : "", steps: suggests ? quoted(call.next_steps) : "" };
 }
 
-/** The words that decided the outcome, and what the callee said to each question: {question, reply, at}. `reply` is "" if
- * nothing answered the question, and `question` if there was none; `at` is when it was said, "0:34". */
+/** The words that decided the outcome, and what the callee said to each question: {question, reply, at, isHedged}. `reply`
+ * is "" if nothing answered the question, and `question` if there was none; `at` is when it was said, "0:34"; `isHedged`:
+ * the callee was not certain. */
 function answersOf(call) {
   const decisive = call?.evidence ? [call.evidence] : [];
-  return [...decisive, ...(call?.answers ?? [])].map(({ question, quote, at }) => ({
+  return [...decisive, ...(call?.answers ?? [])].map(({ question, quote, at, hedged }) => ({
     question: oneLine(question, LIMIT.line),
     reply: quoted(quote),
     at: oneLine(at, 20),
+    isHedged: hedged === true,
   }));
 }
 

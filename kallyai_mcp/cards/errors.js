@@ -12,8 +12,8 @@ function errorSentence(error, placesCalls) {
   if (code === "invalid_arguments") return wrongArguments(error);
   if (code === "quota_exceeded" && error.used_up) return usedUpSentence(error.used_up);
   const known = knownError(code);
-  if (known) return locale.text(known);
-  if (error.placed === "maybe") return locale.text("unknown_text");
+  const told = [known && locale.text(known), error.placed === "maybe" && locale.text("unknown_text")].filter(Boolean);
+  if (told.length) return told.join(" ");
   return locale.text(placesCalls ? "refused_text" : "unavailable_text");
 }
 

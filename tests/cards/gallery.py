@@ -5,6 +5,7 @@ Each picture shows a state as it is 390 and 800 px wide, in light and dark, in E
 
 import base64
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mcp.types import CallToolResult
 from kallyai_mcp.cards.pages import call_card, quota_card
 from tests.agent import Agent, Answer
 from tests.cards.kit import NEW_YORK, Chat, Tabs
-from tests.cards.pictures import agent_at, studio
+from tests.cards.pictures import studio
 from tests.cards.states import NOW, STATES, State
 from tests.playwright_names import Browser
 
@@ -24,23 +25,38 @@ VARIANTS = ((390, "light", "en-US"), (390, "dark", "es-ES"), (800, "light", "es-
 
 async def main(folder: Path, names: list[str]) -> None:
     """Make the pictures of the states with these names; of all of them, if there is no name."""
-    async with studio() as (browser, tabs, home), agent_at(NOW, home) as (agent, _):
+    async with studio() as (browser, tabs, _):
         for name in names or STATES:
-            await _sheet(folder / f"{name}.png", STATES[name], browser, tabs, agent)
+            await _sheet(folder / f"{name}.png", STATES[name], browser, tabs)
 
 
-async def _sheet(path: Path, state: State, browser: Browser, tabs: Tabs, agent: Agent) -> None:
+class Answering(Agent):
+    """An agent whose tools answer what a state says, and an error else."""
+
+    def __init__(self, state: State) -> None:
+        self._answers = state.answers
+
+    async def use(
+        self, tool: str, arguments: Mapping[str, Any] | None = None, /, **more: Any
+    ) -> Answer:
+        """What a tool answers, whatever the `arguments` are."""
+        del arguments, more
+        given = self._answers.get(tool)
+        error = {"status": "error", "code": "unavailable"}
+        return Answer(
+            CallToolResult(content=[], structured_content=given or error, is_error=given is None)
+        )
+
+
+async def _sheet(path: Path, state: State, browser: Browser, tabs: Tabs) -> None:
     """One picture with all variants of a state side by side."""
     pictures = []
     for width, theme, language in VARIANTS:
         context = {**NEW_YORK, "theme": theme, "locale": language}
-        html = (
-            quota_card(sandbox=state.sandbox)
-            if state.is_quota
-            else call_card(sandbox=state.sandbox)
-        )
+        card = quota_card if state.is_quota else call_card
+        html = card(sandbox=state.sandbox)
         options: dict[str, Any] = {"now": NOW, "context": context, "width": width}
-        async with tabs.chat(agent, html, color_scheme=theme, **options) as shown:
+        async with tabs.chat(Answering(state), html, color_scheme=theme, **options) as shown:
             await _show(shown, state, dark=theme == "dark")
             pictures.append(await shown.page.screenshot())
     images = "".join(
@@ -72,6 +88,8 @@ async def _show(shown: Chat, state: State, *, dark: bool) -> None:
         )
     if shown.idle is not None:
         await shown.idle.wait()
+    if state.is_quota and not state.is_error:
+        await shown.until("!document.getElementById('period').hidden")
     await shown.until("Math.abs(document.documentElement.scrollHeight - innerHeight) <= 1")
     height = await shown.page.evaluate(
         "Math.ceil(document.querySelector('main').getBoundingClientRect().bottom) + 24"

@@ -1,6 +1,6 @@
 """The states of the cards, each as the arguments and the structure that a host gives to a card."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,9 @@ NOW = datetime(2026, 1, 25, 15, 30, tzinfo=UTC)
 class State:
     """What a card shows: `arguments` of its tool, `structure` of the result, None for none yet.
 
-    `press`: the number of the button that is then pressed, from 1.
+    Attributes:
+        press: The number of the button that is then pressed, from 1.
+        answers: What the tools answer that the card uses.
     """
 
     arguments: dict[str, Any]
@@ -23,6 +25,7 @@ class State:
     is_quota: bool = False
     sandbox: bool = False
     press: int | None = None
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 ADA: dict[str, Any] = BISTRO | {"user_name": "Ada", "accept_other_time": False, "party_size": 4}
@@ -103,11 +106,53 @@ ALLOWANCE: dict[str, Any] = {
 }
 
 
+TALK: dict[str, Any] = {
+    "call_id": ID,
+    "entries": [
+        {
+            "speaker": "HUMAN",
+            "content": "Hello, this is Italian Bistro.",
+            "timestamp": "00:00:01",
+        },
+        {
+            "speaker": "AI",
+            "content": "Hello, I'm an AI assistant. When do you close?",
+            "timestamp": "00:00:03",
+        },
+        {
+            "speaker": "HUMAN",
+            "content": "We close at 10 PM tonight.",
+            "timestamp": "00:00:09",
+        },
+    ],
+}
+
+
+PROGRESS: dict[str, Any] = CALLEE | {
+    "status": "in_progress",
+    "tracking_id": "t-1",
+    "elapsed_seconds": 32,
+}
+SCHEDULED: dict[str, Any] = CALLEE | {
+    "status": "scheduled",
+    "tracking_id": "t-1",
+    "scheduled_for": "2026-01-26T10:00:00-05:00",
+    "timezone": "America/New_York",
+}
+GOES_ON = {"status": "in_progress"}
+UNKNOWN = {"status": "unknown", "outcome": "unknown", "tracking_id": "t-2"}
+_DAYS = [
+    {"status": status, "created_at": f"2026-01-{day:02}T16:00Z"}
+    for day in (24, 22, 20, 17, 13, 10, 9, 4)
+    for status in ("answered", "busy", "booked")[: 1 + day % 3]
+]
+
+
 def _error(code: str, **structure: Any) -> dict[str, Any]:
     return {"status": "refused", "code": code, "placed": "no", "retryable": False, **structure}
 
 
-STATES: dict[str, State] = {
+_MAIN: dict[str, State] = {
     "loading": State({"call_id": ID}),
     "placing": State(ADA),
     "in_progress": State(
@@ -236,29 +281,79 @@ STATES: dict[str, State] = {
             "not_called": [],
         },
     ),
-    "transcript": State(
-        {"call_id": ID},
-        {
-            "call_id": ID,
-            "entries": [
-                {
-                    "speaker": "HUMAN",
-                    "content": "Hello, this is Italian Bistro.",
-                    "timestamp": "00:00:01",
-                },
-                {
-                    "speaker": "AI",
-                    "content": "Hello, I'm an AI assistant. When do you close?",
-                    "timestamp": "00:00:03",
-                },
-                {
-                    "speaker": "HUMAN",
-                    "content": "We close at 10 PM tonight.",
-                    "timestamp": "00:00:09",
-                },
-            ],
-        },
-    ),
+    "transcript": State({"call_id": ID}, TALK, answers={"get_call": ANSWERED}),
+    "transcript_alone": State({"call_id": ID}, TALK),
+    "conversation": State(ADA, BOOKED, press=2, answers={"get_transcript": TALK}),
     "quota": State({}, ALLOWANCE, is_quota=True),
     "quota_used_up": State({}, ALLOWANCE | {"calls_remaining": 0}, is_quota=True, sandbox=True),
 }
+
+_MORE: dict[str, State] = {
+    "placing_list": State(AROUND),
+    "scheduling": State(ADA | {"not_before": "2026-01-26T10:00"}),
+    "ringing": State(ADA, PROGRESS | {"live": {"line": "ringing", "said": []}}),
+    "talking": State(ADA, PROGRESS | {"live": {"line": "talking", "said": TALK["entries"][-2:]}}),
+    "hedged": State(
+        ADA | QUESTIONS,
+        ANSWERED
+        | {
+            "answers": [
+                {
+                    "question": "Is there parking?",
+                    "quote": "I think there should be some behind the house.",
+                    "at": "0:09",
+                    "hedged": True,
+                }
+            ]
+        },
+    ),
+    "was_booked": State(ADA, BOOKED | {"moved_by": "c-9"}),
+    "calendar_unread": State(ADA, ANSWERED | {"calendar_checked": False}),
+    "machine": State(
+        ADA,
+        CALLEE
+        | {"status": "success", "outcome": "not_reached", "code": "machine", "call_id": ID}
+        | {"evidence": {"quote": "For opening hours, press 1.", "at": "0:02"}},
+    ),
+    "failed": State(ADA, CALLEE | {"status": "failed", "outcome": "failed", "call_id": ID}),
+    "canceled": State(ADA, CALLEE | {"status": "cancelled", "outcome": "canceled", "call_id": ID}),
+    "expired": State(ADA, SCHEDULED | {"status": "expired"}),
+    "scheduled_cancel": State(ADA, SCHEDULED, press=1),
+    "scheduled_now": State(ADA, SCHEDULED, press=2),
+    "call_again": State(
+        ADA,
+        CALLEE | {"status": "busy", "outcome": "not_reached", "call_id": ID, "retryable": True},
+        press=1,
+    ),
+    "refused": State(ADA, _error("suppression_violation"), is_error=True),
+    "unavailable": State({"call_id": ID}, _error("forbidden", status="error"), is_error=True),
+    "lost": State(ADA, _error("answer_lost", status="unknown", placed="maybe"), is_error=True),
+    "list_asking_all": State(
+        AROUND | {"until": "all"},
+        LIST
+        | {"status": "in_progress", "until": "all"}
+        | {"calls": [FIRST, *({**one, **GOES_ON} for one in AROUND["candidates"][1:])]}
+        | {"not_called": []},
+    ),
+    "list_ending": State(
+        AROUND, LIST | {"status": "canceled", "calls": [FIRST, AROUND["candidates"][1] | GOES_ON]}
+    ),
+    "list_answered": State(AROUND | {"until": "answered"}, LIST | {"status": "answered"}),
+    "list_done": State(AROUND, LIST | {"status": "done", "not_called": []}),
+    "list_unknown": State(
+        AROUND,
+        LIST | {"status": "unknown", "calls": [FIRST, AROUND["candidates"][1] | UNKNOWN]},
+    ),
+    "list_needs_sign_in": State(AROUND, LIST | {"status": "needs_sign_in", "calls": [FIRST]}),
+    "list_refused": State(AROUND, LIST | {"status": "refused", "calls": [FIRST]}),
+    "list_canceled": State(AROUND, LIST | {"status": "canceled"}),
+    "quota_chart": State({}, ALLOWANCE, is_quota=True, answers={"list_calls": {"calls": _DAYS}}),
+    "quota_short": State({}, ALLOWANCE | {"calls_remaining": 2}, is_quota=True),
+    "quota_credits": State(
+        {}, ALLOWANCE | {"credits_allocated": 500, "credits_remaining": 120}, is_quota=True
+    ),
+    "quota_error": State({}, _error("forbidden", status="error"), is_quota=True, is_error=True),
+}
+
+STATES = {**_MAIN, **_MORE}
+"""What has a picture, by the picture's name."""

@@ -8,6 +8,7 @@ from tests.agent import BISTRO
 from tests.cards.scripts import value_in_sandbox, value_of
 from tests.cards.test_call_state import CALL, CONSENT, DECISION, PROGRESS, SCHEDULED
 
+SURE = {"isHedged": False}
 WRONG_NUMBER = {"argument": "respondent_phone", "problem": "…", "kind": "no_country"}
 RESULT = "card = afterResult(card, result(data), 0)"
 INPUT = "card = afterInput(card, input)"
@@ -121,8 +122,8 @@ def test_each_question_is_shown_with_its_answer() -> None:
     shown = view(call | {"call_id": "c-1", "answers": answers})
 
     assert shown["answers"] == [
-        {"question": "Is there parking?", "reply": "“Yes, behind it.”", "at": "0:25"},
-        {"question": "Are dogs allowed?", "reply": "", "at": ""},
+        {"question": "Is there parking?", "reply": "“Yes, behind it.”", "at": "0:25"} | SURE,
+        {"question": "Are dogs allowed?", "reply": "", "at": ""} | SURE,
     ]
     assert shown["report"]["summary"] == ""
     assert ["summary", "“They said: yes.”"] in shown["details"]
@@ -175,3 +176,23 @@ def test_a_booked_list_has_its_appointment_as_headline() -> None:
     booked = DECISION | {"status": "booked", "calls": [call], "not_called": []}
 
     assert view(booked)["headline"].startswith("Wed, Jan 28 · 7:00")
+
+
+def test_a_moved_booking_is_no_longer_good_news() -> None:
+    shown = view(CALL | {"moved_by": "c-2"})
+
+    assert (shown["status"], shown["tone"]) == ("Was booked", "quiet")
+
+
+def test_a_lost_answer_stops_a_second_call() -> None:
+    lost = {"code": "answer_lost", "status": "unknown", "placed": "maybe"}
+
+    assert view(lost, error=True)["said"].endswith("Check before anyone calls again.")
+    assert view(lost | {"code": "odd"}, error=True)["said"].startswith("It is not known whether")
+
+
+def test_an_answer_says_that_it_is_not_certain() -> None:
+    answers = [{"question": "Is there parking?", "quote": "I think so.", "hedged": True}]
+    [answer] = view(CALL | {"outcome": "answered", "answers": answers})["answers"]
+
+    assert answer["isHedged"] is True
