@@ -51,7 +51,7 @@ _NOT_CALLED = "Not called."
     metavar="WORDS",
     help='The time in words, such as "after 5pm".',
 )
-@click.option("--party", "party_size", type=int, metavar="N", help="How many people, 1 to 50.")
+@click.option("--party", "party_size", type=int, metavar="N", help="How many people come, 1 to 50.")
 @click.option(
     "--lang",
     "language",
@@ -87,13 +87,16 @@ _NOT_CALLED = "Not called."
 @click.option("--urgent", "is_urgent", is_flag=True, help="Say that it is urgent.")
 @click.option("--accept-other-time", is_flag=True, help="Let KallyAI agree to another day or time.")
 @click.option(
-    "--timezone", metavar="ZONE", help="The IANA zone where you are, if not that of this machine."
+    "--timezone",
+    metavar="ZONE",
+    help="Where you are, such as America/New_York, if not in the time zone of this computer.",
 )
 @click.option(
     "--not-before",
     metavar="TIME",
     help=(
-        "Call at this time: ISO 8601; without an offset, in --timezone if given, else the callee's."
+        "When to call, such as 2027-03-05T10:00: by the callee's clock, or by yours with "
+        "--timezone."
     ),
 )
 @click.option(
@@ -101,7 +104,7 @@ _NOT_CALLED = "Not called."
     type=int,
     default=0,
     metavar="N",
-    help="Call again up to N times if busy or no answer.",
+    help="How many more times to call if it is busy or nobody answers, 0 to 3.",
 )
 @click.option("--redial", is_flag=True, help="Call again although the same call was just made.")
 @click.option("--yes", "-y", is_flag=True, help="Place the call without a question.")

@@ -1,9 +1,13 @@
 """What a person is told about an argument or an option of `call` that is wrong."""
 
 import re
-from datetime import date
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
 
 from kallyai_mcp.calls.numbers import normalize
+from kallyai_mcp.calls.schedule import MOST_RETRIES
+from kallyai_mcp.tools.argument_types import MOST_PEOPLE
 from kallyai_mcp.tools.arguments import Problem
 from kallyai_mcp.tools.text.plain import one_line
 
@@ -12,12 +16,94 @@ _TIME = re.compile(r"([01]?\d|2[0-3]):[0-5]\d")
 _NUMBER = "respondent_phone"
 _CALLBACK = "user_phone"
 
-_SAY = {
-    "task_description": 'say what the call should achieve, such as "Ask when they close"',
-    "appointment_date": '"{given}" is not a day; write it as YYYY-MM-DD, such as 2027-03-05',
-    "appointment_time": '"{given}" is not a time; write it as HH:MM with 24 hours, such as 19:00',
-    _NUMBER: "write the number to call, with its country code, such as +14155551234",
-}
+
+def _is_missing(text: str) -> bool:
+    return not text
+
+
+def _is_any(text: str) -> bool:  # noqa: ARG001 - it is one of the questions
+    return True
+
+
+def _is_no_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return True
+    return False
+
+
+def _is_no_time(text: str) -> bool:
+    return _TIME.fullmatch(text) is None
+
+
+def _is_no_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return True
+    return False
+
+
+def _are_no_people(text: str) -> bool:
+    return not text.isdecimal() or not 1 <= int(text) <= MOST_PEOPLE
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What is said of the value of an argument, if it `fits`: "" for one that was not given."""
+
+    argument: str
+    fits: Callable[[str], bool]
+    say: str
+
+
+_CASES = (
+    _Case(
+        "task_description",
+        _is_missing,
+        'say what the call should achieve, such as "Ask when they close"',
+    ),
+    _Case(
+        _NUMBER,
+        _is_missing,
+        "write the number to call, with its country code, such as +14155551234",
+    ),
+    _Case(
+        "appointment_date",
+        _is_missing,
+        "to move a booking, name its new day or time, with --date or --time",
+    ),
+    _Case(
+        "appointment_date",
+        _is_no_day,
+        '"{given}" is not a day; write it as YYYY-MM-DD, such as 2027-03-05',
+    ),
+    _Case(
+        "appointment_time",
+        _is_no_time,
+        '"{given}" is not a time; write it as HH:MM with 24 hours, such as 19:00',
+    ),
+    _Case("party_size", _are_no_people, f"write how many people come, from 1 to {MOST_PEOPLE}"),
+    _Case("retries", _is_any, f"write how many more times to call, from 0 to {MOST_RETRIES}"),
+    _Case(
+        "timezone",
+        _is_any,
+        '"{given}" is not a time zone; write one such as America/New_York or Europe/Madrid',
+    ),
+    _Case(
+        "not_before",
+        _is_no_moment,
+        '"{given}" is not a day and a time; write them such as 2027-03-05T10:00',
+    ),
+    _Case(
+        "changes_call_id",
+        _is_missing,
+        "name the call whose booking this one is about; kallyai-mcp calls shows them",
+    ),
+    _Case("change", _is_missing, "say what to do with that booking: move, cancel, or ask"),
+)
+"""Of several that fit, the first one counts."""
 
 _SAY_OF_NUMBER = {
     "not_a_number": '"{given}" is not a phone number; write one such as +14155551234',
@@ -41,7 +127,8 @@ def _words_for(argument: str, text: str) -> str | None:
     """The words for a value that is malformed; None for any other, which is told as to a model."""
     if text and argument in (_NUMBER, _CALLBACK):
         return _words_for_number(text)
-    return _SAY[argument] if _is_malformed(argument, text) else None
+    cases = (case for case in _CASES if case.argument == argument and case.fits(text))
+    return next((case.say for case in cases), None)
 
 
 def _words_for_number(text: str) -> str | None:
@@ -49,22 +136,3 @@ def _words_for_number(text: str) -> str | None:
     if isinstance(problem, str) or problem.meant:
         return None  # the numbers that may be meant are named to a model in the same words
     return _SAY_OF_NUMBER.get(problem.kind)
-
-
-def _is_malformed(argument: str, text: str) -> bool:
-    match argument:
-        case "task_description" | "respondent_phone":
-            return not text
-        case "appointment_date":
-            return not _is_day(text)
-        case "appointment_time":
-            return _TIME.fullmatch(text) is None
-    return False
-
-
-def _is_day(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True

@@ -229,6 +229,7 @@ AppointmentDate = Annotated[IsoDate, AfterValidator(_not_past)]
 """A day that is not past where the callee is."""
 
 MAX_DESCRIPTION_LENGTH = 1500
+MOST_PEOPLE = 50
 
 TaskDescription = Annotated[
     str,
@@ -325,7 +326,7 @@ CallId = Annotated[str, AfterValidator(check_call_id)]
 _NUMBER = BeforeValidator(_no_bool)
 
 Retries = Annotated[int, Field(ge=0, le=MOST_RETRIES), _NUMBER]
-PartySize = Annotated[int, Field(ge=1, le=50), _NUMBER]
+PartySize = Annotated[int, Field(ge=1, le=MOST_PEOPLE), _NUMBER]
 """How many people; the text "4" is read as 4, and true is refused."""
 
 WaitSeconds = Annotated[

@@ -138,7 +138,7 @@ def test_a_booking_needs_a_change() -> None:
     said = invoke("call", BISTRO, "About the table", "--booking", "c-1", "--yes")
 
     assert said.exit_code == 2
-    assert "--change: missing; move (to a new day or time), cancel, or ask" in said.stderr
+    assert "--change: say what to do with that booking: move, cancel, or ask" in said.stderr
 
 
 async def test_json_is_the_structure_of_the_tool(home: Path, signed_in: dict[str, str]) -> None:
@@ -249,9 +249,9 @@ def test_arguments_are_named_as_they_were_typed() -> None:
     for words in (
         "NUMBER: ",
         "+14155551234",
-        "--party: expected",
+        "--party: write",
         "--date: ",
-        "--retries: expected",
+        "--retries: write",
     ):
         assert words in wrong.stderr
     assert "--not-before: " in far.stderr
@@ -265,6 +265,15 @@ def test_arguments_are_named_as_they_were_typed() -> None:
         ("Ask", ("--date", "2026-13-40"), '--date: "2026-13-40" is not a day; write it as'),
         ("Ask", ("--time", "8pm"), '--time: "8pm" is not a time; write it as HH:MM'),
         ("Ask", ("--date", "2020-01-01"), '--date: "2020-01-01" is past; it is '),
+        ("Ask", ("--party", "99"), "--party: write how many people come, from 1 to 50"),
+        ("Ask", ("--retries", "9"), "--retries: write how many more times to call, from 0 to 3"),
+        (
+            "Ask",
+            ("--timezone", "Madrid"),
+            '--timezone: "Madrid" is not a time zone; write one such',
+        ),
+        ("Ask", ("--not-before", "noon"), '--not-before: "noon" is not a day and a time; write'),
+        ("Ask", ("--change", "ask"), "--booking: name the call whose booking this one is about;"),
     ],
 )
 def test_a_wrong_argument_has_a_persons_words(
