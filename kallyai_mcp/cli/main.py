@@ -28,26 +28,38 @@ from kallyai_mcp.transports.standard_streams import discard
 _WORK_WITHOUT_SETTINGS = {"install", "uninstall", "doctor"}
 """Commands that run even if the settings are not valid."""
 
-_COMMANDS = {
-    "demo": ("demo", "Show a call, from sign-in to transcript."),
-    "install": ("install", "Add this server to a client."),
-    "login": ("login", "Sign in through the browser."),
-    "call": ("call", "Place a call, and see what was agreed."),
-    "calls": ("calls", "List your calls, newest first."),
-    "show": ("calls", "Show how a call or a list ended."),
-    "cancel": ("calls", "Cancel a scheduled call or a list."),
-    "transcript": ("calls", "Show who said what in a call."),
-    "calendar": ("calls", "Print a call's appointment (.ics)."),
-    "opt-outs": ("opt_outs", "List who asked for no more calls."),
-    "status": ("status", "Show account, quota, and last calls."),
-    "doctor": ("doctor", "Check this installation."),
-    "serve": ("main", "Serve MCP over stdio or HTTP."),
-    "admin": ("admin", "Look after the calls of all accounts."),
-    "logout": ("login", "Delete the sign-in on this machine."),
-    "uninstall": ("install", "Remove this server from a client."),
-    "sandbox": ("sandbox", "Run a complete KallyAI here."),
+_SECTIONS = {
+    "First steps": {
+        "demo": ("demo", "Show a call, from sign-in to transcript."),
+        "install": ("install", "Add this server to a client."),
+        "login": ("login", "Sign in through the browser."),
+    },
+    "Your calls": {
+        "call": ("call", "Place a call, and see what was agreed."),
+        "calls": ("calls", "List your calls, newest first."),
+        "show": ("calls", "Show how a call or a list ended."),
+        "cancel": ("calls", "Cancel a scheduled call or a list."),
+        "transcript": ("calls", "Show who said what in a call."),
+        "calendar": ("calls", "Print a call's appointment (.ics)."),
+        "opt-outs": ("opt_outs", "List who asked for no more calls."),
+    },
+    "This machine": {
+        "status": ("status", "Show account, quota, and last calls."),
+        "doctor": ("doctor", "Check this installation."),
+        "logout": ("login", "Delete the sign-in on this machine."),
+        "uninstall": ("install", "Remove this server from a client."),
+    },
+    "Servers": {
+        "serve": ("main", "Serve MCP over stdio or HTTP."),
+        "admin": ("admin", "Look after the calls of all accounts."),
+        "sandbox": ("sandbox", "Run a complete KallyAI here."),
+    },
 }
-"""Each command's module and line in the help, in the order in which a new user needs them."""
+"""The sections of the help: each command's module and line, in the order in which a new user needs
+them.
+"""
+
+_COMMANDS = {name: row for rows in _SECTIONS.values() for name, row in rows.items()}
 
 
 class _Formatter(click.HelpFormatter):
@@ -57,6 +69,15 @@ class _Formatter(click.HelpFormatter):
         self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
     ) -> None:
         super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
+
+    def write_heading(self, heading: str) -> None:
+        """Write it in bold where colors are wanted."""
+        from kallyai_mcp.cli.screen import terminal_of  # late: a server needs none
+
+        shown = f"{heading}:"
+        if terminal_of(err=False).has_colors:
+            shown = click.style(shown, bold=True)
+        self.write(f"{'':>{self.current_indent}}{shown}\n")
 
 
 class _Context(click.Context):
@@ -71,6 +92,14 @@ class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The commands in the order of the table; click sorts them."""
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The commands by sections, with their lines in one column."""
+        widest = max(map(len, _COMMANDS))
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                rows = [(name.ljust(widest), line) for name, (_, line) in commands.items()]
+                formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
