@@ -92,7 +92,6 @@ function icon(...names) {
 /** Says that the calls are simulated, where they are. */
 function showSandbox() {
   setText("sandbox", SANDBOX ? locale.text("sandbox") : "");
-  byId("sandbox").title = locale.text("sandbox_text");
 }
 
 /** The sign of a link that leaves the chat; a screen reader hears that from the host. */

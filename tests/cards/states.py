@@ -289,6 +289,7 @@ _MAIN: dict[str, State] = {
 }
 
 _MORE: dict[str, State] = {
+    "booked_in_sandbox": State(ADA, BOOKED, sandbox=True),
     "placing_list": State(AROUND),
     "scheduling": State(ADA | {"not_before": "2026-01-26T10:00"}),
     "ringing": State(ADA, PROGRESS | {"live": {"line": "ringing", "said": []}}),

@@ -44,6 +44,7 @@ async def test_a_browser_gets_a_page_for_404(client: httpx2.AsyncClient, path: s
 
     assert (page.status_code, program.status_code) == (404, 404)
     assert "There is nothing here" in Page(page.text).words
+    assert "Sandbox: nobody is called" in Page(page.text).words
     assert program.json()["error"]["code"] == "not_found"
 
 
