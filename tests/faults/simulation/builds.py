@@ -1102,8 +1102,8 @@ BROKEN: tuple[Broken, ...] = (
         "a candidate is called twice at a time",
         Patch(
             "calls.lists",
-            "place = len(call_list.records)\n    candidate",
-            "place = max(0, len(call_list.records) - 1)\n    candidate",
+            "candidate = _record_of(call_list, len(call_list.records))",
+            "candidate = _record_of(call_list, max(0, len(call_list.records) - 1))",
         ),
         Patch("calls.lists", "    if of_another_list is not None:\n", "    if False:\n"),
         _NO_INDEX,
