@@ -239,6 +239,6 @@ def unless_quoted(words: Quote | None, view: CallView) -> str:
     if words is None:
         return ""
     quotes = filter(None, (view.evidence, *view.speech.answers))
-    told = [view.report, *(str(one.quote) for one in quotes)]
-    is_told = any(str(words.quote) in text for text in told)
+    texts = [view.report, *(str(one.quote) for one in quotes)]
+    is_told = any(str(words.quote) in text for text in texts)
     return "" if is_told else they_said(words)
