@@ -1,5 +1,6 @@
 """The next version of this program, for tests: this one with one more migration."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -33,8 +34,10 @@ def make_breaking_version(folder: Path) -> Path:
     make_next_version(folder)
     schema = folder / "kallyai_mcp" / "calls" / "ledger" / "schema.py"
     text = schema.read_text(encoding="utf-8")
-    assert "\nOLDEST = " in text
-    schema.write_text(text.replace("\nOLDEST = ", "\nOLDEST = 1 + "), encoding="utf-8")
+    newest = len(list((schema.parent / "migrations").glob("*.sql")))
+    text, changed = re.subn(r"^OLDEST = \d+$", f"OLDEST = {newest}", text, flags=re.MULTILINE)
+    assert changed == 1
+    schema.write_text(text, encoding="utf-8")
     return folder
 
 
