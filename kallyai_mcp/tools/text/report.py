@@ -240,5 +240,5 @@ def unless_quoted(words: Quote | None, view: CallView) -> str:
         return ""
     quotes = filter(None, (view.evidence, *view.speech.answers))
     texts = [view.report, *(str(one.quote) for one in quotes)]
-    is_told = any(str(words.quote) in text for text in texts)
-    return "" if is_told else they_said(words)
+    is_quoted = any(str(words.quote) in text for text in texts)
+    return "" if is_quoted else they_said(words)
