@@ -295,6 +295,17 @@ class Calls:
         """When each candidate that may be called was called last; None for never."""
         return await self.context.ledger.read(lists.last_calls, requested)
 
+    async def check_list(self, requested: CallList, *, asked_by: str | None) -> None:
+        """Raise `PolicyError` if settings refuse all next calls of a list; the audit trail has the
+        first one, as in `precheck`.
+        """
+        next_one, zone = requested.to_come[0], requested.timezones[0]
+        first = CallRecord.new(next_one, requested.account, self.clock.now(), zone)
+        async with refusals_noted(self.context, first, Consent(asked_by, "not_needed")):
+            refusal = await self.context.ledger.read(lists.refusal_of_all, requested)
+            if refusal is not None:
+                raise refusal
+
     async def find_list(self, list_id: str) -> CallList | None:
         """The account's list with this id; None when there is none.
 

@@ -12,7 +12,7 @@ decision that ends a call of another one also makes its next call (`others_go_on
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kallyai_mcp.api.errors import KallyAIError
+from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.calls.call_lists import LONGEST, CallList, StopReason
 from kallyai_mcp.calls.changes import AuditLine, Changes, SameCalls, View, after
 from kallyai_mcp.calls.duplicates import Asked
@@ -22,6 +22,7 @@ from kallyai_mcp.calls.expiring import list_now, list_of, stopped
 from kallyai_mcp.calls.records import WAITING, CallRecord, CallState
 from kallyai_mcp.calls.requests import (
     answer_among,
+    refusal_by_setting,
     refusal_of,
     with_key,
 )
@@ -146,6 +147,25 @@ def _not_placed(
     """The step for a candidate whose call no setting refuses."""
     record = replace(numbered.answer, plan_id=call_list.list_id)
     return Refused(numbered.answering(_refused(view, record, error)), None)
+
+
+def refusal_of_all(view: View, call_list: CallList) -> PolicyError | None:
+    """The error of a setting, if settings refuse the calls to all candidates who may come next.
+
+    None if one of them may be called, or was called alone just now, so that the list would have
+    that call.
+    """
+    left = call_list.without({one.tracking_id for one in call_list.refused})
+    places = range(len(left.records), len(left.submissions))
+    refusals = [_refusal_of_candidate(view, _record_of(left, place)) for place in places]
+    return refusals[0] if all(refusals) else None
+
+
+def _refusal_of_candidate(view: View, candidate: CallRecord) -> PolicyError | None:
+    asked = Asked(view.now, view.now, candidate.schedule.not_before)
+    if answer_among(view, view.same_calls(candidate, asked), asked) is not None:
+        return None
+    return refusal_by_setting(view, candidate)
 
 
 def go_on(view: View, call_list: CallList, sender: Sender | None = None) -> Changes[CallList]:

@@ -225,9 +225,14 @@ async def _consent(
 ) -> Consent | CallToolResult:
     """Get the consent to start a list or to let one go on, or the result that tells the agent to
     ask the user.
+
+    Raises:
+        PolicyError: Settings refuse all its next calls, so that nobody has to be asked.
     """
     goes_on = bool(wanted_list.records)
     app_context = ctx.request_context.lifespan_context
+    if app_context.settings.asks != "never":  # else the list says which call was refused
+        await app_context.calls.check_list(wanted_list, asked_by=client_name(ctx))
     last_calls = await app_context.calls.last_calls(wanted_list)
     about = digest(wanted_list.account.account, wanted_list, apart_from=_NO_PART_OF_A_LIST)
     to_come = wanted_list.to_come

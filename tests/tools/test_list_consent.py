@@ -99,3 +99,29 @@ async def test_a_yes_lasts_two_hours(
         refused = await goes_on(agent, stopped)
 
     assert refused.data["code"] == "not_agreed"
+
+
+async def test_nobody_is_asked_about_a_refused_list(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    clock.set(NIGHT)
+    user = User()
+    settings = settings_in(tmp_path, CONFIRM="auto", CALLS_PER_HOUR="0")
+    async with open_agent_for(settings, mode, clock, app, user) as agent:
+        refused = await begun(agent)
+
+    assert refused.text.startswith("Not called: this server allows no calls an hour")
+    assert refused.data["code"] == "call_policy"
+
+
+async def test_a_list_is_asked_about_for_one_allowed_number(
+    tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
+) -> None:
+    clock.set(NIGHT)
+    user = User("decline")
+    denied = ",".join(one["respondent_phone"] for one in THREE[:2])
+    settings = settings_in(tmp_path, CONFIRM="auto", DENY_NUMBERS=denied)
+    async with open_agent_for(settings, mode, clock, app, user) as agent:
+        refused = await begun(agent)
+
+    assert refused.data["code"] == "not_agreed"

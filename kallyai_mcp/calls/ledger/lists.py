@@ -4,7 +4,9 @@ request about one does.
 
 from datetime import datetime
 
+from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.calls import list_requests
+from kallyai_mcp.calls import lists as decide_lists
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.errors import ConstraintError
 from kallyai_mcp.calls.ledger.base import Tx
@@ -76,3 +78,8 @@ def last_calls(tx: Tx, requested: CallList) -> tuple[datetime | None, ...]:
     for never.
     """
     return list_requests.last_calls(SqlView(tx, requested.account), requested)
+
+
+def refusal_of_all(tx: Tx, requested: CallList) -> PolicyError | None:
+    """The error of a setting, if settings refuse the calls to all candidates who may come next."""
+    return decide_lists.refusal_of_all(SqlView(tx, requested.account), requested)
