@@ -22,7 +22,12 @@ from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.facets.speech import Quote
 from kallyai_mcp.tools.text.bookings import NOTHING_SHOWN, has_agreed_nothing, lacks_booking
 from kallyai_mcp.tools.text.calendar import asked_time, booked_time, unconfirmed
-from kallyai_mcp.tools.text.calls import attempts, reason, state_in_words
+from kallyai_mcp.tools.text.calls import (
+    attempts,
+    placed_elsewhere_at,
+    reason,
+    state_in_words,
+)
 from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.plain import (
     Reader,
@@ -60,6 +65,7 @@ _SAY = {
     "not_placed_yet": "KallyAI has not been reached yet. This program still tries.",
     "being_checked": "No usable answer came, so they may have been called. This is being checked.",
     "already": "The same call was asked for before, so no new call was placed.",
+    "already_elsewhere": "Another program of yours placed this call {at}, so none was placed now.",
     "moved": "A later call has booked {when} instead.",
     "was_canceled": "They said in a later call that it is canceled: {quote}",
     "asked_about": "A later call was about this booking.",
@@ -93,7 +99,9 @@ def _asked_before(screen: Screen, view: CallView, reader: Reader, service: Servi
     steps = list(screen.steps)
     if not view.is_open:
         steps.append(Fact("Call again", _same_call(view, reader, service, "--redial")))
-    return replace(screen, notes=(_SAY["already"], *screen.notes), steps=steps)
+    at = placed_elsewhere_at(view, reader)
+    already = _SAY["already_elsewhere"].format(at=at) if at else _SAY["already"]
+    return replace(screen, notes=(already, *screen.notes), steps=steps)
 
 
 def _ended(view: CallView, call: Call, reader: Reader, service: Service) -> Screen:

@@ -1,7 +1,8 @@
 """What a person reads at the terminal: the layout for a width, and no word for a model."""
 
 import re
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.cells import cell_len
@@ -12,8 +13,12 @@ from kallyai_mcp.api.errors import (
     QuotaExceededError,
     ResponseLostError,
 )
+from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.numbers import NumberProblem
+from kallyai_mcp.calls.outcome import Findings
 from kallyai_mcp.calls.quota import NothingLeftError
+from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.cli.call_screens import call_screen
 from kallyai_mcp.cli.error_screens import refusal_screen
 from kallyai_mcp.cli.screen import Fact, Screen, Terminal, Tone, Turn, rendered
 from kallyai_mcp.cli.service import Service
@@ -21,6 +26,9 @@ from kallyai_mcp.cli.tables import Column, rendered_table
 from kallyai_mcp.cli.wrapping import day_and_time
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.argument_types import RefusedNumberError
+from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.text.plain import Reader
+from tests.tools.test_facets import ACCOUNT, NOW, asked
 
 BOOKED = Screen(
     Tone.GOOD,
@@ -144,3 +152,18 @@ def test_a_table_fits_its_width_and_keeps_ids(columns: int) -> None:
     assert all(cell_len(line) <= max(columns, 42) for line in text.splitlines())
     assert "t-9f1e3ae0" in text
     assert "3f0c1d2e" in text
+
+
+def test_the_terminal_says_so_of_another_programs_call() -> None:
+    sent = NOW - timedelta(minutes=1)
+    placed = Call(call_id="c-1", status="busy", created_at=NOW - timedelta(minutes=20))
+    record = CallRecord.new(asked(), ACCOUNT, sent, "America/New_York")
+    ended = replace(record, sent_at=sent, clock_offset=0.0).ended_with(
+        placed, Findings(None, reached=False)
+    )
+    reader = Reader("America/New_York", NOW)
+    screen = call_screen(CallView.of_record(ended), reader, Service(), is_duplicate=True)
+
+    assert screen.notes[0] == (
+        "Another program of yours placed this call at 9:40 AM, so none was placed now."
+    )

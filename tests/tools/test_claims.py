@@ -197,6 +197,23 @@ async def test_another_programs_call_says_so(
     )
 
 
+async def test_who_follows_another_programs_call_is_told(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    homes = [settings_in(tmp_path / name) for name in ("one", "two")]
+    async with (
+        open_agent(homes[0], mode="auto", clock=clock, app=app) as there,
+        open_agent(homes[1], mode="auto", clock=clock, app=app) as agent,
+    ):
+        await there.use("make_call", BISTRO, wait_seconds=0)
+        clock.advance(seconds=30)
+        answered = await agent.use("make_call", BISTRO, wait_seconds=0)
+        told = await agent.use("get_call", call_id=answered.data["tracking_id"], wait_seconds=100)
+
+    assert answered.data["status"] == "in_progress"
+    assert told.text.startswith("Already called at 10:30 AM by another program of yours")
+
+
 BEFORE_OR_AFTER: list[tuple[list[str], bool]] = [
     (["DTSTART:20200128T190000Z", "DTEND:20200128T210000Z"], False),
     (["DTSTART:20260125T150000Z", "DTEND:20260125T170000Z"], True),

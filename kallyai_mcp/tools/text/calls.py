@@ -84,10 +84,11 @@ SAY = {
     "already": (
         "Already called {ago} ago; no new call was placed. To call again on purpose: redial=true."
     ),
-    "already_elsewhere": (
+    "elsewhere": (
         "Already called {at} by another program of yours (this one has no record of it); no new "
-        "call was placed. To call again on purpose: redial=true."
+        "call was placed."
     ),
+    "already_elsewhere": "{elsewhere} To call again on purpose: redial=true.",
     # Canceling
     "canceled": "Canceled: {party} will not be called{again}.",
     "not_canceled": "Not canceled: {why}. This program will not place it again.",
@@ -118,7 +119,11 @@ def call_text(view: CallView, reader: Reader, *, is_duplicate: bool = False) -> 
         return _refusal(view, view.refusal, reader)
     if view.call is not None and view.outcome is not None:
         return _outcome(view, view.call, reader, is_duplicate=is_duplicate)
-    return asked_before(_without_outcome(view, reader), is_duplicate=is_duplicate)
+    text = _without_outcome(view, reader)
+    at = placed_elsewhere_at(view, reader)
+    if is_duplicate and at:
+        return f"{SAY['elsewhere'].format(at=at)} {text}"
+    return asked_before(text, is_duplicate=is_duplicate)
 
 
 def asked_before(text: str, *, is_duplicate: bool) -> str:
@@ -213,7 +218,7 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
     if view.record is not None:
         lines.append(attempts(view.record, reader))
         if is_duplicate:
-            lines.insert(0, _already(view.record, reader))
+            lines.insert(0, _already(view, view.record, reader))
     return "\n".join(filter(None, lines))
 
 
@@ -227,10 +232,21 @@ def _first_line(view: CallView, call: Call, reader: Reader) -> str:
     return " ".join(filter(None, facts))
 
 
-def _already(record: CallRecord, reader: Reader) -> str:
-    if record.created_at is not None and record.is_earlier_call:
-        return SAY["already_elsewhere"].format(at=_at(record.created_at, reader))
+def _already(view: CallView, record: CallRecord, reader: Reader) -> str:
+    at = placed_elsewhere_at(view, reader)
+    if at:
+        return SAY["already_elsewhere"].format(elsewhere=SAY["elsewhere"].format(at=at))
     return SAY["already"].format(ago=duration(record.elapsed(reader.now)))
+
+
+def placed_elsewhere_at(view: CallView, reader: Reader) -> str:
+    """When another program placed this call, of which this one had no record: "at 4:07 PM"; "" if
+    none did.
+    """
+    record = view.record
+    if record is None or record.created_at is None or not record.is_earlier_call:
+        return ""
+    return _at(record.created_at, reader)
 
 
 def _at(moment: datetime, reader: Reader) -> str:
