@@ -105,5 +105,6 @@ function consentFacts(call, input) {
     ["call_back", oneLine(phoneNumber(input.user_phone))],
     ["spoken", ["en", "es"].includes(language) ? locale.text(`language_${language}`) : ""],
     ["minutes_left", Number.isFinite(call.minutes_remaining) ? locale.number(call.minutes_remaining) : ""],
+    ["credits_left", Number.isFinite(call.credits_remaining) ? locale.number(call.credits_remaining) : ""],
   ].filter(([, value]) => value);
 }

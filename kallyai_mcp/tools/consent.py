@@ -355,8 +355,10 @@ def _put_off(question: Question, risks: Risks, later: datetime) -> CallToolResul
 
 
 def _not_placed(question: Question, risks: Risks) -> CallAnswer:
-    left = risks.usage.minutes_remaining if risks.usage is not None else None
-    state = {"status": "needs_confirmation", "placed_now": False, "minutes_remaining": left}
+    state: dict[str, Any] = {"status": "needs_confirmation", "placed_now": False}
+    if risks.usage is not None:
+        state["minutes_remaining"] = risks.usage.minutes_remaining
+        state["credits_remaining"] = risks.usage.credits_remaining
     return question.structure.model_copy(update=state)
 
 

@@ -196,3 +196,11 @@ def test_an_answer_says_that_it_is_not_certain() -> None:
     [answer] = view(CALL | {"outcome": "answered", "answers": answers})["answers"]
 
     assert answer["isHedged"] is True
+
+
+def test_credits_are_shown_where_there_are_some() -> None:
+    asked = view(CONSENT | {"credits_remaining": 120})["question"]
+    used = view(CALL | {"duration_seconds": 65, "credits_used": 3})["details"]
+
+    assert ["credits_left", "120"] in asked["facts"]
+    assert ["lasted", "1 min 5 s, 3 credits"] in used

@@ -14,6 +14,7 @@ REPORTED: dict[str, Any] = {
     "highlights": "They were helpful",
     "next_steps": "Call them to change it",
     "duration_seconds": 61.5,
+    "credits_used": 3,
     "created_at": "2026-01-25T15:30:00Z",
 }
 

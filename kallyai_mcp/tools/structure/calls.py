@@ -143,7 +143,7 @@ def _report(view: CallView, limit: int) -> Facts:
     """What KallyAI reports of the call, as it is; of a text, what may be shown."""
     if view.call is None:
         return {}
-    facts: Facts = view.call.model_dump(include=set(Report.model_fields))
+    facts: Facts = view.call.model_dump(include={*Report.model_fields, "credits_used"})
     texts = {name: visible(text, limit) for name, text in facts.items() if isinstance(text, str)}
     return facts | texts
 

@@ -184,9 +184,10 @@ class CallAnswer(Report, CallFacts):
     disclosure: Disclosure | None = Field(None, description="KallyAI said that it is an AI")
     spoke_with: SpokeWith | None = None
     elapsed_seconds: float | None = None
+    credits_used: float | None = None
     live: Annotated[LiveAnswer | None, _OBJECT] = None
     created_at: _Moment | None = None
-    timezone: str | None = Field(None, description="IANA, of the times")
+    timezone: str | None = None
     until: Annotated[str | None, OnlyIn.LISTS] = Field(
         None,
         description="Of a list, as are calls and not_called; its status is in_progress, or why it "
@@ -197,13 +198,12 @@ class CallAnswer(Report, CallFacts):
     placed_now: Annotated[bool | None, OnlyIn.REQUESTS] = Field(
         None, description="false: asked for before"
     )
-    confirmation: Annotated[str | None, OnlyIn.REQUESTS] = Field(
-        None, description="To send after the user's yes"
-    )
+    confirmation: Annotated[str | None, OnlyIn.REQUESTS] = None
     reasons: Annotated[list[str] | None, OnlyIn.REQUESTS] = None
     since_then: str | None = None
     local_times: Annotated[list[str] | None, OnlyIn.REQUESTS] = None
     minutes_remaining: Annotated[float | None, OnlyIn.REQUESTS] = None
+    credits_remaining: Annotated[float | None, OnlyIn.REQUESTS] = None
 
 
 class RefusedRetryAnswer(CallAnswer, ErrorAnswer, defer_build=True):
