@@ -161,13 +161,13 @@ def _party(view: CallView) -> Iterator[Fact]:
 
 
 def _said(view: CallView) -> Iterator[Fact]:
-    """What KallyAI reports, and the callee's own words; first, that they want no more calls."""
+    """The callee's own words, and what KallyAI reports; first, that they want no more calls."""
     yield from _quotation("Do not call again", view.speech.opt_out)
     yield from _quotation("Recording", view.recording)
-    if view.report:
-        yield Fact("KallyAI", quoted(sentence(view.report)))
     yield from _quotation("They said", view.evidence)
     yield from map(_answer, view.speech.answers)
+    if view.report:
+        yield Fact("KallyAI", quoted(sentence(view.report)))
     if view.suggestion:
         yield Fact("KallyAI suggests", quoted(sentence(view.suggestion)))
 
@@ -182,7 +182,8 @@ def _answer(one: Quote) -> Fact:
     question = one_line(one.question or "", 200)
     if one.quote is None:
         return Fact("No answer", question)
-    return Fact("They said", f"{quoted(one.quote)} to: {question}", one.at or "")
+    label = "They said, not certain" if one.hedged else "They said"
+    return Fact(label, f"{quoted(one.quote)} to: {question}", one.at or "")
 
 
 def _not_confirmed(view: CallView, reader: Reader) -> Iterator[Fact]:

@@ -27,8 +27,10 @@ from kallyai_mcp.cli.wrapping import day_and_time
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.facets.call import CallView
+from kallyai_mcp.tools.facets.speech import Quote, Speech
 from kallyai_mcp.tools.text.plain import Reader
-from tests.tools.test_facets import ACCOUNT, NOW, asked
+from tests.calls.ledgers import NOW, asked, ended_as, outcome
+from tests.tools import test_facets
 
 BOOKED = Screen(
     Tone.GOOD,
@@ -155,15 +157,28 @@ def test_a_table_fits_its_width_and_keeps_ids(columns: int) -> None:
 
 
 def test_the_terminal_says_so_of_another_programs_call() -> None:
-    sent = NOW - timedelta(minutes=1)
-    placed = Call(call_id="c-1", status="busy", created_at=NOW - timedelta(minutes=20))
-    record = CallRecord.new(asked(), ACCOUNT, sent, "America/New_York")
+    now = test_facets.NOW
+    sent = now - timedelta(minutes=1)
+    placed = Call(call_id="c-1", status="busy", created_at=now - timedelta(minutes=20))
+    record = CallRecord.new(test_facets.asked(), test_facets.ACCOUNT, sent, "America/New_York")
     ended = replace(record, sent_at=sent, clock_offset=0.0).ended_with(
         placed, Findings(None, reached=False)
     )
-    reader = Reader("America/New_York", NOW)
+    reader = Reader("America/New_York", now)
     screen = call_screen(CallView.of_record(ended), reader, Service(), is_duplicate=True)
 
     assert screen.notes[0] == (
         "Another program of yours placed this call at 9:40 AM, so none was placed now."
     )
+
+
+@pytest.mark.parametrize(
+    ("hedged", "label"), [(None, "They said"), (True, "They said, not certain")]
+)
+def test_an_answer_says_that_it_is_not_certain(hedged: bool | None, label: str) -> None:
+    quote = Quote("Is there parking?", "I think so.", "0:09", hedged)
+    record = ended_as(asked(), outcome())
+    view = replace(CallView.of_record(record), speech=Speech(answers=(quote,)))
+    screen = call_screen(view, Reader("America/New_York", NOW), Service())
+
+    assert Fact(label, '"I think so." to: Is there parking?', "0:09") in screen.facts
