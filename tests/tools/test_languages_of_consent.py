@@ -42,7 +42,7 @@ async def test_the_form_and_preview_are_in_spanish(
         made = await agent.use("make_call", IN_SPAIN)
 
     assert user.messages == [
-        "Para llamar a Italian Bistro hace falta algo más.",
+        "Hace falta algo más para llamar a Italian Bistro, +34 911 23 45 67.\nPara: Book a table",
         "¿Llamar a Italian Bistro, +34 911 23 45 67 (España)?\n"
         "Hora allí: 13:30\n"
         "Idioma: Inglés\n"
