@@ -241,3 +241,9 @@ async def test_longer_quotations_are_said_to_be_data(
     answer = await told(tmp_path, clock, turns("Hello.", said), highlights)
 
     assert (DATA in answer.text.splitlines()) is is_warned
+
+
+async def test_a_report_of_a_busy_line_is_no_quotation(tmp_path: Path, clock: ManualClock) -> None:
+    answer = await told(tmp_path, clock, 404, "It was busy. Nobody was reached.", "busy")
+
+    assert DATA not in answer.text

@@ -93,9 +93,16 @@ def never_follow(views: Sequence[CallView], *, with_reports: bool = True) -> str
         quotes = (view.evidence, view.recording, view.speech.opt_out, *view.speech.answers)
         if any(map(_has_several_sentences, quotes)):
             return _SAY["data"]
-        if with_reports and has_several_sentences(view.report):
+        if with_reports and _may_tell_others_words(view):
             return _SAY["data"]
     return ""
+
+
+def _may_tell_others_words(view: CallView) -> bool:
+    """Whether KallyAI's report is long enough to hold an order, and somebody or something spoke."""
+    if view.outcome is Outcome.NOT_REACHED and not view.reached_machine:
+        return False
+    return has_several_sentences(view.report)
 
 
 def _has_several_sentences(quote: Quote | None) -> bool:
