@@ -1099,18 +1099,6 @@ BROKEN: tuple[Broken, ...] = (
         asks=(Ask(0, waits=False), Ask(5, process=1, waits=False, cancels_at=20)),
     ),
     broken(
-        "a candidate is called twice at a time",
-        Patch(
-            "calls.lists",
-            "candidate = _record_of(call_list, len(call_list.records))",
-            "candidate = _record_of(call_list, max(0, len(call_list.records) - 1))",
-        ),
-        Patch("calls.lists", "    if of_another_list is not None:\n", "    if False:\n"),
-        _NO_INDEX,
-        tasks=(_THREE_TO_ASK,),
-        asks=(Ask(0, waits=False),),
-    ),
-    broken(
         "calls of another list are not counted",
         Patch(
             "calls.lists",
