@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kallyai_mcp.cli.screen import NARROW, Terminal, console_for
+from kallyai_mcp.cli.wrapping import in_lines
 
 _GAP = 2
 """Blanks between two columns."""
@@ -22,7 +23,7 @@ def rendered_table(
 ) -> str:
     """Rows with headers, one line each; on a narrow terminal, a block of lines for each."""
     if terminal.columns < NARROW:
-        return "\n\n".join(map(_block, rows))
+        return "\n\n".join(_block(row, terminal.columns) for row in rows)
     from rich.table import Table
 
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
@@ -59,6 +60,8 @@ def _widths(
     return widths
 
 
-def _block(row: Sequence[str]) -> str:
+def _block(row: Sequence[str], columns: int) -> str:
+    """A row as lines: the first cell, and below it the others, each on lines of its own."""
     first, *rest = filter(None, row)
-    return "\n  ".join((first, *rest))
+    lines = [line for cell in rest for line in in_lines(cell, columns - _GAP).split("\n")]
+    return f"\n{' ' * _GAP}".join((first, *lines))

@@ -182,3 +182,11 @@ def test_an_answer_says_that_it_is_not_certain(hedged: bool | None, label: str) 
     screen = call_screen(view, Reader("America/New_York", NOW), Service())
 
     assert Fact(label, '"I think so." to: Is there parking?', "0:09") in screen.facts
+
+
+def test_a_row_on_a_narrow_terminal_splits_no_word() -> None:
+    said = '"We close at ten on Fridays, and at eleven on Saturdays."'
+    lines = rendered_table([Column("Who"), Column("Answer")], [["Bistro", said]], Terminal(40))
+
+    assert all(cell_len(line) <= 40 for line in lines.splitlines())
+    assert " ".join(lines.split()) == f"Bistro {said}"
