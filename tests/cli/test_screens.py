@@ -184,7 +184,7 @@ def test_an_answer_says_that_it_is_not_certain(hedged: bool | None, label: str) 
     assert Fact(label, '"I think so." to: Is there parking?', "0:09") in screen.facts
 
 
-def test_a_row_on_a_narrow_terminal_splits_no_word() -> None:
+def test_a_narrow_tables_row_splits_no_word() -> None:
     said = '"We close at ten on Fridays, and at eleven on Saturdays."'
     lines = rendered_table([Column("Who"), Column("Answer")], [["Bistro", said]], Terminal(40))
 

@@ -114,7 +114,7 @@ async def test_nobody_is_asked_about_a_refused_list(
     assert refused.data["code"] == "call_policy"
 
 
-async def test_a_list_is_asked_about_for_one_allowed_number(
+async def test_one_allowed_number_lets_a_list_ask(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:
     clock.set(NIGHT)

@@ -243,7 +243,7 @@ async def test_longer_quotations_are_said_to_be_data(
     assert (DATA in answer.text.splitlines()) is is_warned
 
 
-async def test_a_report_of_a_busy_line_is_no_quotation(tmp_path: Path, clock: ManualClock) -> None:
+async def test_a_busy_lines_report_is_no_quotation(tmp_path: Path, clock: ManualClock) -> None:
     answer = await told(tmp_path, clock, 404, "It was busy. Nobody was reached.", "busy")
 
     assert DATA not in answer.text
