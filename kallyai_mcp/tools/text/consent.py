@@ -21,6 +21,7 @@ from kallyai_mcp.tools.text.account import allowances
 from kallyai_mcp.tools.text.plain import (
     Reader,
     city,
+    day_and_hour,
     hour_of_12,
     hour_of_24,
     is_own_clock,
@@ -359,7 +360,8 @@ def to_be_confirmed(
     first = _WRONG if wrong else ""
     otherwise = ""
     if later is not None:
-        otherwise = f" If they want it in the morning: {call_at(later)}."
+        when = f"{day_and_hour(later, later)} {city(str(later.tzinfo))} time"
+        otherwise = f" If they want it in the morning, {when}: {call_at(later)}."
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"
         f'If they agree: {tool} with the same arguments and confirmation "{confirmation}", '
