@@ -206,8 +206,8 @@ async def test_a_client_without_forms_gets_a_confirmation(
         in asked.text
     )
     assert (
-        "in the morning, Sun Jan 25, 8:00 AM Los Angeles time: make_call with the same arguments and "
-        'not_before "2026-01-25T08:00-08:00".' in asked.text
+        "in the morning, Sun Jan 25, 8:00 AM Los Angeles time: make_call with the same arguments "
+        'and not_before "2026-01-25T08:00-08:00".' in asked.text
     )
 
 
