@@ -157,8 +157,8 @@ def refusal_of_all(view: View, call_list: CallList) -> PolicyError | None:
     """
     left = call_list.without({one.tracking_id for one in call_list.refused})
     places = range(len(left.records), len(left.submissions))
-    refusals = [_refusal_of_candidate(view, _record_of(left, place)) for place in places]
-    return refusals[0] if all(refusals) else None
+    errors = [_refusal_of_candidate(view, _record_of(left, place)) for place in places]
+    return errors[0] if all(errors) else None
 
 
 def _refusal_of_candidate(view: View, candidate: CallRecord) -> PolicyError | None:

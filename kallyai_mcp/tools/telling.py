@@ -196,7 +196,7 @@ def _call_result(view: CallView, reader: Reader, placed_now: bool | None) -> Cal
     structure.placed_now = placed_now
     if placed_now and not _is_surely_placed(view, reader.now):
         structure.placed_now = None
-    # Where nothing was known yet when it was asked for, whoever follows it is told.
+    # Where nothing was known yet when it was asked for, the client that follows it is told.
     answers_earlier = view.record is not None and view.record.is_earlier_call
     text = call_text(view, reader, is_duplicate=placed_now is False or answers_earlier)
     return CallResult(text, structure, views=(view,))

@@ -240,7 +240,7 @@ def _already(view: CallView, record: CallRecord, reader: Reader) -> str:
 
 
 def placed_elsewhere_at(view: CallView, reader: Reader) -> str:
-    """When another program placed this call, of which this one had no record: "at 4:07 PM"; "" if
+    """When another program placed this call, and this one had no record of it: "at 4:07 PM"; "" if
     none did.
     """
     record = view.record
