@@ -353,7 +353,7 @@ class Calls:
         ids = tuple(new_tracking_id() for _ in range(self.timing.at_once))
         worker = await self._worker.leased_name()
         with self._worker.reserving(requested.account, *ids):
-            event = ListRequested(requested, consent, worker, ids, usage)
+            event = ListRequested(requested, consent, worker, ids, usage, since.longest())
             found, is_new = await self.context.ledger.handle(requested.account, event)
             for record in found.records:
                 if record.tracking_id in ids:

@@ -233,6 +233,8 @@ class ListRequested(Event[tuple[CallList, bool]]):
         worker: Reserves the next calls, which it sends at once.
         tracking_ids: The ids of those calls, as many as may be in progress at a time.
         usage: The account's statistics, where the consent is the first one; None if not known.
+        agreed_ago: How many seconds ago, at most, the user agreed, or else the request arrived: a
+            machine may be suspended after that, and the night begin.
     """
 
     requested: CallList
@@ -240,6 +242,7 @@ class ListRequested(Event[tuple[CallList, bool]]):
     worker: str
     tracking_ids: tuple[str, ...]
     usage: Statistics | None = None
+    agreed_ago: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def _agreed(
             raise ConsentOutdatedError("The ledger no longer has the list, so the user is asked")
         return first_consent(view, known, event.usage), known.asked_at
     check_consent(view, event.consent, last_calls(view, call_list))
-    return event.consent, view.now
+    return event.consent, view.now - timedelta(seconds=event.agreed_ago)
 
 
 def _ids(records: Sequence[CallRecord]) -> tuple[str, ...]:

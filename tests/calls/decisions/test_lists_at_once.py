@@ -1,7 +1,7 @@
 """Lists that ask all candidates, several at a time: what each step makes, and what ends."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -207,6 +207,15 @@ def test_a_list_waits_for_room() -> None:
 
     assert (waiting, after_one) == ([], [SCHEDULED])
     assert states(view, "t-other") == [SCHEDULED] * 3
+
+
+def test_a_list_is_of_when_it_was_agreed() -> None:
+    evening = datetime(2026, 1, 26, 2, 10, tzinfo=UTC)  # 9:10 PM there: the night has begun
+    view = DictView.of(evening, timing=Timing(Settings()), policy=CallPolicy())
+    consent = Consent("test", "never_asks", last_calls=(None,) * 5)
+    found, _ = view.handle(ListRequested(asking(), consent, "worker", IDS, agreed_ago=1_200))
+
+    assert (found.stop_reason, found.records) == (StopReason.REFUSED, ())
 
 
 def test_the_oldest_list_goes_on_first() -> None:
