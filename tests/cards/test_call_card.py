@@ -409,7 +409,7 @@ async def test_everything_can_be_done_with_the_keyboard(agent: Agent, open_card:
     )
     await keys.press("Tab")
     await keys.press("Enter")
-    await expect(chat.card.get_by_role("listitem").first).to_be_visible()
+    await expect(chat.card.locator("#turns > li").first).to_be_visible()
     await expect(chat.button("Hide conversation")).to_be_focused()
     assert await hard_to_use(chat.frame) == []
 

@@ -72,7 +72,7 @@ async def test_a_long_transcript_opens_in_full(agent: Agent, open_card: Open) ->
     }
     chat = await open_card(context=inline)
     await chat.give(transcript)
-    turns = chat.card.get_by_role("listitem")
+    turns = chat.card.locator("#turns > li")
 
     await expect(turns).to_have_count(12)
     await chat.button(f"Show all ({len(transcript.data['entries'])})").click()
