@@ -72,7 +72,7 @@ def _call_cells(call: KnownCall) -> Sequence[str]:
         _time(call.due_at) if call.due_at is not None else "",
         call.number,
         account_cell(call.account),
-        _id_cell(call.call_id or call.tracking_id),
+        _id_cell(call.tracking_id),  # each line of the log about the call has it
     )
 
 

@@ -49,7 +49,7 @@ def test_calls_are_listed_without_a_sign_in(tokens: Tokens) -> None:
 
     assert (call["number"], call["account"]) == (NUMBER, tokens.account)
     assert call["outcome"] == row[1] == "answered"
-    assert row[3:] == [NUMBER, tokens.account, call["call_id"]]
+    assert row[3:] == [NUMBER, tokens.account, call["tracking_id"]]
 
 
 @pytest.mark.usefixtures("called")
