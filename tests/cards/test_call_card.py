@@ -308,7 +308,7 @@ CLAIMS: list[Claim] = [
         {"time_preference_text": "after 5pm"},
         "Booked",
         "Wed, Jan 28",
-        "The event does not show all you asked for.",
+        "Not all you asked for is confirmed.",
     ),
     (
         {"status": "success"},
@@ -401,6 +401,8 @@ async def test_everything_can_be_done_with_the_keyboard(agent: Agent, open_card:
     keys = chat.page.keyboard
     await keys.press("Tab")
     await expect(chat.card.get_by_role("link", name="+1 415-555-1234")).to_be_focused()
+    await keys.press("Tab")
+    await expect(chat.card.get_by_role("link", name="Conversation at")).to_be_focused()
     await keys.press("Tab")
     await expect(chat.button("Add to calendar")).to_be_focused()
     assert (
