@@ -348,8 +348,10 @@ def the_pages_have_no_command_that_fails(folder: Path) -> None:
             if run_by(line) != IN_CHECK or line.startswith(("docker ", "git ")):
                 continue
             print(f"  {line}", flush=True)
-            variables = hosted if "--auth oauth" in line else at_home(folder)
             where = clone.parent if page.name in ("frameworks.md", "testing-agents.md") else clone
+            variables = hosted if "--auth oauth" in line else at_home(folder)
+            if where == clone.parent:  # what pip has installed there
+                variables = variables | {"PATH": f"{where}/bin{os.pathsep}{variables['PATH']}"}
             port, here = free_port(), line.replace("/opt/", f"{folder}/opt/")
             if re.match("kallyai-mcp (sandbox|serve --transport)", line):
                 with serving(["bash", "-c", f"exec {here} --port {port}"], port, variables, where):
