@@ -111,6 +111,7 @@ def on_the_ledger(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
     @wraps(work)
     def command(settings: Settings, /, *, as_json: bool, **arguments: Any) -> None:
         async def opened() -> Shown:
+            _check_exists(settings)
             async with Connection(settings) as connection:
                 api = connection.settings.api_url
                 ledger = Ledger(Admin(connection.ledger(), api), place_of(settings), connection)
@@ -119,6 +120,15 @@ def on_the_ledger(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
         print_result(opened, as_json=as_json)
 
     return json_option(click.pass_obj(command))
+
+
+def _check_exists(settings: Settings) -> None:
+    """Raise `CommandError` if there is no file: a new, empty ledger would answer nothing."""
+    if settings.database_url is None and not (settings.home / "ledger.db").exists():
+        raise CommandError(
+            f"There is no {place_of(settings)}. Give the command the server's variables: "
+            "KALLYAI_DATABASE_URL or KALLYAI_HOME."
+        )
 
 
 def place_of(settings: Settings) -> str:

@@ -39,7 +39,8 @@ def shown_calls(calls: Sequence[KnownCall], place: str) -> Shown:
     structure = {"calls": [_as_json(call) for call in calls]}
     if not calls:
         return Shown(f"No such calls in {place}.", structure)
-    return Shown(_table(_CALLS, [_call_cells(call) for call in calls]), structure)
+    text = _table(_CALLS, [_call_cells(call) for call in calls])
+    return Shown(text, structure, note=f"Ledger: {place}")
 
 
 def shown_audit(entries: Sequence[AuditEntry], place: str) -> Shown:
@@ -47,7 +48,8 @@ def shown_audit(entries: Sequence[AuditEntry], place: str) -> Shown:
     structure = {"audit": [_as_json(entry) for entry in entries]}
     if not entries:
         return Shown(f"No such entries of the audit trail in {place}.", structure)
-    return Shown(_table(_AUDIT, [_audit_cells(entry) for entry in entries]), structure)
+    text = _table(_AUDIT, [_audit_cells(entry) for entry in entries])
+    return Shown(text, structure, note=f"Ledger: {place}")
 
 
 def account_cell(account: AccountKey) -> str:

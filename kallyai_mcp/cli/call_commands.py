@@ -14,6 +14,7 @@ from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.error_screens import error_screen
 from kallyai_mcp.cli.output import (
     CommandError,
+    explain,
     json_option,
     run,
     sandbox_option,
@@ -34,13 +35,14 @@ from kallyai_mcp.tools.tool_errors import error_answer
 
 
 class Shown(NamedTuple):
-    """What a command prints: a screen or lines, the tool's structure for --json, and the exit
-    code.
+    """What a command prints: a screen or lines, the tool's structure for --json, the exit code,
+    and, on stderr, a note for a person.
     """
 
     text: Screen | str
     structure: Answer | dict[str, Any]
     exit_code: int = 0
+    note: str = ""
 
 
 class _CallError(CommandError):
@@ -81,11 +83,11 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
 def print_result(work: Callable[[], Awaitable[Shown]], *, as_json: bool) -> None:
     """Run the asynchronous part of a command, and print what it returns, or an error."""
     try:
-        text, structure, code = run(work)
+        text, structure, code, note = run(work)
     except CommandError as error:
         if not as_json:
             raise
-        text = ""
+        text, note = "", ""
         structure = error.facts | {"message": error.message}
         code = error.exit_code
     if as_json:
@@ -94,6 +96,8 @@ def print_result(work: Callable[[], Awaitable[Shown]], *, as_json: bool) -> None
         show_screen(text)
     elif text:
         say(text)
+    if note and not as_json:
+        explain(note, err=True)
     if code:
         raise SystemExit(code)
 

@@ -53,6 +53,20 @@ def test_calls_are_listed_without_a_sign_in(tokens: Tokens) -> None:
 
 
 @pytest.mark.usefixtures("called")
+def test_rows_are_said_to_be_of_a_ledger(home: Path) -> None:
+    for command in (("calls",), ("audit", "--all")):
+        assert str(home / "ledger.db") in invoke("admin", *command).stderr
+
+
+def test_a_missing_ledger_is_an_error(home: Path) -> None:
+    missing = invoke("admin", "calls")
+
+    assert missing.exit_code == 1
+    assert f"There is no {home / 'ledger.db'}" in missing.stderr
+    assert not (home / "ledger.db").exists()
+
+
+@pytest.mark.usefixtures("called")
 def test_the_audit_trail_has_the_outcome(tokens: Tokens) -> None:
     row = run_ok("admin", "audit", tokens.account[:8]).rstrip("\n").split("\t")
     [entry] = document("audit", "--all", "--since", "1h")["audit"]
@@ -136,6 +150,7 @@ def test_the_ledger_is_copied_into_postgresql(database_url: str) -> None:
     assert (again.exit_code, "Nothing was copied. There is no " in again.stderr) == (1, True)
 
 
+@pytest.mark.usefixtures("called")
 def test_an_account_that_is_not_there_is_named(home: Path) -> None:
     for named in ("nobody", "0" * 8):
         unknown = invoke("admin", "audit", named)
@@ -144,6 +159,7 @@ def test_an_account_that_is_not_there_is_named(home: Path) -> None:
         assert f"No account {named} in {home / 'ledger.db'}" in unknown.stderr
 
 
+@pytest.mark.usefixtures("called")
 @pytest.mark.parametrize("arguments", [(), ("--all", "a1b2c3d4"), ("--all", "--since", "soon")])
 def test_wrong_options_of_the_audit_are_refused(arguments: tuple[str, ...]) -> None:
     assert invoke("admin", "audit", *arguments).exit_code == 2
