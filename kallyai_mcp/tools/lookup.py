@@ -205,12 +205,12 @@ async def view_of(
 
 async def views_of_list(app_context: AppContext, found: CallList) -> list[CallView]:
     """The calls of a list so far, with what was said in each."""
-    views = [
-        replace(CallView.of_record(record), live=await _live(app_context, record))
-        for record in found.records
-    ]
-    spoken = await asyncio.gather(*(_speech(app_context, view) for view in views))
-    return [replace(view, speech=speech) for view, speech in zip(views, spoken, strict=True)]
+    return await asyncio.gather(*(_view_in_list(app_context, one) for one in found.records))
+
+
+async def _view_in_list(app_context: AppContext, record: CallRecord) -> CallView:
+    view = replace(CallView.of_record(record), live=await _live(app_context, record))
+    return replace(view, speech=await _speech(app_context, view))
 
 
 async def _view_with_findings(app_context: AppContext, found: CallRecord | Call) -> CallView:
