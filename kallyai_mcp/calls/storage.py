@@ -24,6 +24,11 @@ __all__ = [
 ]
 
 
+def ledger_file(home: Path) -> Path:
+    """The SQLite file of the ledger in the program's folder."""
+    return home / "ledger.db"
+
+
 def open_file(
     path: Path, now: Callable[[], datetime], policy: CallPolicy, timing: Timing
 ) -> Ledger:

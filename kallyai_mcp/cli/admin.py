@@ -7,7 +7,7 @@ import click
 
 from kallyai_mcp.calls.errors import NotCopiedError
 from kallyai_mcp.calls.operator import CallGroup
-from kallyai_mcp.calls.storage import copy_file
+from kallyai_mcp.calls.storage import copy_file, ledger_file
 from kallyai_mcp.cli.admin_commands import Ledger, on_the_ledger, since_option
 from kallyai_mcp.cli.admin_screens import ask_to_delete, copied_screen, deleted_screen
 from kallyai_mcp.cli.admin_tables import shown_audit, shown_calls
@@ -122,7 +122,7 @@ async def copy(ledger: Ledger) -> Shown:
     settings = ledger.connection.settings
     if settings.database_url is None:
         raise SetupError("KALLYAI_DATABASE_URL must name the database to copy into.")
-    file = settings.home / "ledger.db"
+    file = ledger_file(settings.home)
     try:
         counts = await copy_file(file, settings.database_url)
     except NotCopiedError as error:

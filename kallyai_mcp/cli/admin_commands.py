@@ -14,7 +14,7 @@ from kallyai_mcp.auth.tokens import account_of
 from kallyai_mcp.calls.admin import Admin
 from kallyai_mcp.calls.errors import AccountInUseError
 from kallyai_mcp.calls.operator import Deleted
-from kallyai_mcp.calls.storage import SharedValues
+from kallyai_mcp.calls.storage import SharedValues, ledger_file
 from kallyai_mcp.cli.call_commands import Shown, print_result
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import CommandError, json_option
@@ -124,7 +124,7 @@ def on_the_ledger(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
 
 def _check_exists(settings: Settings) -> None:
     """Raise `CommandError` if there is no file: a new, empty ledger would answer nothing."""
-    if settings.database_url is None and not (settings.home / "ledger.db").exists():
+    if settings.database_url is None and not ledger_file(settings.home).exists():
         raise CommandError(
             f"There is no {place_of(settings)}. Give the command the server's variables: "
             "KALLYAI_DATABASE_URL or KALLYAI_HOME."
@@ -135,7 +135,7 @@ def place_of(settings: Settings) -> str:
     """Where the ledger of these settings is."""
     if settings.database_url is not None:
         return "the database of KALLYAI_DATABASE_URL"
-    return str(settings.home / "ledger.db")
+    return str(ledger_file(settings.home))
 
 
 def _since(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:

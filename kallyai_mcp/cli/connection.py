@@ -203,7 +203,7 @@ def _open_ledger(
     Nothing is read yet. Raises `SetupError` if the URL is not valid, or its driver is missing.
     """
     if settings.database_url is None:
-        return storage.open_file(settings.home / "ledger.db", now, policy, timing)
+        return storage.open_file(storage.ledger_file(settings.home), now, policy, timing)
     if importlib.util.find_spec("psycopg_pool") is None:
         raise SetupError("KALLYAI_DATABASE_URL needs the extra `postgres`: kallyai-mcp[postgres]")
     try:

@@ -13,7 +13,7 @@ import click
 from kallyai_mcp import __version__
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.errors import NewerSchemaError
-from kallyai_mcp.calls.storage import check_writable, last_public_url
+from kallyai_mcp.calls.storage import check_writable, last_public_url, ledger_file
 from kallyai_mcp.cli.clients import CLIENTS, OUT_OF_CLONE, clone_of, command_of, kind_of
 from kallyai_mcp.cli.connection import Connection
 from kallyai_mcp.cli.output import (
@@ -210,7 +210,7 @@ async def _api(connection: Connection) -> Finding:
 async def _ledger(connection: Connection) -> Finding:
     settings = connection.settings
     await check_writable(connection.ledger())
-    where = settings.home / "ledger.db" if settings.database_url is None else "PostgreSQL"
+    where = ledger_file(settings.home) if settings.database_url is None else "PostgreSQL"
     return Finding("ledger", "ok", f"{where} can be written")
 
 
