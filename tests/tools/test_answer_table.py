@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from kallyai_mcp.calls.appointment import Calendar
-from kallyai_mcp.calls.call_lists import CallList, StopReason
+from kallyai_mcp.calls.call_lists import CallList, StopReason, Until
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.speech import Quote, Speech
@@ -22,7 +23,7 @@ CASH = Quote(CARDS, "Only cash, sorry.", "0:15")
 
 
 def called(
-    number: int, *questions: str, name: str = "", status: str = "success", **changes: object
+    number: int, *questions: str, name: str = "", status: str = "success", **changes: Any
 ) -> CallRecord:
     """A call of a list that has ended with this status."""
     wanted = submission(
@@ -33,10 +34,10 @@ def called(
     )
     record = asked(number, submission=wanted, state=CallState.SENT, sent_at=NOW)
     ended = ended_as(record, outcome(status, f"c-{number}"))
-    return replace(ended, calendar=Calendar(), **changes)  # type: ignore[arg-type]
+    return replace(ended, calendar=Calendar(), **changes)
 
 
-def around(*records: CallRecord, until: str = "all", **changes: object) -> CallList:
+def around(*records: CallRecord, until: Until = "all", **changes: Any) -> CallList:
     """A list with these calls, and one candidate more."""
     wanted = (
         *(record.submission for record in records),
@@ -45,19 +46,19 @@ def around(*records: CallRecord, until: str = "all", **changes: object) -> CallL
     made = CallList(
         ACCOUNT,
         wanted,
-        until,  # type: ignore[arg-type]
+        until,
         accept_other_time=False,
         timezones=("America/New_York",) * len(wanted),
         asked_at=NOW,
         records=records,
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
-def row(*quotes: Quote, status: str = "success", **speech: object) -> str:
+def row(*quotes: Quote, status: str = "success", **speech: Any) -> str:
     """What is told of a callee who was asked two questions and said this."""
     record = called(1, PARKING, CARDS, status=status)
-    said = Speech(answers=quotes, **speech)  # type: ignore[arg-type]
+    said = Speech(answers=quotes, **speech)
     view = replace(CallView.of_record(record), speech=said)
     return answer_table(around(record), [view], READER)[1]
 
