@@ -59,6 +59,11 @@ async def _sheet(path: Path, state: State, browser: Browser, tabs: Tabs) -> None
         async with tabs.chat(Answering(state), html, color_scheme=theme, **options) as shown:
             await _show(shown, state, dark=theme == "dark")
             pictures.append(await shown.page.screenshot())
+    await side_by_side(path, pictures, browser)
+
+
+async def side_by_side(path: Path, pictures: list[bytes], browser: Browser) -> None:
+    """Make one picture of several."""
     images = "".join(
         f'<img src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
         for picture in pictures

@@ -33,6 +33,17 @@ from kallyai_mcp.urls import is_loopback
 
 _HERE = "kallyai_mcp.auth.oauth_server"
 
+_PROBLEM_OF = {
+    "invalid_scope": "scope",
+    "invalid_target": "target",
+    "server_error": "trouble",
+    "temporarily_unavailable": "trouble",
+}
+"""What a person reads about the code of a request's error; about any other: `request`."""
+
+_HEADING_OF = dict.fromkeys(("request", "scope", "target"), "client")
+"""The heading of the problems of an app; any other has its own."""
+
 
 @dataclass(frozen=True, repr=False)
 class Consent:
@@ -75,9 +86,9 @@ class Consent:
         if location.startswith("/"):
             return answer
         given = dict(parse_qsl(urlsplit(location).query))
-        return self._problem(
-            request, "request", f"{given.get('error')}: {given.get('error_description')}"
-        )
+        code = given.get("error", "")
+        details = f"{code}: {given.get('error_description')}"
+        return self._problem(request, _PROBLEM_OF.get(code, "request"), details)
 
     async def show(self, request: Request) -> Response:
         """`GET /oauth/consent`: the consent page."""
@@ -151,8 +162,12 @@ class Consent:
         """The page that says why the sign-in can't go on, with `details` for the client's
         developer.
         """
-        words = {"heading": kind, "text": f"{kind}_text"}
-        return self._page(request, "problem", {"details": details}, words)
+        language = _language(request)
+        shown = ""
+        if details:
+            shown = fill(_HERE, "details", language, {"details": details})["html"]
+        words = {"heading": _HEADING_OF.get(kind, kind), "text": f"{kind}_text"}
+        return self._page(request, "problem", {"html_details": shown}, words)
 
     async def _connect(self, request: Request, flow: Mapping[str, Any], code: str) -> Response:
         """The page that goes back to the client with our code, KallyAI's `code` inside."""

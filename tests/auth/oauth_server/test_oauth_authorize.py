@@ -33,6 +33,17 @@ async def test_no_redirect_uri_opens_after_an_error(server: Deployment, user: Us
             assert f"{error}: " in page.text
 
 
+async def test_a_refused_person_reads_words_not_codes(server: Deployment, user: User) -> None:
+    client = (await server.register(redirect_uris=[REDIRECT]))["client_id"]
+    url = server.authorize_url(client, redirect_uri=REDIRECT, scope="everything")
+    user.http.headers["Accept-Language"] = "es"
+    told, _, folded = (await user.open(url)).text.partition("<details>")
+
+    assert "Pidió un permiso que no existe." in told
+    assert "invalid_scope" not in told
+    assert "invalid_scope: " in folded
+
+
 NOT_ITS_OWN = (
     "https://evil.example/back",
     "http://127.0.0.1:5123/back/",
