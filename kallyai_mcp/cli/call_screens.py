@@ -197,6 +197,8 @@ def _not_confirmed(view: CallView, reader: Reader) -> Iterator[Fact]:
         yield Fact("You asked for", asked_time(view, reader))
     missing = filter(None, [unconfirmed(view), words_do_not_confirm(view)])
     yield from (Fact("Not confirmed", one) for one in missing)
+    for words in view.speech.left_open:
+        yield Fact("They said", quoted(words.quote or ""), words.at or "")
 
 
 def _earlier(view: CallView, reader: Reader) -> Iterator[Fact]:

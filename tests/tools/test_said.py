@@ -168,6 +168,16 @@ async def test_a_booking_quotes_what_confirms_it(tmp_path: Path, clock: ManualCl
     assert answer.data["appointment"]["unconfirmed"] == ["user_name", "A table by the window"]
 
 
+async def test_words_about_a_refused_wish_are_quoted(tmp_path: Path, clock: ManualClock) -> None:
+    said = turns("A table, please.", "A table for four at seven, under Ada. No window, sorry.")
+    answer = await told(tmp_path, clock, said, calendar=EVENT, **BOOK)
+
+    assert answer.text.splitlines()[2:4] == [
+        'Their words do not confirm: "A table by the window".',
+        '- "A table by the window": They said (0:01): "No window, sorry."',
+    ]
+
+
 @pytest.mark.parametrize(
     ("transcript", "highlights", "why"),
     [

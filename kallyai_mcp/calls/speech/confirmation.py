@@ -45,6 +45,33 @@ def unconfirmed_in(transcript: Transcript, asked: Iterable[str]) -> tuple[str, .
     return tuple(filterfalse(lambda wish: _is_said(wish, said), asked))
 
 
+def left_open_in(transcript: Transcript, wish: str) -> Words | None:
+    """The callee's last sentence about a wish that they did not grant: it refuses the wish, or
+    leaves it open. None without one.
+    """
+    answered = _refusals_of(transcript, wish)
+    named = (one for one in _answers_of_callee(transcript) if _names(wish, one.text))
+    found = [one for one in (*answered, *named) if not one.is_question]
+    if not found:
+        return None
+    last = found[-1]
+    return Words(excerpt(last.text, 0), last.at)
+
+
+def _refusals_of(transcript: Transcript, wish: str) -> Iterator[Sentence]:
+    """The callee's sentences that refuse what KallyAI had just asked for: the wish, and no time,
+    which may be what is refused.
+    """
+    for turn, reply in islice(_exchanges(transcript), 1, None):
+        if _names(wish, turn.content) and not names_moment(turn.content):
+            yield from filter(phrases("refusal").find, sentences_of(reply))
+
+
+def _names(wish: str, text: str) -> bool:
+    """Whether a text has all words that tell a wish."""
+    return _telling(wish).issubset(_stems(plain_words_of(text)))
+
+
 def _is_said(wish: str, said: Iterable[frozenset[str]]) -> bool:
     """Whether one of some texts has all words that tell a wish."""
     return any(map(_telling(wish).issubset, said))

@@ -3,7 +3,7 @@
 `calls.speech` finds the words; nothing is interpreted here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
@@ -15,7 +15,11 @@ from kallyai_mcp.calls.instructions import questions_in
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.speech.agreement import NOTHING_SAID, may_be_agreed
 from kallyai_mcp.calls.speech.answers import answers_in, evidence_in
-from kallyai_mcp.calls.speech.confirmation import confirmation_in, unconfirmed_in
+from kallyai_mcp.calls.speech.confirmation import (
+    confirmation_in,
+    left_open_in,
+    unconfirmed_in,
+)
 from kallyai_mcp.calls.speech.disclosure import Disclosure, disclosure_in
 from kallyai_mcp.calls.speech.machine import SpokeWith, spoke_with
 from kallyai_mcp.calls.speech.offers import Moment, Span, closed_in, offer_in, unasked_in
@@ -73,6 +77,8 @@ class Speech:
         closed: The callee's words that say that it is closed now, or is to be called later.
         unconfirmed_name: The name of a booking, if the callee did not repeat it.
         unconfirmed_wishes: What was asked for besides, and the callee's words do not confirm.
+        left_open: The callee's words about these wishes, each with the wish as its `question`;
+            not those of `evidence`.
         disclosure: Whether KallyAI said that it is an AI; None without a transcript.
         spoke_with: Who spoke in place of the callee; None without a transcript.
         machine: The first words that show a machine, if only machines spoke.
@@ -91,6 +97,7 @@ class Speech:
     closed: Quote | None = None
     unconfirmed_name: str | None = None
     unconfirmed_wishes: tuple[str, ...] = ()
+    left_open: tuple[Quote, ...] = ()
     disclosure: Disclosure | None = None
     spoke_with: SpokeWith | None = None
     machine: Quote | None = None
@@ -184,16 +191,28 @@ def _of_booking(
     asked: Asked, call: Call, transcript: Transcript, answers: tuple[Quote, ...]
 ) -> Speech:
     """The words that confirm a booking, and what they leave out."""
-    wishes = wishes_to_confirm(asked)
+    wishes = unconfirmed_in(transcript, wishes_to_confirm(asked))
     names = tuple(filter(None, [asked.user_name]))
     confirmation = confirmation_in(transcript, _report(call))
+    evidence = confirmation or evidence_in(transcript, _report(call))
     return Speech(
-        _of_callee(confirmation or evidence_in(transcript, _report(call))),
+        _of_callee(evidence),
         confirms=confirmation is not None,
         answers=answers,
         unconfirmed_name=next(iter(unconfirmed_in(transcript, names)), None),
-        unconfirmed_wishes=unconfirmed_in(transcript, wishes),
+        unconfirmed_wishes=wishes,
+        left_open=tuple(_left_open(wishes, transcript, evidence)),
     )
+
+
+def _left_open(
+    wishes: Sequence[str], transcript: Transcript, evidence: Words | None
+) -> Iterator[Quote]:
+    """What the callee said about each of the wishes, if anything but the evidence."""
+    for wish in wishes:
+        words = left_open_in(transcript, wish)
+        if words not in (None, evidence):
+            yield _quote(wish, words.quote, words.at)
 
 
 def _moment(asked: Asked) -> Moment:

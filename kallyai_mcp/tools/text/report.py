@@ -33,6 +33,7 @@ _SAY = {
         "KallyAI has no transcript of this call, so only its report can have the answers."
     ),
     "unconfirmed": "Their words do not confirm: {}.",
+    "left_open": "- {wish}: {said}",
     "nothing_confirms": "None of their words were found to confirm it; the calendar event does.",
     "no_transcript": "KallyAI has no transcript of this call, so their words are not known.",
     "unread_transcript": "No transcript can be read now. get_transcript tries again.",
@@ -74,6 +75,7 @@ def said_in(view: CallView, limit: int = LIMIT) -> list[str]:
         lines.append(unless_quoted(view.speech.offer, view))
     lines.append(_why_nothing_is_quoted(view))
     lines.append(part(_SAY["unconfirmed"], words_do_not_confirm(view)))
+    lines += map(_about_wish, view.speech.left_open)
     lines.append(_why_unanswered(view.speech))
     lines += _answers(view.speech)
     if _has_whole_replies(view):
@@ -120,6 +122,10 @@ def words_do_not_confirm(view: CallView) -> str:
     if name is not None:
         parts.append(f"the name {quoted(name, 80)}")
     return ", ".join(parts)
+
+
+def _about_wish(words: Quote) -> str:
+    return _SAY["left_open"].format(wish=quoted(words.question or "", ROOM), said=they_said(words))
 
 
 def _decisive_words(view: CallView) -> str:

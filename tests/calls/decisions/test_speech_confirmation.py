@@ -1,8 +1,10 @@
 """Which words of a callee confirm a booking, and which wishes they leave open."""
 
+from itertools import cycle
+
 import pytest
 
-from kallyai_mcp.calls.speech.confirmation import confirmation_in, unconfirmed_in
+from kallyai_mcp.calls.speech.confirmation import confirmation_in, left_open_in, unconfirmed_in
 from kallyai_mcp.calls.speech.sentences import Words
 from tests.calls.transcripts import transcript
 
@@ -115,6 +117,27 @@ def test_a_yes_grants_what_was_just_asked() -> None:
     assert unconfirmed_in(yes, [WINDOW, "High chairs", "Parking"]) == ("Parking",)
     assert unconfirmed_in(unsure, [WINDOW]) == (WINDOW,)
     assert unconfirmed_in(first, [WINDOW]) == (WINDOW,)
+
+
+NO_WINDOW = "We have no tables by the window."
+
+
+@pytest.mark.parametrize(
+    ("said", "quote"),
+    [
+        ([f"Seven is fine. {NO_WINDOW}"], NO_WINDOW),
+        (["Maybe by the window. Bye."], "Maybe by the window."),
+        (["Hm.", "May it be by the window?", "One moment. Those are taken."], "Those are taken."),
+        (["By the window?"], None),
+        (["Hm.", "By the window, at seven?", "Sorry, seven is taken."], None),
+        (["Sorry, seven is taken."], None),
+    ],
+)
+def test_words_about_an_open_wish_are_found(said: list[str], quote: str | None) -> None:
+    turns = zip(cycle(["HUMAN", "AI"]), said, strict=False)
+    found = left_open_in(transcript(WANT, *turns), WINDOW)
+
+    assert (None if found is None else found.quote) == quote
 
 
 def test_a_name_counts_as_a_wish() -> None:
