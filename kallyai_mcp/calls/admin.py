@@ -64,6 +64,10 @@ class Admin:
                 rows += page
         return found
 
+    async def check_none_runs(self, account: str) -> None:
+        """Raise `AccountInUseError` if a call of the account is in progress."""
+        await self.ledger.read(one_account.check_none_runs, self._key(account))
+
     async def delete(self, account: str) -> Deleted:
         """Delete all rows of the account. What stays for a day of calls that the same request could
         place again are hashes.

@@ -60,23 +60,25 @@ class Ledger:
         """All that is stored of an account, and where."""
         stored = {"api": self.admin.api, "account": account, **await self.admin.export(account)}
         sign_ins = []
-        for family, browser in (await self._stored.sign_ins(account)).items():
-            app = (await self._stored.apps(browser)).get(family)
+        for family, browser in (await self.stored.sign_ins(account)).items():
+            app = (await self.stored.apps(browser)).get(family)
             sign_ins.append(vars(app) if app is not None else {})
         return stored | {"sign_ins": sign_ins}
 
     async def counts(self, account: str) -> dict[str, int]:
         """How much of each kind is stored of an account."""
         counts = await self.admin.counts(account)
-        return counts | {"sign_ins": len(await self._stored.sign_ins(account))}
+        return counts | {"sign_ins": len(await self.stored.sign_ins(account))}
 
     async def delete(self, account: str) -> Deleted:
         """Delete all that is stored of an account, and end its sign-ins.
 
-        Raises `CommandError` while a call of it is in progress.
+        Raises `CommandError` while a call of it is in progress. Then the sign-ins stay, unless the
+        call has begun meanwhile.
         """
-        await self._stored.end_sign_ins(account)
         try:
+            await self.admin.check_none_runs(account)
+            await self.stored.end_sign_ins(account)  # first: who is signed in may ask for a call
             return await self.admin.delete(account)
         except AccountInUseError:
             raise CommandError(
@@ -85,7 +87,8 @@ class Ledger:
             ) from None
 
     @property
-    def _stored(self) -> Stored:
+    def stored(self) -> Stored:
+        """What is stored of sign-ins."""
         values = SharedValues(self.admin.ledger)
         return Stored(values.put, values.get, values.all_of)
 

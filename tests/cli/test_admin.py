@@ -12,7 +12,14 @@ import jwt
 import pytest
 
 from kallyai_mcp.auth.tokens import Tokens
+from kallyai_mcp.calls.admin import Admin
+from kallyai_mcp.calls.ledger.base import Ledger
+from kallyai_mcp.cli.admin_commands import Ledger as Operated
+from kallyai_mcp.cli.connection import Connection
+from kallyai_mcp.cli.output import CommandError
+from kallyai_mcp.settings import Settings
 from kallyai_mcp.testing import KallyAISandbox
+from tests.calls.ledgers import ACCOUNT, asked, sent
 from tests.cli.machine import invoke, run_ok
 from tests.cli.test_calls import home
 
@@ -163,6 +170,17 @@ def test_an_account_that_is_not_there_is_named(home: Path) -> None:
 @pytest.mark.parametrize("arguments", [(), ("--all", "a1b2c3d4"), ("--all", "--since", "soon")])
 def test_wrong_options_of_the_audit_are_refused(arguments: tuple[str, ...]) -> None:
     assert invoke("admin", "audit", *arguments).exit_code == 2
+
+
+async def test_sign_ins_outlast_a_refused_forget(ledger: Ledger, settings: Settings) -> None:
+    async with Connection(settings) as connection:
+        operated = Operated(Admin(ledger, ACCOUNT.api), "here", connection)
+        await operated.stored.renew_sign_in(ACCOUNT.account, "family", "browser")
+        await sent(ledger, asked())
+        with pytest.raises(CommandError, match="in progress"):
+            await operated.delete(ACCOUNT.account)
+
+    assert await operated.stored.sign_ins(ACCOUNT.account) == {"family": "browser"}
 
 
 @pytest.mark.usefixtures("called")

@@ -60,14 +60,23 @@ def tables() -> Collection[str]:
     return _TABLES.keys()
 
 
+def check_none_runs(tx: Tx, account: AccountKey) -> None:
+    """Raise `AccountInUseError` if a living worker runs a call of the account."""
+    active = tx.rows(f"SELECT worker FROM calls WHERE {IS_ACTIVE} AND {MINE}", **account.columns)
+    workers = {row["worker"] for row in active}
+    if not all(map(tx.is_abandoned, workers)):
+        raise AccountInUseError("A call of this account is in progress.")
+
+
 def delete_some(tx: Tx, account: AccountKey) -> Deleted:
-    """Delete up to `BATCH` calls of an account, those that wait first, and all else that it has.
+    """Delete up to `BATCH` calls of an account, those that wait first; with the last ones, all else
+    that it has.
 
     Raises:
         AccountInUseError: A living worker runs a call of it.
     """
     tx.require_lock(account)
-    _check_none_runs(tx, account)
+    check_none_runs(tx, account)
     found = _calls(tx, account, IS_SCHEDULED)
     if len(found) < BATCH:
         others = f"NOT ({IS_SCHEDULED}) AND {_HAS_WORDS}"
@@ -78,15 +87,10 @@ def delete_some(tx: Tx, account: AccountKey) -> Deleted:
     _delete_calls(tx, [row for row in found if row not in kept])
     search_index.remove(tx, [row["tracking_id"] for row in found])
     opt_outs.remove_lifted(tx, [row["call_id"] for row in found if row["call_id"] is not None])
-    _delete_others(tx, account)
-    return Deleted(len(found), len(kept), is_more=len(found) >= BATCH)
-
-
-def _check_none_runs(tx: Tx, account: AccountKey) -> None:
-    active = tx.rows(f"SELECT worker FROM calls WHERE {IS_ACTIVE} AND {MINE}", **account.columns)
-    workers = {row["worker"] for row in active}
-    if not all(map(tx.is_abandoned, workers)):
-        raise AccountInUseError("A call of this account is in progress.")
+    is_more = len(found) >= BATCH
+    if not is_more:
+        _delete_others(tx, account)
+    return Deleted(len(found), len(kept), is_more=is_more)
 
 
 def _calls(tx: Tx, account: AccountKey, condition: str) -> list[Row]:
