@@ -39,13 +39,21 @@ class Admin:
         return found[:most]
 
     async def audit(
-        self, account: str | None, since: datetime | None, most: int
+        self,
+        account: str | None,
+        since: datetime | None,
+        most: int,
+        *,
+        number: str | None = None,
     ) -> list[AuditEntry]:
-        """The newest entries of the audit trail `since` then, of one account or for None of all,
-        the newest first.
+        """The newest entries of the audit trail `since` then, the newest first.
+
+        They are of one account, or for None of all; `number` is a pattern (`numbers_like`).
         """
         key = self._key(account) if account is not None else None
-        return await self.ledger.read(all_accounts.audit_entries, key, _seconds(since), most)
+        return await self.ledger.read(
+            all_accounts.audit_entries, key, number, _seconds(since), most
+        )
 
     async def accounts_like(self, beginning: str) -> list[str]:
         """The ids of the accounts that begin so, at most two."""

@@ -1,5 +1,6 @@
 """What the operator of a server is told of the calls of all accounts."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -85,3 +86,18 @@ class AuditEntry:
     risk_flags: tuple[str, ...]
     tracking_id: str | None
     call: KnownCall | None
+
+
+def numbers_like(written: str) -> str | None:
+    """The pattern of SQL's LIKE for the phone numbers that are written so; None without a digit.
+
+    With +, it is a number or its beginning, else the end of one. As in logs, … or ... stands for
+    the digits in between: +1…34.
+    """
+    parts = [re.sub(r"\D", "", part) for part in re.split(r"…|\.{3}", written)]
+    if not any(parts):
+        return None
+    if not written.strip().startswith("+"):
+        return f"%{parts[-1]}"
+    is_beginning = len(parts) == 1 or not parts[-1]
+    return f"+{parts[0]}%" if is_beginning else f"+{parts[0]}%{parts[-1]}"

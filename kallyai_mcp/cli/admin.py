@@ -8,7 +8,7 @@ import click
 from kallyai_mcp.calls.errors import NotCopiedError
 from kallyai_mcp.calls.operator import CallGroup
 from kallyai_mcp.calls.storage import copy_file, ledger_file
-from kallyai_mcp.cli.admin_commands import Ledger, on_the_ledger, since_option
+from kallyai_mcp.cli.admin_commands import Ledger, number_option, on_the_ledger, since_option
 from kallyai_mcp.cli.admin_screens import ask_to_delete, copied_screen, deleted_screen
 from kallyai_mcp.cli.admin_tables import shown_audit, shown_calls
 from kallyai_mcp.cli.call_commands import Shown
@@ -60,6 +60,7 @@ async def list_all(
 @admin.command("audit", short_help="Show who asked for calls, and what became of them.")
 @click.argument("account", required=False)
 @click.option("--all", "is_of_all", is_flag=True, help="Of all accounts.")
+@number_option
 @_issuer_option
 @since_option
 @_most_option
@@ -69,15 +70,20 @@ async def list_audit(
     *,
     account: str | None,
     is_of_all: bool,
+    number: str | None,
     issuer: str | None,
     since: datetime | None,
     limit: int,
 ) -> Shown:
     """Show who asked for calls, how the user agreed, and how each call ended, newest first."""
-    if (account is None) != is_of_all:
-        raise click.UsageError("Name an ACCOUNT, or add --all.")
+    if account is not None and is_of_all:
+        raise click.UsageError("Name an ACCOUNT, or add --all; not both.")
+    is_of_many = is_of_all or number is not None
+    if account is None and not is_of_many:
+        raise click.UsageError("Name an ACCOUNT or a --number, or add --all.")
     known = await ledger.account(account, issuer) if account is not None else None
-    return shown_audit(await ledger.admin.audit(known, since, limit), ledger.place)
+    found = await ledger.admin.audit(known, since, limit, number=number)
+    return shown_audit(found, ledger.place)
 
 
 @admin.command("export", short_help="Print all that is stored of an account.")

@@ -13,7 +13,7 @@ from kallyai_mcp.auth.oauth_server.stored import Stored
 from kallyai_mcp.auth.tokens import account_of
 from kallyai_mcp.calls.admin import Admin
 from kallyai_mcp.calls.errors import AccountInUseError
-from kallyai_mcp.calls.operator import Deleted
+from kallyai_mcp.calls.operator import Deleted, numbers_like
 from kallyai_mcp.calls.storage import SharedValues, ledger_file
 from kallyai_mcp.cli.call_commands import Shown, print_result
 from kallyai_mcp.cli.connection import Connection
@@ -156,6 +156,25 @@ def _since(_: click.Context, __: click.Parameter, text: str | None) -> datetime 
         raise click.BadParameter(f"write it as one of {_TIMES}") from None
     return given if given.tzinfo is not None else given.replace(tzinfo=UTC)
 
+
+def _number(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """The pattern of the numbers that are meant."""
+    if text is None:
+        return None
+    pattern = numbers_like(text)
+    if pattern is None:
+        raise click.BadParameter(f"write it as one of {_NUMBERS}")
+    return pattern
+
+
+_NUMBERS = "+14155551234, +1415, 1234, +1…34"
+
+number_option = click.option(
+    "--number",
+    callback=_number,
+    metavar="NUMBER",
+    help=f"Of numbers that are, begin, or end so: {_NUMBERS}, as in the log.",
+)
 
 _TIMES = "2026-12-01, 2026-12-01T09:00Z, 24h, 7d"
 

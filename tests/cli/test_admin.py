@@ -84,6 +84,13 @@ def test_the_audit_trail_has_the_outcome(tokens: Tokens) -> None:
 
 
 @pytest.mark.usefixtures("called")
+def test_who_called_a_number_is_one_command(tokens: Tokens) -> None:
+    for number in (NUMBER, "+1…00"):
+        assert tokens.account in run_ok("admin", "audit", "--number", number)
+    assert "No such entries" in run_ok("admin", "audit", "--number", "99")
+
+
+@pytest.mark.usefixtures("called")
 def test_an_account_is_named_by_its_subject(
     tokens: Tokens,
 ) -> None:
@@ -167,7 +174,9 @@ def test_an_account_that_is_not_there_is_named(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("called")
-@pytest.mark.parametrize("arguments", [(), ("--all", "a1b2c3d4"), ("--all", "--since", "soon")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("--all", "a1b2c3d4"), ("--all", "--since", "soon"), ("--number", "x")]
+)
 def test_wrong_options_of_the_audit_are_refused(arguments: tuple[str, ...]) -> None:
     assert invoke("admin", "audit", *arguments).exit_code == 2
 

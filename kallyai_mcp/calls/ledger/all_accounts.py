@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, IS_SCHEDULED, MINE, list_ids
@@ -78,14 +79,25 @@ def calls_before(tx: Tx, position: Position, since: float, most: int = PAGE) -> 
     return Page(tuple(_known(rows)), last)
 
 
-def audit_entries(tx: Tx, account: AccountKey | None, since: float, most: int) -> list[AuditEntry]:
-    """The newest entries of the audit trail, of one account or (None) of all, with their calls."""
-    mine = f"{MINE} AND" if account is not None else ""
+def audit_entries(
+    tx: Tx, account: AccountKey | None, number: str | None, since: float, most: int
+) -> list[AuditEntry]:
+    """The newest entries of the audit trail, of one account or (None) of all, with their calls.
+
+    With a pattern of numbers, it reads all entries since then if few fit.
+    """
+    conditions = ["at >= :since"]
+    values: dict[str, Any] = {"since": since, "most": most}
+    if account is not None:
+        conditions.append(MINE)
+        values |= account.columns
+    if number is not None:
+        conditions.append("number LIKE :number")
+        values["number"] = number
     rows = tx.rows(
-        f"SELECT * FROM audit WHERE {mine} at >= :since ORDER BY at DESC LIMIT :most",
-        since=since,
-        most=most,
-        **(account.columns if account is not None else {}),
+        f"SELECT * FROM audit WHERE {' AND '.join(conditions)} "
+        "ORDER BY at DESC, tracking_id DESC LIMIT :most",
+        **values,
     )
     ids = [row["tracking_id"] for row in rows if _was_allowed(row)]
     calls: dict[str, KnownCall] = {}

@@ -12,7 +12,7 @@ from kallyai_mcp.calls.operator import CallGroup
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallState
 from kallyai_mcp.calls.schedule import Schedule
-from tests.calls.ledgers import ACCOUNT, NOW, ago, another, ended_as, outcome, reserved
+from tests.calls.ledgers import ACCOUNT, HERE, NOW, THERE, ago, another, ended_as, outcome, reserved
 from tests.many_records import add_records
 
 OTHER = AccountKey(ACCOUNT.api, "account-2")
@@ -84,6 +84,27 @@ async def test_the_audit_trail_says_how_calls_ended(ledger: Ledger) -> None:
     assert (of_mine.decision, of_mine.asked_by, of_mine.how) == ("placed", "a-client 1.0", "form")
     assert (of_mine.call.state, of_mine.call.outcome) == ("ended", "answered")
     assert await admin.audit(None, NOW + timedelta(days=1), 10) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"), [(HERE, [HERE]), ("+1%34", [HERE]), ("%67", [THERE]), ("%9", [])]
+)
+async def test_the_audit_trail_is_searched_by_number(
+    ledger: Ledger, pattern: str, found: list[str]
+) -> None:
+    for index, number in enumerate((HERE, THERE)):
+        await reserved(ledger, another(index, number))
+    entries = await Admin(ledger, ACCOUNT.api).audit(None, None, 10, number=pattern)
+
+    assert [entry.number for entry in entries] == found
+
+
+async def test_entries_of_one_moment_have_an_order(ledger: Ledger) -> None:
+    for number in (2, 3, 1):
+        await reserved(ledger, another(number))
+    entries = await Admin(ledger, ACCOUNT.api).audit(None, None, 10)
+
+    assert [entry.tracking_id for entry in entries] == ["t-3", "t-2", "t-1"]
 
 
 async def test_an_account_is_found_by_its_beginning(ledger: Ledger) -> None:
