@@ -17,7 +17,6 @@ from typing import Any
 
 from kallyai_mcp.auth.oauth_server.scopes import scopes_needed
 from kallyai_mcp.cli.clients import CLIENTS
-from kallyai_mcp.sandbox.simulator.numbers import TEST_NUMBERS
 from kallyai_mcp.tools.catalog import CallTool, tools
 from tests.agent import BISTRO, open_agent, settings_in
 from tests.docs.pages import DOCS, text_of
@@ -29,9 +28,6 @@ from tests.update.setting_lists import setting_tables
 
 _MARKED = re.compile(r"<!-- derived: ([a-z ]+) -->\n.*?<!-- end -->", re.DOTALL)
 _ABOUT = re.compile(r"^<!-- about: (.+) -->$", re.MULTILINE)
-
-MOST_ARGUMENTS = 12
-"""A tool that has more arguments in common with another one is described by the difference."""
 
 OTHER_REQUESTS = (
     "resources/read kallyai://calls/ID",
@@ -65,15 +61,7 @@ async def blocks() -> dict[str, str]:
     booking = await _booking()
     return {
         "tools": _table(["tool", "does"], [(f"`{each.name}`", summary(each)) for each in tools()]),
-        "arguments": _table(
-            ["tool", "takes", "scopes"],
-            [(f"`{each.name}`", _takes(each), _scopes_of_tool(each)) for each in tools()],
-        ),
         "scopes": _scopes(),
-        "numbers": _table(
-            ["number", "what happens"],
-            [(f"`{line.number}`", line.description.en) for line in TEST_NUMBERS],
-        ),
         "clients": f"The names are {_and([f'`{name}`' for name in CLIENTS])}.",
         "booking": f"```text\n{booking}\n```",
         "call card": _call_card(booking),
@@ -110,31 +98,16 @@ def _and(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])}, and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
-def _takes(tool: CallTool) -> str:
-    """The arguments; of a tool that has many in common with an earlier one, the difference."""
-    own = list(tool.parameters["properties"])
-    for other in tools():
-        theirs = list(other.parameters["properties"])
-        if other.name == tool.name:
-            break
-        if len(set(own) & set(theirs)) > MOST_ARGUMENTS:
-            more = _names(name for name in own if name not in theirs)
-            less = _names(name for name in theirs if name not in own)
-            return f"{more}; and what `{other.name}` takes, but not {less}"
-    return _names(own) or "nothing"
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
 def _scopes() -> str:
-    """The requests that need a scope, those with the same ones in one row, without tools."""
+    """The requests that need a scope, those with the same ones in one row."""
     rows: dict[str, list[str]] = {}
     for request in OTHER_REQUESTS:
         method, _, uri = request.partition(" ")
         found = scopes_needed({"method": method, "params": {"uri": uri}}, {})
         rows.setdefault(_spaced(found), []).append(f"`{request}`")
+    for tool in tools():
+        if tool.scopes:
+            rows.setdefault(_scopes_of_tool(tool), []).append(f"`tools/call {tool.name}`")
     return _table(["requests", "scopes"], [(", ".join(rows[scopes]), scopes) for scopes in rows])
 
 
@@ -144,8 +117,6 @@ def _scopes_of_tool(tool: CallTool) -> str:
     params: dict[str, Any] = {"name": tool.name}
     use = {"method": "tools/call", "params": params}
     plain = scopes_needed(use, of_tools)
-    if not plain:
-        return "none"
     params["arguments"] = {"billing_link": True}
     more = set(scopes_needed(use, of_tools)) - set(plain)
     if more and "billing_link" in tool.parameters["properties"]:
