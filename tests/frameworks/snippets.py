@@ -44,11 +44,8 @@ class Framework:
 
     def block(self) -> str:
         """The lines of the snippet that docs/frameworks.md shows."""
-        file = (
-            f"node/{self.name}/on_{self.name}.mjs" if self.is_javascript else f"on_{self.name}.py"
-        )
-        source = (_HERE / file).read_text(encoding="utf-8")
-        return source.split(_BEGIN, 1)[1].split(_END, 1)[0].strip("\n/ #")
+        source = (_HERE / f"on_{self.name}.py").read_text(encoding="utf-8")
+        return source.split(_BEGIN, 1)[1].split(_END, 1)[0].strip("\n #")
 
 
 FRAMEWORKS = (
@@ -65,9 +62,7 @@ FRAMEWORKS = (
     Framework("pydantic_ai", "Pydantic AI", ("pydantic-ai-slim[mcp]==2.68.0", "mcp==2.3.0")),
     Framework("fastmcp", "fastmcp", ("fastmcp==4.2.3", "mcp==2.3.0")),
     Framework("plain_sdk", "MCP SDK", ("mcp==2.3.0",)),
-    Framework(
-        "typescript", "TypeScript SDK 2", ("@modelcontextprotocol/client@2.4.0",), is_shown=True
-    ),
+    Framework("typescript", "TypeScript SDK 2", ("@modelcontextprotocol/client@2.4.0",)),
     Framework("typescript_1", "TypeScript SDK 1", ("@modelcontextprotocol/sdk@1.32.2",)),
     Framework("ai_sdk", "AI SDK", ("@ai-sdk/mcp@2.0.99",), has_timeout=False),
 )

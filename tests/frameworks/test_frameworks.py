@@ -32,13 +32,9 @@ def test_the_docs_show_the_tested_snippet(
     framework: Framework,
 ) -> None:
     lines = [line for line in framework.block().splitlines() if line]
-    timeouts = [
-        line
-        for line in lines
-        if line.removeprefix("const ").startswith("TIMEOUT = ") and "default" in line
-    ]
+    timeouts = [line for line in lines if line.startswith("TIMEOUT = ") and "default" in line]
 
-    assert f"```{'js' if framework.is_javascript else 'python'}\n{framework.block()}\n```" in PAGE
+    assert f"```python\n{framework.block()}\n```" in PAGE
     SNIPPET_LINES.check(len(lines), f"the example of {framework.name}")
     assert bool(timeouts) is framework.has_timeout
 

@@ -1,4 +1,3 @@
-// docs/frameworks.md shows the following lines.
 import { Client, SSEClientTransport, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
@@ -23,7 +22,6 @@ export async function placeCall(client, call, timeout = TIMEOUT) {
     [name, args] = ["get_call", { call_id: outcome.tracking_id, wait_seconds: 45 }];
   }
 }
-// It shows no more.
 
 /** For `drive.mjs`. */
 export async function open(where, timeout) {
