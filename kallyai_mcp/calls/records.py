@@ -10,6 +10,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Submission
 from kallyai_mcp.calls.appointment import Calendar
 from kallyai_mcp.calls.fingerprint import fingerprint
+from kallyai_mcp.calls.known_end import Detail, KnownEnd
 from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
 from kallyai_mcp.calls.schedule import AT_ONCE, Schedule
@@ -260,24 +261,32 @@ class CallRecord:
         An unknown status may not be final. The highlights may be written after the call, and so may
         the transcript, without which nothing shows that somebody talked.
         """
-        if self.state is not CallState.ENDED or self.call is None:
+        end = self.known_end
+        if self.state is not CallState.ENDED or end is None:
             return self.state is CallState.UNKNOWN
-        return not all(_facts(self, self.call))
+        return not end.is_whole
 
     def tells_more_than(self, known: "CallRecord") -> bool:
-        """Whether it says more about how the call ended than its record `known` in the ledger.
-
-        The first final status counts, unless a later one comes with what was not known of whether
-        somebody talked. A transcript that was not read counts last.
+        """Whether it says more about how the call ended than its record `known` in the ledger
+        (`KnownEnd.says_more_than`).
         """
-        if self.call is None or known.call is None:
+        ours, theirs = self.known_end, known.known_end
+        if ours is None or theirs is None:
             return False
-        if known.call.plain_status not in Call.FINAL:
-            return True
-        ours = (*_facts(self, self.call), self.spoken is not None)
-        theirs = (*_facts(known, known.call), known.spoken is not None)
-        is_same_status = self.call.plain_status == known.call.plain_status
-        return ours > theirs if is_same_status else ours[:3] > theirs[:3]
+        return ours.says_more_than(theirs)
+
+    @property
+    def known_end(self) -> KnownEnd | None:
+        """What is known of how its call ended; None while KallyAI has not said that."""
+        if self.call is None:
+            return None
+        is_known = {
+            Detail.HIGHLIGHTS: self.call.highlights is not None,
+            Detail.CALENDAR: not self.is_calendar_unread,
+            Detail.TRANSCRIPT: self.spoken is not None,
+        }
+        details = frozenset(filter(is_known.get, Detail))
+        return KnownEnd(self.call.plain_status, self.reached, details)
 
     def ended_with(self, call: Call, findings: Findings) -> "CallRecord":
         """The record after its call has ended, as `call` and `findings` say."""
@@ -357,21 +366,6 @@ class CallRecord:
         if self.is_earlier_call:
             began = self.created_at or began
         return max(0.0, (now - began).total_seconds())
-
-
-def _facts(record: CallRecord, call: Call) -> tuple[bool, ...]:
-    """What is known of how `call` ended, the weightier first; the last two don't outweigh another
-    status.
-    """
-    is_final = call.plain_status in Call.FINAL
-    has_highlights = call.highlights is not None
-    return (
-        is_final,
-        record.reached is not None,
-        bool(record.reached),
-        has_highlights,
-        not record.is_calendar_unread,
-    )
 
 
 EXPIRED = KallyAIError("No program placed the call while it was due.", code="expired")
