@@ -21,9 +21,9 @@ READER = Reader("America/New_York", system_now())
 SANDBOX = Service(is_simulated=True, is_embedded=True)
 
 
-def request(schedule: Schedule | None = None) -> CallRequest:
+def request(schedule: Schedule | None = None, **asked: str) -> CallRequest:
     wanted = submission(
-        business_name="Italian Bistro", party_size=4, appointment_date=date(2027, 3, 5)
+        business_name="Italian Bistro", party_size=4, appointment_date=date(2027, 3, 5), **asked
     )
     arrived = Stopwatch(Clock())
     return CallRequest(wanted, "America/New_York", arrived, schedule or Schedule())
@@ -60,6 +60,13 @@ def test_preview_facts_stand_below_each_other() -> None:
 
     assert "\n  Details     Fri Mar 5, 2027, 4 people\n" in text
     assert "\n  Calls left  27" in text
+
+
+def test_a_task_in_another_language_is_named() -> None:
+    asked = request(task_description="Réserver une table pour quatre personnes, s'il vous plaît")
+    text = rendered(preview_screen(asked, (), None, READER, SANDBOX), Terminal(80))
+
+    assert "May be spoken as written  the task (neither English nor Spanish)" in text
 
 
 def test_a_risk_stands_before_the_question() -> None:

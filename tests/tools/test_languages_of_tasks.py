@@ -1,6 +1,13 @@
 """What an agent is told of a task in a language that KallyAI does not speak in the call."""
 
+import pytest
+
+from kallyai_mcp.calls.schedule import AT_ONCE
+from kallyai_mcp.cards.texts import Language
+from kallyai_mcp.tools.text.consent import Words, preview
+from kallyai_mcp.tools.text.plain import Reader
 from tests.agent import BISTRO, Agent
+from tests.calls.ledgers import submission, system_now
 
 NOTE = "{} neither in English nor in Spanish, and may be spoken as written."
 FRENCH = "Réserver une table pour quatre personnes, s'il vous plaît"
@@ -14,6 +21,20 @@ async def test_a_task_in_another_language_is_named(agent: Agent) -> None:
 
     assert NOTE.format("task_description and questions are") in french.text.splitlines()
     assert NOTE.format("task_description is") in later.text.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("language", "row"),
+    [
+        ("en", "May be spoken as written: the task, the wishes (neither English nor Spanish)"),
+        ("es", "Puede decirse tal como está escrito: el encargo, los deseos (ni en inglés ni"),
+    ],
+)
+def test_the_question_names_texts_in_another_language(language: Language, row: str) -> None:
+    asked = submission(task_description=FRENCH, additional_instructions=[FRENCH])
+    reader = Reader("America/New_York", system_now())
+
+    assert row in preview(asked, (), None, AT_ONCE, reader, Words(language))
 
 
 async def test_english_and_spanish_tasks_are_not(agent: Agent) -> None:

@@ -18,6 +18,7 @@ from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.cards.texts import Language, texts
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.text.account import allowances
+from kallyai_mcp.tools.text.languages import in_other_languages
 from kallyai_mcp.tools.text.plain import (
     Reader,
     city,
@@ -305,8 +306,15 @@ def _what_for(
         words.row("what_for", one_line(submission.task_description, _MAX_LENGTH)),
         words.row("details", one_line(details, _MAX_LENGTH)),
         words.row("also", one_line(also, _MAX_LENGTH)),
+        words.row("as_written", _spoken_as_written(submission, words)),
         *_what_is_left(usage, submission.respondent_phone, words),
     ]
+
+
+def _spoken_as_written(submission: Submission, words: Words) -> str:
+    """Which texts may be spoken as they are, because KallyAI does not speak their language."""
+    names = [words.say(f"written_{name}") for name in in_other_languages(submission)]
+    return words.say("neither_language", texts=", ".join(names)) if names else ""
 
 
 def _details(submission: Submission, reader: Reader, words: Words) -> Iterator[str]:

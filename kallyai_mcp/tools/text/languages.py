@@ -13,13 +13,18 @@ _SAY = {
 
 def spoken_as_it_is(asked: Submission | SubmissionEcho) -> str:
     """Which texts of a request are in another language than English and Spanish; "" for none."""
+    names = in_other_languages(asked)
+    if not names:
+        return ""
+    is_ = "is" if names == ["task_description"] else "are"
+    return _SAY["as_it_is"].format(names=listed(names), is_=is_)
+
+
+def in_other_languages(asked: Submission | SubmissionEcho) -> list[str]:
+    """The names of the arguments with texts that are neither English nor Spanish."""
     texts = {
         "task_description": tuple(filter(None, [asked.task_description])),
         "additional_instructions": agents_instructions(asked),
         "questions": questions_in(asked),
     }
-    names = [name for name, given in texts.items() if any(map(is_in_another_language, given))]
-    if not names:
-        return ""
-    is_ = "is" if names == ["task_description"] else "are"
-    return _SAY["as_it_is"].format(names=listed(names), is_=is_)
+    return [name for name, given in texts.items() if any(map(is_in_another_language, given))]
