@@ -23,6 +23,7 @@ from kallyai_mcp.calls.gauges import keep_gauges
 from kallyai_mcp.calls.late_calls import end_late_calls
 from kallyai_mcp.calls.lease import Lease
 from kallyai_mcp.calls.ledger import lists, upkeep
+from kallyai_mcp.calls.purging import purge_old_records
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.run import Run
 from kallyai_mcp.calls.wake_ups import Countdown, LedgerChanges, Signal
@@ -30,8 +31,6 @@ from kallyai_mcp.clock import Stopwatch
 from kallyai_mcp.logs.request_ids import about_call
 
 _log = logging.getLogger(__name__)
-
-_DAY = 86400.0
 
 _LOOK_UPS = 10
 """How many calls before those that are due KallyAI is asked about at once."""
@@ -62,7 +61,8 @@ class Worker:
         self._taking_over = anyio.Lock()
         self._runs: dict[str, Run] = {}
         self._reserving: set[str] = set()
-        self._checked: dict[AccountKey, float] = {}
+        self._looked_for: dict[AccountKey, float] = {}
+        """When requests of these accounts last made it look for work."""
         self._wake = Signal()
         self._abandoned = Signal()
         self._due = Signal()
@@ -74,7 +74,7 @@ class Worker:
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._tasks.start_soon(self._purge)
+        self._tasks.start_soon(purge_old_records, self.context, _FIRST_PAUSE)
         self._tasks.start_soon(keep_gauges, self.context)
         if self._works_alone:
             self._tasks.start_soon(self._watch)
@@ -98,10 +98,10 @@ class Worker:
         """Look for work for a request of this account, at most once in `Timing.watch_active`."""
         now = self.clock.monotonic()
         longest = self.timing.watch_active
-        self._checked = {known: at for known, at in self._checked.items() if now - at <= longest}
-        if account in self._checked:
+        recent = {known: at for known, at in self._looked_for.items() if now - at <= longest}
+        self._looked_for = {account: now} | recent
+        if account in recent:
             return
-        self._checked[account] = now
         if self._works_alone:
             self._wake.set()
         else:
@@ -168,10 +168,10 @@ class Worker:
 
         Known even when the ledger can't be used.
         """
-        running = (run for run in self._runs.values() if run.record.account == new.account)
-        return next(
-            (run.record for run in running if run.record.fingerprint == new.fingerprint), None
-        )
+        for run in self._runs.values():
+            if run.record.account == new.account and run.record.fingerprint == new.fingerprint:
+                return run.record
+        return None
 
     def _in_background(self, work: Callable[[], Awaitable[object]]) -> None:
         """Start `work`, unless this worker has ended.
@@ -318,20 +318,6 @@ class Worker:
         if may_be_due and not self._is_read_only:
             await end_late_calls(self.context)
             await self._place_due(account)
-
-    async def _purge(self) -> None:
-        """Delete old records once in `Timing.purge`, if there is a ledger."""
-        seconds = max(self.timing.keep_days * _DAY, _DAY)  # limits and duplicates look back a day
-        pause = _FIRST_PAUSE
-        while True:
-            await self.clock.sleep(pause)
-            pause = self.timing.purge
-            with logged("deleting old records"):
-                ledger = self.context.ledger
-                while ledger.database.version() is not None and await ledger.write(
-                    None, upkeep.purge, seconds
-                ):
-                    await self.clock.sleep(self.timing.purge_pause)
 
     async def _take_over_own(self) -> bool:
         """`_take_over` for the account signed in now."""

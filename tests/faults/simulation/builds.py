@@ -568,7 +568,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "a call in progress is known to its file alone, and its key is random",
-        Patch("calls.worker", "if run.record.account == new.account)", "if False)"),
+        Patch("calls.worker", "if run.record.account == new.account and", "if False and"),
         _RANDOM_KEY,
         asks=(Ask(0, gives_up=20), Ask(30), Ask(31)),
         events=(Event(10, "its ledger is deleted"),),
