@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
 import anyio
@@ -191,19 +191,44 @@ async def _response(handler: Handler, request: Request) -> Response:
 
 
 @asynccontextmanager
+async def tcp_server(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]],
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[int]:
+    """A server that calls `serve` for each connection and then closes it; yields its port.
+
+    At its end it waits for the connections: one that is open when the loop ends is reported in a
+    later test, as a leak.
+    """
+    connections: list[asyncio.Task[None]] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(cast("asyncio.Task[None]", asyncio.current_task()))
+        try:
+            await serve(reader, writer)
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls) as server:
+        yield server.sockets[0].getsockname()[1]
+        with anyio.fail_after(60):
+            for connection in connections:
+                await asyncio.wait([connection])
+
+
+@asynccontextmanager
 async def out_of_reach(closes: int) -> AsyncIterator[tuple[str, anyio.Event]]:
     """A server that closes so many connections, and then answers no handshake; yields its URL, and
     when that is.
     """
     is_waiting, count = anyio.Event(), 0
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         nonlocal count
         count += 1
         if count > closes:
             is_waiting.set()
             await reader.read()
-        writer.close()
 
-    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", is_waiting
+    async with tcp_server(serve) as port:
+        yield f"https://127.0.0.1:{port}", is_waiting

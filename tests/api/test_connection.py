@@ -25,7 +25,7 @@ from tests.api.raw_server import (
     client_and_server,
     reference,
 )
-from tests.fake_service import CloseWithoutReading, RawReply, answer, hang
+from tests.fake_service import CloseWithoutReading, RawReply, answer, hang, tcp_server
 from tests.processes import free_port
 
 CUT = b""
@@ -139,20 +139,14 @@ async def test_no_byte_leaves_if_the_last_check_refuses() -> None:
     async def refuse() -> None:
         raise NotConnectedError("Too late")
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         received.append(await reader.read())
-        writer.close()
-        is_closed.set()
 
     received: list[bytes] = []
-    is_closed = anyio.Event()
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        client = KallyAI(url, tokens=Tokens(TOKEN), user_agent=USER_AGENT)
-        with anyio.fail_after(60):
-            with pytest.raises(NotConnectedError, match="Too late"):
-                await client.create_call(SUBMISSION, last_check=refuse)
-            await is_closed.wait()
+    async with tcp_server(serve) as port:
+        client = KallyAI(f"http://127.0.0.1:{port}", tokens=Tokens(TOKEN), user_agent=USER_AGENT)
+        with pytest.raises(NotConnectedError, match="Too late"):
+            await client.create_call(SUBMISSION, last_check=refuse)
     assert received == [b""]
 
 

@@ -31,7 +31,7 @@ from tests.api.raw_server import (
     Tokens,
     client_and_server,
 )
-from tests.fake_service import CloseWithoutReading, answer, hang
+from tests.fake_service import CloseWithoutReading, answer, hang, tcp_server
 from tests.transports.certificates import Certificate
 
 HOST = "api.kallyai.example"
@@ -108,10 +108,9 @@ async def serving(
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
             serve(writer)
-        writer.close()
 
-    async with await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls) as server:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with tcp_server(accept, tls) as port:
+        yield f"https://127.0.0.1:{port}"
 
 
 # TLS

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import anyio
 import pytest
 
 from kallyai_mcp.calls.records import CallRecord, CallState
 from tests.calls.manual_time import ManualClock
 from tests.calls.world import LOST, Service, World, end_of, world
+from tests.fake_service import out_of_reach, tcp_server
 from tests.transports.certificates import Certificate
 
 pytestmark = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
@@ -51,10 +51,9 @@ async def connecting(
         with suppress(ConnectionResetError):
             data = await reader.read(100)
         received.append(data)
-        writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", received
+    async with tcp_server(serve) as port:
+        yield f"https://127.0.0.1:{port}", received
 
 
 async def test_no_request_leaves_with_a_new_users_token(here: World) -> None:
@@ -146,18 +145,12 @@ async def test_time_and_account_are_checked_once_connected(
 async def test_a_process_that_ends_while_connecting_places_nothing(
     place: str, clock: ManualClock
 ) -> None:
-    is_connected = anyio.Event()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        is_connected.set()
-        await reader.read()
-        writer.close()
-
-    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
-        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with world(Service(clock), place, url=url) as here:
-            placed = await here.place()
-            await is_connected.wait()
+    async with (
+        out_of_reach(0) as (url, is_connected),
+        world(Service(clock), place, url=url) as here,
+    ):
+        placed = await here.place()
+        await is_connected.wait()
     service = Service(clock)
     async with world(service, place) as following:
         await following.run(clock.sleep(60))
