@@ -66,16 +66,13 @@ class Settings:
     access_token: Annotated[
         str | None,
         read.token,
-        _account(
-            "an access token that is used instead of any sign-in, and never stored", is_secret=True
-        ),
+        _account("an access token in place of a sign-in; never stored", is_secret=True),
     ] = None
     token_store: Annotated[
         TokenStoreChoice,
         read.OneOf(TokenStoreChoice),
         _account(
-            "where a sign-in is kept: `keyring`, `file`, or `auto` for the keyring if it "
-            "can be used, else a file",
+            "where a sign-in is kept: `keyring`, `file`, or `auto`: the keyring if it can be used",
             title="Where the sign-in is kept",
         ),
     ] = "auto"  # noqa: S105 - the name of a store, not a secret
@@ -83,8 +80,7 @@ class Settings:
         Path,
         read.folder,
         _account(
-            "the whole path of the folder of the sign-in, the ledger of calls, and the "
-            "embedded sandbox",
+            "the whole path of the folder of the sign-in, the ledger, and the embedded sandbox",
             unset="the platform's data folder",
         ),
     ] = field(default_factory=read.default_home)
@@ -119,10 +115,7 @@ class Settings:
     settle_seconds: Annotated[
         float,
         read.Number(86400),
-        _calls(
-            "how long the server looks for a call after a lost answer; longer than a phone "
-            "call lasts"
-        ),
+        _calls("how long the server looks for a call after a lost answer; longer than calls last"),
     ] = 300
     late_seconds: Annotated[
         float, read.Number(86400), _calls("how late a scheduled call may be placed")
@@ -131,8 +124,8 @@ class Settings:
         int,
         read.WholeNumber(1, MOST_AT_ONCE),
         _calls(
-            f"how many candidates `call_around` calls at a time, 1 to {MOST_AT_ONCE}, if it asks "
-            'all of them (`until="all"`): those of one account in all its lists together'
+            f"how many candidates an account's lists call at a time, 1 to {MOST_AT_ONCE}, where "
+            'all are asked (`until="all"`)'
         ),
     ] = 3
     confirm: Annotated[
@@ -150,8 +143,8 @@ class Settings:
         bool,
         read.switch,
         _calls(
-            "KallyAI is told to say in its first sentence that it is an AI; `off`: it is not told "
-            "to, and may not say it, which [many laws ask for](security.md#calling-people)",
+            "KallyAI is told to say first that it is an AI; `off`: it may not say it, which "
+            "[many laws ask for](security.md#calling-people)",
             title="Say that it is an AI",
         ),
     ] = True
@@ -159,7 +152,7 @@ class Settings:
         int | None,
         read.calls,
         _limits(
-            "how many calls one account may place in any hour",
+            "how many calls an account may place in any hour",
             unset="any number",
             title="Most calls in an hour",
         ),
@@ -186,7 +179,7 @@ class Settings:
         tuple[str, ...],
         read.numbers,
         _limits(
-            "the only numbers that may be called, in E.164, or prefixes of them, comma-separated",
+            "the only numbers or prefixes that may be called, in E.164, comma-separated",
             unset="all",
             example="+14155551234,+1415",
             title="Call only these numbers",
@@ -211,10 +204,7 @@ class Settings:
     read_only: Annotated[
         bool,
         read.switch,
-        _limits(
-            "an agent can only read calls that were placed elsewhere, and no scheduled"
-            " call is placed"
-        ),
+        _limits("an agent can only read calls, and no scheduled call is placed"),
     ] = False
     auth: Annotated[
         Auth,
@@ -233,7 +223,7 @@ class Settings:
         str | None,
         read.database_url,
         _server(
-            "the PostgreSQL database (14 or newer) that several workers or machines share",
+            "the PostgreSQL database (14 or newer) that workers or machines share",
             example="postgresql://user:password@host/kallyai",
             is_secret=True,
         ),
@@ -243,9 +233,9 @@ class Settings:
         tuple[bytes, ...],
         read.secret_keys,
         _server(
-            "keys that encrypt what clients hold for this server: at least 32 random bytes "
-            "each, in hexadecimal, comma-separated; the first encrypts, all decrypt. Needed"
-            " with `KALLYAI_DATABASE_URL`, and by several processes with one ledger",
+            "keys for what clients hold of this server: at least 32 random bytes each, in "
+            "hexadecimal, comma-separated; the first encrypts, all decrypt. Needed where "
+            "several processes have one ledger",
             is_secret=True,
         ),
     ] = ()
@@ -272,8 +262,8 @@ class Settings:
         tuple[str, ...],
         read.hosts,
         _server(
-            "more host names of the HTTP server, comma-separated, `:*` for any port: [when "
-            "it is needed](hosting.md#who-may-use-it)",
+            "more host names of the server, comma-separated, `:*` for any port: [when needed]"
+            "(hosting.md#who-may-use-it)",
             unset="this machine's names",
             example="phone.example.com",
         ),
@@ -283,7 +273,7 @@ class Settings:
         tuple[str, ...],
         read.origins,
         _server(
-            "web pages that may use the HTTP server, comma-separated, `:*` for any port",
+            "web pages that may use the server, comma-separated, `:*` for any port",
             unset="this machine's pages",
             example="https://app.example.com",
         ),
@@ -293,15 +283,15 @@ class Settings:
         read.rate,
         _server(
             "requests of one account over HTTP, and of one sign-in or address at each "
-            "endpoint of the hosted sign-in; counted by each process"
+            "endpoint of the hosted sign-in; for each process"
         ),
     ] = "300/minute"
     finish_seconds: Annotated[
         float,
         read.Number(WAIT_LIMIT),
         _server(
-            "how long `serve` over HTTP, when it is stopped, waits for the answers that it owes; "
-            "uvicorn's workers have `--timeout-graceful-shutdown` for that"
+            "how long a stopped `serve` over HTTP waits for answers that it owes; uvicorn's "
+            "workers have `--timeout-graceful-shutdown`"
         ),
     ] = 1
     client_id: Annotated[
@@ -316,8 +306,7 @@ class Settings:
         bool,
         read.switch,
         _program(
-            "calls are simulated on this computer, in the embedded sandbox: no account is "
-            "needed, and nobody is called",
+            "calls are simulated on this computer: no account is needed, and nobody is called",
             extra="sandbox",
             title="Try it on the sandbox",
         ),
@@ -325,10 +314,7 @@ class Settings:
     fast_start: Annotated[
         bool,
         read.switch,
-        _program(
-            "over stdio, a client's first requests are answered before the whole program is "
-            "imported"
-        ),
+        _program("over stdio, first requests are answered before the whole program is imported"),
     ] = True
     log_level: Annotated[
         LogLevel,
@@ -341,10 +327,7 @@ class Settings:
     log_format: Annotated[
         LogFormat,
         read.OneOf(LogFormat),
-        _program(
-            "`text`, or `json` with one object on each line; numbers and tokens are shortened "
-            "in both"
-        ),
+        _program("`text`, or `json` with one object on each line"),
     ] = "text"
 
     @classmethod
