@@ -47,10 +47,10 @@ function isUsedUp({ left }) {
   return left <= 0;
 }
 
-/** A warning for an allowance that is low or used up; else "". */
+/** A warning for an allowance that is low; else "". One that is used up says so by itself. */
 function hint(allowance) {
-  if (isUsedUp(allowance)) return locale.text("used_up");
-  return allowance.all && share(allowance) < SHORT_SHARE ? locale.text("short") : "";
+  if (isUsedUp(allowance) || !allowance.all) return "";
+  return share(allowance) < SHORT_SHARE ? locale.text("short") : "";
 }
 
 /** The gauge's attributes for screen readers. */

@@ -30,6 +30,9 @@ OF_CALL: Final = (
 )
 """The scripts of the call card in their order; `call.js` runs them."""
 
+OF_QUOTA: Final = ("gauge.js", "chart.js", "quota_state.js", "quota_shown.js")
+"""The scripts of the quota card in their order; `quota.js` runs them."""
+
 
 @cache
 def call_card(*, read_only: bool = False, sandbox: bool = False) -> str:
@@ -42,7 +45,7 @@ def call_card(*, read_only: bool = False, sandbox: bool = False) -> str:
 @cache
 def quota_card(*, sandbox: bool = False) -> str:
     """The HTML document of the quota card; with `sandbox`, it says that its calls are simulated."""
-    return _document("quota", "gauge.js", "chart.js", SANDBOX=sandbox)
+    return _document("quota", *OF_QUOTA, SANDBOX=sandbox)
 
 
 def _document(name: Literal["call", "quota"], *scripts: str, **constants: object) -> str:

@@ -1,125 +1,92 @@
-/** The quota card: it shows a person the result of check_quota. */
+/** The quota card: it shows a person the result of check_quota. What it knows is in `quota_state.js`, what it shows of that
+ * in `quota_shown.js`. */
 
 class QuotaCard {
   #host = new Host();
-  #quota = null; // QuotaAnswer
-  #error = "";
-  #period = null; // {start, end, calls, isComplete}, or "unread"
-  #billing = element("button", { type: "button", onclick: () => this.#openBilling() }, element("span"), outward());
+  #card = START;
+  #button = element("button", { type: "button", onclick: () => this.#press() }, element("span"), outward());
 
   constructor() {
-    byId("choices").append(this.#billing);
+    byId("choices").append(this.#button);
     this.#host.on("ui/notifications/tool-result", (result) => this.#receive(result));
     openCard(this.#host, "kallyai-quota", () => this.#show(), "error");
   }
 
-  #receive(result) {
-    if (result.isError || typeof result.structuredContent !== "object") {
-      this.#error = errorSentence(result.structuredContent ?? {}, false);
-    } else {
-      this.#quota = result.structuredContent;
-      if (this.#host.can("serverTools")) this.#readCalls();
-    }
+  #can() {
+    return { tools: this.#host.can("serverTools"), links: this.#host.can("openLinks") };
+  }
+
+  #know(card) {
+    this.#card = card;
     this.#show();
+  }
+
+  #receive(result) {
+    this.#know(afterResult(this.#card, result));
+    if (!this.#card.error && this.#can().tools) this.#readCalls();
   }
 
   async #readCalls() {
-    const end = Math.min(Date.now(), Date.parse(this.#quota.period_end) - 1 || Infinity);
-    const start = Date.parse(this.#quota.period_start) || end - 29 * DAY;
-    try {
-      this.#period = { start, end, ...(await callsSince(this.#host, start)) };
-    } catch {
-      this.#period = "unread";
-    }
-    this.#show();
+    const period = periodOf(this.#card, Date.now());
+    const calls = await callsSince(this.#host, period.start).catch(() => null);
+    this.#know(afterPeriod(this.#card, calls ? { ...period, ...calls } : "unread"));
   }
 
   #show() {
-    const quota = this.#quota;
-    setText("title", locale.text("quota"));
-    setText("error", this.#error);
-    const kinds = allowances(quota ?? {});
-    const isEmpty = kinds.some(isUsedUp);
-    this.#billing.firstChild.textContent = locale.text(isEmpty ? "upgrade" : "billing");
-    this.#billing.classList.toggle("primary", isEmpty);
-    this.#billing.hidden = !(this.#host.can("serverTools") && this.#host.can("openLinks") && quota);
-    if (!quota) return;
-    this.#plan(quota, isEmpty);
-    const full = comesBack(quota);
-    showGauges(kinds, full ? locale.text("back", { day: locale.shortBillingDay(full) }) : "");
-    if (!kinds.length) setText("error", locale.text("no_figures"));
-    this.#chart();
+    const page = shown(this.#card, this.#can(), Date.now());
+    setText("title", page.title);
+    setText("error", page.error);
+    setText("status", page.status?.text ?? "");
+    byId("status").dataset.tone = page.status?.tone ?? "";
+    showParts("renewal", page.facts);
+    byId("renewal").hidden = !page.facts.length;
+    showGauges(page.gauges, page.back);
+    this.#showButton(page.button);
+    this.#showPeriod(page.period);
   }
 
-  #plan(quota, isEmpty) {
-    const plan = oneLine(quota.plan_type);
-    const named = plan && locale.text("plan", { plan: plan[0].toLocaleUpperCase(locale.tag) + plan.slice(1) });
-    setText("title", translated(`plan_${plan}`, named || locale.text("quota")));
-    const status = oneLine(quota.subscription?.status ?? quota.subscription_status, 40);
-    const isGood = ["active", "trialing"].includes(status);
-    setText("status", isEmpty ? locale.text("used_up_short") : status && translated(status, locale.text("status_other")));
-    byId("status").dataset.tone = isEmpty ? "bad" : isGood ? "good" : "warn";
-    const words = [this.#renewal(quota.subscription ?? {}), translated(quota.subscription?.plan?.period, "")].filter(Boolean);
-    showParts("renewal", words);
-    byId("renewal").hidden = !words.length;
+  #showButton(button) {
+    this.#button.hidden = !button;
+    this.#button.firstChild.textContent = button ? button.label : "";
+    this.#button.classList.toggle("primary", Boolean(button && button.isPrimary));
   }
 
-  /** When the plan renews or ends; "" without a day. The allowances may come back on another day. */
-  #renewal({ expires_at: end, auto_renew: renews }) {
-    if (!end) return "";
-    const isPast = new Date(end) <= Date.now();
-    const words = {
-      ends: isPast ? "plan_ended" : "ends",
-      renews: isPast ? "was_to_renew" : "renews",
-    };
-    return locale.text(words[renews === false ? "ends" : "renews"], { day: locale.billingDay(end) });
-  }
-
-  #chart() {
-    const period = this.#period;
+  #showPeriod(period) {
     byId("period").hidden = !period;
     if (!period) return;
     setText("chart-title", locale.text("chart"));
-    const isRead = period !== "unread" && period.calls.length > 0;
-    const days = isRead ? byDay(period.calls, period.start, period.end) : [];
-    const isDrawn = days.filter((day) => day.successful || day.others).length >= FEWEST_DAYS;
-    for (const id of ["chart", "days", "legend"]) byId(id).hidden = !isDrawn;
-    if (!isRead) return setText("chart-text", locale.text(period === "unread" ? "chart_later" : "chart_none"));
-    const successful = period.calls.filter(isAnswered).length;
-    const count = period.calls.length;
-    const part = period.isComplete ? "" : ` ${locale.text("chart_part", { count: locale.number(count) })}`;
-    setText("chart-text", locale.plural("chart_text", count, { successful: locale.number(successful) }) + part);
-    if (!isDrawn) return;
+    setText("chart-text", period.text);
+    for (const id of ["chart", "days", "legend"]) byId(id).hidden = !period.days;
+    if (!period.days) return;
     setText("table-title", locale.text("table"));
     const legend = ["successful", "others"].map((kind) => element("span", { class: kind }, locale.text(kind)));
     byId("legend").replaceChildren(...legend);
-    showChart(days);
-    showTable(days);
+    showChart(period.days);
+    showTable(period.days);
   }
 
-  async #openBilling() {
-    const result = await this.#host.callTool("check_quota", { billing_link: true }).catch(() => null);
-    const url = result?.structuredContent?.billing_url;
-    if (typeof url !== "string" || !/^https?:\/\//.test(url)) {
-      byId("notice").textContent = result ? errorSentence(result.structuredContent ?? {}, false) : locale.text("denied");
-      return;
-    }
+  /** Opens the page for signing in, or the one on which the plan is changed. */
+  async #press() {
+    const signsIn = choiceOf(this.#card, this.#can()) === "sign_in";
+    const { link } = this.#card.error ?? {};
+    if (signsIn && link) return this.#open(link);
+    const asked = signsIn ? ["sign_in", {}] : ["check_quota", { billing_link: true }];
+    const result = await this.#host.callTool(...asked).catch(() => null);
+    if (!result) return this.#note(locale.text("denied"));
+    const told = result.structuredContent ?? {};
+    return this.#open(signsIn ? told.link : told.billing_url, told);
+  }
+
+  /** Opens a web page; without one, the notice says what the tool `told`. */
+  async #open(url, told = {}) {
+    if (typeof url !== "string" || !/^https?:\/\//.test(url)) return this.#note(errorSentence(told, false));
     const opened = await this.#host.request("ui/open-link", { url }).catch(() => ({ isError: true }));
-    byId("notice").textContent = opened.isError ? locale.text("denied") : "";
+    return this.#note(opened.isError ? locale.text("denied") : "");
   }
-}
 
-/** When the allowances are full again (ISO 8601); null if the plan has ended by then, as in the text for the agent. */
-function comesBack({ period_end: ends, subscription }) {
-  if (!ends || new Date(ends) <= Date.now()) return null;
-  const { expires_at: expires, auto_renew: renews, has_active_subscription: isActive } = subscription ?? {};
-  const goesOn = isActive !== false && renews === true;
-  return !goesOn && expires && new Date(expires) <= new Date(ends) ? null : ends;
-}
-
-/** A word of KallyAI's in the reader's language if the texts have it, else `other`. */
-function translated(word, other) {
-  return Object.hasOwn(TEXTS, word ?? "") ? locale.text(word) : other;
+  #note(text) {
+    byId("notice").textContent = text;
+  }
 }
 
 new QuotaCard();

@@ -1,4 +1,4 @@
-"""The functions of the call card's script that need no page, run by Node.js."""
+"""The functions of the cards' scripts that need no page, run by Node.js."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kallyai_mcp.cards.pages import OF_CALL
+from kallyai_mcp.cards.pages import OF_CALL, OF_QUOTA
 from kallyai_mcp.cards.pages import functions as functions_of_card
 from tests.npm import missing
 from tests.programs import run_well
@@ -29,6 +29,13 @@ def _functions(*, sandbox: bool) -> str:
     return functions_of_card("call", *OF_CALL, READ_ONLY=False, SANDBOX=sandbox)
 
 
+@cache
+def _functions_of_quota() -> str:
+    if reason := missing():
+        pytest.skip(reason)
+    return functions_of_card("quota", *OF_QUOTA, SANDBOX=False)
+
+
 def value_of(expression: str, *steps: str, **given: Any) -> Any:
     """The value of a JavaScript expression after some steps; `given` are constants in both.
 
@@ -41,6 +48,11 @@ def value_of(expression: str, *steps: str, **given: Any) -> Any:
 def value_in_sandbox(expression: str, *steps: str, **given: Any) -> Any:
     """`value_of` in a card whose calls are simulated."""
     return _value_of(_functions(sandbox=True), expression, steps, given)
+
+
+def value_of_quota(expression: str, *steps: str, **given: Any) -> Any:
+    """`value_of` in the quota card."""
+    return _value_of(_functions_of_quota(), expression, steps, given)
 
 
 def _value_of(

@@ -353,6 +353,14 @@ _MORE: dict[str, State] = {
     "quota_credits": State(
         {}, ALLOWANCE | {"credits_allocated": 500, "credits_remaining": 120}, is_quota=True
     ),
+    "quota_calls_by_credits": State(
+        {},
+        ALLOWANCE | {"calls_remaining": 0, "credits_allocated": 500, "credits_remaining": 120},
+        is_quota=True,
+    ),
+    "quota_signed_out": State(
+        {}, _error("unauthorized", status="error"), is_quota=True, is_error=True
+    ),
     "quota_error": State({}, _error("forbidden", status="error"), is_quota=True, is_error=True),
 }
 

@@ -1,4 +1,4 @@
-"""Makes a picture of each page that a person sees in a browser: `python -m tests.page_gallery
+"""Makes a picture of each page that a person sees in a browser: `python -m tests.cards.page_gallery
 FOLDER [PAGE…]`. The variants are those of the cards' pictures.
 """
 
