@@ -41,11 +41,14 @@ function comesBack({ period_end: ends, subscription }, now) {
   return isOver ? "" : ends;
 }
 
-/** What is used up, so that calls are refused: an allowance; undefined for nothing. Credits pay for a call, too. */
+/** What is used up, so that calls are refused: an allowance; undefined for nothing. Credits pay for a call, too, so they
+ * count where there are some, or nothing else. The text for the agent has the same rule. */
 function usedUp(quota) {
   const kinds = allowances(quota);
-  const hasCredits = kinds.some(({ kind, left }) => kind === "credits" && left > 0);
-  return hasCredits ? undefined : kinds.find(isUsedUp);
+  const credits = kinds.find(({ kind }) => kind === "credits");
+  if (credits && !isUsedUp(credits)) return undefined;
+  const ofPlan = kinds.filter((one) => one !== credits);
+  return (ofPlan.length ? ofPlan : kinds).find(isUsedUp);
 }
 
 /** The codes of errors that the user can remove by signing in. */

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from kallyai_mcp.api.models import Statistics, Subscription
+from kallyai_mcp.calls.quota import unit_used_up
 from kallyai_mcp.cli.screen import Fact, Screen, Tone
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.tools.text.account import allowances, comes_back, plan_in_words, when_back
@@ -11,14 +12,14 @@ from kallyai_mcp.tools.text.account import allowances, comes_back, plan_in_words
 
 def account_screen(who: str, statistics: Statistics, now: datetime, service: Service) -> Screen:
     """The account of `who`, which is "" if its name is not known."""
-    left = allowances(statistics)
-    is_used_up = any(one.remaining <= 0 for one in left)
+    is_used_up = unit_used_up(statistics) is not None
+    back = comes_back(statistics, None, now)
     return Screen(
         Tone.UNSURE if is_used_up else Tone.GOOD,
         "Signed in",
         (who,) if who else (),
         tuple(_facts(statistics, now, service)),
-        when_back(comes_back(statistics, None, now), left) if left else (),
+        when_back(back, is_used_up=is_used_up) if allowances(statistics) else (),
         is_simulated=service.is_simulated,
     )
 

@@ -10,6 +10,7 @@ from tests.cards.states import ALLOWANCE, NOW
 ALL = {"tools": True, "links": True}
 USED_UP = ALLOWANCE | {"calls_remaining": 0}
 CREDITS = {"credits_allocated": 500, "credits_remaining": 120}
+NO_CREDITS = {"credits_allocated": 500, "credits_remaining": 0, "period_end": None}
 WITHOUT_RENEWAL = ALLOWANCE["subscription"] | {"auto_renew": False}
 
 
@@ -48,10 +49,8 @@ def test_nothing_left_is_the_headline() -> None:
         ({"minutes_remaining": 0}, "No minutes left until Feb 1"),
         ({"calls_remaining": 0, "period_end": None}, "No calls left"),
         ({"calls_remaining": 0, **CREDITS}, "Personal plan"),
-        (
-            {"calls_remaining": None, **CREDITS, "credits_remaining": 0},
-            "No credits left until Feb 1",
-        ),
+        ({"minutes_remaining": None, "calls_remaining": None, **NO_CREDITS}, "No credits left"),
+        (NO_CREDITS, "Personal plan"),
     ],
 )
 def test_the_headline_is_what_stops_calls(figures: dict[str, Any], title: str) -> None:

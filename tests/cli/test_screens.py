@@ -13,11 +13,12 @@ from kallyai_mcp.api.errors import (
     QuotaExceededError,
     ResponseLostError,
 )
-from kallyai_mcp.api.models import Call
+from kallyai_mcp.api.models import Call, Statistics
 from kallyai_mcp.calls.numbers import NumberProblem
 from kallyai_mcp.calls.outcome import Findings
 from kallyai_mcp.calls.quota import NothingLeftError
 from kallyai_mcp.calls.records import CallRecord
+from kallyai_mcp.cli.account_screen import account_screen
 from kallyai_mcp.cli.call_screens import call_screen
 from kallyai_mcp.cli.error_screens import refusal_screen
 from kallyai_mcp.cli.screen import Fact, Screen, Terminal, Tone, Turn, rendered
@@ -190,3 +191,12 @@ def test_a_narrow_tables_row_splits_no_word() -> None:
 
     assert all(cell_len(line) <= 40 for line in lines.splitlines())
     assert " ".join(lines.split()) == f"Bistro {said}"
+
+
+@pytest.mark.parametrize(("credits_left", "tone"), [(120, Tone.GOOD), (0, Tone.UNSURE)])
+def test_the_account_names_its_credits(credits_left: int, tone: Tone) -> None:
+    usage = Statistics(calls_remaining=0, calls_allocated=35, credits_remaining=credits_left)
+    screen = account_screen("", usage, NOW, Service(Settings()))
+
+    assert screen.tone is tone
+    assert Fact("Left", f"0 of 35 calls, {credits_left} credits") in screen.facts

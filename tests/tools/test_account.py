@@ -14,7 +14,7 @@ from kallyai_mcp.auth.token_store import TokenStore
 from kallyai_mcp.auth.tokens import Tokens
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.sandbox.serve import running
-from kallyai_mcp.tools.text.account import last_ones
+from kallyai_mcp.tools.text.account import last_ones, quota
 from tests.agent import BISTRO, Agent, open_agent, settings_in
 from tests.fake_service import fake_service, out_of_reach
 from tests.sandbox.auth import browser_client
@@ -247,10 +247,22 @@ END = datetime(2026, 2, 1, tzinfo=UTC)
             ),
             "0 of 5 calls and 6 of 30 minutes left until Feb 1.",
         ),
+        (
+            Statistics(calls_remaining=2, calls_allocated=35, credits_remaining=120),
+            "2 of 35 calls and 120 credits left.",
+        ),
     ],
 )
 def test_the_last_calls_are_announced(usage: Statistics | None, words: str) -> None:
     assert last_ones(usage, datetime(2026, 1, 26, tzinfo=UTC)) == words
+
+
+@pytest.mark.parametrize(("credits_left", "refused"), [(None, True), (0, True), (120, False)])
+def test_credits_pay_where_calls_are_used(credits_left: int | None, refused: bool) -> None:
+    usage = Statistics(calls_remaining=0, credits_remaining=credits_left, period_end=END)
+    text = quota(usage, None, now=datetime(2026, 1, 26, tzinfo=UTC))
+
+    assert ("Calls are refused until then." in text) is refused
 
 
 async def test_a_result_says_that_few_calls_are_left(tmp_path: Path, clock: ManualClock) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from kallyai_mcp.api.errors import QuotaExceededError
 from kallyai_mcp.api.models import Plan, Statistics, Subscription
+from kallyai_mcp.calls.quota import unit_used_up
 from kallyai_mcp.tools.context import SignInLink
 from kallyai_mcp.tools.text.plain import day, number, one_line, part, word
 
@@ -138,7 +139,8 @@ def quota(
     plan = ", ".join(plan_in_words(statistics, subscription or Subscription(), now))
     sentences = [f"{_left(left)}{part('; {}', plan)}."]
     if left:
-        sentences += when_back(comes_back(statistics, subscription, now), left)
+        back = comes_back(statistics, subscription, now)
+        sentences += when_back(back, is_used_up=unit_used_up(statistics) is not None)
     if has_tools and _is_little(left):
         sentences.append(MORE)
     return " ".join(sentences)
@@ -151,9 +153,8 @@ def _left(left: Sequence[Allowance]) -> str:
     return f"{left[0]} left{part(' (and {})', others)}"
 
 
-def when_back(back: str | None, left: Sequence[Allowance]) -> list[str]:
+def when_back(back: str | None, *, is_used_up: bool) -> list[str]:
     """On which day what is left comes `back`, if that is known, and whether calls are refused."""
-    is_used_up = any(allowance.remaining <= 0 for allowance in left)
     if back is None:
         return ["Calls are refused now."] if is_used_up else []
     sentences = [f"They all come back {back}."]
@@ -171,13 +172,16 @@ def little_left(statistics: Statistics | None, now: datetime) -> str:
 
 def last_ones(statistics: Statistics | None, now: datetime) -> str:
     """That few calls are left, before the last ones are used: "2 of 35 calls left until Feb 1."; ""
-    if more are left, or it is not known.
+    if more are left, or it is not known. Credits are told, too, because they pay for calls.
     """
     if statistics is None:
         return ""
     few = [one for one in allowances(statistics) if one.remaining <= _FEW[one.unit]]
+    if not few:
+        return ""
+    few += [one for one in allowances(statistics) if one.unit == "credits" and one not in few]
     until = part(" until {}", comes_back(statistics, None, now))
-    return part("{} left" + until + ".", " and ".join(map(str, few)))
+    return f"{' and '.join(map(str, few))} left{until}."
 
 
 def _is_little(left: Sequence[Allowance]) -> bool:
