@@ -30,7 +30,7 @@ from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.live import live_of
 from kallyai_mcp.tools.structure.models import Answer
 from kallyai_mcp.tools.structure.models import as_json as structure_of
-from kallyai_mcp.tools.text.errors import error_text
+from kallyai_mcp.tools.text.errors import allowed_again, error_text
 from kallyai_mcp.tools.tool_errors import error_answer
 
 
@@ -73,7 +73,7 @@ def about_calls(work: Callable[..., Awaitable[Shown]]) -> Callable[..., Any]:
                 try:
                     return await work(app_context, **arguments)
                 except errors.KallyAIError as error:
-                    raise _call_error(error, settings, places_calls=places_calls) from None
+                    raise _call_error(error, app_context, places_calls=places_calls) from None
 
         print_result(opened, as_json=as_json)
 
@@ -103,12 +103,14 @@ def print_result(work: Callable[[], Awaitable[Shown]], *, as_json: bool) -> None
 
 
 def _call_error(
-    error: errors.KallyAIError, settings: Settings, *, places_calls: bool
+    error: errors.KallyAIError, app_context: AppContext, *, places_calls: bool
 ) -> CommandError:
+    service = Service.of(app_context.settings)
+    again = allowed_again(error, None, app_context.reader())
     return _CallError(
         error_text(error, places_calls=places_calls),
         structure_of(error_answer(error, places_calls=places_calls)),
-        error_screen(error, Service.of(settings), places_calls=places_calls),
+        error_screen(error, service, places_calls=places_calls, again=again),
     )
 
 

@@ -29,6 +29,7 @@ from kallyai_mcp.tools.text.calls import (
     state_in_words,
 )
 from kallyai_mcp.tools.text.consent import Words
+from kallyai_mcp.tools.text.errors import allowed_again
 from kallyai_mcp.tools.text.plain import (
     Reader,
     clock,
@@ -86,7 +87,8 @@ def call_screen(
     is. `is_duplicate`: the same call was asked for before.
     """
     if view.refusal is not None:
-        return refusal_screen(view.refusal, service)
+        again = allowed_again(view.refusal, view.ended_at, reader)
+        return refusal_screen(view.refusal, service, again)
     if view.call is not None and view.outcome is not None:
         screen = _ended(view, view.call, reader, service)
     else:

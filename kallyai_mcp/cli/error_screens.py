@@ -8,7 +8,7 @@ from kallyai_mcp.cli.screen import Fact, Screen, Tone
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.text.errors import all_used, meaning, used_figures
-from kallyai_mcp.tools.text.plain import day, duration, one_line, quoted, sentence
+from kallyai_mcp.tools.text.plain import day, one_line, quoted, sentence
 
 _SAY = {
     "not_signed_in": "Not signed in to KallyAI.",
@@ -18,17 +18,21 @@ _SAY = {
     "lost": "No usable answer came after the request was sent, so they may have been called. "
     "Look before you call again.",
     "unknown_id": "No call has this id.",
-    "wait": "Try again in {pause}.",
+    "again": "Try again {again}.",
 }
 
 
-def refusal_screen(error: errors.KallyAIError, service: Service) -> Screen:
-    """Why a call was not placed, or that it may have been."""
-    return error_screen(error, service, places_calls=True)
+def refusal_screen(error: errors.KallyAIError, service: Service, again: str = "") -> Screen:
+    """Why a call was not placed, or that it may have been; `again` as in `error_screen`."""
+    return error_screen(error, service, places_calls=True, again=again)
 
 
-def error_screen(error: errors.KallyAIError, service: Service, *, places_calls: bool) -> Screen:
-    """An error in a person's words; with `places_calls`, whether somebody was called."""
+def error_screen(
+    error: errors.KallyAIError, service: Service, *, places_calls: bool, again: str = ""
+) -> Screen:
+    """An error in a person's words; with `places_calls`, whether somebody was called. `again` is
+    when that may be tried again, if it is known: "at 4:07 PM".
+    """
     may_have_called = places_calls and not proves_no_call(error)
     if may_have_called:
         look = Fact("Your calls", service.command("calls"))
@@ -45,7 +49,7 @@ def error_screen(error: errors.KallyAIError, service: Service, *, places_calls: 
         "Not called" if places_calls else "Error",
         (_why(error),),
         (*_asked_at(error, service), *_from_kallyai(error)),
-        tuple(_when_again(error)),
+        (_SAY["again"].format(again=again),) if again else (),
         steps=tuple(_what_helps(error, service)),
         is_simulated=service.is_simulated,
     )
@@ -94,12 +98,6 @@ def _from_kallyai(error: errors.KallyAIError) -> list[Fact]:
     if error.correlation_id:
         facts.append(Fact("For its support", one_line(error.correlation_id, 80)))
     return facts
-
-
-def _when_again(error: errors.KallyAIError) -> list[str]:
-    if error.retry_after is None:
-        return []
-    return [_SAY["wait"].format(pause=duration(error.retry_after))]
 
 
 def _what_helps(error: errors.KallyAIError, service: Service) -> list[Fact]:

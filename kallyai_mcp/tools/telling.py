@@ -218,7 +218,7 @@ async def _refused_again(
     app_context: AppContext, view: CallView, refusal: KallyAIError, structure: CallAnswer
 ) -> CallResult:
     """The result about a call that reached nobody, and whose next attempt was refused."""
-    text, error = await error_result(refusal, app_context, places_calls=True)
+    text, error = await error_result(refusal, app_context, places_calls=True, since=view.ended_at)
     known = {name: value for name, value in structure if value is not None}
     answer = RefusedRetryAnswer(**dict(error) | known)
     if view.record is not None:

@@ -2,6 +2,7 @@
 programs.
 """
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.api import errors
@@ -13,7 +14,13 @@ from kallyai_mcp.tools.arguments import MAX_NAMED, InvalidArgumentsError
 from kallyai_mcp.tools.context import AppContext, SignInLink
 from kallyai_mcp.tools.structure.models import ErrorAnswer, ToolResult, WrongArgument
 from kallyai_mcp.tools.text.account import Allowance, sign_in_needed, used_up
-from kallyai_mcp.tools.text.errors import error_text, nothing_left, quota_facts, with_service_words
+from kallyai_mcp.tools.text.errors import (
+    error_text,
+    nothing_left,
+    quota_facts,
+    refusal_text,
+    with_service_words,
+)
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
@@ -60,12 +67,19 @@ async def tool_error(
 
 
 async def error_result(
-    error: errors.KallyAIError, app_context: AppContext, *, places_calls: bool
+    error: errors.KallyAIError,
+    app_context: AppContext,
+    *,
+    places_calls: bool,
+    since: datetime | None = None,
 ) -> tuple[str, ErrorAnswer]:
     """The text and the structure for an error, without a sign-in link; with the quota if that
-    refuses the call.
+    refuses the call. `since`: when a call was refused that is not refused now.
     """
-    text = error_text(error, places_calls=places_calls)
+    if places_calls:
+        text = refusal_text(error, since, app_context.reader())
+    else:
+        text = error_text(error, places_calls=False)
     structure = error_answer(error, places_calls=places_calls)
     if isinstance(error, NothingLeftError):
         structure.used_up = Allowance(error.unit, 0, error.allocated, error.renews)

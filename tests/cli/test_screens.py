@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from rich.cells import cell_len
@@ -10,6 +11,7 @@ from rich.cells import cell_len
 from kallyai_mcp.api.errors import (
     KallyAIError,
     NotSignedInError,
+    PolicyError,
     QuotaExceededError,
     ResponseLostError,
 )
@@ -29,9 +31,12 @@ from kallyai_mcp.settings import Settings
 from kallyai_mcp.tools.argument_types import RefusedNumberError
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.speech import Quote, Speech
+from kallyai_mcp.tools.text.errors import allowed_again, refusal_text
 from kallyai_mcp.tools.text.plain import Reader
 from tests.calls.ledgers import NOW, asked, ended_as, outcome
 from tests.tools import test_facets
+
+ZONE = ZoneInfo("America/New_York")
 
 BOOKED = Screen(
     Tone.GOOD,
@@ -144,6 +149,19 @@ def test_an_error_has_a_persons_words(error: KallyAIError, said: str) -> None:
 
     assert said in text
     assert not re.search(r"[a-z]_[a-z]|tool|the user", text)
+
+
+@pytest.mark.parametrize(
+    ("hours", "again"), [(1, "at 11:01 AM"), (24, "on Tue Jan 27, 10:01 AM"), (-1, "now")]
+)
+def test_a_limit_says_when_it_allows_one_more(hours: int, again: str) -> None:
+    reader = Reader("America/New_York", datetime(2026, 1, 26, 10, 0, 30, tzinfo=ZONE))
+    limit = PolicyError("2 calls a day", setting="CALLS_PER_DAY", retry_after=3600 * hours)
+
+    assert allowed_again(limit, None, reader) == again
+    assert refusal_text(limit, None, reader) == (
+        f"Not called: 2 calls a day. It may be tried again {again}."
+    )
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 100])

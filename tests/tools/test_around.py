@@ -1,5 +1,6 @@
 """Candidates that are called one after another, as an agent and its user see them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -284,11 +285,11 @@ async def test_a_limited_list_goes_on_the_next_day(
         "Stopped: this server allows 2 calls a day (KALLYAI_CALLS_PER_DAY), and that many were "
         "placed."
     )
-    rest = f'call_around with the same arguments and continue_after "{id_}".'
-    assert last.startswith("To go on in 2")  # 24 h, or 23 h and some minutes
+    rest = f'with the same arguments and continue_after "{id_}".'
+    assert re.fullmatch(rf"To go on: call_around on Mon Jan 26, \d+:\d\d [AP]M, {rest}", last)
     assert again.text == (
-        f"Asked for before; no new call was placed. {stopped.text.replace(last, '')}To go on "
-        f"later: {rest}"
+        f"Asked for before; no new call was placed. {stopped.text.replace(last, '')}To go on: "
+        f"call_around now, {rest}"
     )
     assert (done.data["status"], done.data["tracking_id"]) == ("done", stopped.data["tracking_id"])
     assert len(done.data["calls"]) == 3

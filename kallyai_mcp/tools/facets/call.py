@@ -179,6 +179,11 @@ class CallView:
         return self.record.error if self.record.was_refused else None
 
     @property
+    def ended_at(self) -> datetime | None:
+        """When the call ended, or was refused; None if that is not known."""
+        return None if self.record is None else self.record.ended_at
+
+    @property
     def placed_at(self) -> datetime | None:
         """When the call was placed, or asked for."""
         if self.call is not None and self.call.created_at is not None:

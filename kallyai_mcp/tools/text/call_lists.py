@@ -13,10 +13,10 @@ from kallyai_mcp.tools.text.bookings import SAY as SAY_OF_BOOKINGS
 from kallyai_mcp.tools.text.bookings import doubt, offer_not_accepted
 from kallyai_mcp.tools.text.calendar import booked_time
 from kallyai_mcp.tools.text.calls import NOT_LOOKED_UP, asked_before, reason, state_in_words
-from kallyai_mcp.tools.text.errors import quota_facts, what_happened, what_to_do
+from kallyai_mcp.tools.text.errors import allowed_again, quota_facts, what_happened, what_to_do
 from kallyai_mcp.tools.text.languages import spoken_as_it_is
 from kallyai_mcp.tools.text.next_steps import ask_to_confirm
-from kallyai_mcp.tools.text.plain import Reader, duration, part, party_of, when, word
+from kallyai_mcp.tools.text.plain import Reader, part, party_of, when, word
 from kallyai_mcp.tools.text.report import never_follow, opt_out_in, said_in
 
 _SAID = 300
@@ -61,7 +61,9 @@ _SAY = {
         'If it does not work: make_call with changes_call_id "{id}" and change "cancel", then '
         'call_around with the same arguments and continue_after "{id}".'
     ),
-    "go_on_later": 'To go on {at}: call_around with the same arguments and continue_after "{id}".',
+    "go_on_later": (
+        'To go on: call_around {at}, with the same arguments and continue_after "{id}".'
+    ),
     "go_on": 'To call the next one: call_around with the same arguments and continue_after "{id}".',
     "ending": (
         "Nobody else is called, but calls in progress go on: get_call with call_id "
@@ -279,14 +281,11 @@ def _refusal(found: CallList) -> KallyAIError | None:
 
 
 def _retry_at(found: CallList, reader: Reader) -> str:
-    """When the call that was refused may be tried again: "in 50 min"; "later" if not known."""
+    """When the call that was refused may be tried again: "at 4:07 PM"; "later" if not known."""
     first = found.refused[0]
-    if first.error is None or first.error.retry_after is None or first.ended_at is None:
+    if first.error is None:
         return "later"
-    left = first.error.retry_after - (reader.now - first.ended_at).total_seconds()
-    if left <= 0:
-        return "later"
-    return f"in {duration(max(60.0, left))}"
+    return allowed_again(first.error, first.ended_at, reader) or "later"
 
 
 def _unreadable(found: CallList) -> str:

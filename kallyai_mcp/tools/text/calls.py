@@ -24,7 +24,7 @@ from kallyai_mcp.tools.text.bookings import (
 )
 from kallyai_mcp.tools.text.calendar import unconfirmed
 from kallyai_mcp.tools.text.consent import Words
-from kallyai_mcp.tools.text.errors import error_text, what_happened
+from kallyai_mcp.tools.text.errors import refusal_text, what_happened
 from kallyai_mcp.tools.text.languages import spoken_as_it_is
 from kallyai_mcp.tools.text.next_steps import book_once, call_when_open, more, try_again
 from kallyai_mcp.tools.text.plain import (
@@ -34,6 +34,7 @@ from kallyai_mcp.tools.text.plain import (
     duration,
     hour,
     lasted,
+    moment_in_words,
     one_line,
     part,
     party_of,
@@ -189,7 +190,7 @@ def reason(view: CallView) -> str:
 
 
 def _refusal(view: CallView, refusal: KallyAIError, reader: Reader) -> str:
-    text = error_text(refusal, places_calls=True)
+    text = refusal_text(refusal, view.ended_at, reader)
     if view.record is None or not view.is_retry:
         return text
     return refused_again(text, view.record, reader)
@@ -246,15 +247,7 @@ def placed_elsewhere_at(view: CallView, reader: Reader) -> str:
     record = view.record
     if record is None or record.created_at is None or not record.is_earlier_call:
         return ""
-    return _at(record.created_at, reader)
-
-
-def _at(moment: datetime, reader: Reader) -> str:
-    """When something was, by the reader's clock: "at 4:07 PM", or "on Fri Nov 27, 4:07 PM"."""
-    local = reader.local(moment)
-    is_today = local.date() == reader.now.date()
-    text = f"at {hour(local)}" if is_today else f"on {day_and_hour(local, reader.now)}"
-    return with_place(text, local, None, reader.timezone, reader)
+    return moment_in_words(record.created_at, reader)
 
 
 def _headline(view: CallView, call: Call, reader: Reader) -> str:

@@ -4,7 +4,7 @@ words.
 What a code means is in `texts.json`, for agents and for people.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kallyai_mcp.api import errors
 from kallyai_mcp.api.models import Statistics
@@ -22,7 +22,20 @@ from kallyai_mcp.tools.text.account import (
     quota,
     used_up,
 )
-from kallyai_mcp.tools.text.plain import day, duration, number, one_line, part, quoted, word
+from kallyai_mcp.tools.text.plain import (
+    Reader,
+    day,
+    duration,
+    moment_in_words,
+    number,
+    one_line,
+    part,
+    quoted,
+    word,
+)
+
+_UP_TO_A_MINUTE = timedelta(seconds=59)
+"""A time is shown in whole minutes, and must not be earlier then."""
 
 _CODES_SHOWN = (
     errors.ServiceError,
@@ -50,6 +63,27 @@ def error_text(error: errors.KallyAIError, *, places_calls: bool) -> str:
     if places_calls:
         return with_service_words(f"Not called: {text}", error)
     return with_service_words(text[0].upper() + text[1:], error)
+
+
+def refusal_text(error: errors.KallyAIError, since: datetime | None, reader: Reader) -> str:
+    """The text about a call that was refused at the time `since`, or now; that of a limit of the
+    settings says when it allows one more.
+    """
+    again = allowed_again(error, since, reader) if isinstance(error, errors.PolicyError) else ""
+    if again:
+        return f"Not called: {what_happened(error)}. It may be tried again {again}."
+    return error_text(error, places_calls=True)
+
+
+def allowed_again(error: errors.KallyAIError, since: datetime | None, reader: Reader) -> str:
+    """When a call may be tried again that was refused at the time `since`, or now: "at 4:07 PM",
+    "on Fri Nov 27, 4:07 PM", or "now"; "" if that is not known.
+    """
+    if error.retry_after is None:
+        return ""
+    refused_at = reader.now if since is None else since
+    at = refused_at + timedelta(seconds=error.retry_after)
+    return moment_in_words(at + _UP_TO_A_MINUTE, reader) if at > reader.now else "now"
 
 
 def what_happened(error: errors.KallyAIError) -> str:

@@ -333,6 +333,14 @@ def with_place(
     return f"{text} ({yours} in {city(reader.timezone)})"
 
 
+def moment_in_words(moment: datetime, reader: Reader) -> str:
+    """A moment by the reader's clock: "at 4:07 PM", or "on Fri Nov 27, 4:07 PM"."""
+    local = reader.local(moment)
+    is_today = local.date() == reader.now.date()
+    text = f"at {hour(local)}" if is_today else f"on {day_and_hour(local, reader.now)}"
+    return with_place(text, local, None, reader.timezone, reader)
+
+
 def _place_of_clock(number: str, moment: datetime, zone_name: str) -> str:
     """Where it is `moment`: at the callee, if the number (E.164) shows its clock, or in a zone."""
     if local_time(number, moment) is not None:
