@@ -20,7 +20,8 @@ setting |
 | `kallyai.server.requests.refused` | counter, {request} | `http.response.status_code`, such as \
 401 and 429 |
 
-The gauge is the number in the whole ledger, which each process reports: don't add them up. It has
+Counters of what should not happen, and of expired calls, begin with 0 when the server starts. The
+gauge is the number in the whole ledger, which each process reports: don't add them up. It has
 no value while the ledger can't be read.
 
 A request to KallyAI is each attempt of it, from the search for a connection to the end of the
@@ -31,7 +32,7 @@ after a failure: a status from 400 on, or an error code. A span has the request'
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
@@ -87,6 +88,15 @@ _COUNTERS = {
     ),
 }
 
+_FROM_ZERO: Mapping[str, Sequence[Mapping[str, str | int]]] = {
+    "kallyai.calls.expired": [{}],
+    "kallyai.ledger.writes.unconfirmed": [{}],
+    "kallyai.leases.lost": [{}],
+    "kallyai.server.requests.refused": [{"http.response.status_code": each} for each in (401, 429)],
+}
+"""The series that begin with 0: those whose attributes are known before. An alert sees no increase
+in the first value of a series.
+"""
 
 _GAUGES = {
     "kallyai.ledger.calls": (
@@ -121,6 +131,14 @@ def count(name: str, attributes: Mapping[str, str | int]) -> None:
     """Count one more of a counter."""
     if is_taken():
         _counter(name).add(1, {key: _harmless(value) for key, value in attributes.items()})
+
+
+def start_counters() -> None:
+    """Begin with 0 of each counter, as far as its attributes are known."""
+    if is_taken():
+        for name, series in _FROM_ZERO.items():
+            for attributes in series:
+                _counter(name).add(0, attributes)
 
 
 def count_refused_request(status: int) -> None:

@@ -140,6 +140,21 @@ def test_refused_requests_of_clients_are_counted() -> None:
     ]
 
 
+def test_counters_of_trouble_begin_with_zero() -> None:
+    found = recorded("a_call_in_progress").returned["up"]
+    begun = {name: points for name, points in found.items() if all(not n for _, n in points)}
+
+    assert begun == {
+        "kallyai.calls.expired": [[{}, 0]],
+        "kallyai.ledger.writes.unconfirmed": [[{}, 0]],
+        "kallyai.leases.lost": [[{}, 0]],
+        "kallyai.server.requests.refused": [
+            [{"http.response.status_code": 401}, 0],
+            [{"http.response.status_code": 429}, 0],
+        ],
+    }
+
+
 def test_calls_are_counted_by_state() -> None:
     seen = recorded("a_call_in_progress").returned
     gauge = "kallyai.ledger.calls"

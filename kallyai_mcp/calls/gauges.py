@@ -12,12 +12,14 @@ SECONDS = 15.0
 
 
 async def keep_gauges(context: CallContext) -> None:
-    """Count the calls in the ledger once in `SECONDS`, if somebody takes the metrics.
+    """Start the counters, and count the calls in the ledger once in `SECONDS`, if somebody takes
+    the metrics.
 
     While the ledger can't be read, the gauges have no value.
     """
     if not telemetry.is_taken():
         return
+    telemetry.start_counters()
     try:
         while True:
             await context.clock.sleep(SECONDS)
