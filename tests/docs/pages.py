@@ -37,6 +37,7 @@ RUN_BY = {
     r"kallyai-mcp (serve|sandbox)( .*)?|docker compose .*": IN_CHECK,
     r"kallyai-mcp .*": IN_PROCESS,
     r"inspect eval kallyai_mcp/.*": "tests/evals/test_inspect_tasks.py",
+    r"uv run python -m tests\.page_gallery .*": "tests/test_page_access.py",
     r"uv run python -m tests\.(cards|reference|supply renew|update).*": IN_CHECK,
     r"(pip install uv && )?uv run .*": IN_CI,
     (
