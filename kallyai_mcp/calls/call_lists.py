@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from kallyai_mcp.api.errors import KallyAIError, NumberRefusedError, PolicyError, needs_sign_in
+from kallyai_mcp.api.errors import KallyAIError, needs_sign_in
 from kallyai_mcp.api.models import Submission
-from kallyai_mcp.calls.errors import OPTED_OUT
+from kallyai_mcp.calls.errors import refuses_one_number
 from kallyai_mcp.calls.fingerprint import fingerprint
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.policy import Consent
@@ -23,9 +23,6 @@ from kallyai_mcp.calls.tracking_ids import new_tracking_id
 Until = Literal["booked", "answered", "all"]
 
 _NOT_ASKED = Consent(None, "not_needed")
-
-_ONE_NUMBER = ("KALLYAI_DENY_NUMBERS", "KALLYAI_ALLOW_NUMBERS", OPTED_OUT)
-"""The settings that may refuse one candidate and allow the next one, and an opt-out."""
 
 LONGEST = timedelta(hours=2)
 """How long a list may place calls after it was begun or has gone on (`asked_at`)."""
@@ -59,9 +56,7 @@ _AFTER_A_CALL = FOR_USER | {StopReason.BOOKED, StopReason.ANSWERED}
 """A list stops for these because of how a call of it has ended."""
 
 PASSES = FOR_USER | {StopReason.ANSWERED}
-"""After these, a list that goes on passes the candidate who was called last, unless that call was
-not placed.
-"""
+"""After these, a list that goes on passes the candidate of its last call, if that was placed."""
 
 
 @dataclass(frozen=True)
@@ -162,18 +157,17 @@ class CallList:
     @property
     def waiting(self) -> tuple[CallRecord, ...]:
         """The calls that it has made, and whose requests have not left."""
-        return tuple(one for one in self.records if one.is_of_list and one.state in WAITING)
+        return tuple(filter(_may_leave, self.records))
 
     @property
     def due(self) -> tuple[CallRecord, ...]:
         """The calls that it has made, and that no worker has reserved yet."""
-        return tuple(one for one in self.waiting if one.state is CallState.SCHEDULED)
+        return tuple(filter(_is_due, self.records))
 
     @property
     def in_progress(self) -> tuple[CallRecord, ...]:
         """Its calls that are in progress, or due now."""
-        due = self.due
-        return tuple(one for one in self.records if one.is_active or one in due)
+        return tuple(one for one in self.records if one.is_active or _is_due(one))
 
     @property
     def is_calling(self) -> bool:
@@ -207,7 +201,7 @@ class CallList:
 
     @property
     def _is_in_another_list(self) -> bool:
-        """Whether another list has one of its calls, so that this one did not place it."""
+        """Whether another list has placed one of its calls."""
         return any(one.has_error("in_another_list") for one in self.records)
 
     @property
@@ -245,10 +239,18 @@ class CallList:
         """The list without the calls with these tracking ids: their candidates come next."""
         stay = tuple(one for one in self.records if one.tracking_id not in ids)
         called = _numbers(stay) | self.unreadable
-        places = range(len(self.submissions))
-        first = [one for one in places if self.submissions[one].respondent_phone in called]
-        rest = [one for one in places if one not in first]
-        return replace(self._in_order([*first, *rest]), records=stay)
+
+        def is_left(place: int) -> bool:
+            return self.submissions[place].respondent_phone not in called
+
+        order = sorted(range(len(self.submissions)), key=is_left)  # who was called comes first
+        return replace(self._in_order(order), records=stay)
+
+    def with_calls(self, records: Iterable[CallRecord]) -> "CallList":
+        """The list with these records of its calls, in the order of its candidates."""
+        by_number = {one.submission.respondent_phone: one for one in records}
+        called = (by_number.get(one.respondent_phone) for one in self.submissions)
+        return replace(self, records=tuple(filter(None, called)))
 
     def _in_order(self, places: Iterable[int]) -> "CallList":
         """The list with its candidates, who are at these places, in this order."""
@@ -273,11 +275,11 @@ class CallList:
 
         None if that is known, or if it would not stop the list.
         """
-        before = self.records[-2:-1]
-        if self.asks_all or not before:
+        if self.asks_all or len(self.records) < 2:
             return None
-        is_unclear = before[0].state is CallState.ENDED and before[0].reached is None
-        return before[0] if is_unclear else None
+        before = self.records[-2]
+        is_unclear = before.state is CallState.ENDED and before.reached is None
+        return before if is_unclear else None
 
     @property
     def before_refused(self) -> tuple[CallRecord, ...]:
@@ -306,10 +308,10 @@ class CallList:
         """
         if not self.records:
             return None
-        reasons = [self._stop_reason_after(record) for record in self._decisive]
-        reason = next(filter(None, reasons), None)
-        if reason is not None:
-            return reason
+        for record in self._decisive:
+            reason = self._stop_reason_after(record)
+            if reason is not None:
+                return reason
         if self.unreadable:
             return StopReason.UNKNOWN
         is_over = self.has_called_all and not self.in_progress
@@ -362,6 +364,16 @@ class CallList:
         return (Outcome.BOOKED,)
 
 
+def _may_leave(record: CallRecord) -> bool:
+    """Whether a list has made this call, and its request has not left."""
+    return record.is_of_list and record.state in WAITING
+
+
+def _is_due(record: CallRecord) -> bool:
+    """Whether a list has made this call, and no worker has reserved it yet."""
+    return record.is_of_list and record.state is CallState.SCHEDULED
+
+
 def _has_reached_somebody(record: CallRecord) -> bool:
     return record.call is not None and bool(record.reached)
 
@@ -384,7 +396,4 @@ def _stop_reason_of_refusal(error: KallyAIError) -> StopReason | None:
     """
     if needs_sign_in(error):
         return StopReason.NEEDS_SIGN_IN
-    if isinstance(error, NumberRefusedError):
-        return None
-    is_of_number = isinstance(error, PolicyError) and error.setting in _ONE_NUMBER
-    return None if is_of_number else StopReason.REFUSED
+    return None if refuses_one_number(error) else StopReason.REFUSED

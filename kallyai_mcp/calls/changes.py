@@ -16,6 +16,7 @@ from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.policy import CallPolicy, Consent
 from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, as_it_is_at
 from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.calls.tracking_ids import by_id
 
 Other = TypeVar("Other")
 
@@ -176,10 +177,10 @@ class Changes(Generic[Answer_co]):
 
         What both save is saved once, as the later one has it.
         """
-        insert, of_ledger = _written_over(_id, self.insert, more.save)
-        save, others = _written_over(_id, self.save, of_ledger)
-        begin, lists_of_ledger = _written_over(_list_id, self.begin, more.lists)
-        lists, other_lists = _written_over(_list_id, self.lists, lists_of_ledger)
+        insert, of_ledger = _written_over(by_id, self.insert, more.save)
+        save, others = _written_over(by_id, self.save, of_ledger)
+        begin, lists_of_ledger = _written_over(_by_list_id, self.begin, more.lists)
+        lists, other_lists = _written_over(_by_list_id, self.lists, lists_of_ledger)
         return Changes(
             more.answer,
             save=save + others,
@@ -198,20 +199,18 @@ Item = TypeVar("Item", CallRecord, CallList)
 
 
 def _written_over(
-    id_of: Callable[[Item], str], items: Iterable[Item], newer: Iterable[Item]
+    by_its_id: Callable[[Iterable[Item]], dict[str, Item]],
+    items: Iterable[Item],
+    newer: Iterable[Item],
 ) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     """The items, each as `newer` has it if it is in there, and the others of `newer`."""
-    by_id = {id_of(item): item for item in newer}
-    over = tuple(by_id.pop(id_of(item), item) for item in items)
-    return over, tuple(by_id.values())
+    others = by_its_id(newer)
+    over = tuple(others.pop(id_, item) for id_, item in by_its_id(items).items())
+    return over, tuple(others.values())
 
 
-def _id(record: CallRecord) -> str:
-    return record.tracking_id
-
-
-def _list_id(call_list: CallList) -> str:
-    return call_list.list_id
+def _by_list_id(lists: Iterable[CallList]) -> dict[str, CallList]:
+    return {one.list_id: one for one in lists}
 
 
 @dataclass(frozen=True)
@@ -239,22 +238,28 @@ class _After:
 
     @property
     def _changed(self) -> dict[str, CallRecord]:
-        return {one.tracking_id: one for one in (*self.changes.save, *self.changes.insert)}
+        return by_id((*self.changes.save, *self.changes.insert))
+
+    @property
+    def _changed_lists(self) -> dict[str, CallList]:
+        return _by_list_id((*self.changes.begin, *self.changes.lists))
 
     def _with_changed(
         self, found: Iterable[CallRecord | None], is_wanted: Callable[[CallRecord], bool]
     ) -> list[CallRecord]:
         """The records that were found before, or have changed, and are wanted."""
-        records = {one.tracking_id: one for one in found if one is not None} | self._changed
-        return [record for record in records.values() if is_wanted(record)]
+        records = by_id(filter(None, found)) | self._changed
+        return list(filter(is_wanted, records.values()))
 
     def record(self, tracking_id: str) -> CallRecord | None:
         return self._changed.get(tracking_id) or self.before.record(tracking_id)
 
     def bound_to(self, call_id: str | None, other_than: str) -> CallRecord | None:
+        if call_id is None:
+            return None
+
         def has_call(record: CallRecord) -> bool:
-            is_other = record.tracking_id != other_than
-            return is_other and call_id is not None and record.call_id == call_id
+            return record.call_id == call_id and record.tracking_id != other_than
 
         found = self._with_changed([self.before.bound_to(call_id, other_than)], has_call)
         return next(iter(found), None)
@@ -290,35 +295,27 @@ class _After:
         return self.before.scheduled(ids)
 
     def call_list(self, list_id: str) -> CallList | None:
-        lists = {one.list_id: one for one in (*self.changes.begin, *self.changes.lists)}
-        found = lists.get(list_id) or self.before.call_list(list_id)
+        found = self._changed_lists.get(list_id) or self.before.call_list(list_id)
         return self._with_calls(found) if found is not None else None
 
     def same_lists(self, fingerprint: str) -> Sequence[CallList]:
-        found = [self.call_list(one.list_id) for one in self.before.same_lists(fingerprint)]
-        return [one for one in found if one is not None]
+        ids = _by_list_id(self.before.same_lists(fingerprint))
+        return list(filter(None, map(self.call_list, ids)))
 
     def lists_in_progress(self) -> Sequence[CallList]:
-        known = {one.list_id: one for one in self.before.lists_in_progress()}
-        known |= {one.list_id: one for one in (*self.changes.begin, *self.changes.lists)}
-        found = [self._with_calls(one) for one in known.values()]
-        going_on = [one for one in found if one.ended_at is None or one.is_calling]
-        return sorted(going_on, key=lambda one: one.asked_at)
+        known = _by_list_id(self.before.lists_in_progress()) | self._changed_lists
+        found = map(self._with_calls, known.values())
+        return sorted(filter(_is_in_progress, found), key=lambda one: one.asked_at)
 
     def _with_calls(self, call_list: CallList) -> CallList:
         """A list with its records as they are after the changes, in the order of its candidates."""
-        left = frozenset(self.changes.left)
-        records = {one.tracking_id: one for one in call_list.records}
+        records = by_id(call_list.records)
         for record in self._changed.values():
             if record.tracking_id in records or record.plan_id == call_list.list_id:
                 records[record.tracking_id] = record
-        numbers = {
-            record.submission.respondent_phone: record
-            for record in records.values()
-            if record.tracking_id not in left
-        }
-        called = [numbers.get(one.respondent_phone) for one in call_list.submissions]
-        return replace(call_list, records=tuple(filter(None, called)))
+        for tracking_id in self.changes.left:
+            records.pop(tracking_id, None)
+        return call_list.with_calls(records.values())
 
     def holds_lease(self, worker: str) -> bool:
         return self.before.holds_lease(worker)
@@ -342,6 +339,11 @@ class _After:
 def after(view: View, changes: Changes[object]) -> View:
     """The view as it will be after these changes."""
     return _After(view, changes)
+
+
+def _is_in_progress(call_list: CallList) -> bool:
+    """Whether a list goes on, or has a call in progress."""
+    return call_list.ended_at is None or call_list.is_calling
 
 
 def _counts(record: CallRecord, number: str | None, since: datetime) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kallyai_mcp.api.errors import KallyAIError, PolicyError
+from kallyai_mcp.api.errors import KallyAIError, NumberRefusedError, PolicyError
 
 if TYPE_CHECKING:
     from kallyai_mcp.calls.records import CallRecord
@@ -62,3 +62,16 @@ class LookFirstError(Exception):
     def __init__(self, record: "CallRecord") -> None:
         super().__init__("the earlier call has to be looked at first")
         self.record = record
+
+
+_OF_ONE_NUMBER = ("KALLYAI_DENY_NUMBERS", "KALLYAI_ALLOW_NUMBERS", OPTED_OUT)
+"""The settings that may refuse calls to one number and allow those to another one, and an
+opt-out.
+"""
+
+
+def refuses_one_number(error: KallyAIError) -> bool:
+    """Whether an error refuses calls to one number, and not all calls."""
+    if isinstance(error, PolicyError):
+        return error.setting in _OF_ONE_NUMBER
+    return isinstance(error, NumberRefusedError)

@@ -1,6 +1,5 @@
 """What a request about a list does: it begins one, lets one go on, or cancels it."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,10 +9,10 @@ from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.events import CancelList, ListRequested
 from kallyai_mcp.calls.expiring import list_now
 from kallyai_mcp.calls.list_consent import first_consent
-from kallyai_mcp.calls.lists import Sender, go_on, stop, take_out
+from kallyai_mcp.calls.lists import Sender, go_on, in_ledger, stop, take_out
 from kallyai_mcp.calls.policy import Consent
-from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.requests import check_consent, last_call
+from kallyai_mcp.calls.tracking_ids import ids_of
 
 
 def request_list(view: View, event: ListRequested) -> Changes[tuple[CallList, bool]]:
@@ -92,7 +91,7 @@ def _known(view: View, requested: CallList) -> CallList | None:
 
 def _may_go_on(known: CallList, requested: CallList) -> bool:
     """Whether a list may go on, and has made no call since it was read."""
-    return known.may_go_on and _ids(known.records) == _ids(requested.records)
+    return known.may_go_on and ids_of(known.records) == ids_of(requested.records)
 
 
 def _agreed(
@@ -105,10 +104,6 @@ def _agreed(
         return first_consent(view, known, event.usage), known.asked_at
     check_consent(view, event.consent, last_calls(view, call_list))
     return event.consent, view.now - timedelta(seconds=event.agreed_ago)
-
-
-def _ids(records: Sequence[CallRecord]) -> tuple[str, ...]:
-    return tuple(one.tracking_id for one in records)
 
 
 def _freed(view: View, call_list: CallList) -> Changes[CallList]:
@@ -127,13 +122,6 @@ def _freed(view: View, call_list: CallList) -> Changes[CallList]:
 
 def _continued(freed: Changes[CallList], view: View, call_list: CallList) -> Changes[CallList]:
     """A list that goes on, with its calls that an older version has made."""
-    own = [_known_record(after(view, freed), one) for one in call_list.records]
-    joined = tuple(
-        replace(one, plan_id=call_list.list_id) for one in own if one and one.plan_id is None
-    )
+    older = [one for one in in_ledger(after(view, freed), call_list.records) if not one.plan_id]
+    joined = tuple(replace(one, plan_id=call_list.list_id) for one in older)
     return Changes(call_list, save=joined, lists=(call_list,))
-
-
-def _known_record(view: View, record: CallRecord) -> CallRecord | None:
-    """A record as it was written, also if it is late by now."""
-    return view.record(record.tracking_id)

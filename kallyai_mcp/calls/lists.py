@@ -9,7 +9,7 @@ such lists of an account together (`Timing.at_once`). A list that finds no room 
 decision that ends a call of another one also makes its next call (`others_go_on`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from kallyai_mcp.api.errors import KallyAIError, PolicyError
@@ -27,6 +27,7 @@ from kallyai_mcp.calls.requests import (
     with_key,
 )
 from kallyai_mcp.calls.schedule import Schedule
+from kallyai_mcp.calls.tracking_ids import ids_of
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,11 @@ class Sender:
 
     def sent(self, record: CallRecord, call_list: CallList) -> CallRecord | None:
         """The record as the worker sends it; None if all ids are those of calls of the list."""
-        used = {one.tracking_id for one in call_list.records}
-        free = [id_ for id_ in self.tracking_ids if id_ not in used]
-        return replace(record, worker=self.worker, tracking_id=free[0]) if free else None
+        used = ids_of(call_list.records)
+        for tracking_id in self.tracking_ids:
+            if tracking_id not in used:
+                return replace(record, worker=self.worker, tracking_id=tracking_id)
+        return None
 
 
 def next_call(view: View, call_list: CallList) -> Step:
@@ -155,7 +158,7 @@ def refusal_of_all(view: View, call_list: CallList) -> PolicyError | None:
     None if one of them may be called, or was called alone just now, so that the list would have
     that call.
     """
-    left = call_list.without({one.tracking_id for one in call_list.refused})
+    left = call_list.without(ids_of(call_list.refused))
     places = range(len(left.records), len(left.submissions))
     errors = [_refusal_of_candidate(view, _record_of(left, place)) for place in places]
     return errors[0] if all(errors) else None
@@ -256,14 +259,13 @@ def open_list_that_made(view: View, record: CallRecord) -> CallList | None:
 
 def take_out(view: View, call_list: CallList, records: Sequence[CallRecord]) -> Changes[CallList]:
     """Take calls out of a list, so that their candidates count as not called, and come next."""
-    found = [view.record(one.tracking_id) for one in records]
-    known = [one for one in found if one is not None]
-    left = call_list.without([one.tracking_id for one in records])
+    known = in_ledger(view, records)
+    left = call_list.without(ids_of(records))
     return Changes(
         left,
         save=tuple(replace(one, plan_id=None) for one in known),
         lists=() if left.submissions == call_list.submissions else (left,),
-        left=tuple(one.tracking_id for one in known),
+        left=ids_of(known),
     )
 
 
@@ -349,7 +351,17 @@ def _with(call_list: CallList, record: CallRecord) -> CallList:
 
 def _waits(record: CallRecord) -> bool:
     """Whether the request of a list's newest call has not left."""
-    return record.state in WAITING or record.state is CallState.EXPIRED
+    return _may_leave(record) or record.state is CallState.EXPIRED
+
+
+def _may_leave(record: CallRecord) -> bool:
+    """Whether the request of a call has not left, and may leave."""
+    return record.state in WAITING
+
+
+def in_ledger(view: View, records: Iterable[CallRecord]) -> list[CallRecord]:
+    """Some records as the ledger has them by now, without those that it no longer has."""
+    return list(filter(None, map(view.record, ids_of(records))))
 
 
 def stop(view: View, call_list: CallList, reason: StopReason) -> Changes[CallList]:
@@ -360,8 +372,7 @@ def stop(view: View, call_list: CallList, reason: StopReason) -> Changes[CallLis
     """
     if reason is StopReason.CANCELED:
         ended = stopped(view, call_list, reason)
-        known = [view.record(one.tracking_id) for one in call_list.waiting]
-        waiting = [one for one in known if one is not None and one.state in WAITING]
+        waiting = filter(_may_leave, in_ledger(view, call_list.waiting))
         return ended.then(Changes(ended.answer, save=tuple(canceled(view, one) for one in waiting)))
     left = _take_back(view, call_list, call_list.due)
     return left.then(stopped(after(view, left), left.answer, reason))
@@ -369,9 +380,8 @@ def stop(view: View, call_list: CallList, reason: StopReason) -> Changes[CallLis
 
 def _take_back(view: View, call_list: CallList, records: Sequence[CallRecord]) -> Changes[CallList]:
     """Cancel calls that the list has made, as far as they were not sent, and take them out."""
-    found = [view.record(one.tracking_id) for one in records]
-    known = [one for one in found if one is not None]
-    ended = [canceled(view, one) for one in known if one.state in WAITING and one.is_of_list]
+    made = [one for one in in_ledger(view, records) if one.is_of_list]
+    ended = [canceled(view, one) for one in filter(_may_leave, made)]
     changes = Changes(None, save=tuple(ended))
     return changes.then(take_out(after(view, changes), call_list, records))
 

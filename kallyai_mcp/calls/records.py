@@ -204,12 +204,14 @@ class CallRecord:
         `idempotency_key`.
         """
         state = CallState.RESERVED if schedule.not_before is None else CallState.SCHEDULED
-        known = (account, fingerprint(submission), submission, timezone)
         return cls(
             new_tracking_id(),
-            *known,
-            "",
-            asked_at,
+            account,
+            fingerprint(submission),
+            submission,
+            timezone,
+            worker="",
+            asked_at=asked_at,
             session_id=session_id,
             state=state,
             schedule=schedule,

@@ -139,9 +139,7 @@ def from_row(
         first_call=request.get("first_call"),
     )
     submissions = tuple(Submission.model_validate(fields) for fields in request["submissions"])
-    by_number = {record.submission.respondent_phone: record for record in records}
-    called = [by_number.get(submission.respondent_phone) for submission in submissions]
-    return CallList(
+    call_list = CallList(
         consent=consent,
         list_id=row["list_id"],
         account=AccountKey(row["api"], row["account"]),
@@ -155,9 +153,9 @@ def from_row(
         passed=row["passed"],
         stop_reason=if_any(StopReason, row["why"]),
         ended_at=moment_or_none(row["ended_at"]),
-        records=tuple(filter(None, called)),
         unreadable=frozenset(unreadable),
-    ).as_it_is_now
+    )
+    return call_list.with_calls(records).as_it_is_now
 
 
 def _flags(names: Iterable[str]) -> tuple[RiskFlag, ...]:

@@ -1078,8 +1078,8 @@ BROKEN: tuple[Broken, ...] = (
         "a due call of a canceled list is placed",
         Patch(
             "calls.lists",
-            "waiting = [one for one in known if one is not None and one.state in WAITING]",
-            "waiting = known[:0]",
+            "waiting = filter(_may_leave, in_ledger(view, call_list.waiting))",
+            "waiting = ()",
         ),
         _STOPPED_LIST_GOES_ON,
         tasks=(_candidates("no_answer", BOOKED),),
@@ -1090,8 +1090,8 @@ BROKEN: tuple[Broken, ...] = (
         "cancel ends one of several calls that wait",
         Patch(
             "calls.lists",
-            "waiting = [one for one in known if one is not None and one.state in WAITING]",
-            "waiting = [one for one in known if one is not None and one.state in WAITING][:1]",
+            "filter(_may_leave, in_ledger(view, call_list.waiting))",
+            "filter(_may_leave, in_ledger(view, call_list.waiting)[:1])",
         ),
         # The other process of the machine is stopped before it sends the three calls.
         starts=(Start(at_step={14: 60.0}), Start()),
@@ -1110,7 +1110,7 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "calls that are due are not counted",
-        Patch("calls.call_lists", "if one.is_active or one in due)", "if one.is_active)"),
+        Patch("calls.call_lists", "if one.is_active or _is_due(one))", "if one.is_active)"),
         tasks=(_FIVE_TO_ASK,),
         asks=(Ask(0, waits=False),),
     ),
