@@ -167,7 +167,7 @@ class Calls:
 
         KallyAI is asked once more when it may say more about the call (`CallRecord.may_change`).
         """
-        record = await self.context.ledger.read(rows.find, await self.account_of_request(), id_)
+        record = await self._read(rows.find, id_)
         if record is None:
             return None
         about_call(record.tracking_id)
@@ -182,22 +182,26 @@ class Calls:
         found = record
         with self.clock.move_on_after(seconds):
             while found.is_awaited(until):
-                run = self._worker.run_of(found)
-                if run is None:
-                    await self.clock.sleep(self.timing.reread_others)
-                else:
-                    await run.has_ended.wait()
-                news = run.end if run is not None else None
-                if news is None:
-                    with suppress(LedgerUnavailableError):  # it is read again later
-                        news = await self.context.ledger.read(
-                            rows.find, found.account, found.tracking_id
-                        )
-                found = news or found
+                found = await self._after_some_time(found)
         run = self._worker.run_of(found)
         if run is not None and found.is_open:  # the wait ended before the call did
             found = run.record
         return replace(found, is_new=record.is_new, last_call=record.last_call)
+
+    async def _after_some_time(self, found: CallRecord) -> CallRecord:
+        """A call after its run here has ended; else after a pause, in which another process may
+        have ended it.
+        """
+        run = self._worker.run_of(found)
+        if run is None:
+            await self.clock.sleep(self.timing.reread_others)
+        else:
+            await run.has_ended.wait()
+            if run.end is not None:
+                return run.end
+        with suppress(LedgerUnavailableError):  # it is read again later
+            return await self.find_known(found.account, found.tracking_id) or found
+        return found
 
     async def as_it_is_now(self, found: CallRecord | CallList) -> CallRecord | CallList:
         """A call or a list as it is known at this moment; unchanged while the ledger can't be read.
@@ -208,15 +212,11 @@ class Calls:
             run = self._worker.run_of(found)
             if run is not None:
                 return run.record
-        newest: CallRecord | CallList | None = None
         with suppress(LedgerUnavailableError):
-            if isinstance(found, CallList):
-                newest = await self.context.ledger.read(
-                    lists.find_list, found.account, found.list_id
-                )
-            else:
-                newest = await self.find_known(found.account, found.tracking_id)
-        return newest or found
+            if isinstance(found, CallRecord):
+                return await self.find_known(found.account, found.tracking_id) or found
+            return await self._read_again(found) or found
+        return found
 
     async def reported(self, record: CallRecord) -> Call | None:
         """A call that goes on, as KallyAI reported it last; None if it did not."""
@@ -311,14 +311,16 @@ class Calls:
 
         If it has stopped at an unknown outcome, KallyAI is asked once more.
         """
-        found = await self.context.ledger.read(
-            lists.find_list, await self.account_of_request(), list_id
-        )
+        found = await self._read(lists.find_list, list_id)
         if found is None or found.stop_reason is not StopReason.UNKNOWN:
             return found
         for record in found.records[-1:]:  # none if this version can't read it
             await self._looked_again(record)
-        return await self.context.ledger.read(lists.find_list, found.account, list_id)
+        return await self._read_again(found)
+
+    async def _read_again(self, found: CallList) -> CallList | None:
+        """A list as the ledger has it now; None if it is gone."""
+        return await self.context.ledger.read(lists.find_list, found.account, found.list_id)
 
     async def wait_for_list(self, call_list: CallList, seconds: float) -> CallList:
         """Wait until a list has stopped and its calls have ended, at most `seconds`; returns it as
@@ -328,10 +330,7 @@ class Calls:
             while call_list.is_open:
                 await self.clock.sleep(self.timing.reread_others)
                 with suppress(LedgerUnavailableError):
-                    found = await self.context.ledger.read(
-                        lists.find_list, call_list.account, call_list.list_id
-                    )
-                    call_list = found or call_list
+                    call_list = await self._read_again(call_list) or call_list
         return call_list
 
     async def place_list(
@@ -366,8 +365,7 @@ class Calls:
         Returns it as it is then.
         """
         await self.context.ledger.handle(record.account, Cancel(record.tracking_id))
-        found = await self.context.ledger.read(rows.find, record.account, record.tracking_id)
-        return found or record
+        return await self.find_known(record.account, record.tracking_id) or record
 
     async def cancel_list(self, found: CallList) -> CallList:
         """Stop a list for good, and cancel its calls that were not sent; returns it as it is
@@ -393,8 +391,5 @@ class Calls:
         with suppress(LedgerUnavailableError):
             if record.may_change:
                 await look_again(record, self.context)
-                return (
-                    await self.context.ledger.read(rows.find, record.account, record.tracking_id)
-                    or record
-                )
+                return await self.find_known(record.account, record.tracking_id) or record
         return record
