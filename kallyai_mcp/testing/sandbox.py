@@ -110,11 +110,7 @@ class Line:
         return Line(self.number, self._lines, index=self._index + 1)
 
     def _set(self, **fields: Any) -> "Line":
-        script = self._lines.of(self.number).model_dump(
-            exclude_unset=True, include=set(LineScript.model_fields)
-        )
-        calls: list[dict[str, Any]] = [script, *script.pop("then", ())]
-        calls += [{}] * (self._index + 1 - len(calls))
+        calls = self._calls_so_far()
         call = calls[self._index]
         if "does" in fields:  # it replaces what was set for this call, and for those after it
             call = {key: call[key] for key in call.keys() & _KEPT}
@@ -127,6 +123,15 @@ class Line:
             raise ValueError(_what_is_possible(error)) from None
         self._lines.set(self.number, script_of_all)
         return self
+
+    def _calls_so_far(self) -> list[dict[str, Any]]:
+        """What was set for each call to the number, up to the one of this line or a later one."""
+        script = self._lines.of(self.number).model_dump(
+            exclude_unset=True, include=set(LineScript.model_fields)
+        )
+        calls: list[dict[str, Any]] = [script, *script.pop("then", ())]
+        missing = self._index + 1 - len(calls)
+        return calls + [{} for _ in range(missing)]
 
 
 @dataclass(frozen=True)
@@ -201,11 +206,12 @@ class KallyAISandbox:
 
     def assert_not_called(self, number: str | None = None) -> None:
         """Check that no call was placed; with `number` (E.164), that none was placed to it."""
-        found = self.calls if number is None else self._calls_to(_checked(number))
+        if number is None:
+            found, callee = self.calls, "anybody"
+        else:
+            found, callee = self._calls_to(_checked(number)), number
         if found:
-            self._fail(
-                f"No call to {number or 'anybody'} was expected, but {len(found)} were placed."
-            )
+            self._fail(f"No call to {callee} was expected, but {len(found)} were placed.")
 
     def assert_consented(self) -> None:
         """Check that the user agreed to each placed call before it was placed, and that there was
@@ -236,9 +242,8 @@ class KallyAISandbox:
             (each.at, _line_of(each.submission, each.code, each.reason))
             for each in self._sandbox.refused_calls()
         ]
-        in_order = sorted([*placed, *refused], key=itemgetter(0))
-        lines = list(map(itemgetter(1), in_order)) or ["  no call"]
-        raise AssertionError("\n".join([what, "The agent asked for:", *lines]))
+        lines = [line for _, line in sorted([*placed, *refused], key=itemgetter(0))]
+        raise AssertionError("\n".join([what, "The agent asked for:", *(lines or ["  no call"])]))
 
 
 def _line_of(submission: Mapping[str, Any], status: str, words: str | None) -> str:
@@ -279,16 +284,22 @@ def _agreed_keys(env: Mapping[str, str]) -> set[str | None]:
             account = await connection.account_key()
             ledger = connection.ledger()
             keys: set[str | None] = set()
-            for entry in await ledger.read(rows.audit, account, _MOST_CALLS):
-                if (entry["how"] or "").startswith(("form", "confirmation")):
-                    record = await ledger.read(rows.find, account, entry["tracking_id"] or "")
-                    if record is not None:
-                        keys.add(record.idempotency_key)
+            for entry in filter(_has_yes, await ledger.read(rows.audit, account, _MOST_CALLS)):
+                record = await ledger.read(rows.find, account, entry["tracking_id"])
+                if record is not None:
+                    keys.add(record.idempotency_key)
             return keys
 
     # In this thread, the test may have an event loop of its own.
     with start_blocking_portal() as portal:
         return portal.call(read)
+
+
+def _has_yes(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of the audit trail is of a call that the user has agreed to."""
+    if entry["how"] is None or entry["tracking_id"] is None:
+        return False
+    return str(entry["how"]).startswith(("form", "confirmation"))
 
 
 @contextmanager

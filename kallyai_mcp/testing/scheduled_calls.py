@@ -42,12 +42,10 @@ def scheduled_calls(env: Mapping[str, str], clock: Clock) -> list[ScheduledCall]
 
     with start_blocking_portal() as portal:
         records = portal.call(read)
-    return [
-        ScheduledCall(
-            record.submission.respondent_phone,
-            record.schedule.not_before,
-            record.submission.as_json(),
-        )
-        for record in records
-        if record.state is CallState.SCHEDULED and record.schedule.not_before is not None
-    ]
+    found = []
+    for record in records:
+        due = record.schedule.not_before
+        if record.state is CallState.SCHEDULED and due is not None:
+            asked = record.submission
+            found.append(ScheduledCall(asked.respondent_phone, due, asked.as_json()))
+    return found
