@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kallyai_mcp.calls.changes import Changes
@@ -60,16 +60,13 @@ def has_another_attempt(before: CallRecord, record: CallRecord) -> bool:
 
 
 def _ending_of(record: CallRecord, now: datetime) -> Ending:
+    outcome = record.call.plain_status if record.call is not None else record.state.value
+    seconds = _seconds_until(now, record)
+    ending = Ending(record.tracking_id, record.state, outcome, seconds, record.call_id)
+    if record.error is None:
+        return ending
     error = record.error
-    return Ending(
-        record.tracking_id,
-        record.state,
-        record.call.plain_status if record.call is not None else record.state.value,
-        _seconds_until(now, record),
-        record.call_id,
-        error.code if error is not None else None,
-        error.correlation_id if error is not None else None,
-    )
+    return replace(ending, code=error.code, correlation_id=error.correlation_id)
 
 
 def _ending_of_attempt(before: CallRecord, record: CallRecord, now: datetime) -> Ending:

@@ -160,15 +160,20 @@ class CallPolicy:
         never called.
         """
         number = submission.respondent_phone
-        minutes = usage.minutes_remaining if usage is not None else None
         found = {
             RiskFlag.LOCAL_HOUR: not all(map(is_ordinary, local_times(number, now))),
             RiskFlag.CALLED_RECENTLY: last_call is not None and now - last_call < RECENTLY,
-            RiskFlag.FEW_MINUTES: minutes is not None and 0 < minutes < FEW_MINUTES,
+            RiskFlag.FEW_MINUTES: usage is not None and _has_few_minutes(usage),
             RiskFlag.COSTLY: may_cost_more(number),
             RiskFlag.URGENT: bool(submission.is_urgent),
         }
-        return tuple(flag for flag in RiskFlag if found.get(flag))
+        return tuple(filter(found.get, RiskFlag))
+
+
+def _has_few_minutes(usage: Statistics) -> bool:
+    """Whether the plan is nearly used up."""
+    minutes = usage.minutes_remaining
+    return minutes is not None and 0 < minutes < FEW_MINUTES
 
 
 def _banned(rule: str, setting: str) -> PolicyError:

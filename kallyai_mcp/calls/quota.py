@@ -33,10 +33,11 @@ def refusal_by_quota(
 
     None if that is not certain: KallyAI decides.
     """
-    if usage is None or usage.period_end is None or usage.period_end <= (due or now):
+    if usage is None or usage.period_end is None:
         return None
+    called_at = due or now
     unit = unit_used_up(usage)
-    if unit is None:
+    if unit is None or usage.period_end <= called_at:
         return None
     return NothingLeftError(
         f"no {unit} are left",
