@@ -15,6 +15,7 @@ from kallyai_mcp.calls.ledger.emptied import is_emptied
 from kallyai_mcp.calls.ledger.rows import as_written
 from kallyai_mcp.calls.operator import AuditEntry, CallGroup, KnownCall
 from kallyai_mcp.calls.records import AccountKey
+from kallyai_mcp.calls.tracking_ids import by_id
 from kallyai_mcp.clock import moment, moment_or_none
 
 PAGE = 500
@@ -161,7 +162,7 @@ def _entry(row: Row, calls: Mapping[str, KnownCall]) -> AuditEntry:
 
 def _known(rows: Collection[Row]) -> Iterator[KnownCall]:
     """What is known of the calls in rows, also of those that this version can't read."""
-    readable = {record.tracking_id: record for record in as_written(rows)}
+    readable = by_id(as_written(rows))
     for row in rows:
         if is_emptied(row):
             continue

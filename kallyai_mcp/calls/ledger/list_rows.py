@@ -15,6 +15,7 @@ from kallyai_mcp.calls.ledger.conditions import MINE
 from kallyai_mcp.calls.ledger.rows import log_unreadable, readable
 from kallyai_mcp.calls.policy import Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord
+from kallyai_mcp.calls.tracking_ids import ids_of
 from kallyai_mcp.clock import moment, moment_or_none, seconds_or_none
 
 _CALLS_OF_LIST = (
@@ -67,7 +68,7 @@ def _with_calls(records_in: Records, tx: Tx, account: AccountKey, row: Row) -> C
     for calls in _CALLS_OF_LIST:
         found += tx.rows(calls, list_id=row["list_id"], **account.columns)
     records = records_in(found)
-    read = {record.tracking_id for record in records}
+    read = ids_of(records)
     unreadable = [call["number"] for call in found if call["tracking_id"] not in read]
     try:
         return from_row(row, records, unreadable)

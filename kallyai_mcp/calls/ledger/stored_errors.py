@@ -4,6 +4,7 @@ An error is stored by its code, so that no class of this program is a part of th
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from kallyai_mcp.api.errors import (
@@ -43,11 +44,10 @@ def error_from_json(text: str | None) -> KallyAIError | None:
     if not text:
         return None
     stored: dict[str, Any] = json.loads(text)
-    was_signed_in = (
-        stored.pop("signed_in", True) and stored.pop("class", "") != NotSignedInError.__name__
-    )
+    is_signed_out = not stored.pop("signed_in", True)
+    was_signed_out = stored.pop("class", "") == NotSignedInError.__name__
     found = {name: value for name, value in stored.items() if value is not None}
-    kind = _class_of(found) if was_signed_in else NotSignedInError
+    kind = NotSignedInError if is_signed_out or was_signed_out else _class_of(found)
     return kind(found.pop("message"), **found)
 
 
@@ -63,9 +63,10 @@ def _class_of(stored: dict[str, Any]) -> type[KallyAIError]:
     return KallyAIError
 
 
-def _classes_below(cls: type[KallyAIError]) -> list[type[KallyAIError]]:
-    below = cls.__subclasses__()
-    return [*below, *(deeper for each in below for deeper in _classes_below(each))]
+def _classes_below(cls: type[KallyAIError]) -> Iterator[type[KallyAIError]]:
+    for below in cls.__subclasses__():
+        yield below
+        yield from _classes_below(below)
 
 
 _OWN_CODES = {

@@ -30,6 +30,7 @@ from kallyai_mcp.calls.records import (
     CallState,
 )
 from kallyai_mcp.calls.timing import Timing
+from kallyai_mcp.calls.tracking_ids import by_id, ids_of
 from kallyai_mcp.clock import moment
 
 _NEWEST_PLACED = f"{state_not_in(*NOT_PLACED)} ORDER BY placed_at DESC LIMIT :most"
@@ -122,11 +123,10 @@ class SqlView:
             **self._account.columns,
         )
         self._newest[number] = _newest_of([row for row in rows if row["number"] == number])
-        known = {
-            row["tracking_id"]: row for row in rows if row["fingerprint"] == requested.fingerprint
-        }
+        of_call = [row for row in rows if row["fingerprint"] == requested.fingerprint]
+        known = {row["tracking_id"]: row for row in of_call}  # the newest call may be in it twice
         records = self._readable(known.values())
-        hidden = [known[id_] for id_ in known.keys() - {one.tracking_id for one in records}]
+        hidden = [known[id_] for id_ in known.keys() - ids_of(records)]
         return _same_calls(records, hidden, day)
 
     def newest_placed(self, number: str | None, since: datetime, most: int) -> Sequence[PlacedCall]:
@@ -156,8 +156,8 @@ class SqlView:
         found = self._select(f"tracking_id IN ({listed})", **names)
         of_lists = self._select_few(f"plan_id IN ({listed}) AND plan_id IS NOT NULL", **names)
         found += [one for one in of_lists if one.is_of_list]
-        by_id = {one.tracking_id: one for one in found if one.state is CallState.SCHEDULED}
-        return sorted(by_id.values(), key=_due_time)
+        scheduled = (one for one in found if one.state is CallState.SCHEDULED)
+        return sorted(by_id(scheduled).values(), key=_due_time)
 
     def call_list(self, list_id: str) -> CallList | None:
         """See `View.call_list`."""
@@ -224,7 +224,7 @@ class SqlView:
     def _readable(self, rows: Iterable[Row]) -> list[CallRecord]:
         """The records in rows, as they are in the ledger; others are left out."""
         records = as_written(rows)
-        self.read |= {record.tracking_id: record for record in records}
+        self.read |= by_id(records)
         return records
 
 
