@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
 from kallyai_mcp.sandbox.local_access import only_from_this_machine
-from kallyai_mcp.sandbox.simulator.numbers import as_rows
+from kallyai_mcp.sandbox.simulator.numbers import as_groups
 from kallyai_mcp.sandbox.simulator.submission import LANGUAGES, Language
 
 
@@ -111,7 +111,7 @@ async def home_page(request: Request, language: PageLanguage) -> HTMLResponse:
         "index.html",
         language=language,
         base_url=str(request.base_url),
-        numbers=as_rows(language),
+        numbers=as_groups(language),
         accounts=ACCOUNTS.values(),
     )
 

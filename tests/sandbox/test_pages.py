@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from kallyai_mcp.sandbox.accounts import ACCOUNTS
-from kallyai_mcp.sandbox.simulator.numbers import as_rows
+from kallyai_mcp.sandbox.simulator.numbers import as_groups, as_rows
 from tests.sandbox.conftest import PlaceCall, SignIn
 from tests.sandbox.manual_clock import ManualClock
 
@@ -35,6 +35,14 @@ async def test_the_sandboxs_home_page_lists_its_numbers(
     for account in ACCOUNTS.values():
         assert account.email in page.words
     assert {"/docs", "/openapi.json", "/_sandbox/play"} <= set(page.links)
+
+
+def test_the_first_numbers_show_the_usual_outcomes() -> None:
+    groups = as_groups("en")
+
+    assert [number[-3:] for number, _ in groups["first"]] == [f"10{digit}" for digit in range(6)]
+    assert sum(map(len, groups.values())) == len(as_rows())
+    assert all(words.startswith("Refused") for _, words in groups["refused"] + groups["by_rule"])
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/v1/billing/a.b.c"])
@@ -65,8 +73,8 @@ async def test_the_billing_page_shows_what_is_left(
     assert answer.headers["cache-control"] == "no-store"
     assert "personal@sandbox.test" in page.words
     assert "January 1, 2026 \u2013 January 31, 2026" in page.words
-    assert "Minutes 45.1 of 210 · 164.9 left" in page.words
-    assert page.progress == [("210", "45.1"), ("35", "9")]
+    assert "Minutes 164.9 of 210 left" in page.words
+    assert page.progress == [("210", "164.9"), ("35", "26")]
 
 
 async def test_the_billing_page_speaks_spanish(
@@ -75,7 +83,7 @@ async def test_the_billing_page_speaks_spanish(
     accepted = {"Accept-Language": "es-ES,es;q=0.9,en;q=0.8"}
     page = Page((await client.get(billing_url, headers=accepted)).text)
 
-    assert "Minutos 45,1 de 210 · Disponibles: 164,9" in page.words
+    assert "Minutos Disponibles: 164,9 de 210" in page.words
     assert "1 de enero de 2026 \u2013 31 de enero de 2026" in page.words
 
 

@@ -137,7 +137,7 @@ async def test_without_a_played_line_no_calls_come(page: Page) -> None:
             await page.goto(url)
             await page.get_by_role("link", name="Play the callee").click()
             await expect(
-                page.get_by_text("No calls will come: start the sandbox with --play.")
+                page.get_by_text("No calls come here: this sandbox answers all of them itself.")
             ).to_be_visible()
             await client.put("/_sandbox/line/+12025550142", json={"does": "is_played"})
             await expect(page.get_by_text("Waiting for a call.")).to_be_visible()

@@ -2,8 +2,9 @@
 services.
 """
 
+from collections.abc import Mapping
 from importlib.resources import files
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from kallyai_mcp.sandbox.simulator.scenario import BilingualText, Line, RefusalCode
 from kallyai_mcp.sandbox.simulator.scenario_file import read_scenarios
@@ -62,6 +63,36 @@ RULE_EXAMPLES: Final[tuple[RuleExample, ...]] = (
 
 DOCUMENTED: Final[tuple[Line | RuleExample, ...]] = (*TEST_NUMBERS, *RULE_EXAMPLES)
 """The test numbers and the examples of rules, in the order of the documentation."""
+
+Group = Literal["first", "conversations", "refused", "by_rule"]
+"""Of the numbers: those to begin with, the others that are answered, and why others are refused."""
+
+_FIRST = 6
+"""How many test numbers show the usual outcomes: they are the first ones."""
+
+
+def group_of(position: int, entry: Line | RuleExample) -> Group:
+    """The group of an entry of `DOCUMENTED`."""
+    if position < _FIRST:
+        return "first"
+    if isinstance(entry, RuleExample):
+        return "by_rule"
+    if entry.refusal is not None:
+        return "refused"
+    return "conversations"
+
+
+def as_groups(language: str) -> Mapping[Group, list[tuple[str, str]]]:
+    """Return the table of `as_rows` by group, for the home page."""
+    groups: dict[Group, list[tuple[str, str]]] = {
+        "first": [],
+        "conversations": [],
+        "refused": [],
+        "by_rule": [],
+    }
+    for position, (entry, row) in enumerate(zip(DOCUMENTED, as_rows(language), strict=True)):
+        groups[group_of(position, entry)].append(row)
+    return groups
 
 
 def as_rows(language: str = "en") -> list[tuple[str, str]]:

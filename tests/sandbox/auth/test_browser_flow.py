@@ -87,7 +87,7 @@ async def test_a_browser_with_a_refused_request_sees_why(client: httpx2.AsyncCli
         page = await client.get(path, params=query, headers=accepted)
 
         assert (page.status_code, page.headers["content-type"]) == (400, "text/html; charset=utf-8")
-        assert "<h1>No se puede continuar</h1>" in page.text
+        assert "<h1>Este inicio de sesión" in page.text
         assert code in page.text
         assert not any(each in page.text for each in ("<form", "evil.example", "<script"))
         assert "location" not in page.headers
