@@ -214,7 +214,7 @@ def test_a_narrow_tables_row_splits_no_word() -> None:
 @pytest.mark.parametrize(("credits_left", "tone"), [(120, Tone.GOOD), (0, Tone.UNSURE)])
 def test_the_account_names_its_credits(credits_left: int, tone: Tone) -> None:
     usage = Statistics(calls_remaining=0, calls_allocated=35, credits_remaining=credits_left)
-    screen = account_screen("", usage, NOW, Service(Settings()))
+    screen = account_screen("", usage, NOW, Service())
 
     assert screen.tone is tone
     assert Fact("Left", f"0 of 35 calls, {credits_left} credits") in screen.facts
