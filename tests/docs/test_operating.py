@@ -24,7 +24,7 @@ from tests.docs.pages import fenced, text_of
 from tests.postgres_server import PostgresDatabases
 from tests.processes import COMMAND
 
-BACK_UP, RESTORE, COPY = fenced("docs/operating.md", "sh")
+SHELL, BACK_UP, RESTORE, COPY = fenced("docs/operating.md", "sh")
 NUMBER = "+12025550100"
 BEFORE, AFTER = "Ask for the hours", "Ask for the menu"
 LATER, NEW = "Ask for a table", "Ask for wine"
@@ -119,6 +119,27 @@ def test_a_database_is_restored(on_postgres: Machine, kallyai_sandbox: KallyAISa
     check_restored(machine, since, kallyai_sandbox)
 
 
+def test_a_shell_has_the_variables_of_systemd(on_postgres: Machine) -> None:
+    """With the page's files in the folder of the test."""
+    machine = on_postgres
+    machine.call(LATER, "--not-before", IN_DAYS.isoformat())
+    settings = {name: value for name, value in machine.settings.items() if value is not None}
+    machine.settings.clear()
+    (machine.folder / "etc").mkdir()
+    (machine.folder / "etc" / "kallyai-mcp.env").write_text(
+        "".join(f"{name}='{value}'\n" for name, value in settings.items() if name != "KALLYAI_HOME")
+    )
+    unit = fenced("docs/hosting.md", "ini")[0]
+    lines = SHELL.replace("/opt/kallyai-mcp", str(machine.folder))
+    for root in ("/etc/", "/var/"):
+        lines = lines.replace(root, f"{machine.folder}{root}")
+
+    assert NUMBER in machine.shell(lines)
+    for known in ("/etc/kallyai-mcp.env", "KALLYAI_HOME=/var/lib/kallyai-mcp", "/opt/kallyai-mcp/"):
+        assert known in SHELL
+        assert known in unit
+
+
 def test_a_file_is_restored(
     tmp_path: Path, settings: dict[str, str], kallyai_sandbox: KallyAISandbox
 ) -> None:
@@ -154,6 +175,7 @@ def test_the_dashboard_shows_known_metrics() -> None:
     known = {name for metric in listed for name in _in_prometheus(*metric)}
 
     assert len([panel for panel in panels if "description" in panel]) == 8
+    assert "__name__" not in queries  # a rate of two metrics is an error
     assert used - {"kallyai_call_state", "kallyai_call_outcome"} <= known
 
 
