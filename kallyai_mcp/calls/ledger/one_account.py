@@ -77,10 +77,7 @@ def delete_some(tx: Tx, account: AccountKey) -> Deleted:
     """
     tx.require_lock(account)
     check_none_runs(tx, account)
-    found = _calls(tx, account, IS_SCHEDULED)
-    if len(found) < BATCH:
-        others = f"NOT ({IS_SCHEDULED}) AND {_HAS_WORDS}"
-        found += _calls(tx, account, f"{others} ORDER BY placed_at")
+    found = _first_calls(tx, account)
     kept = [row for row in found if emptied.must_stay(row, tx.now)]
     for row in kept:
         emptied.empty(tx, row)
@@ -91,6 +88,17 @@ def delete_some(tx: Tx, account: AccountKey) -> Deleted:
     if not is_more:
         _delete_others(tx, account)
     return Deleted(len(found), len(kept), is_more=is_more)
+
+
+def _first_calls(tx: Tx, account: AccountKey) -> list[Row]:
+    """Calls of an account that were not emptied, those that wait first; `BATCH` or more if more may
+    be left.
+    """
+    found = _calls(tx, account, IS_SCHEDULED)
+    if len(found) >= BATCH:
+        return found
+    others = f"NOT ({IS_SCHEDULED}) AND {_HAS_WORDS}"
+    return found + _calls(tx, account, f"{others} ORDER BY placed_at")
 
 
 def _calls(tx: Tx, account: AccountKey, condition: str) -> list[Row]:
