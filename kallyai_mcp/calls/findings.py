@@ -15,7 +15,7 @@ from kallyai_mcp.api.errors import (
     UnreadableResponseError,
     UnusableCallIdError,
 )
-from kallyai_mcp.api.models import Call, Transcript
+from kallyai_mcp.api.models import Call, Submission, SubmissionEcho, Transcript
 from kallyai_mcp.calls.about_booking import Change, change_in
 from kallyai_mcp.calls.appointment import (
     Agreement,
@@ -34,7 +34,7 @@ from kallyai_mcp.calls.opt_outs import opt_out_in
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.speech.agreed_time import agreed_other_time
-from kallyai_mcp.calls.speech.agreement import may_be_agreed
+from kallyai_mcp.calls.speech.agreement import NOTHING_SAID, may_be_agreed
 from kallyai_mcp.calls.speech.cancellation import cancellation_in
 from kallyai_mcp.calls.speech.machine import SpokeWith, spoke_with
 from kallyai_mcp.calls.speech.sentences import Words
@@ -59,7 +59,6 @@ class Look:
     retry_after: float | None = None
 
 
-_NO_TRANSCRIPT = Transcript(entries=())
 _UNREAD = Calendar(is_known=False)
 
 UNCLEAR = Look(is_all=False)
@@ -156,12 +155,12 @@ class _Reader:
     async def findings(self, call: Call, record: CallRecord | None) -> Findings:
         """See `read_findings`."""
         read = await self._read(lambda api: _calendar_of(api, call.call_id), _UNREAD)
-        said = await self._read(lambda api: api.get_transcript(call.call_id), _NO_TRANSCRIPT)
+        said = await self._read(lambda api: api.get_transcript(call.call_id), NOTHING_SAID)
         found = _shown(call, record, read, said)
         if said is None:
             return found
-        asked = call.submission if record is None else record.submission
-        return found._replace(spoken=spoken_in(said, asked, call.highlights))
+        spoken = spoken_in(said, _asked(call, record), call.highlights)
+        return found._replace(spoken=spoken)
 
     async def _read(
         self,
@@ -232,7 +231,7 @@ def _words(
         return None
     if said is None or not said.entries:
         return None
-    asked = call.submission if record is None else record.submission
+    asked = _asked(call, record)
     start = with_zone(event.start, zone)
     number = asked.respondent_phone
     people = asked.party_size
@@ -241,10 +240,14 @@ def _words(
 
 def _cancellation(call: Call, record: CallRecord | None, said: Transcript | None) -> Words | None:
     """The callee's words that say that a booking is canceled, after a call to cancel it."""
-    asked = call.submission if record is None else record.submission
-    if change_in(asked) is not Change.CANCEL:
+    if change_in(_asked(call, record)) is not Change.CANCEL:
         return None
-    return cancellation_in(said or _NO_TRANSCRIPT)
+    return cancellation_in(said or NOTHING_SAID)
+
+
+def _asked(call: Call, record: CallRecord | None) -> Submission | SubmissionEcho:
+    """What a call was asked for; what KallyAI repeats of that, if only KallyAI has the call."""
+    return call.submission if record is None else record.submission
 
 
 def _zone_of(call: Call, record: CallRecord | None) -> ZoneInfo | None:

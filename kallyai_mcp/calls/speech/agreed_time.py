@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from kallyai_mcp.api.models import Transcript
 from kallyai_mcp.calls.numbers import local_times
+from kallyai_mcp.calls.speech.agreement import NOTHING_SAID
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE, callee_turns, excerpt
 from kallyai_mcp.calls.speech.times_of_day import NamedTime, on_the_dial, times_in
 
@@ -44,9 +45,6 @@ _OFFERS = (
     r"|s\u00f3lo|veo|estaba|era"
 )
 """What shows that the callee offers a time, or speaks of the booking as it was."""
-
-
-_NOTHING = Transcript(entries=())
 
 
 class _Wording(NamedTuple):
@@ -144,7 +142,7 @@ def agreed_other_time(
     if not isinstance(start, datetime):
         return None
     clock = _Clock(_shown(start, number), party_size)
-    said = clock.times(_said(transcript or _NOTHING))
+    said = clock.times(_said(transcript or NOTHING_SAID))
     agreed = [*said, *clock.times(_reported(report or ""))]
     if any(clock.agrees(named) for _, named in agreed):
         return None

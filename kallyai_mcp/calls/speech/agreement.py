@@ -4,7 +4,7 @@ from kallyai_mcp.api.models import Call, Transcript, TranscriptEntry
 from kallyai_mcp.calls.speech.sentences import callee_turns, says
 
 NOTHING_SAID = Transcript(entries=())
-"""A transcript that was not read."""
+"""A transcript without a word: there is none, or it was not read."""
 
 
 def may_be_agreed(call: Call, transcript: Transcript) -> bool:
