@@ -58,6 +58,9 @@ FROM: Mapping[type[Event[Any]], tuple[CallState, ...]] = {
 }
 """The states from which an event about a call may lead."""
 
+_NO_RECORD = ""
+"""The tracking id of no record."""
+
 _SMALL_JUMP = 1.0
 """How many seconds a clock may be set back and count as unchanged, as time servers do."""
 
@@ -116,14 +119,10 @@ def mark_lost(view: View, event: Lost) -> Changes[CallRecord]:
     The answer says so, too, when the record is gone.
     """
     own = _same_attempt(view, event.record)
-    known = own or event.record
-    lost_at = known.response_lost_at or view.now
-    offset = known.clock_offset
-    sent_at = event.record.sent_at
-    if offset is None and event.since_sent is not None and sent_at is not None:
-        offset = offset_at(event.service_time, sent_at.timestamp() + event.since_sent())
-    lost = replace(known, response_lost_at=lost_at, clock_offset=offset)
-    return Changes(lost, save=() if own is None else (lost,))
+    if own is None:
+        return Changes(_lost(view, event.record, event))
+    lost = _lost(view, own, event)
+    return Changes(lost, save=(lost,))
 
 
 def refuse(view: View, event: Refuse) -> Changes[CallRecord]:
@@ -213,7 +212,7 @@ def release(view: View, event: Release) -> Changes[None]:
 
 def transcript_read(view: View, event: TranscriptRead) -> Changes[None]:
     """Note what a transcript shows, unless one of this call was read before."""
-    own = view.bound_to(event.call_id, other_than="")
+    own = view.bound_to(event.call_id, other_than=_NO_RECORD)
     if own is None:
         return _noted(view, event.opt_out)
     if own.has_transcript or own.state is not CallState.ENDED:
@@ -261,6 +260,16 @@ def _is_young(view: View, record: CallRecord) -> bool:
     """Whether a call was asked for so recently that its request may leave."""
     age = (view.now - record.asked_at).total_seconds()
     return -_SMALL_JUMP <= age <= view.timing.send_within
+
+
+def _lost(view: View, known: CallRecord, event: Lost) -> CallRecord:
+    """A record after the response to one of its requests was lost."""
+    offset = known.clock_offset
+    sent_at = event.record.sent_at
+    if offset is None and event.since_sent is not None and sent_at is not None:
+        offset = offset_at(event.service_time, sent_at.timestamp() + event.since_sent())
+    lost_at = known.response_lost_at or view.now
+    return replace(known, response_lost_at=lost_at, clock_offset=offset)
 
 
 def _without_call(record: CallRecord) -> CallRecord:
