@@ -72,11 +72,13 @@ def normalize(number: str) -> str | NumberProblem:
     import phonenumbers
 
     meant = "".join(number.split())
-    if (dial := _emergency_number_in(meant)) is not None:
+    dial = _emergency_number_in(meant)
+    if dial is not None:
         return NumberProblem("emergency_number", dial=dial)
     if not meant.startswith(("+", "\N{FULLWIDTH PLUS SIGN}")):  # some keyboards type the wide one
         return _without_country(meant)
-    if (parsed := _parsed(meant)) is None:
+    parsed = _parsed(meant)
+    if parsed is None:
         return NumberProblem("not_a_number")
     if parsed.extension:
         return NumberProblem("extension")
@@ -147,10 +149,10 @@ def zones_of_number(number: str) -> tuple[str, ...]:
     digits = str(parsed.country_code)
     if is_number_type_geographical(kind, parsed.country_code or 0):
         digits = number.removeprefix("+")
-    for length in range(len(digits), 0, -1):
-        if (zones := _zones_by_prefix().get(digits[:length])) is not None:
-            return zones
-    return ()
+    known = _zones_by_prefix()
+    while digits and digits not in known:
+        digits = digits[:-1]
+    return known.get(digits, ())
 
 
 @cache
@@ -159,14 +161,11 @@ def _zones_by_prefix() -> dict[str, tuple[str, ...]]:
 
     `tests/number_zones.py` makes the table, because phonenumberslite has none.
     """
-    table = json.loads((files("kallyai_mcp.calls") / "number_zones.json").read_text("utf-8"))[
-        "prefixes"
-    ]
-    return {
-        prefix: tuple(zones.split())
-        for zones, prefixes in table.items()
-        for prefix in prefixes.split()
-    }
+    file = files("kallyai_mcp.calls") / "number_zones.json"
+    table: dict[str, tuple[str, ...]] = {}
+    for zones, prefixes in json.loads(file.read_text("utf-8"))["prefixes"].items():
+        table |= dict.fromkeys(prefixes.split(), tuple(zones.split()))
+    return table
 
 
 def may_cost_more(number: str) -> bool:
