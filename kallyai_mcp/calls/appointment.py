@@ -151,11 +151,14 @@ def time_of_day(text: str | None) -> time | None:
 
 def _is_agreed(file: Any, event: Any) -> bool:
     """Whether an event is neither canceled nor tentative (RFC 5545, section 3.8.1.11)."""
-    is_canceled = str(file.get("METHOD", "")).strip().upper() == "CANCEL"
-    return not is_canceled and str(event.get("STATUS", "")).strip().upper() not in (
-        "CANCELLED",
-        "TENTATIVE",
-    )
+    if _word(file, "METHOD") == "CANCEL":
+        return False
+    return _word(event, "STATUS") not in ("CANCELLED", "TENTATIVE")
+
+
+def _word(component: Any, name: str) -> str:
+    """The value of a property that is one of the words of RFC 5545, in capitals."""
+    return str(component.get(name, "")).strip().upper()
 
 
 def _appointment(event: Any) -> Appointment:
