@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from typing import NamedTuple
 
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.conditions import list_ids
@@ -53,13 +54,12 @@ def find_about(tx: Tx, account: AccountKey, search: Search) -> SearchResult:
     words = words_in(search.about)
     if not words:
         return SearchResult()
-    counts = _rarest_first(tx, [_term(account, word) for word in words])
-    rarest, calls = counts[0]
-    conditions, values = _conditions(rarest, search)
-    rows = _rows_with(tx, conditions, values, [term for term, _ in counts[1:]], search)
+    rarest, *others = _rarest_first(tx, [_term(account, word) for word in words])
+    conditions, values = _conditions(rarest.term, search)
+    rows = _rows_with(tx, conditions, values, [other.term for other in others], search)
     # Two words may have the same hash.
     found = [record for record in readable(tx, rows) if _fits(record, account, search)]
-    if calls < _LOOKED_AT or len(rows) == search.most:
+    if rarest.calls < _LOOKED_AT or len(rows) == search.most:
         return SearchResult(found)
     return SearchResult(found, _oldest_looked_at(tx, conditions, values))
 
@@ -147,18 +147,23 @@ def _has_other(name: str, *, with_quotes: bool) -> str:
     )
 
 
-def _rarest_first(tx: Tx, terms: Sequence[int]) -> list[tuple[int, int]]:
-    """The terms, each with how many calls have it, as far as they are counted: the one that leaves
-    least to look up is the first.
-    """
+class _Counted(NamedTuple):
+    """A term, and how many calls have it, as far as they are counted."""
+
+    term: int
+    calls: int
+
+
+def _rarest_first(tx: Tx, terms: Sequence[int]) -> list[_Counted]:
+    """The terms; the one that leaves least to look up is the first."""
     values = {f"term_{number}": term for number, term in enumerate(terms)}
     counted = [
         f"(SELECT COUNT(*) FROM ({_newest_with(f'term = :{name}')}) AS found) AS {name}"
         for name in values
     ]
     (row,) = tx.rows(f"SELECT {', '.join(counted)}", **values)
-    counts = [(term, row[name]) for name, term in values.items()]
-    return sorted(counts, key=lambda each: each[1])
+    counts = [_Counted(term, row[name]) for name, term in values.items()]
+    return sorted(counts, key=lambda each: each.calls)
 
 
 @dataclass(frozen=True)
