@@ -4,7 +4,7 @@ were seen.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -133,12 +133,9 @@ def _read_body(content: bytes) -> _ErrorBody:
     error = body.get("error", detail)
     details = object_in(error).get("details", body.get("details"))
     levels = (object_in(details), object_in(error), body)
-    code = _first(levels, "code") or _sentence(error)
-    if code is not None and not _CODE.fullmatch(code):
-        code = None
+    code = _as_code(_first(levels, "code") or _sentence(error))
     given = [*_each(levels, "message"), body.get("error_description"), details, detail, error]
-    texts = dict.fromkeys(filter(None, map(_sentence, given)))
-    words = (text for text in texts if text != code)
+    words = iter(_texts_in(given, besides=code))
     return _ErrorBody(
         code,
         message=next(words, None),
@@ -146,6 +143,18 @@ def _read_body(content: bytes) -> _ErrorBody:
         correlation_id=_first(levels, "correlation_id"),
         fields={**body, **object_in(error), **object_in(details)},
     )
+
+
+def _as_code(text: str | None) -> str | None:
+    """A text that may be a code, and is no sentence; else None."""
+    return text if _CODE.fullmatch(text or "") else None
+
+
+def _texts_in(values: Iterable[Any], *, besides: str | None) -> Collection[str]:
+    """The texts among some values, each once, without one that is known."""
+    texts = dict.fromkeys(filter(None, map(_sentence, values)))
+    texts.pop(besides or "", None)
+    return texts
 
 
 def _each(levels: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
