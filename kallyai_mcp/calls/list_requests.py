@@ -112,10 +112,9 @@ def _freed(view: View, call_list: CallList) -> Changes[CallList]:
     """
     again = call_list.refused
     freed = take_out(view, call_list, again)
-    is_decided = call_list.stop_reason in PASSES
-    if again and not call_list.asks_all:
-        is_decided = False  # the decision was about the call that was refused since
-    if not is_decided:
+    # Then the decision was about the call that was refused since.
+    is_about_refused = bool(again) and not call_list.asks_all
+    if is_about_refused or call_list.stop_reason not in PASSES:
         return freed
     return freed.answering(replace(freed.answer, passed=len(freed.answer.records)))
 
