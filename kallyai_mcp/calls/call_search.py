@@ -10,14 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from kallyai_mcp.api.errors import (
-    KallyAIError,
-    NotFoundError,
-)
+from kallyai_mcp.api.errors import KallyAIError, NotFoundError
 from kallyai_mcp.api.models import Call, CallPage
-from kallyai_mcp.calls.appointment import (
-    time_of_day,
-)
+from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.events import Found
 from kallyai_mcp.calls.fingerprint import normalized
@@ -87,18 +82,19 @@ class Wanted:
         A `clock_offset` was measured by who sent the request, and is still right when our clock was
         set since. Without it and without `ahead`, the call may be a day older or newer.
         """
-        left = record.sent_at or record.response_lost_at or record.asked_at
-        left_last = left
-        if record.sent_at is not None:
+        if record.sent_at is None:
+            first = last = record.response_lost_at or record.asked_at
+        else:
+            first = record.sent_at
             # A call that was put off is sent again up to its whole window after `sent_at`.
-            left_last = max(left, record.asked_at)
+            last = max(first, record.asked_at)
         if record.clock_offset is not None:
             there = timedelta(seconds=record.clock_offset)
-            earliest = left + there - _DATED_EARLIER_KNOWN_CLOCK
-            return cls(record, earliest, left_last + there + _DATED_LATER)
+            earliest = first + there - _DATED_EARLIER_KNOWN_CLOCK
+            return cls(record, earliest, last + there + _DATED_LATER)
         if ahead is not None:
-            return cls(record, left + ahead - DATED_EARLIER, left_last + ahead + _DATED_LATER)
-        return cls(record, left - timedelta(days=1), left_last + timedelta(days=1))
+            return cls(record, first + ahead - DATED_EARLIER, last + ahead + _DATED_LATER)
+        return cls(record, first - timedelta(days=1), last + timedelta(days=1))
 
     def allows(self, created_at: datetime | None) -> bool:
         """Whether a call of this date may be the one that was requested; False without a date."""

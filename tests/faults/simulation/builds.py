@@ -511,8 +511,8 @@ BROKEN: tuple[Broken, ...] = (
     ),
     broken(
         "the service's clock is not looked at",
-        Patch("calls.call_search", "earliest = left + there - ", "earliest = left - "),
-        Patch("calls.call_search", "left + ahead - DATED_EARLIER", "left - DATED_EARLIER"),
+        Patch("calls.call_search", "earliest = first + there - ", "earliest = first - "),
+        Patch("calls.call_search", "first + ahead - DATED_EARLIER", "first - DATED_EARLIER"),
         starts=(Start(ahead=300),),
         troubles=_LOST,
     ),
