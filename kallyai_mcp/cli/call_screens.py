@@ -10,10 +10,11 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.numbers import for_people
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.calls.records import CallState
+from kallyai_mcp.cli.after_answer import steps_after_answer
 from kallyai_mcp.cli.error_screens import refusal_screen
-from kallyai_mcp.cli.same_call import command_for_same_call
+from kallyai_mcp.cli.same_call import same_call
 from kallyai_mcp.cli.screen import Fact, Screen, Tone
-from kallyai_mcp.cli.service import Service, in_shell
+from kallyai_mcp.cli.service import Service
 from kallyai_mcp.cli.short_id import short_id
 from kallyai_mcp.cli.wrapping import day_and_time
 from kallyai_mcp.tools.facets.call import CallView
@@ -30,6 +31,7 @@ from kallyai_mcp.tools.text.calls import (
 )
 from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.errors import allowed_again
+from kallyai_mcp.tools.text.next_steps import closed_now
 from kallyai_mcp.tools.text.plain import (
     Reader,
     clock,
@@ -39,7 +41,7 @@ from kallyai_mcp.tools.text.plain import (
     quoted,
     sentence,
 )
-from kallyai_mcp.tools.text.report import words_do_not_confirm
+from kallyai_mcp.tools.text.report import unless_quoted, words_do_not_confirm
 
 _LONGEST_LABEL = 24
 
@@ -100,7 +102,7 @@ def _asked_before(screen: Screen, view: CallView, reader: Reader, service: Servi
     """The same, with how to place a second call on purpose, unless the first goes on."""
     steps = list(screen.steps)
     if not view.is_open:
-        steps.append(Fact("Call again", _same_call(view, reader, service, "--redial")))
+        steps.append(Fact("Call again", same_call(view, reader, service, "--redial")))
     at = placed_elsewhere_at(view, reader)
     already = _SAY["already_elsewhere"].format(at=at) if at else _SAY["already"]
     return replace(screen, notes=(already, *screen.notes), steps=steps)
@@ -167,11 +169,19 @@ def _said(view: CallView) -> Iterator[Fact]:
     yield from _quotation("Do not call again", view.speech.opt_out)
     yield from _quotation("Recording", view.recording)
     yield from _quotation("They said", view.evidence)
+    yield from _closed(view)
     yield from map(_answer, view.speech.answers)
     if view.report:
         yield Fact("KallyAI", quoted(sentence(view.report)))
     if view.suggestion:
         yield Fact("KallyAI suggests", quoted(sentence(view.suggestion)))
+
+
+def _closed(view: CallView) -> Iterator[Fact]:
+    """The words of a callee that was closed, unless the result quotes them already."""
+    closed = closed_now(view)
+    if unless_quoted(closed, view):
+        yield from _quotation("They said", closed)
 
 
 def _quotation(label: str, words: Quote | None) -> Iterator[Fact]:
@@ -246,6 +256,7 @@ def _steps(view: CallView, call: Call, reader: Reader, service: Service) -> Iter
     if view.related.later is not None:
         later = short_id(view.related.later.id)
         yield Fact("Later call", service.command("show", later))
+    yield from steps_after_answer(view, reader, service)
     if step.retry is None:
         return
     planned = step.retry.planned
@@ -256,20 +267,9 @@ def _steps(view: CallView, call: Call, reader: Reader, service: Service) -> Iter
     elif step.retry.not_before is not None:
         at = step.retry.not_before.isoformat(timespec="minutes")
         options = ("--retries", "2", "--not-before", at)
-        yield Fact("Try again", _same_call(view, reader, service, *options))
+        yield Fact("Try again", same_call(view, reader, service, *options))
     else:
-        yield Fact("Try again", _same_call(view, reader, service))
-
-
-def _same_call(view: CallView, reader: Reader, service: Service, *options: str) -> str:
-    """The command that asks for the same call, or the options to add where that isn't known."""
-    if view.record is not None:
-        command = command_for_same_call(view.record, reader, service, *options)
-        if command is not None:
-            return command
-    if not options:
-        return "the same call"
-    return f"the same call with {in_shell(*options)}"
+        yield Fact("Try again", same_call(view, reader, service))
 
 
 def _due(view: CallView, reader: Reader) -> str:

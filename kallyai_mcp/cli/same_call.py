@@ -8,7 +8,8 @@ from kallyai_mcp.calls.disclosure import wishes_in, without_disclosure
 from kallyai_mcp.calls.numbers import zone_of_callee
 from kallyai_mcp.calls.other_time import accepts_other_time, with_other_time
 from kallyai_mcp.calls.records import CallRecord
-from kallyai_mcp.cli.service import Service
+from kallyai_mcp.cli.service import Service, in_shell
+from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.text.plain import Reader, one_line
 
 _OPTIONS = {
@@ -22,6 +23,17 @@ _OPTIONS = {
     "language": "--lang",
 }
 """The options of `kallyai-mcp call` for fields of a submission."""
+
+
+def same_call(view: CallView, reader: Reader, service: Service, *options: str) -> str:
+    """The command that asks for the same call, or the options to add where that isn't known."""
+    if view.record is not None:
+        command = command_for_same_call(view.record, reader, service, *options)
+        if command is not None:
+            return command
+    if not options:
+        return "the same call"
+    return f"the same call with {in_shell(*options)}"
 
 
 def command_for_same_call(

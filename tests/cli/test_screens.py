@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -33,7 +34,7 @@ from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.speech import Quote, Speech
 from kallyai_mcp.tools.text.errors import allowed_again, refusal_text
 from kallyai_mcp.tools.text.plain import Reader
-from tests.calls.ledgers import NOW, asked, ended_as, outcome
+from tests.calls.ledgers import NOW, asked, ended_as, outcome, submission
 from tests.tools import test_facets
 
 ZONE = ZoneInfo("America/New_York")
@@ -201,6 +202,34 @@ def test_an_answer_says_that_it_is_not_certain(hedged: bool | None, label: str) 
     screen = call_screen(view, Reader("America/New_York", NOW), Service())
 
     assert Fact(label, '"I think so." to: Is there parking?', "0:09") in screen.facts
+
+
+def steps_of(speech: Speech, **asked_for: Any) -> dict[str, str]:
+    """The commands after a call that was answered, and has made no calendar event."""
+    wanted = submission(respondent_phone="+12125550100", **asked_for)
+    view = CallView.of_record(ended_as(asked(submission=wanted), outcome()))
+    view = replace(view, speech=speech, booking=replace(view.booking, is_read=True))
+    screen = call_screen(view, Reader("America/New_York", NOW), Service())
+    return {step.label: step.text for step in screen.steps}
+
+
+def test_a_closed_callee_is_called_when_it_says() -> None:
+    closed = Speech(closed=Quote(None, "Please call tomorrow between 9 and 11.", "0:04"))
+    command = steps_of(closed)["Call when they say"]
+
+    assert command.startswith("kallyai-mcp call +12125550100 ")
+    assert re.search(r" --redial --not-before 2026-\d\d-\d\dT09:00-0[45]:00$", command)
+
+
+def test_a_booking_without_event_is_to_be_confirmed() -> None:
+    table = {"party_size": 4, "appointment_date": date(2027, 3, 5)}
+    steps = steps_of(Speech(may_be_agreed=True), **table)
+
+    assert re.fullmatch(
+        r'kallyai-mcp call \+12125550100 "Ask .* confirm it" --booking \S+ --change ask',
+        steps["To confirm it"].replace("'", '"'),
+    )
+    assert "To confirm it" not in steps_of(Speech(), **table)
 
 
 def test_a_narrow_tables_row_splits_no_word() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from kallyai_mcp.calls.outcome import Outcome
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import NextStep, Retry
+from kallyai_mcp.tools.facets.speech import Quote
 from kallyai_mcp.tools.text.bookings import lacks_booking
 from kallyai_mcp.tools.text.plain import Reader, at_callee, day_and_hour, part, with_place, word
 from kallyai_mcp.tools.text.report import unless_quoted
@@ -56,9 +57,14 @@ def _when(moment: datetime, view: CallView, reader: Reader) -> str:
 
 def ask_to_confirm(view: CallView) -> str:
     """How to ask about a booking that may be made, and that no calendar event shows; else ""."""
-    if not lacks_booking(view) or not view.speech.may_be_agreed:
+    if not may_be_confirmed(view):
         return ""
     return SAY["ask_to_confirm"].format(id=word(view.id))
+
+
+def may_be_confirmed(view: CallView) -> bool:
+    """Whether a booking may have been made that no calendar event shows."""
+    return lacks_booking(view) and view.speech.may_be_agreed
 
 
 def book_once(view: CallView) -> str:
@@ -68,14 +74,15 @@ def book_once(view: CallView) -> str:
 
 def call_when_open(view: CallView, reader: Reader) -> str:
     """How to call at the time that a closed callee has named, after its words; else ""."""
-    closed = view.speech.closed
-    if closed is None or not _may_be_called_later(view):
+    closed = closed_now(view)
+    if closed is None:
         return ""
     later = SAY["not_before"] if reader.schedules else ""
     step = SAY["when_open"].format(later=later)
     return f"{unless_quoted(closed, view)} {step}".lstrip()
 
 
-def _may_be_called_later(view: CallView) -> bool:
-    """Whether the callee answered, and did not ask for no more calls."""
-    return view.outcome is Outcome.ANSWERED and view.speech.opt_out is None
+def closed_now(view: CallView) -> Quote | None:
+    """The words of a callee that was closed, unless it has asked for no more calls."""
+    may_be_called_later = view.outcome is Outcome.ANSWERED and view.speech.opt_out is None
+    return view.speech.closed if may_be_called_later else None
