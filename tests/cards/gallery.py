@@ -22,6 +22,12 @@ from tests.playwright_names import Browser
 VARIANTS = ((390, "light", "en-US"), (390, "dark", "es-ES"), (800, "light", "es-ES"))
 """The width in px, the theme, and the language of each picture of a state."""
 
+FITS = (
+    "Math.abs(document.documentElement.scrollHeight - innerHeight) <= 1"
+    " && document.documentElement.getBoundingClientRect().height <= innerHeight + 1"
+)
+"""Whether the host has given the card the height that the card needs."""
+
 
 async def main(folder: Path, names: list[str]) -> None:
     """Make the pictures of the states with these names; of all of them, if there is no name."""
@@ -93,9 +99,13 @@ async def _show(shown: Chat, state: State, *, dark: bool) -> None:
         )
     if shown.idle is not None:
         await shown.idle.wait()
+    if "get_transcript" in state.answers:
+        await shown.until("!document.getElementById('conversation').hidden")
+    if "get_call" in state.answers:
+        await shown.until("document.getElementById('status').textContent")
     if state.is_quota and not state.is_error:
         await shown.until("!document.getElementById('period').hidden")
-    await shown.until("Math.abs(document.documentElement.scrollHeight - innerHeight) <= 1")
+    await shown.until(FITS)
     height = await shown.page.evaluate(
         "Math.ceil(document.querySelector('main').getBoundingClientRect().bottom) + 24"
     )

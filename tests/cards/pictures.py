@@ -136,7 +136,8 @@ async def _calls(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
         await shown.give(made, TABLE)
         await shown.button("Conversation").click()
         await expect(shown.card.get_by_role("listitem").first).to_be_visible()
-        await _take(shown, folder / "transcript.png", tallest=760)
+        await shown.until("!document.getElementById('conversation').hidden")
+        await _take(shown, folder / "transcript.png")
     around = {
         name: value
         for name, value in TABLE.items()
@@ -217,7 +218,7 @@ async def _quota(folder: Path, tabs: Tabs, agent: Agent, clock: ManualClock) -> 
         await _take(shown, folder / "quota.png")
 
 
-async def _take(shown: Chat, path: Path, *, dark: bool = False, tallest: int = 2000) -> None:
+async def _take(shown: Chat, path: Path, *, dark: bool = False) -> None:
     if dark:
         await shown.page.evaluate("document.documentElement.className = 'dark'")
     await shown.until("Math.abs(document.documentElement.scrollHeight - innerHeight) <= 1")
@@ -227,7 +228,7 @@ async def _take(shown: Chat, path: Path, *, dark: bool = False, tallest: int = 2
     )
     size = shown.page.viewport_size
     assert size is not None
-    await shown.page.set_viewport_size({"width": size["width"], "height": min(height, tallest)})
+    await shown.page.set_viewport_size({"width": size["width"], "height": height})
     await shown.page.screenshot(path=path)
 
 
