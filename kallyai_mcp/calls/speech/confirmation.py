@@ -50,7 +50,7 @@ def left_open_in(transcript: Transcript, wish: str) -> Words | None:
     leaves it open. None without one.
     """
     answered = _refusals_of(transcript, wish)
-    named = (one for one in _answers_of_callee(transcript) if _names(wish, one.text))
+    named = (one for one in _answers_of_callee(transcript) if _is_about(wish, one))
     found = [one for one in (*answered, *named) if not one.is_question]
     if not found:
         return None
@@ -65,6 +65,20 @@ def _refusals_of(transcript: Transcript, wish: str) -> Iterator[Sentence]:
     for turn, reply in islice(_exchanges(transcript), 1, None):
         if _names(wish, turn.content) and not names_moment(turn.content):
             yield from filter(phrases("refusal").find, sentences_of(reply))
+
+
+def _is_about(wish: str, said: Sentence) -> bool:
+    """Whether a sentence names a wish, or refuses a part of it, and no time with it."""
+    return _names(wish, said.text) or (_refuses_no_time(said) and _names_part(wish, said.text))
+
+
+def _refuses_no_time(said: Sentence) -> bool:
+    return phrases("refusal").find(said) is not None and not names_moment(said.text)
+
+
+def _names_part(wish: str, text: str) -> bool:
+    """Whether a text has a word that tells a wish: "The window is not possible"."""
+    return not _telling(wish).isdisjoint(_stems(plain_words_of(text)))
 
 
 def _names(wish: str, text: str) -> bool:

@@ -140,6 +140,15 @@ def test_words_about_an_open_wish_are_found(said: list[str], quote: str | None) 
     assert (None if found is None else found.quote) == quote
 
 
+def test_a_part_of_a_wish_may_be_refused() -> None:
+    wish = "A table by the window if possible; otherwise any table is fine"
+    refused = "The window is not possible, I'm afraid."
+    found = left_open_in(transcript(WANT, ("HUMAN", f"Seven is fine. {refused}")), wish)
+
+    assert found is not None
+    assert found.quote == refused
+
+
 def test_a_name_counts_as_a_wish() -> None:
     said = transcript(WANT, ("HUMAN", "Una mesa a nombre de Jos\u00e9 Ruiz."))
 
