@@ -122,7 +122,11 @@ def _as_html(name: str, value: str) -> str:
 _DISC = '<circle cx="34" cy="34" r="34" fill="currentColor"/>'
 _STROKE = 'fill="none" stroke-width="5.5" stroke-linecap="round" stroke-linejoin="round"'
 _TICK = f'{_DISC}<path d="M21 35.5 30 44.5 47.5 25" {_STROKE}/>'
+_CROSS = f'{_DISC}<path d="M24 24 44 44M44 24 24 44" {_STROKE}/>'
+_CLOCK = f'{_DISC}<path d="M34 20v14.5l9 5.5" {_STROKE}/>'
 _NOTE = f'{_DISC}<path d="M34 20v17M34 47.5v.01" {_STROKE}/>'
+_SIGNS = {"done": _TICK, "failed": _CROSS, "over": _CLOCK, "wrong": _NOTE}
+"""The picture of each end of a sign-in."""
 
 
 def loopback_page(
@@ -137,14 +141,12 @@ def loopback_page(
     places = texts("kallyai_mcp.auth", place, language)
     words = fill("kallyai_mcp.auth", kind, language, places)
     body = f"<p>{words['text']}</p>"
-    sign = _NOTE
     if kind == "done":
         body = _name(who) + body
-        sign = _TICK
-    above = f'<svg class="sign {kind}" viewBox="0 0 68 68" aria-hidden="true">{sign}</svg>'
+    above = f'<svg class="sign {kind}" viewBox="0 0 68 68" aria-hidden="true">{_SIGNS[kind]}</svg>'
     return document(language, words["heading"], body, above=above).encode()
 
 
 def _name(who: str | None) -> str:
     """The line with the name of the user who has signed in; empty if it is not known."""
-    return f'<p class="who"><bdi>{escape(who)}</bdi></p>' if who else ""
+    return f'<p class="who"><bdi>{escape(who).replace("@", "<wbr>@")}</bdi></p>' if who else ""

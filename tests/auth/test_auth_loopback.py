@@ -112,7 +112,7 @@ async def test_the_last_page_says_what_comes_next(
         await browser.get(answer(flow.link, **TOKENS | {"access_token": token}))
         shown = (await browser.get(f"{flow.redirect_uri}/done", headers=headers)).text
 
-    assert "ada&lt;b&gt;@example.com" in shown
+    assert "ada&lt;b&gt;<wbr>@example.com" in shown
     assert next_step in shown
     assert f'<html lang="{language}">' in shown
 

@@ -98,17 +98,15 @@ class Consent:
         flow = asked | {"family": secrets.token_urlsafe(16), "generation": 0}
         may = fill(_HERE, "scopes", _language(request), {})
         kind, destination = _destination(flow["redirect_uri"])
-        values = {
-            name: flow[name] or destination
-            for name in ("family", "name", "publisher", "redirect_uri")
-        }
+        values = {name: flow[name] or destination for name in ("family", "name", "publisher")}
+        before, after = _around(destination, flow["redirect_uri"])
         scopes = "".join(
             f"<li>{text}</li>" for scope, text in may.items() if scope in flow["scopes"]
         )
-        shown = values | {"destination": destination, "html_scopes": scopes}
-        response = self._page(
-            request, "consent", shown, {"origin": _origin(flow), "sent": f"sent_{kind}"}
-        )
+        address = {"before": before, "destination": destination, "after": after}
+        words = {"origin": _origin(flow, destination), "sent": f"sent_{kind}"}
+        shown = {**values, **address, "html_scopes": scopes}
+        response = self._page(request, "consent", shown, words)
         browser = self._browser(request)
         browser.keep_flow(response, flow)
         browser.stay(response)
@@ -254,8 +252,18 @@ def _destination(redirect_uri: str) -> tuple[str, str]:
     return "here" if is_loopback(parts.hostname) else "web", parts.netloc.lower()
 
 
-def _origin(flow: Mapping[str, Any]) -> str:
-    """What is known of a client's name: a web site has it, nobody checked it, or none."""
+def _around(destination: str, uri: str) -> tuple[str, str]:
+    """What stands before and after a destination in its redirect URI."""
+    start = 0 if destination.endswith(":") else uri.index("//") + 2
+    return uri[:start], uri[start + len(destination) :]
+
+
+def _origin(flow: Mapping[str, Any], destination: str) -> str:
+    """What is known of a client's name: a web site has it, perhaps the one that is shown
+    below, nobody checked it, or none.
+    """
+    if flow["publisher"] == destination:
+        return "published_there"
     if flow["publisher"]:
         return "published"
     return "unchecked" if flow["name"] else ""
