@@ -32,8 +32,11 @@ async def page(chromium: Browser) -> AsyncIterator[Page]:
 
 
 async def problems(page: Page) -> list[str]:
-    """What is hard to use in any of the media, at the usual size of text and at 200 %."""
+    """What is hard to use in any of the media, at the usual size of text and at 200 %, with all
+    that is folded away open.
+    """
     found: list[str] = []
+    await page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     for name, (width, media) in MEDIA.items():
         await page.set_viewport_size({"width": width, "height": 900})
         await page.emulate_media(**media)
