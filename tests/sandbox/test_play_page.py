@@ -12,11 +12,13 @@ from tests.page_checks import hard_to_use
 from tests.playwright_names import Browser, Page, expect
 from tests.sandbox.sandbox_app import sandbox_app
 
+LONG_NAME = "Restaurante-Marisquería La Nueva Casa de los Pescadores <b>"
+
 SUBMISSION = {
     "task_category": "restaurant",
     "task_description": "Book a table",
     "respondent_phone": "+12025550142",
-    "business_name": "Bistro <b>",
+    "business_name": LONG_NAME,
     "user_name": "Test Guest",
     "party_size": 4,
 }
@@ -25,7 +27,7 @@ SUBMISSION = {
 @pytest.fixture
 async def page(chromium: Browser) -> AsyncIterator[Page]:
     async with await chromium.new_context(
-        locale="en-US", viewport={"width": 700, "height": 1000}
+        locale="en-US", viewport={"width": 390, "height": 1000}
     ) as context:
         yield await context.new_page()
 
@@ -49,7 +51,7 @@ async def play(page: Page) -> None:
     assert await problems(page) == []
     await page.get_by_role("button", name="Pick up").click()
     await expect(page.get_by_role("listitem")).to_have_count(2)
-    await expect(page.get_by_role("heading", name="Bistro <b>")).to_be_visible()
+    await expect(page.get_by_role("heading", name=LONG_NAME)).to_be_visible()
     await expect(page.get_by_text("+1 202-555-0142")).to_be_visible()
     await expect(page.get_by_label("With that you")).to_have_value("")  # just talk
 
