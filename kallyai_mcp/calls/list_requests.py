@@ -121,6 +121,7 @@ def _freed(view: View, call_list: CallList) -> Changes[CallList]:
 
 def _continued(freed: Changes[CallList], view: View, call_list: CallList) -> Changes[CallList]:
     """A list that goes on, with its calls that an older version has made."""
-    older = [one for one in in_ledger(after(view, freed), call_list.records) if not one.plan_id]
+    known = in_ledger(after(view, freed), call_list.records)
+    older = [one for one in known if one.plan_id is None]
     joined = tuple(replace(one, plan_id=call_list.list_id) for one in older)
     return Changes(call_list, save=joined, lists=(call_list,))

@@ -206,11 +206,9 @@ class KallyAISandbox:
 
     def assert_not_called(self, number: str | None = None) -> None:
         """Check that no call was placed; with `number` (E.164), that none was placed to it."""
-        if number is None:
-            found, callee = self.calls, "anybody"
-        else:
-            found, callee = self._calls_to(_checked(number)), number
+        found = self.calls if number is None else self._calls_to(_checked(number))
         if found:
+            callee = number or "anybody"
             self._fail(f"No call to {callee} was expected, but {len(found)} were placed.")
 
     def assert_consented(self) -> None:
