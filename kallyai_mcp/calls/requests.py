@@ -24,7 +24,7 @@ from kallyai_mcp.calls.events import Checked, Requested
 from kallyai_mcp.calls.expiring import expire, list_of
 from kallyai_mcp.calls.opt_outs import check_permission
 from kallyai_mcp.calls.policy import Consent, Limit
-from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, is_late
+from kallyai_mcp.calls.records import NEVER_PLACED, NOT_PLACED, CallRecord, is_late
 
 _EVER = datetime.fromtimestamp(0, UTC)
 """A time before every call."""
@@ -181,9 +181,12 @@ def with_key(view: View, requested: CallRecord, known: SameCalls) -> Changes[Cal
 
     A scheduled record of the same call, which is too late, expires: only one may be open.
 
-    The key is new, unless the last request of today for the same call was refused by 429, also if
-    it was put off and then expired or was canceled: KallyAI may have placed that call all the same,
-    and may list it only when it has ended. So the record has the time of that request as its
+    The key is new, unless no request with the last one of today has left: in a ledger that was
+    restored from a backup, KallyAI may know that key all the same.
+
+    Nor is it new if the last request was refused by 429, also if it was put off and then expired or
+    was canceled: KallyAI may have placed that call all the same, and may list it only when it has
+    ended. So the record has the time of that request as its
     `response_lost_at`: the sender looks into the list first. If the call is still in progress,
     KallyAI recognizes the key and places no second one. A key is sent with the submission that it
     was first sent with, whatever a setting says by now: KallyAI refuses it with another one, and
@@ -198,8 +201,11 @@ def with_key(view: View, requested: CallRecord, known: SameCalls) -> Changes[Cal
     hidden = max(known.hidden_generations, default=-1)
     new = replace(new, generation=max(newest, hidden) + 1)
     expiring = _expired(view, others)
-    if last is None or hidden > newest or not _may_have_been_placed(last):
+    if last is None or hidden > newest:
         return expiring.answering(replace(new, idempotency_key=idempotency_key(new)))
+    if not _may_have_been_placed(last):
+        key = last.idempotency_key if _never_left(view, last) else idempotency_key(new)
+        return expiring.answering(replace(new, idempotency_key=key))
     return expiring.answering(
         replace(
             new,
@@ -225,6 +231,12 @@ def idempotency_key(record: CallRecord) -> str:
 def _may_have_been_placed(record: CallRecord) -> bool:
     """Whether KallyAI answered 429 to the request of a call that was not placed."""
     return record.state in NOT_PLACED and record.response_lost_at is not None
+
+
+def _never_left(view: View, record: CallRecord) -> bool:
+    """Whether a call is over, or expires now, and its request has not left, nor will it."""
+    is_over = record.state in NEVER_PLACED or is_late(record, view.expires_before)
+    return is_over and record.sent_at is None
 
 
 def _first_loss(view: View, record: CallRecord) -> datetime | None:

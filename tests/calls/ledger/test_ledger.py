@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from kallyai_mcp.api.errors import RateLimitedError
+from kallyai_mcp.api.errors import KallyAIError, RateLimitedError
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.disclosure import with_disclosure
 from kallyai_mcp.calls.events import Cancel, Checked, Found, Lost, Over, Requested
@@ -188,6 +188,21 @@ async def test_after_a_rate_limit_the_key_stays_same(ledger: Ledger, clock: Manu
         record.response_lost_at - NOW for record in records if record.response_lost_at is not None
     ]
     assert began == [timedelta(0), timedelta(0), timedelta(0), timedelta(seconds=180)]
+
+
+@pytest.mark.parametrize("has_left", [True, False])
+async def test_a_key_that_never_left_is_kept(
+    ledger: Ledger, clock: ManualClock, *, has_left: bool
+) -> None:
+    """KallyAI may know it all the same, if the ledger was restored from a backup."""
+    first = await (sent if has_left else reserved)(ledger, asked(1))
+    refused = replace(first, state=CallState.REFUSED, error=KallyAIError("no", code="any"))
+    await ledger.handle(ACCOUNT, Over(refused))
+    clock.advance(240)
+    again = await reserved(ledger, asked(2))
+
+    assert (again.idempotency_key == first.idempotency_key) is not has_left
+    assert again.generation == 1
 
 
 @pytest.mark.parametrize("stored", [submission(), with_disclosure(submission())])
