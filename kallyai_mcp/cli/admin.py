@@ -54,7 +54,7 @@ async def list_all(
 ) -> Shown:
     """List the calls of all accounts, newest first; scheduled ones as they are due."""
     group = CallGroup(state) if state is not None else None
-    return shown_calls(await ledger.admin.calls(group, since, limit), ledger.place)
+    return shown_calls(await ledger.admin.calls(group, since, limit), ledger.place, limit)
 
 
 @admin.command("audit", short_help="Show who asked for calls, and what became of them.")
@@ -83,7 +83,7 @@ async def list_audit(
         raise click.UsageError("Name an ACCOUNT or a --number, or add --all.")
     known = await ledger.account(account, issuer) if account is not None else None
     found = await ledger.admin.audit(known, since, limit, number=number)
-    return shown_audit(found, ledger.place)
+    return shown_audit(found, ledger.place, limit)
 
 
 @admin.command("export", short_help="Print all that is stored of an account.")

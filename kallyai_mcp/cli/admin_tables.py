@@ -34,22 +34,29 @@ _SHORT_ACCOUNT = 8
 """Characters of an account's id that name it in `ACCOUNT`."""
 
 
-def shown_calls(calls: Sequence[KnownCall], place: str) -> Shown:
+def shown_calls(calls: Sequence[KnownCall], place: str, limit: int) -> Shown:
     """What `admin calls` prints."""
     structure = {"calls": [_as_json(call) for call in calls]}
     if not calls:
         return Shown(f"No such calls in {place}.", structure)
     text = _table(_CALLS, [_call_cells(call) for call in calls])
-    return Shown(text, structure, note=f"Ledger: {place}")
+    return Shown(text, structure, note=_note(place, len(calls), limit))
 
 
-def shown_audit(entries: Sequence[AuditEntry], place: str) -> Shown:
+def shown_audit(entries: Sequence[AuditEntry], place: str, limit: int) -> Shown:
     """What `admin audit` prints."""
     structure = {"audit": [_as_json(entry) for entry in entries]}
     if not entries:
         return Shown(f"No such entries of the audit trail in {place}.", structure)
     text = _table(_AUDIT, [_audit_cells(entry) for entry in entries])
-    return Shown(text, structure, note=f"Ledger: {place}")
+    return Shown(text, structure, note=_note(place, len(entries), limit))
+
+
+def _note(place: str, number: int, limit: int) -> str:
+    """Which ledger was read, and whether it may have more."""
+    if number < limit:
+        return f"Ledger: {place}"
+    return f"Ledger: {place}. It may have more than these {number}: --limit shows more."
 
 
 def account_cell(account: AccountKey) -> str:

@@ -65,6 +65,13 @@ def test_rows_are_said_to_be_of_a_ledger(home: Path) -> None:
         assert str(home / "ledger.db") in invoke("admin", *command).stderr
 
 
+@pytest.mark.usefixtures("called")
+def test_a_table_says_that_there_may_be_more() -> None:
+    for command in (("calls",), ("audit", "--all")):
+        assert "--limit" in invoke("admin", *command, "--limit", "1").stderr
+        assert "--limit" not in invoke("admin", *command, "--limit", "2").stderr
+
+
 def test_a_missing_ledger_is_an_error(home: Path) -> None:
     missing = invoke("admin", "calls")
 
