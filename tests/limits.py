@@ -52,7 +52,7 @@ SNIPPET_LINES = Limit(
 )
 CARD_BYTES = Limit(
     "CARD_BYTES",
-    100_000,
+    110_000,
     "bytes",
     "because a host loads it with each call",
     "Look into kallyai_mcp/cards/pages.py for what it contains",

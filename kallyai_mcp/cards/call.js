@@ -60,10 +60,14 @@ class CallCard {
       conversation: () => this.#toggleConversation(),
       calendar: () => this.#saveCalendar(),
       again: () => this.#askAbout(afterAskedAgain(this.#card)),
-      chat: () => this.#askChat(),
+      chat: () => this.#askChat("ask_message"),
+      look: () => this.#askChat("check_message"),
       check: () => this.#lookUp(idOf(this.#card)),
       open: () => this.#openLink(linkOf(this.#card.error)),
-      correct: () => this.#askAbout(afterCorrected(this.#card, meantNumber(this.#card.error))),
+      sign_in: () => this.#signIn(),
+      correct: () => this.#correct(0),
+      correct2: () => this.#correct(1),
+      correct3: () => this.#correct(2),
       cancel: () => this.#askAbout(afterAskedAbout(this.#card, "cancel")),
       now: () => this.#askAbout(afterAskedAbout(this.#card, "call_now")),
       next: () => this.#goOn(),
@@ -105,10 +109,24 @@ class CallCard {
     if (!isOpened) this.#page.note(locale.text("denied"));
   }
 
-  async #askChat() {
+  /** Opens the page on which the user signs in. */
+  async #signIn() {
+    const result = await this.#call("sign_in", {});
+    const link = linkOf(result?.structuredContent);
+    if (result?.structuredContent?.signed_in) return this.#page.note(locale.text("signed_in"));
+    if (!link) return this.#noteFailure(result);
+    return this.#openLink(link);
+  }
+
+  #correct(index) {
+    this.#askAbout(afterCorrected(this.#card, meantNumbers(this.#card.error)[index]));
+  }
+
+  /** Sends one of the card's own messages to the chat. */
+  async #askChat(key) {
     // Only the card's own text and the number: the model must not get a text from outside as the user's words.
-    const values = { number: numberOf(this.#card), id: identifier(this.#card.call.call_id) };
-    const text = locale.text("ask_message", values);
+    const values = { number: numberOf(this.#card), id: identifier(this.#card.call?.call_id) };
+    const text = locale.text(key, values);
     const isSent = await this.#ask("ui/message", { role: "user", content: [{ type: "text", text }] });
     this.#page.note(locale.text(isSent ? "asked" : "not_asked"));
   }

@@ -3,6 +3,9 @@
 /** States in which the list is about one callee: the one that is being called, or the one whose call ended the list. */
 const ABOUT_ONE = ["list_in_progress", "list_ending", "list_booked", "booked_other_time", "list_answered", "list_needs_decision", "list_unknown"];
 
+/** States of a list that its last call has ended. */
+const CALL_ENDED_LIST = ["list_booked", "booked_other_time", "list_answered"];
+
 /** States of a list whose calls go on. */
 const LIST_LIVE = ["list_in_progress", "list_asking_all", "list_ending"];
 
@@ -35,6 +38,30 @@ function candidateCount(list, input) {
   return (list ? list.calls.length + list.not_called.length : 0) || (input?.candidates?.length ?? 0);
 }
 
+/** What a list asks the person, or what came of all its calls; "" in any other state. */
+function listHeadline(state, list) {
+  const next = nameOf(list.not_called[0]);
+  const last = list.calls.at(-1);
+  if (state === "list_needs_decision" && last?.outcome === "booked_other_time") return locale.text("other_time_question");
+  if (seemsUnbooked(state, list) && next) return locale.text("ask_call", { callee: next });
+  if (state === "list_needs_decision") return locale.text("booked_question");
+  if (state === "list_needs_sign_in") return locale.text("sign_in_first");
+  if (state !== "list_done") return "";
+  if (list.until === "booked") return isUnbooked(list) ? locale.text(isUnread(list) ? "booking_not_known" : "no_booking") : "";
+  const answered = list.calls.filter((call) => call.outcome === "answered").length;
+  return locale.text("list_answers", { answered, count: list.calls.length });
+}
+
+/** Whether no call of a list shows a booking. */
+function isUnbooked(list) {
+  return !list.calls.some((call) => call.appointment);
+}
+
+/** Whether the calendar of a call was not read. */
+function isUnread(list) {
+  return list.calls.some((call) => call.calendar_checked === false);
+}
+
 /** The card's own sentence about a list: what it means, and what to do next. `asked`: the submission. */
 function listSentence(state, list, asked) {
   const isForTable = asked.task_category === "restaurant";
@@ -43,12 +70,14 @@ function listSentence(state, list, asked) {
     state === "list_needs_decision" && !list.not_called.length && "list_needs_decision_last_text",
     seemsUnbooked(state, list) && (isForTable ? "list_no_table_text" : "list_unbooked_text"),
     wasFoundUnreached(state, list) && "list_found_unreached_text",
-    state === "list_done" && list.until === "booked" && !list.calls.some((call) => call.appointment) && "list_done_unbooked_text",
+    state === "list_done" && list.until === "booked" && isUnbooked(list) && "list_done_unbooked_text",
     `${state}_text`,
   ];
   const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));
   const said = key ? locale.text(key, { callee: nameOf(list.calls.at(-1)), next: nameOf(list.not_called[0]) }) : "";
-  return state === "booked_other_time" ? `${said} ${locale.text("list_booked_text")}` : said;
+  if (state === "booked_other_time") return `${said} ${locale.text("list_booked_text")}`;
+  const refusal = state === "list_refused" && list.calls.at(-1)?.code;
+  return refusal ? `${errorSentence(list.calls.at(-1), true)} ${said}` : said;
 }
 
 /** Whether the list waits for a decision about a call in which somebody talked, and nothing shows a booking. */
@@ -91,7 +120,7 @@ function candidateRow(call, state, asked) {
     name: name || number,
     number: name ? number : "",
     said: [state === "in_progress" ? progressOf(call) : locale.text(state), rowSentence(call, state, asked)].filter(Boolean).join(". "),
-    reported: [summary, steps && `${locale.text("steps")}: ${steps}`].filter(Boolean),
+    reported: isConfirmed(call) ? [] : [summary, steps && `${locale.text("steps")}: ${steps}`].filter(Boolean),
   };
 }
 

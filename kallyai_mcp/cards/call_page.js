@@ -1,7 +1,7 @@
 /** Puts what `shown` returns on the page of the call card. */
 
 const ICONS = {
-  correct: "phone", cancel: "slash", now: "phone", again: "phone", chat: "speech", check: "phone", next: "phone", stop: "slash", calendar: "calendar", conversation: "speech",
+  correct: "phone", correct2: "phone", correct3: "phone", cancel: "slash", now: "phone", again: "phone", chat: "speech", check: "renew", look: "speech", next: "phone", stop: "slash", calendar: "calendar", conversation: "speech",
 };
 
 class CallPage {
@@ -20,7 +20,7 @@ class CallPage {
       const press = (event) => on.choice(name, event.currentTarget);
       this.#buttons[name] = element("button", { type: "button", onclick: press }, ICONS[name] && icon(ICONS[name]), element("span"));
     }
-    this.#buttons.open.append(outward());
+    for (const name of ["open", "sign_in"]) this.#buttons[name].append(outward());
     this.#buttons.conversation.setAttribute("aria-controls", "conversation");
     byId("choices").append(...Object.values(this.#buttons));
     byId("consent-yes").addEventListener("click", on.yes);
@@ -113,7 +113,7 @@ class CallPage {
     byId("answers").replaceChildren(...answers.map((answer) => this.#answer(answer, hasTalk)));
   }
 
-  #answer({ question, reply, at, isHedged }, hasTalk) {
+  #answer({ question, reply, at, isHedged, isHeadline }, hasTalk) {
     const show = (event) => {
       event.preventDefault();
       this.#on.quote(at);
@@ -121,6 +121,10 @@ class CallPage {
     const label = locale.text("at_time", { time: at });
     const time = hasTalk ? element("a", { href: "#conversation", "aria-label": label, onclick: show }, at) : element("span", {}, at);
     const hedge = isHedged && element("span", { class: "soft" }, ` ${locale.text("not_certain")}`);
+    if (isHeadline) {
+      const said = at && element("span", { class: "at" }, time);
+      return element("li", {}, element("p", { class: "soft", dir: "auto" }, element("bdi", {}, question), " ", said, hedge));
+    }
     return element(
       "li",
       {},

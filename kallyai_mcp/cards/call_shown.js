@@ -1,10 +1,10 @@
 /** What the call card shows of what it knows: a value for each part of the page, in the reader's language. */
 
 /** The choices, the most likely one first. */
-const CHOICES = ["open", "correct", "again", "chat", "check", "next", "stop", "calendar", "conversation", "cancel", "now"];
+const CHOICES = ["open", "sign_in", "correct", "correct2", "correct3", "again", "chat", "check", "look", "next", "stop", "calendar", "conversation", "cancel", "now"];
 
 /** Those that can be the primary one, the first that is shown; others are beside what the card says. */
-const PRIMARY = ["open", "correct", "again", "chat", "check", "next", "calendar"];
+const PRIMARY = ["open", "sign_in", "correct", "again", "chat", "check", "look", "next", "calendar"];
 
 /** What is shown. `can`: what the host and the server allow: {tools, places, downloads, links, messages}. */
 function shown(card, can) {
@@ -25,7 +25,7 @@ function shown(card, can) {
     heard: state === "in_progress" ? saidSoFar(card.call) : [],
     rows: card.list && !card.error ? candidateRows(card.list, state, askedOf(card)) : null,
     dial: dialedOf(card.error),
-    answers: answersOf(ended),
+    answers: shownAnswers(ended, askedOf(card)),
     report: reportOf(isReportTold(ended) ? null : ended),
     question: shownQuestion(card, can.places),
     choices: choicesOf(card, state, can),
@@ -35,14 +35,20 @@ function shown(card, can) {
 }
 
 /** The icons and the tone of a state. */
-function looksOf({ call }, state) {
+function looksOf(card, state) {
+  const { call, error } = card;
   if (state === "booked" && wasBooked(call)) return WAS_BOOKED;
+  if (state === "booked" && unconfirmedOf(call).length) return PARTLY_BOOKED;
+  if (state === "answered" && (asksForBooking(askedOf(card)) || isHedged(call))) return UNSURE;
+  if (needsSignIn(card, state)) return SIGN_IN;
   return STATES[state] ?? CONVERSATION;
 }
 
 /** The state in words; while nothing has come, what is being done. */
 function statusOf({ input, call }, state) {
   if (call && state === "booked" && wasBooked(call)) return locale.text("was_booked");
+  if (call && state === "booked" && unconfirmedOf(call).length) return locale.text("partly_booked");
+  if (call && state === "answered" && isHedged(call)) return locale.text("answered_hedged");
   if (state === "in_progress") return progressOf(call);
   if (state !== "placing") return state && locale.text(state);
   if (input.candidates) return locale.text("placing_list");
@@ -71,14 +77,37 @@ function numberOf({ call, input }) {
   return phoneNumber(call?.respondent_phone ?? input?.respondent_phone);
 }
 
-/** The appointment, or when a call is due; without either, a list's task, or the callee of a call. */
+/** What the person must do or decide, the appointment, when a call is due, or what came of it; without any of these, a
+ * list's task, or the callee of a call. */
 function headlineOf(card) {
+  if (card.error) return errorHeadline(card) || calleeOf(card);
   const asked = askedOf(card);
-  const isList = candidateCount(card.list, card.input) > 0;
-  const isAboutCall = !card.error && (!isList || ["list_booked", "booked_other_time"].includes(stateOf(card)));
-  const when = isAboutCall ? appointmentHeadline(card.call, asked) || scheduledHeadline(card.call) : "";
-  if (when) return when;
-  return (isList && oneLine(asked.task_description)) || calleeOf(card);
+  if (!candidateCount(card.list, card.input)) return callHeadline(card.call, asked) || calleeOf(card);
+  const state = stateOf(card);
+  const told = card.list ? listHeadline(state, card.list) || (CALL_ENDED_LIST.includes(state) && callHeadline(card.call, asked)) : "";
+  return told || oneLine(asked.task_description) || calleeOf(card);
+}
+
+function callHeadline(call, asked) {
+  return appointmentHeadline(call, asked) || scheduledHeadline(call) || answeredHeadline(call, asked);
+}
+
+/** What the person must do before, or in place of, the call; "" for any other error. */
+function errorHeadline(card) {
+  const number = dialedOf(card.error);
+  if (number) return locale.text("dial_yourself", { number });
+  if (!needsSignIn(card, stateOf(card))) return "";
+  return locale.text(card.error.link && card.input ? "sign_in_to_call" : "sign_in_first");
+}
+
+/** Errors that go when the user signs in. */
+const SIGNED_OUT = [
+  "unauthorized", "not_signed_in", "missing_token", "token_expired", "sign_in_timed_out", "sign_in_refused", "forbidden",
+];
+
+/** Whether the user has to sign in before anything else can be done. */
+function needsSignIn({ error }, state) {
+  return state === "list_needs_sign_in" || Boolean(error?.link) || SIGNED_OUT.includes(error?.code);
 }
 
 /** Who was called where the title is another one, which of a list, under which name it is booked, its number, and for how
@@ -141,7 +170,8 @@ function detailsOf(card, ended) {
 function choicesOf(card, state, can) {
   const offered = offeredChoices(card, state, can);
   const names = CHOICES.filter((name) => offered[name]);
-  const primary = PRIMARY.find((name) => offered[name]);
+  const isAmbiguous = Boolean(offered.correct2); // of several numbers, none is more likely
+  const primary = PRIMARY.find((name) => offered[name] && !(name === "correct" && isAmbiguous));
   const labels = choiceLabels(card, state);
   return names.map((name) => ({ name, label: labels[name], isPrimary: name === primary }));
 }
@@ -151,20 +181,28 @@ function offeredChoices(card, state, can) {
   const { call, list, error, input } = card;
   const ended = list && call ? stateOfCall(call) : state; // how the call ended that the card is about
   const isRetryable = state !== "unknown" && (error ?? call)?.retryable === true;
+  const mayCallAgain = isRetryable || (!error && !list && ["not_reached", "expired"].includes(state));
   const goesOn = can.places && input && list && !error && canGoOn(state, list);
   const isUnknown = state === "unknown" || (state === "list_unknown" && !goesOn);
   const isUnread = isUnknown || card.watch === "failed" || call?.calendar_checked === false;
   const waitsForDecision = state === "list_needs_decision" && list.not_called.length > 0;
+  const mayCorrect = can.places && input && !card.question;
+  const [meant, second, third] = meantNumbers(error);
+  const isLost = state === "unknown" && !idOf(card) && numberOf(card);
   const isDue = can.places && state === "scheduled" && idOf(card);
   const hasConversation = call?.call_id && WITH_CONVERSATION.includes(ended);
   return {
     open: can.links && linkOf(error),
-    correct: can.places && input && !card.question && meantNumber(error),
-    again: can.places && isRetryable && input && !card.question,
+    sign_in: can.tools && can.links && needsSignIn(card, state) && !linkOf(error),
+    correct: mayCorrect && meant,
+    correct2: mayCorrect && second,
+    correct3: mayCorrect && third,
+    again: can.places && mayCallAgain && input && !card.question,
     cancel: isDue && !card.question,
     now: isDue && input && !card.question,
     chat: can.messages && isRetryable && !error && !input && call?.call_id,
     check: can.tools && idOf(card) && isUnread,
+    look: can.messages && isLost,
     next: goesOn,
     stop: can.places && (["list_in_progress", "list_asking_all"].includes(state) || waitsForDecision),
     calendar: can.tools && can.downloads && BOOKED.includes(ended) && call?.call_id,
@@ -172,20 +210,37 @@ function offeredChoices(card, state, can) {
   };
 }
 
+/** What the calendar's file does: it has the newest event of a booking, or removes a canceled one. */
+function calendarKey(call) {
+  if (call?.moved_by) return "calendar_moved";
+  return call?.canceled_by ? "calendar_removes" : "calendar";
+}
+
+function againKey(card, state) {
+  if (card.error) return "try_again";
+  return state === "expired" ? "call_now" : "call_again";
+}
+
 function choiceLabels(card, state) {
   const callee = nameOf(card.list?.not_called[0]);
   const isDecision = state === "list_needs_decision";
+  const [meant, second, third] = meantNumbers(card.error);
+  const use = (number) => locale.text("use_number", { number: phoneNumber(number) });
   return {
     open: locale.text(card.error?.link ? "sign_in" : "upgrade"),
-    correct: locale.text("use_number", { number: phoneNumber(meantNumber(card.error)) }),
+    sign_in: locale.text("sign_in"),
+    correct: use(meant),
+    correct2: use(second),
+    correct3: use(third),
     cancel: locale.text("cancel_call"),
     now: locale.text("call_now"),
-    again: locale.text(card.error ? "try_again" : "call_again"),
+    again: locale.text(againKey(card, state)),
     chat: locale.text("ask_again"),
     check: locale.text("check_again"),
+    look: locale.text("ask_check"),
     next: isDecision ? locale.text("list_next", { callee }) : locale.text("try_again"),
     stop: locale.text(isDecision ? "list_booked_stop" : "list_stop"),
-    calendar: locale.text("calendar"),
+    calendar: locale.text(calendarKey(card.call)),
     conversation: locale.text(card.talk?.isOpen ? "hide_conversation" : "conversation"),
   };
 }

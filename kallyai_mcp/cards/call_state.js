@@ -82,9 +82,11 @@ function afterTalkToggled(card) {
   return changed(card, { talk: { ...card.talk, isOpen: !card.talk.isOpen } });
 }
 
-/** The person wants to call again; a call that was placed is then repeated on purpose. */
+/** The person wants to call again; a call that was placed is then repeated on purpose, one that was too late is placed now. */
 function afterAskedAgain(card) {
-  const input = card.error ? card.input : { ...card.input, redial: true };
+  const { not_before: _, ...atOnce } = card.input;
+  const again = card.call?.status === "expired" ? atOnce : card.input;
+  const input = card.error ? card.input : { ...again, redial: true };
   return changed(card, { input, question: personAsks("call") });
 }
 

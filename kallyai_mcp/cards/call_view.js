@@ -39,6 +39,12 @@ const STATES = {
 const CONVERSATION = { icons: ["speech"], tone: "quiet" };
 const WAS_BOOKED = { icons: ["clock"], tone: "quiet" };
 
+/** A booking that does not show all that was asked for; a conversation without a booking or a certain answer; a person who
+ * has to sign in. */
+const PARTLY_BOOKED = { icons: ["tick"], tone: "warn" };
+const UNSURE = { icons: ["speech"], tone: "warn" };
+const SIGN_IN = { icons: ["person"], tone: "live" };
+
 /** States of a call in which something was booked. */
 const BOOKED = ["booked", "booked_other_time"];
 
@@ -82,8 +88,62 @@ function saidSoFar(call) {
 function appointmentHeadline(call, asked) {
   const when = dottedTime(call, call?.appointment?.start);
   if (!when || !BOOKED.includes(stateOfCall(call))) return "";
-  const people = isShown(call, asked, "party_size") ? peopleCount(asked.party_size) : "";
-  return capitalized([when, people].filter(Boolean).join(DOT));
+  return capitalized([when, peopleBooked(call, asked)].filter(Boolean).join(DOT));
+}
+
+/** The number of people of a booking, or that it is not confirmed; "" if none was asked for. */
+function peopleBooked(call, asked) {
+  const people = peopleCount(asked.party_size);
+  if (!people || isShown(call, asked, "party_size")) return people;
+  return locale.text("people_unconfirmed", { people });
+}
+
+/** What came of a conversation in which nothing is known to be booked: the answer to the only question, how many questions
+ * have an answer, or that no booking is found; "" if KallyAI's report has to say it. */
+function answeredHeadline(call, asked) {
+  if (!call || stateOfCall(call) !== "answered") return "";
+  if (asksForBooking(asked)) return locale.text(call.calendar_checked === false ? "booking_not_known" : "no_booking");
+  const questions = (call.answers ?? []).filter((answer) => oneLine(answer.question));
+  if (questions.length > 1) {
+    const found = questions.filter((answer) => quoted(answer.quote)).length;
+    return locale.text("answers_found", { found, count: questions.length });
+  }
+  return onlyAnswer(call)?.reply ?? "";
+}
+
+/** Whether the callee was not certain of an answer. */
+function isHedged(call) {
+  return answersOf(call).some((answer) => answer.isHedged);
+}
+
+/** The answers that are shown; the one that is the headline without its words. */
+function shownAnswers(call, asked) {
+  const isHeadline = onlyAnswer(call) !== null && answeredHeadline(call, asked) === onlyAnswer(call).reply;
+  return answersOf(call).map((answer) => ({ ...answer, isHeadline }));
+}
+
+/** How long an answer may be that is a headline, in characters. */
+const HEADLINE_LENGTH = 90;
+
+/** The callee's only words, if a headline has room for them; else null. */
+function onlyAnswer(call) {
+  const answers = answersOf(call);
+  const fits = answers.length === 1 && answers[0].reply && answers[0].reply.length <= HEADLINE_LENGTH;
+  return fits ? answers[0] : null;
+}
+
+function asksForBooking(asked) {
+  return Boolean(asked.appointment_date) || ["restaurant", "clinic", "hotel"].includes(asked.task_category);
+}
+
+function unconfirmedOf(call) {
+  return Array.isArray(call.appointment?.unconfirmed) ? call.appointment.unconfirmed.slice(0, 8) : [];
+}
+
+/** What the callee was asked for, and nothing confirms, in words: "number of people, “by the window”". */
+function unconfirmedWords(named) {
+  const words = named.map((name) => (Object.hasOwn(TEXTS, `missing_${name}`) ? locale.text(`missing_${name}`) : quoted(oneLine(name))));
+  return words.join(", ");
 }
 
 /** The headline of a call that is scheduled: "Calls Mon, Jan 26 · 10:00 AM"; "" for any other call. */
@@ -135,10 +195,16 @@ function answersOf(call) {
   }));
 }
 
-/** Whether the report is told already: by the calendar, which confirms all that was asked for, or by the callee's words. */
+/** Whether the report is told already: by the calendar, which confirms all that was asked for, or by the callee's words; or
+ * whether it may contradict the calendar, which has another time. */
 function isReportTold(call) {
-  const isConfirmed = call?.outcome === "booked" && call.appointment && !call.appointment.unconfirmed;
-  return isConfirmed || answersOf(call).length > 0;
+  const mayContradict = call?.outcome === "booked_other_time" && call.appointment;
+  return isConfirmed(call) || mayContradict || answersOf(call).length > 0;
+}
+
+/** Whether the calendar confirms all that was asked for. */
+function isConfirmed(call) {
+  return call?.outcome === "booked" && call.appointment && !call.appointment.unconfirmed;
 }
 
 /** The card's own sentence about a call; "" if KallyAI's report is enough. `asked`: the submission; `isHeadline`: the
@@ -150,11 +216,10 @@ function callSentence(state, call, asked, isHeadline = false) {
     agreed: oneLine(call.appointment?.agreed?.time ?? ""),
   };
   const isDated = values.when && state === "booked";
-  const isBooking = asked.appointment_date || ["restaurant", "clinic", "hotel"].includes(asked.task_category);
   const keys = [
     state === "unknown" && call.placed !== "maybe" && "unclear_text",
     ["not_reached", "failed"].includes(state) && `${call.code === "machine" ? call.code : call.status}_text`,
-    state === "answered" && isBooking && (call.calendar_checked === false ? "not_checked_text" : "not_booked_text"),
+    state === "answered" && asksForBooking(asked) && (call.calendar_checked === false ? "not_checked_text" : "not_booked_text"),
     state === "booked_other_time" && values.agreed && "booked_other_time_text_agreed",
     state === "booked_other_time" && values.asked && "booked_other_time_text_asked",
     !isDated && `${state}_text`,
@@ -165,7 +230,9 @@ function callSentence(state, call, asked, isHeadline = false) {
   const when = values.when && BOOKED.includes(state) && !isHeadline && locale.text("booked_text_dated", values);
   const laterKey = call.moved_by ? "moved_text" : call.canceled_by ? "canceled_by_text" : call.asked_about_in && "asked_about_text";
   const later = laterKey && locale.text(laterKey);
-  const unconfirmed = call.appointment?.unconfirmed && locale.text("unconfirmed_text");
+  const isToldAbove = (name) => isHeadline && name === "party_size"; // by `peopleBooked`
+  const missing = unconfirmedWords(unconfirmedOf(call).filter((name) => !isToldAbove(name)));
+  const unconfirmed = missing && locale.text("unconfirmed_text", { missing });
   return capitalized([later, when, said, unconfirmed].filter(Boolean).join(" "));
 }
 
@@ -210,6 +277,10 @@ function technicalFacts(call, error, number) {
   ].map(([key, value]) => [key, oneLine(value)]).filter(([, value]) => value);
 }
 
+/** `text` in quotation marks; its own ones are those of a quotation within another. */
 function quoted(text) {
-  return typeof text === "string" && text.trim() ? locale.text("quotation", { text: plain(text, LIMIT.page) }) : "";
+  if (typeof text !== "string" || !text.trim()) return "";
+  const [open, close] = locale.text("inner_quotes");
+  const inner = plain(text, LIMIT.page).replace(/[“«]/g, open).replace(/[”»]/g, close);
+  return locale.text("quotation", { text: inner });
 }

@@ -7,8 +7,8 @@
  */
 function errorSentence(error, placesCalls) {
   const { code } = error;
-  if (/^\d{2,6}$/.test(error.dial ?? "")) return locale.text("emergency", { number: error.dial });
-  if (placesCalls && error.link) return locale.text("sign_in_to_call");
+  if (/^\d{2,6}$/.test(error.dial ?? "")) return locale.text("emergency");
+  if (placesCalls && error.link) return locale.text("sign_in_text");
   if (code === "invalid_arguments") return wrongArguments(error);
   if (code === "quota_exceeded" && error.used_up) return usedUpSentence(error.used_up);
   const known = knownError(code);
@@ -58,12 +58,6 @@ function meantNumbers(error) {
   const wrong = (Array.isArray(error?.arguments) ? error.arguments : []).find((one) => one?.argument === "respondent_phone");
   const meant = Array.isArray(wrong?.suggestions) ? wrong.suggestions : [];
   return meant.filter(isE164).slice(0, 3);
-}
-
-/** The only number that was probably meant; "" if there are several or none. */
-function meantNumber(error) {
-  const numbers = meantNumbers(error);
-  return numbers.length === 1 ? numbers[0] : "";
 }
 
 /** The key of the text about an error's code; undefined if there is none. */

@@ -56,6 +56,7 @@ ANSWERED: dict[str, Any] = CALLEE | {
     "next_steps": "For anything else, call +1 415-555-1234.",
 }
 QUESTIONS: dict[str, Any] = {"task_description": "Ask when they close today, and about parking"}
+ASKED = ADA | QUESTIONS | {"appointment_date": None, "task_category": "general"}
 AROUND: dict[str, Any] = {
     name: ADA[name] for name in ("task_category", "task_description", "party_size")
 } | {
@@ -140,6 +141,16 @@ SCHEDULED: dict[str, Any] = CALLEE | {
     "timezone": "America/New_York",
 }
 GOES_ON = {"status": "in_progress"}
+REFUSED = {"status": "refused", "code": "suppression_violation", "placed": "no"}
+LONG: dict[str, Any] = {
+    "business_name": "Trattoria della Nonna Antonietta e dei suoi Diciassette Nipoti "
+    "Straordinariamentericonoscenti",
+    "user_name": "Maximiliane Wolfeschlegelsteinhausenbergerdorff-Montgomery",
+    "task_description": "Book a table on the covered terrace, away from the kitchen, where a "
+    "wheelchair fits and two high chairs can stand; one guest has a nut allergy, and somebody "
+    "has to bring a cake in the afternoon: https://example.com/a/very/long/address/of/the/cake/"
+    "that/has/no/space/and/no/end",
+}
 UNKNOWN = {"status": "unknown", "outcome": "unknown", "tracking_id": "t-2"}
 _DAYS = [
     {"status": status, "created_at": f"2026-01-{day:02}T16:00Z"}
@@ -159,7 +170,7 @@ _MAIN: dict[str, State] = {
         ADA, {"status": "in_progress", "tracking_id": "t-1", "elapsed_seconds": 32} | CALLEE
     ),
     "answered": State(
-        ADA | QUESTIONS | {"appointment_date": None, "task_category": "general"},
+        ASKED,
         ANSWERED
         | {
             "answers": [
@@ -295,7 +306,7 @@ _MORE: dict[str, State] = {
     "ringing": State(ADA, PROGRESS | {"live": {"line": "ringing", "said": []}}),
     "talking": State(ADA, PROGRESS | {"live": {"line": "talking", "said": TALK["entries"][-2:]}}),
     "hedged": State(
-        ADA | QUESTIONS,
+        ASKED,
         ANSWERED
         | {
             "answers": [
@@ -308,7 +319,40 @@ _MORE: dict[str, State] = {
             ]
         },
     ),
+    "answered_once": State(
+        ASKED,
+        ANSWERED
+        | {"answers": [{"question": "When do you close?", "quote": "At 10.", "at": "0:14"}]},
+    ),
     "was_booked": State(ADA, BOOKED | {"moved_by": "c-9"}),
+    "booking_canceled": State(ADA, BOOKED | {"canceled_by": "c-9"}),
+    "wish_unconfirmed": State(
+        ADA, BOOKED | {"appointment": BOOKED["appointment"] | {"unconfirmed": ["by the window"]}}
+    ),
+    "several_numbers": State(
+        ADA | {"respondent_phone": "911 234 567"},
+        _error(
+            "invalid_arguments",
+            arguments=[
+                {
+                    "argument": "respondent_phone",
+                    "problem": "It has no country code",
+                    "kind": "no_country",
+                    "suggestions": ["+19112345678", "+34911234567"],
+                }
+            ],
+        ),
+        is_error=True,
+    ),
+    "long_booked": State(ADA | LONG, BOOKED | LONG),
+    "long_progress": State(ADA | LONG, PROGRESS | LONG),
+    "long_consent": State(
+        ADA | LONG, {"status": "needs_confirmation", "confirmation": "c", "reasons": ["urgent"]}
+    ),
+    "long_list": State(
+        AROUND | {"task_description": LONG["task_description"]},
+        LIST | {"not_called": [AROUND["candidates"][2] | {"business_name": LONG["business_name"]}]},
+    ),
     "calendar_unread": State(ADA, ANSWERED | {"calendar_checked": False}),
     "machine": State(
         ADA,
@@ -346,7 +390,10 @@ _MORE: dict[str, State] = {
         LIST | {"status": "unknown", "calls": [FIRST, AROUND["candidates"][1] | UNKNOWN]},
     ),
     "list_needs_sign_in": State(AROUND, LIST | {"status": "needs_sign_in", "calls": [FIRST]}),
-    "list_refused": State(AROUND, LIST | {"status": "refused", "calls": [FIRST]}),
+    "list_refused": State(
+        AROUND,
+        LIST | {"status": "refused"} | {"calls": [FIRST, AROUND["candidates"][1] | REFUSED]},
+    ),
     "list_canceled": State(AROUND, LIST | {"status": "canceled"}),
     "quota_chart": State({}, ALLOWANCE, is_quota=True, answers={"list_calls": {"calls": _DAYS}}),
     "quota_short": State({}, ALLOWANCE | {"calls_remaining": 2}, is_quota=True),

@@ -6,9 +6,9 @@ import pytest
 
 from tests.agent import BISTRO
 from tests.cards.scripts import value_in_sandbox, value_of
-from tests.cards.test_call_state import CALL, CONSENT, DECISION, PROGRESS, SCHEDULED
+from tests.cards.test_call_state import CALL, CONSENT, DECISION, FULL, PROGRESS, SCHEDULED
 
-SURE = {"isHedged": False}
+SURE = {"isHedged": False, "isHeadline": False}
 WRONG_NUMBER = {"argument": "respondent_phone", "problem": "…", "kind": "no_country"}
 RESULT = "card = afterResult(card, result(data), 0)"
 INPUT = "card = afterInput(card, input)"
@@ -159,16 +159,20 @@ def test_a_number_without_country_is_corrected() -> None:
     assert "respondent_phone" not in str(shown["details"])
 
 
-def test_of_several_numbers_none_is_chosen() -> None:
+def test_each_number_that_is_meant_has_a_button() -> None:
     wrong = WRONG_NUMBER | {"suggestions": ["+14155551234", "+34911234567"]}
     shown = view({"code": "invalid_arguments", "placed": "no", "arguments": [wrong]}, error=True)
 
     assert shown["said"].endswith("Did you mean +1 415-555-1234 or +34 911 234 567?")
-    assert shown["choices"] == []
+    assert labels(shown) == ["Use +1 415-555-1234", "Use +34 911 234 567"]
+    assert [choice["isPrimary"] for choice in shown["choices"]] == [False, False]
 
 
 def test_a_decision_is_one_question() -> None:
-    assert view(DECISION)["said"] == "+1 202-555-0102 seems to have no table. Call +1 202-555-0100?"
+    shown = view(DECISION)
+
+    assert shown["headline"] == "Call +1 202-555-0100?"
+    assert shown["said"] == "+1 202-555-0102 seems to have no table."
 
 
 def test_a_booked_list_has_its_appointment_as_headline() -> None:
@@ -204,3 +208,106 @@ def test_credits_are_shown_where_there_are_some() -> None:
 
     assert ["credits_left", "120"] in asked["facts"]
     assert ["lasted", "1 min 5 s, 3 credits"] in used
+
+
+ANSWER = {"question": "When do you close?", "quote": "At 10 PM.", "at": "0:14"}
+QUESTION = {"task_category": "general", "task_description": "Ask when they close"}
+TALKED = {"status": "success", "outcome": "answered", "call_id": "c-1"}
+
+
+@pytest.mark.parametrize(
+    ("more", "asked", "headline"),
+    [
+        ({"answers": [ANSWER]}, QUESTION, "“At 10 PM.”"),
+        ({"answers": [ANSWER, ANSWER | {"quote": None}]}, QUESTION, "1 of 2 questions answered"),
+        ({"answers": [ANSWER]}, {"task_category": "restaurant"}, "No booking found"),
+        ({"calendar_checked": False}, {"task_category": "hotel"}, "Not known if booked"),
+        ({"highlights": "They said ten."}, QUESTION, "Italian Bistro"),
+    ],
+)
+def test_the_headline_is_what_came_of_it(
+    more: dict[str, Any], asked: dict[str, Any], headline: str
+) -> None:
+    call = TALKED | more | {"business_name": "Italian Bistro"}
+    steps = ("card = afterInput(card, {respondent_phone: '+1', ...asked})", RESULT)
+    asked = {"task_description": "Book", **asked}
+
+    assert value_of("shown(card, can).headline", *steps, data=call, asked=asked) == headline
+
+
+@pytest.mark.parametrize(
+    ("later", "label"),
+    [
+        ({}, "Add to calendar"),
+        ({"moved_by": "c-2"}, "Add the new time"),
+        ({"canceled_by": "c-2"}, "Remove from calendar"),
+    ],
+)
+def test_the_calendar_button_says_what_the_file_does(later: dict[str, Any], label: str) -> None:
+    assert label in labels(view(CALL | later))
+
+
+def test_a_partly_confirmed_booking_names_what_is_missing() -> None:
+    event = {"start": "2026-01-28T19:00:00-05:00", "unconfirmed": ["party_size", "by the window"]}
+    shown = view(CALL | {"appointment": event})
+
+    assert (shown["status"], shown["tone"]) == ("Booked, not all confirmed", "warn")
+    assert shown["headline"].endswith("4\u00a0people not confirmed")
+    assert shown["said"] == "Not confirmed: “by the window”."
+
+
+def test_a_report_against_the_calendar_is_a_detail() -> None:
+    event = {"start": "2026-01-28T20:30:00-05:00"}
+    other = {"outcome": "booked_other_time", "highlights": "Reserved at 7 PM."}
+    shown = view(CALL | other | {"appointment": event})
+
+    assert shown["report"]["summary"] == ""
+    assert ["summary", "“Reserved at 7 PM.”"] in shown["details"]
+
+
+def test_an_emergency_number_is_dialed_by_the_person() -> None:
+    shown = view({"code": "emergency_number", "placed": "no", "dial": "911"}, error=True)
+
+    assert shown["headline"] == "Dial 911 yourself, now"
+    assert shown["facts"] == [{"text": "Italian Bistro"}]
+
+
+def test_who_is_signed_out_can_sign_in() -> None:
+    signed_out = {"code": "token_expired", "placed": "no"}
+    stopped = DECISION | {"status": "needs_sign_in"}
+
+    assert labels(view(signed_out, error=True)) == ["Sign in"]
+    assert labels(view(stopped))[0] == "Sign in"
+    assert view(signed_out, error=True)["tone"] == "live"
+
+
+def test_a_list_says_why_it_was_refused() -> None:
+    refused = FULL | {"outcome": None, "status": "refused", "code": "suppression_violation"}
+
+    assert view(DECISION | {"status": "refused", "calls": [refused]})["said"].startswith(
+        "This number is on the do-not-call list."
+    )
+
+
+def test_after_a_lost_answer_the_chat_can_check() -> None:
+    lost = {"code": "answer_lost", "status": "unknown", "placed": "maybe"}
+
+    assert labels(view(lost, error=True)) == ["Ask the chat to check"]
+
+
+@pytest.mark.parametrize(
+    ("call", "label"),
+    [
+        ({"status": "success", "outcome": "not_reached", "code": "machine"}, "Call again"),
+        ({"status": "failed", "outcome": "failed"}, "Call again"),
+        (SCHEDULED | {"status": "expired"}, "Call now"),
+    ],
+)
+def test_who_was_not_reached_can_be_called_again(call: dict[str, Any], label: str) -> None:
+    assert label in labels(view(call))
+
+
+def test_a_quotation_within_a_quotation_has_other_marks() -> None:
+    call = TALKED | {"highlights": "They said: “At ten.”"}
+
+    assert view(call)["report"]["summary"] == "“They said: \u2018At ten.\u2019”"

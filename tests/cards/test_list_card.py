@@ -57,9 +57,7 @@ async def test_a_card_follows_a_list_to_its_end(
     await chat.comes_to("Booked")
     await expect(chat.card.locator("body")).to_have_attribute("data-tone", "good")
     first, last = await rows(chat)
-    assert first.startswith(
-        "Third +1 202-555-0100 Booked. Wed, Jan 28, 7:00 PM. “Reserved a table for 4 at Third"
-    )
+    assert first == "Third +1 202-555-0100 Booked. Wed, Jan 28, 7:00 PM."
     assert last == "Fourth +1 202-555-0128 Not called"
     await expect(chat.card.locator("#live")).to_have_text("Third: Booked.")
     await expect(chat.button("Add to calendar")).to_be_visible()
@@ -95,13 +93,11 @@ async def undecided(agent: Agent, open_card: Open) -> Chat:
 
 async def test_a_decision_says_what_came_of_each_call(undecided: Chat) -> None:
     await expect(undecided.card.locator("#facts")).to_contain_text("Second")
-    await expect(undecided.card.locator("#said")).to_have_text(
-        "Second seems to have no table. Call Third?"
-    )
+    await expect(undecided.card.locator("#said")).to_have_text("Second seems to have no table.")
     busy, full, free = await rows(undecided)
     assert busy == "First +1 202-555-0103 Not reached. The line was busy."  # told once
     assert full.startswith(
-        "Second +1 202-555-0102 Answered. The conversation took place, but nothing shows a booking."
+        "Second +1 202-555-0102 Answered. They talked, and KallyAI has no calendar event for it."
     )
     assert free == "Third +1 202-555-0100 Not called yet"
     assert await undecided.hard_to_use() == []
@@ -204,7 +200,7 @@ ENDS: list[tuple[str, dict[str, Any], str, str, list[str]]] = [
     ("done", {"until": "booked"}, "All were called", "quiet", []),
     ("unknown", {}, "Stopped: outcome unknown", "warn", ["Try again"]),
     ("unknown", UNKNOWN, "Stopped: outcome unknown", "warn", ["Check again"]),
-    ("needs_sign_in", {}, "Stopped: not signed in", "warn", ["Try again"]),
+    ("needs_sign_in", {}, "Stopped: not signed in", "live", ["Sign in↗", "Try again"]),
     ("refused", {}, "Stopped", "bad", ["Try again"]),
     ("canceled", {}, "Canceled", "quiet", []),
 ]

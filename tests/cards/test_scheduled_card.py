@@ -44,7 +44,7 @@ async def test_an_answer_leads_into_the_conversation(agent: Agent, open_card: Op
     await chat.give(await agent.use("make_call", asked), asked)
 
     answers = chat.card.locator("#answers > li")
-    await expect(answers.first).to_contain_text("“Dogs are welcome on the terrace.”")
+    await expect(chat.card.locator("#name")).to_have_text("“Dogs are welcome on the terrace.”")
     assert await chat.hard_to_use() == []
     await answers.first.get_by_role("link").click()
     turns = chat.card.locator("#turns > li")

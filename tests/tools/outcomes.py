@@ -55,8 +55,8 @@ ROWS = (
         card=Card(
             "Answered",
             "Llamada atendida",
-            "quiet",
-            "The conversation took place, but nothing shows a booking.",
+            "warn",
+            "They talked, and KallyAI has no calendar event for it.",
             ("Conversation",),
         ),
     ),
@@ -86,7 +86,7 @@ ROWS = (
             "Llamada fallida",
             "bad",
             "The call failed. Nothing is known to be agreed.",
-            ("Conversation",),
+            ("Call again", "Conversation"),
         ),
     ),
     Row(
