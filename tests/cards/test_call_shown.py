@@ -299,12 +299,16 @@ def test_after_a_lost_answer_the_chat_can_check() -> None:
     ("call", "label"),
     [
         ({"status": "success", "outcome": "not_reached", "code": "machine"}, "Call again"),
-        ({"status": "failed", "outcome": "failed"}, "Call again"),
         (SCHEDULED | {"status": "expired"}, "Call now"),
     ],
 )
 def test_who_was_not_reached_can_be_called_again(call: dict[str, Any], label: str) -> None:
     assert label in labels(view(call))
+
+
+def test_no_button_repeats_a_dropped_call() -> None:
+    """Something may have been agreed before the line dropped."""
+    assert "Call again" not in labels(view({"status": "failed", "outcome": "failed"}))
 
 
 def test_a_quotation_within_a_quotation_has_other_marks() -> None:

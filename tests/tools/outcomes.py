@@ -86,7 +86,7 @@ ROWS = (
             "Llamada fallida",
             "bad",
             "The call failed. Nothing is known to be agreed.",
-            ("Call again", "Conversation"),
+            ("Conversation",),
         ),
     ),
     Row(
