@@ -104,8 +104,10 @@ class CallTool(Tool):
     async def _result(
         self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext
     ) -> Any:
+        for_user = app_context
         try:
             validated = await self._validated(arguments, context, app_context)
+            for_user = app_context.for_user_in(arguments.get("timezone"))
             try:
                 return await self.fn(**validated, ctx=context)
             except NotSignedInError:
@@ -117,9 +119,7 @@ class CallTool(Tool):
         except InputRequiredError as error:  # the client calls the tool again, with the reply
             return error.result
         except KallyAIError as error:
-            return await tool_error(
-                error, app_context, tool=self.name, places_calls=self.places_calls
-            )
+            return await tool_error(error, for_user, tool=self.name, places_calls=self.places_calls)
 
     async def _validated(
         self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext

@@ -39,6 +39,17 @@ async def test_a_table_is_told_in_restaurant_time(agent: Agent) -> None:
     assert "DTSTART:20260129T030000Z" in event.data["file"]
 
 
+async def test_a_limit_is_told_in_users_time(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    settings = settings_in(tmp_path, CALLS_PER_DAY="1")
+    async with open_agent_for(settings, "auto", clock, app, None) as agent:
+        await agent.use("make_call", BISTRO)
+        refused = await agent.use("make_call", BISTRO, party_size=5, timezone="Asia/Tokyo")
+
+    assert refused.text.endswith("It may be tried again on Tue Jan 27, 12:30 AM.")
+
+
 @pytest.mark.parametrize(
     ("number", "timezone", "sent"),
     [
