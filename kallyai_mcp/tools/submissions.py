@@ -34,6 +34,12 @@ _DEPARTURE = {"en": "Departure: ", "es": "Salida: "}
 _LIMIT = re.compile(r"(?:do not|don't|never|nunca|no|only|solo|s\u00f3lo|if|si)\b", re.IGNORECASE)
 """How an instruction begins that limits what KallyAI does, and asks the callee for nothing."""
 
+_PERMISSION = re.compile(
+    r"any (?:other )?(?:time|day|table)\b|cualquier (?:otra )?(?:hora|d[i\u00ed]a|mesa)\b",
+    re.IGNORECASE,
+)
+"""How an instruction begins that says what is fine with the user, too."""
+
 _TIME = r"([01]?\d|2[0-3]):([0-5]\d)"
 _SPAN = re.compile(rf"{_TIME}(?:\s?[-\u2013]\s?{_TIME})?")
 
@@ -196,9 +202,13 @@ def agents_instructions(submission: Submission | SubmissionEcho) -> tuple[str, .
 
 def wishes_to_confirm(submission: Submission | SubmissionEcho) -> tuple[str, ...]:
     """Those of the agent's instructions that the callee may confirm: no limits of what KallyAI may
-    agree to.
+    agree to, and no permissions.
     """
-    return tuple(text for text in agents_instructions(submission) if not _LIMIT.match(text))
+    return tuple(
+        text
+        for text in agents_instructions(submission)
+        if not _LIMIT.match(text) and not _PERMISSION.match(text)
+    )
 
 
 def departure_in(submission: Submission | SubmissionEcho) -> date | None:
