@@ -65,7 +65,7 @@ async def test_a_list_stops_when_its_token_expires(stopped: StoppedList) -> None
 
     assert answer.data["status"] == "needs_sign_in", answer.text
     assert answer.text.endswith(
-        "call_around with the same arguments and continue_after "
+        "call_around later, with the same arguments and continue_after "
         f'"{answer.data["calls"][-1]["tracking_id"]}".'
     )
     assert len(await stopped.sandbox.calls()) == 2

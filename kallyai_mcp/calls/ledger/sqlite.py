@@ -144,7 +144,7 @@ class SqliteDatabase:
             self._close()
             self._release()
 
-        await self._in_thread(closing)
+        await self._after_others(closing)
 
     def _run(self, begin: str, locked: AccountKey | None, work: Callable[[Tx], Result]) -> Result:
         with self._open() as connection:  # commits, or rolls back after an error
@@ -229,9 +229,6 @@ class SqliteDatabase:
             raise
         return self._connection
 
-    async def _run_sync(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         until = time.monotonic() + self._seconds
 
@@ -240,8 +237,12 @@ class SqliteDatabase:
                 raise OSError("other requests wait for it")
             return work()
 
+        return await self._after_others(in_time)
+
+    async def _after_others(self, work: Callable[[], Result]) -> Result:
+        """Do `work` in the thread, however long that is busy."""
         try:
-            return await self._run_sync(in_time)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (sqlite3.Error, OSError) as error:
             code = getattr(error, "sqlite_errorcode", None)
             # Of an index, which is a rule; unlike a primary key.

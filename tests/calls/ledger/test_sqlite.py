@@ -189,6 +189,15 @@ async def test_a_ledger_is_used_after_a_lock(impatient: Ledger, path: Path) -> N
     assert await is_placed(impatient, another(2))
 
 
+async def test_a_busy_ledger_is_closed(path: Path, clock: ManualClock) -> None:
+    database = SqliteDatabase(path, now=clock.now, seconds=0)
+    ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
+    with pytest.raises(LedgerUnavailableError, match="other requests wait"):
+        await ledger.read(rows.find, ACCOUNT, "t-1")
+
+    await database.aclose()
+
+
 async def why_unusable(path: Path, clock: ManualClock) -> str:
     """The error of a request for a call; no request has left."""
     service = Service(clock)
