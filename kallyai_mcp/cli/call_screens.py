@@ -75,7 +75,7 @@ _SAY = {
     "canceled": "Nobody will be called.",
     "list_canceled": "Nobody else is called. A call in progress goes on.",
     "is_over": "It is over.",
-    "no_hanging_up": "It is in progress, and KallyAI has no way to hang up.",
+    "no_hanging_up": "It is in progress, and KallyAI's API has no way to hang up.",
     "no_transcript": "KallyAI has no transcript of this call.",
     "not_disclosed": "In the transcript, KallyAI does not say that it is an AI.",
     "answers_later": "The transcript can't be read now, so the answers are not known yet.",
