@@ -229,6 +229,9 @@ class SqliteDatabase:
             raise
         return self._connection
 
+    async def _run_in_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         until = time.monotonic() + self._seconds
 
@@ -242,7 +245,7 @@ class SqliteDatabase:
     async def _after_others(self, work: Callable[[], Result]) -> Result:
         """Do `work` in the thread, however long that is busy."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await self._run_in_thread(work)
         except (sqlite3.Error, OSError) as error:
             code = getattr(error, "sqlite_errorcode", None)
             # Of an index, which is a rule; unlike a primary key.
