@@ -251,6 +251,10 @@ END = datetime(2026, 2, 1, tzinfo=UTC)
             Statistics(calls_remaining=2, calls_allocated=35, credits_remaining=120),
             "2 of 35 calls and 120 credits left.",
         ),
+        (
+            Statistics(calls_remaining=2, subscription_status="trialing", period_end=END),
+            "2 calls left.",
+        ),
     ],
 )
 def test_the_last_calls_are_announced(usage: Statistics | None, words: str) -> None:

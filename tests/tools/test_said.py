@@ -168,6 +168,13 @@ async def test_a_booking_quotes_what_confirms_it(tmp_path: Path, clock: ManualCl
     assert answer.data["appointment"]["unconfirmed"] == ["user_name", "A table by the window"]
 
 
+async def test_a_wish_is_quoted_without_its_full_stop(tmp_path: Path, clock: ManualClock) -> None:
+    wish = {"additional_instructions": ["A table by the window."]}
+    answer = await told(tmp_path, clock, BOOKED, calendar=EVENT, **{**BOOK, **wish})
+
+    assert 'do not confirm: "A table by the window", the name "Ada".' in answer.text
+
+
 async def test_words_about_a_refused_wish_are_quoted(tmp_path: Path, clock: ManualClock) -> None:
     said = turns("A table, please.", "A table for four at seven, under Ada. No window, sorry.")
     answer = await told(tmp_path, clock, said, calendar=EVENT, **BOOK)

@@ -172,8 +172,7 @@ class CallAnswer(Report, CallFacts):
 
     status: str | None = Field(
         None,
-        description="The reference's, or in_progress, scheduled, needs_confirmation, refused, "
-        "unknown",
+        description="KallyAI's, or in_progress, scheduled, needs_confirmation, refused, unknown",
     )
     retryable: bool | None = None
     outcome: Outcome | None = Field(None, description="What may be claimed")

@@ -16,6 +16,9 @@ _SHORT_SHARE = 0.1
 _FEW = {"minutes": 10.0, "calls": 3.0, "credits": 3.0}
 """With so many or fewer left, the result of a call says it."""
 
+_TRIAL = "trialing"
+"""KallyAI's status of a subscription that is tried out."""
+
 LOGIN_NEEDED = (
     "Not signed in to KallyAI. `kallyai-mcp login` on the machine that this server "
     "runs "
@@ -195,10 +198,13 @@ def comes_back(
 ) -> str | None:
     """The day on which the period ends, and the allowances are full again.
 
-    None if the plan has ended by then.
+    None if the plan has ended by then, or may have: only the subscription says when a trial ends.
     """
     ends = statistics.period_end
-    if ends is None or ends <= now or _is_over_by(ends, subscription or Subscription()):
+    may_be_over = subscription is None and statistics.subscription_status == _TRIAL
+    if ends is None or ends <= now or may_be_over:
+        return None
+    if _is_over_by(ends, subscription or Subscription()):
         return None
     return day(ends, now)
 

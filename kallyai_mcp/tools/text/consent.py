@@ -22,6 +22,7 @@ from kallyai_mcp.tools.text.languages import in_other_languages
 from kallyai_mcp.tools.text.plain import (
     Reader,
     city,
+    clock_in,
     day_and_hour,
     hour_of_12,
     hour_of_24,
@@ -368,7 +369,7 @@ def to_be_confirmed(
     first = _WRONG if wrong else ""
     otherwise = ""
     if later is not None:
-        when = f"{day_and_hour(later, later)} {city(str(later.tzinfo))} time"
+        when = f"{day_and_hour(later, later)} {clock_in(str(later.tzinfo))}"
         otherwise = f" If they want it in the morning, {when}: {call_at(later)}."
     return (
         f"{first}Not called yet: the user must agree first. Show them this and ask:\n{shown}\n"

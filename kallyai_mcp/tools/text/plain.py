@@ -298,6 +298,12 @@ def city(zone_name: str) -> str:
     return zone_name.rpartition("/")[2].replace("_", " ")
 
 
+def clock_in(zone_name: str) -> str:
+    """How a time in a zone is marked: "New York time", or "UTC"."""
+    place = city(zone_name)
+    return place if place == "UTC" else f"{place} time"
+
+
 def at_callee(moment: datetime, number: str | None) -> datetime:
     """`moment` by the clock of the callee, whose `number` is in E.164.
 
@@ -345,4 +351,4 @@ def _place_of_clock(number: str, moment: datetime, zone_name: str) -> str:
     """Where it is `moment`: at the callee, if the number (E.164) shows its clock, or in a zone."""
     if local_time(number, moment) is not None:
         return "there"
-    return f"{city(zone_name)} time"
+    return clock_in(zone_name)

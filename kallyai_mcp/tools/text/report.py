@@ -117,7 +117,7 @@ def words_do_not_confirm(view: CallView) -> str:
     """What was asked for with a booking, and the callee's words do not confirm: '"A window table",
     the name "Ada"'.
     """
-    parts = [quoted(wish, ROOM) for wish in view.speech.unconfirmed_wishes]
+    parts = [quoted(wish.rstrip(" ."), ROOM) for wish in view.speech.unconfirmed_wishes]
     name = view.speech.unconfirmed_name
     if name is not None:
         parts.append(f"the name {quoted(name, 80)}")
