@@ -29,9 +29,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _NO_LOG = logging.NullHandler()
 """A command says in one line what fails; a log of it would be a second one."""
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON: the structure of the tool's result."
-)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of text.")
 
 
 def _use_sandbox(context: click.Context, _: click.Parameter, wanted: bool) -> None:

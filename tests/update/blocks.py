@@ -84,7 +84,7 @@ def _alerts() -> list[tuple[str, str, str]]:
     for panel in json.loads(text_of("docs/grafana.json"))["panels"]:
         if "description" in panel:
             above = panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]
-            condition = f"{panel['targets'][0]['expr']} > {above}".replace("|", "\\|")
+            condition = f"{panel['targets'][0]['expr']} > {above}"
             rows.append((panel["title"], f"`{condition}`", panel["description"]))
     return rows
 
