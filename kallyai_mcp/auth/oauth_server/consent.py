@@ -197,7 +197,8 @@ class Consent:
         It is no redirect: Chromium applies the form-action policy of a page to all redirects after
         its form, and we can't know those of KallyAI or the client.
         """
-        return self._page(request, "forward", {"url": url}, {"heading": to, "note": f"after_{to}"})
+        words = {"heading": to, "button": f"open_{to}", "note": f"after_{to}"}
+        return self._page(request, "forward", {"url": url}, words)
 
     def _browser(self, request: Request) -> Browser:
         return Browser(self.provider, request)
