@@ -75,9 +75,8 @@ function listSentence(state, list, asked) {
   ];
   const key = keys.find((name) => name && Object.hasOwn(TEXTS, name));
   const said = key ? locale.text(key, { callee: nameOf(list.calls.at(-1)), next: nameOf(list.not_called[0]) }) : "";
-  if (state === "booked_other_time") return `${said} ${locale.text("list_booked_text")}`;
-  const refusal = state === "list_refused" && list.calls.at(-1)?.code;
-  return refusal ? `${errorSentence(list.calls.at(-1), true)} ${said}` : said;
+  // Why a call was refused is in its row.
+  return state === "booked_other_time" ? `${said} ${locale.text("list_booked_text")}` : said;
 }
 
 /** Whether the list waits for a decision about a call in which somebody talked, and nothing shows a booking. */

@@ -281,12 +281,12 @@ def test_who_is_signed_out_can_sign_in() -> None:
     assert view(signed_out, error=True)["tone"] == "live"
 
 
-def test_a_list_says_why_it_was_refused() -> None:
+def test_a_list_says_once_why_it_was_refused() -> None:
     refused = FULL | {"outcome": None, "status": "refused", "code": "suppression_violation"}
+    shown = view(DECISION | {"status": "refused", "calls": [refused]})
 
-    assert view(DECISION | {"status": "refused", "calls": [refused]})["said"].startswith(
-        "This number is on the do-not-call list."
-    )
+    assert "This number is on the do-not-call list." in shown["rows"][0]["said"]
+    assert shown["said"].startswith("The next call may not be placed now.")
 
 
 def test_after_a_lost_answer_the_chat_can_check() -> None:
