@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import httpx2
 from mcp.server.auth.provider import AccessToken
@@ -43,6 +43,8 @@ from tests.processes import free_port
 
 READER = InMemoryMetricReader()
 
+Value = TypeVar("Value")
+
 Point = tuple[dict[str, Any], float]
 """The attributes of a series, and its value; of a histogram, how many values it has."""
 
@@ -65,8 +67,18 @@ class Recorded:
         return {attributes[attribute]: value for attributes, value in self.points(name)}
 
 
+_SCENARIOS: dict[str, Callable[[], Awaitable[object]]] = {}
+
+
+def _scenario(work: Callable[[], Awaitable[Value]]) -> Callable[[], Awaitable[Value]]:
+    """What `recorded` can run, by its name."""
+    _SCENARIOS[work.__name__] = work
+    return work
+
+
 def recorded(scenario: str) -> Recorded:
-    """Run a scenario; returns what it has recorded."""
+    """Run the `_scenario` of this name; returns what it has recorded."""
+    assert scenario in _SCENARIOS, f"write a @_scenario {scenario!r} in tests/recorded.py"
     done = subprocess.run(
         [sys.executable, "-m", "tests.recorded", scenario],
         capture_output=True,
@@ -78,6 +90,7 @@ def recorded(scenario: str) -> Recorded:
     return Recorded(json.loads(done.stdout))
 
 
+@_scenario
 async def requests() -> None:
     """Two requests, one of which is repeated after an error, and one that is refused."""
     unavailable, refused = answer({}, 503), answer({"error": {"code": "forbidden"}}, 403)
@@ -87,6 +100,7 @@ async def requests() -> None:
         await _fails(client.get_transcript("c-1"))
 
 
+@_scenario
 async def a_request_without_connection() -> None:
     """A request to a server that is not there."""
     url = f"http://127.0.0.1:{free_port()}"
@@ -94,6 +108,7 @@ async def a_request_without_connection() -> None:
         await _fails(client.create_call(SUBMISSION))
 
 
+@_scenario
 async def transactions() -> None:
     """A call, and a write that fails."""
     clock = ManualClock(NOW)
@@ -104,6 +119,7 @@ async def transactions() -> None:
             await _fails(here.call(redial=True))
 
 
+@_scenario
 async def endings() -> None:
     """Calls that end in several ways; one is unknown."""
     clock = ManualClock(NOW)
@@ -115,6 +131,7 @@ async def endings() -> None:
                 await here.call(wanted)
 
 
+@_scenario
 async def an_expiry() -> None:
     """A scheduled call that nobody places in its time, because nobody is signed in."""
     clock = ManualClock(NOW)
@@ -129,6 +146,7 @@ async def an_expiry() -> None:
             await here.outcome(record)
 
 
+@_scenario
 async def an_outage() -> None:
     """A write that the ledger does not confirm, and a lease that is lost."""
     clock = ManualClock(NOW)
@@ -141,6 +159,7 @@ async def an_outage() -> None:
             await _fails(here.call(TABLE.model_copy(update={"task_description": "Ask"})))
 
 
+@_scenario
 async def a_call_in_progress() -> dict[str, Any]:
     """A call that goes on for an hour.
 
@@ -163,6 +182,7 @@ async def a_call_in_progress() -> dict[str, Any]:
             return {"reads": reads, "up": measured, "down": _measured()["points"]}
 
 
+@_scenario
 async def refused_requests() -> None:
     """Requests of clients: without a token, one that is served, and one too many."""
 
@@ -179,6 +199,7 @@ async def refused_requests() -> None:
             await client.post("/mcp", headers=bearer)
 
 
+@_scenario
 async def a_correlated_request() -> str:
     """An MCP request inside of a span; returns its correlation id."""
 
@@ -190,6 +211,7 @@ async def a_correlated_request() -> str:
         return cast("dict[str, str]", await Correlation()(ctx, cast("Any", work)))["id"]
 
 
+@_scenario
 async def counts() -> None:
     """Counters with a value from outside."""
     for outcome in ("success", "+1 415 555 1234"):
@@ -201,23 +223,6 @@ async def _fails(work: Awaitable[object]) -> None:
         await work
 
 
-SCENARIOS: dict[str, Callable[[], Awaitable[object]]] = {
-    scenario.__name__: scenario
-    for scenario in (
-        requests,
-        a_request_without_connection,
-        transactions,
-        a_correlated_request,
-        counts,
-        endings,
-        an_expiry,
-        an_outage,
-        refused_requests,
-        a_call_in_progress,
-    )
-}
-
-
 def main(scenario: str) -> None:
     """Run a scenario, and print what OpenTelemetry has recorded of it."""
     exporter = InMemorySpanExporter()
@@ -227,7 +232,7 @@ def main(scenario: str) -> None:
     trace.set_tracer_provider(provider)
 
     async def run() -> object:
-        return await SCENARIOS[scenario]()
+        return await _SCENARIOS[scenario]()
 
     returned = asyncio.run(run())
     result = {

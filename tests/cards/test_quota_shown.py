@@ -34,7 +34,7 @@ def test_what_is_left_has_one_day() -> None:
     assert shown["button"] == {"does": "billing", "label": "Billing", "isPrimary": False}
 
 
-def test_an_error_that_no_sign_in_removes_is_marked() -> None:
+def test_an_error_without_a_remedy_is_marked() -> None:
     shown = view({"status": "error", "code": "forbidden"}, error=True)
 
     assert shown["status"] == {"text": "Not available", "tone": "bad"}

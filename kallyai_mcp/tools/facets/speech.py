@@ -138,8 +138,9 @@ def speech_of(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome
     if not transcript.entries:
         return unread_speech(asked, call, outcome, has_transcript=True)
     line = spoke_with(transcript)
+    speech = _deciding_next_step(asked, call, transcript)
     return replace(
-        _with_next_step(_quoted(asked, call, transcript, outcome), asked, call, transcript),
+        _with_quotes(speech, asked, call, transcript, outcome),
         is_read=True,
         unasked=unasked_in(transcript, spans_in(other_times_text(asked))),
         closed=_of_callee(closed_in(transcript)),
@@ -155,14 +156,13 @@ def unread_speech(
 ) -> Speech:
     """What is known of such a call without its transcript."""
     is_asked = bool(questions_in(asked)) and outcome in _WITH_ANSWERS
-    speech = Speech(is_unanswered=is_asked, has_transcript=has_transcript)
-    return _with_next_step(speech, asked, call, NOTHING_SAID)
+    speech = _deciding_next_step(asked, call, NOTHING_SAID)
+    return replace(speech, is_unanswered=is_asked, has_transcript=has_transcript)
 
 
-def _with_next_step(speech: Speech, asked: Asked, call: Call, transcript: Transcript) -> Speech:
-    """The same with what decides how a call may be followed, which KallyAI's report may tell."""
-    return replace(
-        speech,
+def _deciding_next_step(asked: Asked, call: Call, transcript: Transcript) -> Speech:
+    """What decides how a call may be followed, which KallyAI's report may tell."""
+    return Speech(
         may_be_agreed=may_be_agreed(call, transcript),
         offer=_of_callee(offer_in(transcript, _report(call), _moment(asked))),
     )
@@ -172,33 +172,37 @@ def _report(call: Call) -> str:
     return call.highlights or ""
 
 
-def _quoted(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome | None) -> Speech:
-    """The callee's words: after questions the answers, else those that decided the outcome."""
+def _with_quotes(
+    speech: Speech, asked: Asked, call: Call, transcript: Transcript, outcome: Outcome | None
+) -> Speech:
+    """The same with the callee's words: after questions the answers, else those that decided the
+    outcome.
+    """
     questions = questions_in(asked)
     answers: tuple[Quote, ...] = ()
     if questions and outcome in _WITH_ANSWERS:
         answers = _answers_to(questions, transcript)
     if outcome in BOOKED:
-        return _of_booking(asked, call, transcript, answers)
+        return _with_booking(replace(speech, answers=answers), asked, call, transcript)
     if not questions and outcome in _WITH_EVIDENCE:
-        return Speech(_of_callee(evidence_in(transcript, _report(call))))
-    if outcome is Outcome.ANSWERED and may_be_agreed(call, transcript):
-        return Speech(_of_callee(confirmation_in(transcript, _report(call))), answers=answers)
-    return Speech(answers=answers)
+        evidence = evidence_in(transcript, _report(call))
+        return replace(speech, evidence=_of_callee(evidence))
+    if outcome is Outcome.ANSWERED and speech.may_be_agreed:
+        evidence = confirmation_in(transcript, _report(call))
+        return replace(speech, evidence=_of_callee(evidence), answers=answers)
+    return replace(speech, answers=answers)
 
 
-def _of_booking(
-    asked: Asked, call: Call, transcript: Transcript, answers: tuple[Quote, ...]
-) -> Speech:
-    """The words that confirm a booking, and what they leave out."""
+def _with_booking(speech: Speech, asked: Asked, call: Call, transcript: Transcript) -> Speech:
+    """The same with the words that confirm a booking, and what they leave out."""
     wishes = unconfirmed_in(transcript, wishes_to_confirm(asked))
     names = tuple(filter(None, [asked.user_name]))
     confirmation = confirmation_in(transcript, _report(call))
     evidence = confirmation or evidence_in(transcript, _report(call))
-    return Speech(
-        _of_callee(evidence),
+    return replace(
+        speech,
+        evidence=_of_callee(evidence),
         confirms=confirmation is not None,
-        answers=answers,
         unconfirmed_name=next(iter(unconfirmed_in(transcript, names)), None),
         unconfirmed_wishes=wishes,
         left_open=tuple(_left_open(wishes, transcript, evidence)),
