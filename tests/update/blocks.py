@@ -159,7 +159,9 @@ def _settings() -> str:
 
 def _pages() -> str:
     """The pages in `docs/`, in the order of the README, each with what its comment says."""
-    linked = re.findall(r"\(docs/([a-z-]+)\.md\)", text_of("README.md").split("| question |")[1])
+    linked = re.findall(
+        r"\(docs/([a-z-]+)\.md\)", text_of("README.md").split("## Documentation")[1]
+    )
     names = [*dict.fromkeys(linked), *sorted(page.stem for page in DOCS.glob("*.md"))]
     return "\n".join(
         f"- [{name}]({name}.md): {_about(f'docs/{name}.md')}" for name in dict.fromkeys(names)
