@@ -88,4 +88,4 @@ def test_the_command_shows_the_agreement_of_the_patterns() -> None:
     agreed = shown.output.partition(" of 40 verdicts are those of people:")[0]
 
     assert shown.exit_code == 0
-    assert f"agree with {agreed} of them" in text_of("docs/testing-agents.md")
+    assert f"they agree with {agreed}." in text_of("docs/testing-agents.md")
