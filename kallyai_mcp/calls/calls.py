@@ -33,7 +33,7 @@ from kallyai_mcp.calls.ledger.base import Params, Result, Row, Tx
 from kallyai_mcp.calls.new_call import new_record, refusals_noted
 from kallyai_mcp.calls.news import News, news_of
 from kallyai_mcp.calls.opt_outs import OptOut
-from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.policy import NOT_LOOKED_AT, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest
 from kallyai_mcp.calls.schedule import Schedule
 from kallyai_mcp.calls.search_words import Search, SearchResult
@@ -103,7 +103,7 @@ class Calls:
                 return running
             return await self.context.ledger.ask(new.account, self._check_of(new, request))
 
-    async def place(self, request: CallRequest, *, consent: Consent | None = None) -> CallRecord:
+    async def place(self, request: CallRequest, *, consent: Consent = NOT_LOOKED_AT) -> CallRecord:
         """Start or schedule a call, unless it is a duplicate (rule 6 of placing a call); returns
         its record.
 
@@ -148,14 +148,15 @@ class Calls:
                 self._worker.start(replace(record, is_new=False), since)
         return record
 
-    def _since_agreed(self, arrived: Stopwatch, consent: Consent | None) -> Stopwatch:
+    def _since_agreed(self, arrived: Stopwatch, consent: Consent) -> Stopwatch:
         """Runs since the user has agreed to a call, or since its request has `arrived`.
 
         A form may be answered long after that. The time is started before the ledger is used,
         because the machine may be suspended meanwhile.
         """
-        is_form = consent is not None and consent.how == "form"
-        return Stopwatch(self.clock) if is_form else arrived
+        if consent.how == "form":
+            return Stopwatch(self.clock)
+        return arrived
 
     def _check_of(self, new: CallRecord, request: CallRequest) -> Checked:
         last_delivered = self.delivery.last_delivered(new)
@@ -200,7 +201,7 @@ class Calls:
             if run.end is not None:
                 return run.end
         with suppress(LedgerUnavailableError):  # it is read again later
-            return await self.find_known(found.account, found.tracking_id) or found
+            return await self._read_call_again(found)
         return found
 
     async def as_it_is_now(self, found: CallRecord | CallList) -> CallRecord | CallList:
@@ -214,7 +215,7 @@ class Calls:
                 return run.record
         with suppress(LedgerUnavailableError):
             if isinstance(found, CallRecord):
-                return await self.find_known(found.account, found.tracking_id) or found
+                return await self._read_call_again(found)
             return await self._read_again(found) or found
         return found
 
@@ -318,6 +319,10 @@ class Calls:
             await self._looked_again(record)
         return await self._read_again(found)
 
+    async def _read_call_again(self, found: CallRecord) -> CallRecord:
+        """A call as the ledger has it now; as it was if its record is gone."""
+        return await self.find_known(found.account, found.tracking_id) or found
+
     async def _read_again(self, found: CallList) -> CallList | None:
         """A list as the ledger has it now; None if it is gone."""
         return await self.context.ledger.read(lists.find_list, found.account, found.list_id)
@@ -365,7 +370,7 @@ class Calls:
         Returns it as it is then.
         """
         await self.context.ledger.handle(record.account, Cancel(record.tracking_id))
-        return await self.find_known(record.account, record.tracking_id) or record
+        return await self._read_call_again(record)
 
     async def cancel_list(self, found: CallList) -> CallList:
         """Stop a list for good, and cancel its calls that were not sent; returns it as it is
@@ -375,9 +380,7 @@ class Calls:
         return await self.find_list(found.list_id) or found
 
     @asynccontextmanager
-    async def _asked_for(
-        self, request: CallRequest, consent: Consent | None
-    ) -> AsyncIterator[CallRecord]:
+    async def _asked_for(self, request: CallRequest, consent: Consent) -> AsyncIterator[CallRecord]:
         """A context with the record of a new call, which notes a setting's refusal."""
         new = new_record(request, await self.account_of_request(), self.clock.now())
         about_call(new.tracking_id)
@@ -391,5 +394,5 @@ class Calls:
         with suppress(LedgerUnavailableError):
             if record.may_change:
                 await look_again(record, self.context)
-                return await self.find_known(record.account, record.tracking_id) or record
+                return await self._read_call_again(record)
         return record

@@ -13,7 +13,7 @@ from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.duplicates import Asked
 from kallyai_mcp.calls.events import Answer_co
 from kallyai_mcp.calls.opt_outs import OptOut
-from kallyai_mcp.calls.policy import CallPolicy, Consent
+from kallyai_mcp.calls.policy import NOT_LOOKED_AT, CallPolicy, Consent
 from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, as_it_is_at
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.calls.tracking_ids import by_id
@@ -138,7 +138,7 @@ class AuditLine:
     """A line of the audit trail: a call was placed or scheduled, or `refused_by` a setting."""
 
     record: CallRecord
-    consent: Consent | None = None
+    consent: Consent = NOT_LOOKED_AT
     refused_by: str | None = None
 
 

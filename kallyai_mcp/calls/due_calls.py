@@ -75,7 +75,7 @@ def _take(view: View, record: CallRecord, worker: str, now: datetime) -> Changes
         return _give_up(view, record)
     refusal = refusal_of(view, bounded_record)
     if refusal is not None:
-        audit = Changes(None, audit=(AuditLine(bounded_record, None, refusal.setting),))
+        audit = Changes(None, audit=(AuditLine(bounded_record, refused_by=refusal.setting),))
         return audit.then(ended(view, not_placed(view, record, refusal))).answering(None)
     numbered = _with_key_when_due(view, bounded_record)
     taken = replace(numbered.answer, state=CallState.RESERVED, worker=worker)

@@ -76,7 +76,7 @@ def _ending_of_attempt(before: CallRecord, record: CallRecord, now: datetime) ->
 
 
 def _seconds_until(now: datetime, record: CallRecord) -> float:
-    return (now - (record.sent_at or record.asked_at)).total_seconds()
+    return (now - record.sent_or_asked_at).total_seconds()
 
 
 def note(ending: Ending) -> None:

@@ -13,7 +13,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call, Statistics
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.opt_outs import OptOut
-from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.policy import NOT_LOOKED_AT, Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.speech.spoken import Spoken
 from kallyai_mcp.clock import Stopwatch
@@ -211,12 +211,12 @@ class Requested(Event[CallRecord]):
 
     Attributes:
         check: What is asked for, and when.
-        consent: The user's consent; None if none is checked.
+        consent: The user's consent.
         looked_at: The tracking id of the earlier call that KallyAI was asked about.
     """
 
     check: Checked
-    consent: Consent | None = None
+    consent: Consent = NOT_LOOKED_AT
     looked_at: str | None = None
 
 

@@ -16,6 +16,7 @@ from kallyai_mcp.api.errors import KallyAIError, PolicyError
 from kallyai_mcp.calls.call_lists import LONGEST, CallList, StopReason
 from kallyai_mcp.calls.changes import AuditLine, Changes, SameCalls, View, after
 from kallyai_mcp.calls.duplicates import Asked
+from kallyai_mcp.calls.endings import has_ended
 from kallyai_mcp.calls.errors import RecordDeletedError
 from kallyai_mcp.calls.events import Answer_co
 from kallyai_mcp.calls.expiring import list_now, list_of, stopped
@@ -298,7 +299,7 @@ def _ends_in_list(view: View, record: CallRecord) -> bool:
     before = view.record(record.tracking_id)
     if before is None or before.plan_id is None:
         return False
-    return before.is_open and not record.is_open
+    return has_ended(before, record)
 
 
 def _done(view: View, call_list: CallList, step: Step, sender: Sender | None) -> Changes[CallList]:

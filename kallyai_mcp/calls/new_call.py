@@ -28,7 +28,7 @@ def new_record(request: CallRequest, account: AccountKey, now: datetime) -> Call
 
 @asynccontextmanager
 async def refusals_noted(
-    context: CallContext, new: CallRecord, consent: Consent | None
+    context: CallContext, new: CallRecord, consent: Consent
 ) -> AsyncIterator[None]:
     """A context in which a setting's refusal is written into the audit trail, logged, and
     counted.

@@ -119,16 +119,16 @@ class Permission(Enum):
     REFUSED = "no user can be asked about it"
 
 
-def permission(opt_out: OptOut | None, consent: Consent | None) -> Permission:
-    """Whether a call to a number with this opt-out may be placed with this consent, if any."""
+def permission(opt_out: OptOut | None, consent: Consent) -> Permission:
+    """Whether a call to a number with this opt-out may be placed with this consent."""
     if opt_out is None:
         return Permission.GIVEN
-    if consent is None or consent.how == "never_asks":
+    if consent.asks_nobody:
         return Permission.REFUSED
     return Permission.GIVEN if opt_out.id in consent.opt_outs else Permission.ASK
 
 
-def check_permission(opt_out: OptOut | None, consent: Consent | None) -> None:
+def check_permission(opt_out: OptOut | None, consent: Consent) -> None:
     """Raise an error unless a call may be placed.
 
     Raises:

@@ -15,7 +15,9 @@ from kallyai_mcp.calls.numbers import local_times, may_cost_more
 from kallyai_mcp.setting_values import variable
 from kallyai_mcp.settings import Settings
 
-ConsentKind = Literal["not_needed", "never_asks", "form", "confirmation", "first_consent"]
+ConsentKind = Literal[
+    "not_needed", "never_asks", "form", "confirmation", "first_consent", "not_looked_at"
+]
 """How consent was given: it was not needed without a risk; a setting says never to ask; by a form
 of the client; by a confirmation token that the agent sent back; for a list that goes on, with the
 consent that it has.
@@ -211,9 +213,25 @@ class Consent:
     first_call: str | None = None
 
     @property
+    def is_looked_at(self) -> bool:
+        """Whether the transaction that reserves a call checks it."""
+        return self.how != "not_looked_at"
+
+    @property
+    def asks_nobody(self) -> bool:
+        """Whether there is no user who could be asked about one more reason."""
+        return self.how in ("never_asks", "not_looked_at")
+
+    @property
     def is_yes(self) -> bool:
         """Whether the user was asked, and has agreed."""
         return self.how in ("form", "confirmation")
+
+
+NOT_LOOKED_AT = Consent(None, "not_looked_at")
+"""Where no consent is checked: in a demonstration, and for a call that is due, whose consent was
+checked when it was scheduled.
+"""
 
 
 def is_ordinary(there: datetime) -> bool:

@@ -351,13 +351,17 @@ class CallRecord:
         return self.placed_for is PlacedFor.EARLIER_REQUEST
 
     @property
+    def sent_or_asked_at(self) -> datetime:
+        """When its request left; until then, when it was asked for."""
+        return self.sent_at or self.asked_at
+
+    @property
     def called_at(self) -> datetime:
         """When it was placed at the earliest: by this machine's clock, the service's, and what
         KallyAI says.
         """
-        sent = (self.sent_at or self.asked_at) + timedelta(
-            seconds=min(0.0, self.clock_offset or 0.0)
-        )
+        slow = min(0.0, self.clock_offset or 0.0)
+        sent = self.sent_or_asked_at + timedelta(seconds=slow)
         return min(sent, self.created_at or sent)
 
     def elapsed(self, now: datetime) -> float:

@@ -61,7 +61,7 @@ def request(view: View, event: Requested) -> Changes[CallRecord]:
     duplicate = _duplicate(view, requested, known, asked)
     if duplicate is not None:
         return Changes(duplicate)
-    if consent is not None:
+    if consent.is_looked_at:
         check_consent(view, consent, [last_call(view, requested.submission.respondent_phone)])
     agreed = _agreed(view, requested, consent)
     earlier = to_look_at(_now(view, known), asked, view.timing)
@@ -69,9 +69,13 @@ def request(view: View, event: Requested) -> Changes[CallRecord]:
         raise LookFirstError(earlier)
     numbered = agreed.then(with_key(view, agreed.answer, known))
     new = _as_new(view, numbered.answer)
-    confirmation = consent.confirmation_id if consent is not None else None
     return numbered.then(
-        Changes(new, insert=(new,), audit=(AuditLine(new, consent),), used=confirmation)
+        Changes(
+            new,
+            insert=(new,),
+            audit=(AuditLine(new, consent),),
+            used=consent.confirmation_id,
+        )
     )
 
 
@@ -97,7 +101,7 @@ def _duplicate(
     return None
 
 
-def _agreed(view: View, requested: CallRecord, consent: Consent | None) -> Changes[CallRecord]:
+def _agreed(view: View, requested: CallRecord, consent: Consent) -> Changes[CallRecord]:
     """The record that is asked for, with the opt-out that its user has agreed to, or removed.
 
     Raises:
@@ -105,7 +109,7 @@ def _agreed(view: View, requested: CallRecord, consent: Consent | None) -> Chang
     """
     opt_out = view.opt_out(requested.submission.respondent_phone)
     check_permission(opt_out, consent)
-    if opt_out is None or consent is None:
+    if opt_out is None:
         return Changes(requested)
     if consent.lifts_opt_out:
         return Changes(requested, lifted=(opt_out,))

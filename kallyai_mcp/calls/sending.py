@@ -82,7 +82,7 @@ def taken_over(record: CallRecord, timing: Timing, now: datetime) -> Step:
     state = replace(to_place(record, timing), error=lost)
     if record.call_id is not None:
         return _poll(state)
-    age = (now - (record.sent_at or record.asked_at)).total_seconds()
+    age = (now - record.sent_or_asked_at).total_seconds()
     return _search(state, timing.search - max(age, 0.0))
 
 

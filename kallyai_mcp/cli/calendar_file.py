@@ -36,7 +36,7 @@ def _paths(view: CallView) -> Iterator[Path]:
 
 
 def _called(view: CallView) -> str:
-    words = re.findall(r"\w+", (view.submission.business_name or "appointment").casefold())
+    words = re.findall(r"\w+", (view.callee_name or "appointment").casefold())
     return "-".join(words)[:_LONGEST_NAME].rstrip("-") or "appointment"
 
 

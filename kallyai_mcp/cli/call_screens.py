@@ -151,8 +151,8 @@ def _appointment(view: CallView, reader: Reader) -> Iterator[str]:
 
 def _party(view: CallView) -> Iterator[Fact]:
     """Who was called, and the name of the booking."""
-    name = one_line(view.submission.business_name or "", 80)
-    number = for_people(view.submission.respondent_phone or "") or "the number"
+    name = one_line(view.callee_name, 80)
+    number = for_people(view.number) or "the number"
     if not name:
         yield Fact("Number", one_line(number, 40))
     elif len(name) <= _LONGEST_LABEL:

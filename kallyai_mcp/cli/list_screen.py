@@ -71,8 +71,8 @@ def _questions(found: CallList) -> Iterator[Fact]:
 
 def _callee(view: CallView, reader: Reader) -> Iterator[Fact]:
     """A call of a list: who, how it ended, and the words that say why. The name stands once."""
-    number = for_people(view.submission.respondent_phone or "")
-    label = one_line(view.submission.business_name or number, 40)
+    number = for_people(view.number)
+    label = one_line(view.callee_name or number, 40)
     for fact in (*_end(view, reader), *_said(view)):
         yield Fact(label, fact.text, fact.at)
         label = ""

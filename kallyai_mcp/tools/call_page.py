@@ -81,7 +81,7 @@ class Filter:
     def _names(self, view: CallView) -> bool:
         if self.business is None:
             return True
-        name = view.submission.business_name or view.name_elsewhere or ""
+        name = view.callee_name or view.name_elsewhere or ""
         return self.business.casefold() in name.casefold()
 
     def _has_status(self, view: CallView) -> bool:

@@ -129,8 +129,7 @@ async def find_booking(app_context: AppContext, id_: str) -> CallView:
         made = read_appointment(await app_context.api().get_calendar(call_id))
     except NotFoundError:
         made = None
-    called_at = view.record.called_at if view.record is not None else view.placed_at
-    if made is None or lies_before(made, called_at, view.zone_name):
+    if made is None or lies_before(made, view.called_at, view.zone_name):
         raise _not_there("no_calendar_event")
     booking = booking_of(view.submission, view.call, Calendar(made), view.zone_name)
     return replace(view, booking=booking)
@@ -295,7 +294,7 @@ async def _calls_related_to(
     view: CallView,
 ) -> Sequence[CallView]:
     """The calls to the same number, and those about bookings, newest first."""
-    number = view.submission.respondent_phone or ""
+    number = view.number
     records = await app_context.calls.related_calls(account, number)
     return [CallView.of_record(record) for record in records]
 

@@ -65,7 +65,7 @@ from kallyai_mcp.calls.ledger.base import Ledger, Row, Tx
 from kallyai_mcp.calls.ledger.view import SqlView
 from kallyai_mcp.calls.opt_outs import opt_out_said
 from kallyai_mcp.calls.outcome import Findings
-from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
+from kallyai_mcp.calls.policy import NOT_LOOKED_AT, CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule, bounded
 from kallyai_mcp.calls.speech.disclosure import Disclosure
@@ -447,7 +447,7 @@ class BothSides(RuleBasedStateMachine):
             self._clock.advance(waited)
         asking = Checked(new, redial, arrived if waited is not None else None, self._delivered)
         answers = self._happens(asking)
-        consent = None
+        consent = NOT_LOOKED_AT
         if how != "no consent":
             checked = answers[0] if isinstance(answers[0], CallRecord) else new
             known = checked.opt_out if knows == "all" else None

@@ -22,7 +22,7 @@ from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
 from kallyai_mcp.calls.outcome import Findings, reached_somebody
-from kallyai_mcp.calls.policy import CallPolicy, Consent
+from kallyai_mcp.calls.policy import NOT_LOOKED_AT, CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.timing import Timing
 from tests.calls.manual_time import ManualClock
@@ -65,7 +65,7 @@ async def kept_record(
     place: str | Path,
     record: CallRecord,
     *,
-    consent: Consent | None = None,
+    consent: Consent = NOT_LOOKED_AT,
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
 ) -> None:
     """Write `record` into the ledger at `place`, as it is and when it was placed, or that `policy`
@@ -124,7 +124,7 @@ def ended_as(record: CallRecord, call: Call) -> CallRecord:
 
 
 async def looked_first(
-    ledger: Ledger, record: CallRecord, *, redial: bool, consent: Consent | None = None
+    ledger: Ledger, record: CallRecord, *, redial: bool, consent: Consent = NOT_LOOKED_AT
 ) -> CallRecord:
     """Reserve a call; of an earlier one that reached nobody, KallyAI says no more than is known."""
     asking = Checked(record, redial)
@@ -136,7 +136,7 @@ async def looked_first(
 
 
 async def reserved(
-    ledger: Ledger, record: CallRecord, consent: Consent | None = None
+    ledger: Ledger, record: CallRecord, consent: Consent = NOT_LOOKED_AT
 ) -> CallRecord:
     """Reserve a call that is new."""
     record = await looked_first(ledger, record, redial=False, consent=consent)

@@ -19,7 +19,7 @@ from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.calls import Calls
 from kallyai_mcp.calls.context import CallContext
 from kallyai_mcp.calls.ledger.base import Database, Ledger
-from kallyai_mcp.calls.policy import CallPolicy, Consent
+from kallyai_mcp.calls.policy import NOT_LOOKED_AT, CallPolicy, Consent
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallRequest, CallState
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.clock import Stopwatch
@@ -238,7 +238,7 @@ class World:
         submission: Submission = TABLE,
         *,
         redial: bool = False,
-        consent: Consent | None = None,
+        consent: Consent = NOT_LOOKED_AT,
     ) -> CallRecord:
         """Ask for a call, and don't wait for its end."""
         return await self.run(

@@ -12,7 +12,7 @@ import pytest
 
 from kallyai_mcp.api.errors import PolicyError
 from kallyai_mcp.auth.tokens import Tokens
-from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
+from kallyai_mcp.calls.policy import NOT_LOOKED_AT, CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallState
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.testing import KallyAISandbox
@@ -34,7 +34,7 @@ def keep(
     account: AccountKey,
     state: CallState,
     number: str = "+14155551234",
-    consent: Consent | None = None,
+    consent: Consent = NOT_LOOKED_AT,
     policy: CallPolicy = CallPolicy(),  # noqa: B008 - frozen
 ) -> None:
     """Write a call into the ledger, or raise because the policy refuses it."""

@@ -164,7 +164,7 @@ def list_related(tx: Tx, account: AccountKey, number: str) -> list[CallRecord]:
 
 
 def write_audit(
-    tx: Tx, record: CallRecord, consent: Consent | None, *, refused_by: str | None = None
+    tx: Tx, record: CallRecord, consent: Consent, *, refused_by: str | None = None
 ) -> None:
     """Write a line of the audit trail: a call was placed or scheduled, or `refused_by` a
     setting.
@@ -181,19 +181,25 @@ def write_audit(
     insert(tx, "audit", row)
 
 
-def _consent_columns(consent: Consent | None) -> Row:
-    """The columns of the audit trail that say how the user has agreed, if anybody was asked.
+def _consent_columns(consent: Consent) -> Row:
+    """The columns of the audit trail that say how the user has agreed."""
+    return {
+        "asked_by": if_any(sanitize, consent.asked_by),
+        "how": _how_agreed(consent),
+        "risk_flags": json.dumps(consent.risk_flags),
+    }
+
+
+def _how_agreed(consent: Consent) -> str | None:
+    """How the user has agreed; None if no consent was looked at.
 
     Where a list has gone on, that names the first call for which the user did.
     """
-    if consent is None:
-        return {"asked_by": None, "how": None, "risk_flags": "[]"}
-    first = consent.first_call
-    return {
-        "asked_by": if_any(sanitize, consent.asked_by),
-        "how": consent.how if first is None else f"{consent.how} for {first}",
-        "risk_flags": json.dumps(consent.risk_flags),
-    }
+    if not consent.is_looked_at:
+        return None
+    if consent.first_call is None:
+        return consent.how
+    return f"{consent.how} for {consent.first_call}"
 
 
 def audit(tx: Tx, account: AccountKey, limit: int) -> list[Row]:

@@ -102,7 +102,7 @@ class CallView:
         """The same call with what other calls have named its number, if it has no name."""
         if self.submission.business_name:
             return self
-        return replace(self, name_elsewhere=names.get(self.submission.respondent_phone or ""))
+        return replace(self, name_elsewhere=names.get(self.number))
 
     def found_by(self, search: Search) -> "CallView":
         """The same call with the callee's words that a search has found."""
@@ -113,6 +113,16 @@ class CallView:
     def spoken(self) -> Spoken | None:
         """What the ledger keeps of the transcript; None before one was looked for."""
         return self.record.spoken if self.record is not None else None
+
+    @property
+    def number(self) -> str:
+        """The number that is called (E.164); "" if it is not known: KallyAI may leave it out."""
+        return self.submission.respondent_phone or ""
+
+    @property
+    def callee_name(self) -> str:
+        """The name that the number was called under; "" without one."""
+        return self.submission.business_name or ""
 
     @property
     def call_id(self) -> str | None:
@@ -189,6 +199,13 @@ class CallView:
         if self.call is not None and self.call.created_at is not None:
             return self.call.created_at
         return self.record.asked_at if self.record is not None else None
+
+    @property
+    def called_at(self) -> datetime | None:
+        """When it was placed at the earliest, as far as that is known."""
+        if self.record is None:
+            return self.placed_at
+        return self.record.called_at
 
     def is_placed(self, now: datetime) -> bool:
         """Whether its request has left, or is about to leave."""

@@ -99,7 +99,7 @@ def _row(view: CallView, names: Counter[str], reader: Reader) -> str:
 
 
 def _name(view: CallView) -> str:
-    return named(view.submission.business_name or "")
+    return named(view.callee_name)
 
 
 def _callee(view: CallView, names: Counter[str]) -> str:

@@ -282,7 +282,7 @@ def _time_there(view: CallView, reader: Reader) -> str:
     """What time it is where nobody was reached; "" if that is not known, or somebody was."""
     if view.outcome is not Outcome.NOT_REACHED:
         return ""
-    local = local_time(view.submission.respondent_phone or "", reader.now)
+    local = local_time(view.number, reader.now)
     if local is None:
         return ""
     return SAY["time_there"].format(time=hour(local))

@@ -33,8 +33,7 @@ def earlier_rows(earlier: EarlierCalls, words: Words, reader: Reader) -> list[Ro
 
 def _last_call(view: CallView, words: Words, reader: Reader) -> str:
     """When it was, and what came of it: "12 min ago. Booked: Fri Nov 27, 7:00 PM, 4 people"."""
-    at = view.record.called_at if view.record is not None else view.placed_at
-    when = _when(at or reader.now, view.submission.respondent_phone or "", words, reader)
+    when = _when(view.called_at or reader.now, view.number, words, reader)
     return f"{when}. {_what_came_of_it(view, words, reader)}"
 
 
@@ -70,7 +69,7 @@ def _booked(view: CallView, words: Words, reader: Reader) -> str:
     """When and for how many, by the clock there: "Fri Nov 27, 7:00 PM, 4 people"."""
     start = begins(view)
     people = view.submission.party_size
-    phone = view.submission.respondent_phone or ""
+    phone = view.number
     at = words.day_and_time(start, reader.now, phone) if start is not None else ""
     return ", ".join(_nonempty(at, words.people(people) if people is not None else ""))
 

@@ -13,7 +13,7 @@ from kallyai_mcp.calls.opt_outs import (
     permission,
     replaces,
 )
-from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.policy import NOT_LOOKED_AT, Consent
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.speech.disclosure import Disclosure
 from kallyai_mcp.calls.speech.machine import SpokeWith
@@ -41,10 +41,10 @@ LIFTED = replace(FORM, lifts_opt_out=True)
 @pytest.mark.parametrize(
     ("opt_out", "consent", "found"),
     [
-        (None, None, Permission.GIVEN),
+        (None, NOT_LOOKED_AT, Permission.GIVEN),
         (None, UNASKED, Permission.GIVEN),
         (None, NEVER, Permission.GIVEN),
-        (ASKED, None, Permission.REFUSED),
+        (ASKED, NOT_LOOKED_AT, Permission.REFUSED),
         (ASKED, NEVER, Permission.REFUSED),
         (ASKED, replace(NEVER, opt_outs=(ASKED.id,)), Permission.REFUSED),
         (ASKED, UNASKED, Permission.ASK),
@@ -57,9 +57,7 @@ LIFTED = replace(FORM, lifts_opt_out=True)
         (SUPPRESSED, replace(FORM, opt_outs=(SUPPRESSED.id,)), Permission.GIVEN),
     ],
 )
-def test_who_may_be_called(
-    opt_out: OptOut | None, consent: Consent | None, found: Permission
-) -> None:
+def test_who_may_be_called(opt_out: OptOut | None, consent: Consent, found: Permission) -> None:
     assert permission(opt_out, consent) is found
 
 

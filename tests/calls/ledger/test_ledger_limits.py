@@ -11,7 +11,7 @@ from kallyai_mcp.calls.errors import ConsentOutdatedError
 from kallyai_mcp.calls.events import Cancel, Checked, Over, Requested
 from kallyai_mcp.calls.ledger import rows
 from kallyai_mcp.calls.ledger.base import Ledger
-from kallyai_mcp.calls.policy import CallPolicy, Consent, RiskFlag
+from kallyai_mcp.calls.policy import NOT_LOOKED_AT, CallPolicy, Consent, RiskFlag
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.settings import Settings
 from tests.calls.ledgers import (
@@ -223,7 +223,9 @@ async def test_the_audit_trail_says_who_asked_and_how(
         place, clock, another(2, THERE), CallPolicy(Settings(deny_numbers=(THERE,)))
     )
     assert error is not None
-    await ledger.write(ACCOUNT, rows.write_audit, another(2, THERE), None, refused_by=error.setting)
+    await ledger.write(
+        ACCOUNT, rows.write_audit, another(2, THERE), NOT_LOOKED_AT, refused_by=error.setting
+    )
 
     refused, placed = await ledger.read(rows.audit, ACCOUNT, 10)
 

@@ -18,7 +18,7 @@ from kallyai_mcp.calls.ledger.base import Database, Ledger, StatementError, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.rows import list_unsettled, mark_delivered
 from kallyai_mcp.calls.ledger.sqlite import SqliteDatabase
-from kallyai_mcp.calls.policy import CallPolicy, Consent
+from kallyai_mcp.calls.policy import NOT_LOOKED_AT, CallPolicy, Consent
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.server.build import build_server
@@ -100,7 +100,7 @@ async def test_a_refused_write_harms_no_other(
     joins = Consent("a client", "not_needed", joins=True)  # which allows no new call
     ledger = Ledger(database, policy=CallPolicy(), timing=Timing())
     async with aclosing(database):
-        consents = [joins if number in refused else None for number in range(6)]
+        consents = [joins if number in refused else NOT_LOOKED_AT for number in range(6)]
         reserving = [
             ledger.handle(ACCOUNT, Requested(Checked(another(n), redial=False), consent=one))
             for n, one in enumerate(consents)

@@ -10,7 +10,7 @@ from kallyai_mcp.calls.errors import ConsentOutdatedError, OptedOutError
 from kallyai_mcp.calls.findings import note_transcript
 from kallyai_mcp.calls.ledger import rows, upkeep
 from kallyai_mcp.calls.opt_outs import OptOut, OptOutReason
-from kallyai_mcp.calls.policy import Consent
+from kallyai_mcp.calls.policy import NOT_LOOKED_AT, Consent
 from kallyai_mcp.calls.records import CallRecord, CallRequest, CallState
 from kallyai_mcp.clock import Stopwatch
 from tests.calls.lists import BUSY, FOR_THREE, THREE, ended, wanted
@@ -78,8 +78,8 @@ async def test_an_opt_out_outlives_its_call(here: World) -> None:
         await here.place(OTHER)
 
 
-@pytest.mark.parametrize("consent", [None, Consent("test", "never_asks")])
-async def test_nobody_is_called_without_a_question(here: World, consent: Consent | None) -> None:
+@pytest.mark.parametrize("consent", [NOT_LOOKED_AT, Consent("test", "never_asks")])
+async def test_nobody_is_called_without_a_question(here: World, consent: Consent) -> None:
     record = await opted_out(here)
     here.clock.advance(1)  # the order of what is written in the same instant is not kept
     with pytest.raises(OptedOutError) as refused:
