@@ -147,14 +147,14 @@ def check_base_url(
         raise ValueError(
             f"a user name, a query or a fragment has no place in it; it should look like {example}"
         )
-    if not plain_http and not _keeps_secrets(parts):
+    if not plain_http and not keeps_secrets(parts):
         raise ValueError(
             "http would send the sign-in in the clear; use https (http only for this machine)"
         )
     return f"{origin}{parts.path}".rstrip("/")
 
 
-def _keeps_secrets(parts: SplitResult) -> bool:
+def keeps_secrets(parts: SplitResult) -> bool:
     """Whether nobody can read what is sent to this URL: it is https, or does not leave this
     machine.
     """

@@ -1,6 +1,7 @@
 """What a person is shown of a call before it is placed, and the question after it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.opt_outs import OptOut
@@ -12,6 +13,20 @@ from kallyai_mcp.tools.facets.earlier_calls import NEVER_CALLED, EarlierCalls
 from kallyai_mcp.tools.text.consent import Words, call_rows, number_and_country, reasons
 from kallyai_mcp.tools.text.earlier_calls import earlier_rows
 from kallyai_mcp.tools.text.plain import Reader, one_line, sentence
+
+
+class _Kind(NamedTuple):
+    """A kind of call, and who is reached by it."""
+
+    name: str
+    reaches: str
+
+
+_KINDS = {
+    True: _Kind("simulated", "nobody is called"),
+    False: _Kind("real", "to another person"),
+}
+"""The kinds of calls, by whether they are simulated."""
 
 
 def preview_screen(
@@ -30,7 +45,7 @@ def preview_screen(
     asked = request.submission
     number = number_and_country(asked.respondent_phone, words)
     name = one_line(asked.business_name or "", 80)
-    who = (Fact("Who", name), Fact("Number", number)) if name else (Fact("Number", number),)
+    kind = _KINDS[service.is_simulated]
     rows = [
         *earlier_rows(earlier, words, reader),
         *call_rows(asked, usage, request.schedule, reader, words),
@@ -38,17 +53,23 @@ def preview_screen(
     why = reasons(risk_flags, words, reader, opt_out)
     return Screen(
         Tone.UNSURE if risk_flags else Tone.ASKED,
-        "Simulated call" if service.is_simulated else "Real call",
-        ("nobody is called" if service.is_simulated else "to another person",),
-        (*who, *(Fact(row.label, row.text) for row in rows)),
+        f"{kind.name.capitalize()} call",
+        (kind.reaches,),
+        (*_who(name, number), *(Fact(row.label, row.text) for row in rows)),
         [sentence(f"Before you agree: {why}")] if why else (),
         is_simulated=service.is_simulated,
     )
 
 
+def _who(name: str, number: str) -> Iterator[Fact]:
+    if name:
+        yield Fact("Who", name)
+    yield Fact("Number", number)
+
+
 def question_of(request: CallRequest, service: Service) -> str:
     """What is asked below the preview."""
-    kind = "simulated" if service.is_simulated else "real"
+    kind = _KINDS[service.is_simulated].name
     if request.schedule.not_before is None:
         return f"Place this {kind} call?"
     return f"Schedule this {kind} call?"

@@ -42,7 +42,7 @@ from kallyai_mcp.transports.asgi_app import Check, http_app
 from kallyai_mcp.transports.bearers import BearerCheck, Verifier
 from kallyai_mcp.transports.rate_limiter import RateLimiter
 from kallyai_mcp.transports.uvicorn_server import serve_app
-from kallyai_mcp.urls import is_loopback
+from kallyai_mcp.urls import is_loopback, keeps_secrets
 
 if TYPE_CHECKING:
     from kallyai_mcp.auth.oauth_server.provider import Provider
@@ -288,9 +288,8 @@ def create_oauth_server(
 
     issuer = settings.public_url or ""
     parts = urlsplit(issuer)
-    is_safe = parts.scheme == "https" or is_loopback(parts.hostname)
     # With a path, RFC 8414, section 2, would have other addresses for the metadata.
-    if parts.path or not is_safe:
+    if parts.path or not keeps_secrets(parts):
         raise SetupError(
             "KALLYAI_PUBLIC_URL: it must be https and a host, without a path, as "
             "https://phone.example.com"

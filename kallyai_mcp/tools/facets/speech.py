@@ -140,7 +140,7 @@ def speech_of(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome
     line = spoke_with(transcript)
     speech = _deciding_next_step(asked, call, transcript)
     return replace(
-        _with_quotes(speech, asked, call, transcript, outcome),
+        _quoted(_next_step(asked, call, transcript), asked, call, transcript, outcome),
         is_read=True,
         unasked=unasked_in(transcript, spans_in(other_times_text(asked))),
         closed=_of_callee(closed_in(transcript)),
@@ -156,11 +156,11 @@ def unread_speech(
 ) -> Speech:
     """What is known of such a call without its transcript."""
     is_asked = bool(questions_in(asked)) and outcome in _WITH_ANSWERS
-    speech = _deciding_next_step(asked, call, NOTHING_SAID)
-    return replace(speech, is_unanswered=is_asked, has_transcript=has_transcript)
+    next_step = _next_step(asked, call, NOTHING_SAID)
+    return replace(next_step, is_unanswered=is_asked, has_transcript=has_transcript)
 
 
-def _deciding_next_step(asked: Asked, call: Call, transcript: Transcript) -> Speech:
+def _next_step(asked: Asked, call: Call, transcript: Transcript) -> Speech:
     """What decides how a call may be followed, which KallyAI's report may tell."""
     return Speech(
         may_be_agreed=may_be_agreed(call, transcript),
@@ -172,7 +172,7 @@ def _report(call: Call) -> str:
     return call.highlights or ""
 
 
-def _with_quotes(
+def _quoted(
     speech: Speech, asked: Asked, call: Call, transcript: Transcript, outcome: Outcome | None
 ) -> Speech:
     """The same with the callee's words: after questions the answers, else those that decided the
@@ -183,17 +183,18 @@ def _with_quotes(
     if questions and outcome in _WITH_ANSWERS:
         answers = _answers_to(questions, transcript)
     if outcome in BOOKED:
-        return _with_booking(replace(speech, answers=answers), asked, call, transcript)
+        return _of_booking(speech, asked, call, transcript, answers)
     if not questions and outcome in _WITH_EVIDENCE:
-        evidence = evidence_in(transcript, _report(call))
-        return replace(speech, evidence=_of_callee(evidence))
+        return replace(speech, evidence=_of_callee(evidence_in(transcript, _report(call))))
     if outcome is Outcome.ANSWERED and speech.may_be_agreed:
-        evidence = confirmation_in(transcript, _report(call))
-        return replace(speech, evidence=_of_callee(evidence), answers=answers)
+        confirmation = _of_callee(confirmation_in(transcript, _report(call)))
+        return replace(speech, evidence=confirmation, answers=answers)
     return replace(speech, answers=answers)
 
 
-def _with_booking(speech: Speech, asked: Asked, call: Call, transcript: Transcript) -> Speech:
+def _of_booking(
+    speech: Speech, asked: Asked, call: Call, transcript: Transcript, answers: tuple[Quote, ...]
+) -> Speech:
     """The same with the words that confirm a booking, and what they leave out."""
     wishes = unconfirmed_in(transcript, wishes_to_confirm(asked))
     names = tuple(filter(None, [asked.user_name]))
