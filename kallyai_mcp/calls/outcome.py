@@ -32,6 +32,10 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # nothing is certain, or KallyAI contradicts itself
 
 
+BOOKED = (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME)
+"""The outcomes of a call for which KallyAI has a calendar event."""
+
+
 class Findings(NamedTuple):
     """What KallyAI's calendar file and transcript say about a call that has ended.
 

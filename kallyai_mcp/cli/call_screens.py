@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.numbers import for_people
-from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.outcome import BOOKED, Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.cli.after_answer import steps_after_answer
 from kallyai_mcp.cli.error_screens import refusal_screen
@@ -19,7 +19,6 @@ from kallyai_mcp.cli.short_id import short_id
 from kallyai_mcp.cli.wrapping import day_and_time
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import next_step
-from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.facets.speech import Quote
 from kallyai_mcp.tools.text.bookings import NOTHING_SHOWN, has_agreed_nothing, lacks_booking
 from kallyai_mcp.tools.text.calendar import asked_time, booked_time, unconfirmed

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.calls.about_booking import about_call_id
-from kallyai_mcp.tools.facets.relations import ANSWERED, BOOKED
+from kallyai_mcp.calls.outcome import BOOKED
+from kallyai_mcp.tools.facets.relations import ANSWERED
 
 if TYPE_CHECKING:
     from kallyai_mcp.tools.facets.call import CallView

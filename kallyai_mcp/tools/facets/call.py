@@ -10,14 +10,14 @@ from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.about_booking import Change, change_in
 from kallyai_mcp.calls.disclosure import asks_to_disclose
 from kallyai_mcp.calls.numbers import zone_of_callee
-from kallyai_mcp.calls.outcome import Findings, Outcome, outcome_of
+from kallyai_mcp.calls.outcome import BOOKED, Findings, Outcome, outcome_of
 from kallyai_mcp.calls.records import NOT_PLACED, CallRecord, CallState
 from kallyai_mcp.calls.search_words import Search
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
 from kallyai_mcp.calls.speech.spoken import Spoken
 from kallyai_mcp.tools.facets.booking import NOT_READ, Asked, Booking, booking_of, day_asked
 from kallyai_mcp.tools.facets.live import NOT_LIVE, Live
-from kallyai_mcp.tools.facets.relations import BOOKED, UNRELATED, Relations
+from kallyai_mcp.tools.facets.relations import UNRELATED, Relations
 from kallyai_mcp.tools.facets.speech import NOT_NEEDED, Quote, Speech
 from kallyai_mcp.tools.text.plain import clock, one_line
 

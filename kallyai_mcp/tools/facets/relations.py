@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from kallyai_mcp.calls.about_booking import about_call_id
 from kallyai_mcp.calls.appointment import lies_before
-from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.outcome import BOOKED, Outcome
 
 if TYPE_CHECKING:
     from kallyai_mcp.tools.facets.call import CallView
-
-BOOKED = (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME)
 
 ANSWERED = (Outcome.ANSWERED, *BOOKED)
 """The outcomes of a call that may have changed the booking that it was about."""

@@ -12,7 +12,7 @@ from itertools import groupby
 from kallyai_mcp.api.models import Call, Transcript
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.instructions import questions_in
-from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.outcome import BOOKED, Outcome
 from kallyai_mcp.calls.speech.agreement import NOTHING_SAID, may_be_agreed
 from kallyai_mcp.calls.speech.answers import answers_in, evidence_in
 from kallyai_mcp.calls.speech.confirmation import (
@@ -26,7 +26,6 @@ from kallyai_mcp.calls.speech.offers import Moment, Span, closed_in, offer_in, u
 from kallyai_mcp.calls.speech.opt_out import opt_out_in
 from kallyai_mcp.calls.speech.sentences import Words
 from kallyai_mcp.tools.facets.booking import Asked, day_asked
-from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.submissions import other_times_text, spans_in, wishes_to_confirm
 from kallyai_mcp.tools.text.plain import clock, one_line
 
@@ -138,7 +137,6 @@ def speech_of(asked: Asked, call: Call, transcript: Transcript, outcome: Outcome
     if not transcript.entries:
         return unread_speech(asked, call, outcome, has_transcript=True)
     line = spoke_with(transcript)
-    speech = _deciding_next_step(asked, call, transcript)
     return replace(
         _quoted(_next_step(asked, call, transcript), asked, call, transcript, outcome),
         is_read=True,
@@ -204,6 +202,7 @@ def _of_booking(
         speech,
         evidence=_of_callee(evidence),
         confirms=confirmation is not None,
+        answers=answers,
         unconfirmed_name=next(iter(unconfirmed_in(transcript, names)), None),
         unconfirmed_wishes=wishes,
         left_open=tuple(_left_open(wishes, transcript, evidence)),

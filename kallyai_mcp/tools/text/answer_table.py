@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 from kallyai_mcp.calls.call_lists import CallList
 from kallyai_mcp.calls.instructions import questions_in
-from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.outcome import BOOKED, Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
 from kallyai_mcp.tools.facets.call import CallView
-from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.facets.speech import Answered, Quote, answers_once, may_have_transcript
 from kallyai_mcp.tools.text.calendar import booked_time
 from kallyai_mcp.tools.text.calls import reason, state_in_words

@@ -4,10 +4,9 @@ from datetime import datetime, time
 
 from kallyai_mcp.calls.about_booking import Change, about_call_id
 from kallyai_mcp.calls.other_time import forbids_other_time
-from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.outcome import BOOKED, Outcome
 from kallyai_mcp.tools.facets.booking_history import Event
 from kallyai_mcp.tools.facets.call import CallView
-from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.submissions import other_times_text, spans_in
 from kallyai_mcp.tools.text.calendar import asked_time, booked_time, confirmed, thing
 from kallyai_mcp.tools.text.plain import (

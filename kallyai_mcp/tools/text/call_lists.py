@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError
 from kallyai_mcp.api.models import Statistics
 from kallyai_mcp.calls.call_lists import FOR_USER, CallList, StopReason
-from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.outcome import BOOKED, Outcome
 from kallyai_mcp.tools.facets.call import CallView
-from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.text.answer_table import answer_table, id_in_row, is_table
 from kallyai_mcp.tools.text.bookings import SAY as SAY_OF_BOOKINGS
 from kallyai_mcp.tools.text.bookings import doubt, offer_not_accepted

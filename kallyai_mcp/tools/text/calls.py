@@ -5,13 +5,12 @@ from datetime import datetime, timedelta
 from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.numbers import local_time
-from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.outcome import BOOKED, Outcome
 from kallyai_mcp.calls.records import CallRecord, CallState
 from kallyai_mcp.calls.schedule import Attempt
 from kallyai_mcp.calls.timing import Timing
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import Retry, next_step
-from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.text.bookings import (
     ahead,
     before,

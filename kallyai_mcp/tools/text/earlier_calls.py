@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.outcome import BOOKED, Outcome
 from kallyai_mcp.calls.policy import RECENTLY
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.earlier_calls import EarlierCalls
-from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.text.calendar import begins
 from kallyai_mcp.tools.text.consent import Row, Words
 from kallyai_mcp.tools.text.plain import Reader, quoted

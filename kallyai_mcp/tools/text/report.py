@@ -6,10 +6,9 @@ from itertools import groupby
 
 from kallyai_mcp.calls.about_booking import Change
 from kallyai_mcp.calls.instructions import questions_in
-from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.outcome import BOOKED, Outcome
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE, has_several_sentences
 from kallyai_mcp.tools.facets.call import CallView
-from kallyai_mcp.tools.facets.relations import BOOKED
 from kallyai_mcp.tools.facets.speech import Quote, Speech
 from kallyai_mcp.tools.text.plain import (
     CUT_MARK,
