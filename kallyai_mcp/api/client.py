@@ -271,6 +271,7 @@ class KallyAI:
         return ApiRequest("POST", path, headers, RESPONSE_SECONDS, body.encode())
 
     def _form(self, **fields: str) -> ApiRequest:
+        # Whatever its name says, this is the address for every registered OAuth client.
         return self._post(
             "/v1/auth/gpt/token", urlencode(fields), "application/x-www-form-urlencoded"
         )

@@ -81,6 +81,8 @@ def _usable(given: _ErrorBody, response: ApiResponse) -> _ErrorBody:
     if 300 <= response.status < 400:
         return _redirected(response)
     if response.is_web_page:
+        # KallyAI's bot check answers 403 with a page. Pages of outages have the same words, but
+        # another status.
         return _ErrorBody("bot_check" if response.status == HTTPStatus.FORBIDDEN else None)
     return given
 

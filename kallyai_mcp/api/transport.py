@@ -131,8 +131,10 @@ class Transport:
             NotConnectedError: Nothing was sent.
             ResponseLostError: There is no complete response, but the request may have been sent.
         """
-        # Who would not wait for a pause to end is told at once how long KallyAI wants it to be.
+        # A client that would not wait for the end of a pause gets KallyAI's answer at once: it says
+        # how long to wait.
         until = min(anyio.current_time() + RETRY_SECONDS, anyio.current_effective_deadline())
+        # Only the ledger knows whether a POST may be sent again: it may have placed a call.
         retries = RETRIES if request.method == "GET" else 0
         attempts = 0
         while True:
@@ -142,6 +144,7 @@ class Transport:
                 break
             pause = _pause_of(result)
             if pause is None:
+                # Random, so that clients of a service that comes back do not all ask at once.
                 pause = random.uniform(0, self._backoff * 2 ** (RETRIES + 1 - retries))  # noqa: S311
             if anyio.current_time() + pause > until:
                 break

@@ -187,32 +187,43 @@ def bookings_with(db: sqlite3.Connection, number: str) -> tuple[Booking, ...]:
     """Return what calls to a number (E.164) have booked, moved, or canceled, of all accounts,
     oldest first.
     """
-    found = []
-    for row in db.execute("SELECT * FROM bookings WHERE number = ? ORDER BY rowid", (number,)):
-        slot = Slot(date.fromisoformat(row["day"]), if_there(time.fromisoformat, row["at"]))
-        who = (
-            row["call_id"],
-            row["booking_id"],
-            row["name"],
-            TaskCategory(row["category"]),
-            row["party"],
-        )
-        departs = if_there(date.fromisoformat, row["departs"])
-        found.append(Booking(*who, slot, departs, bool(row["is_canceled"])))
-    return tuple(found)
+    rows = db.execute("SELECT * FROM bookings WHERE number = ? ORDER BY rowid", (number,))
+    return tuple(map(_booking, rows))
+
+
+def _booking(row: sqlite3.Row) -> Booking:
+    return Booking(
+        call_id=row["call_id"],
+        booking_id=row["booking_id"],
+        name=row["name"],
+        category=TaskCategory(row["category"]),
+        party=row["party"],
+        slot=Slot(date.fromisoformat(row["day"]), if_there(time.fromisoformat, row["at"])),
+        departs=if_there(date.fromisoformat, row["departs"]),
+        is_canceled=bool(row["is_canceled"]),
+    )
 
 
 def remember(db: sqlite3.Connection, number: str, result: SimulatedCall) -> None:
     """Store what the callee of a number (E.164) remembers of a call: a booking that was made,
     moved, or canceled.
     """
-    if (made := result.booking) is None:
+    made = result.booking
+    if made is None:
         return
-    at = if_there(time.isoformat, made.slot.at)
-    who = (made.call_id, number, made.booking_id, made.name, made.category, made.party)
-    departs = if_there(date.isoformat, made.departs)
-    values = (*who, made.slot.day.isoformat(), at, made.is_canceled, departs)
-    db.execute("INSERT INTO bookings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    row = {
+        "call_id": made.call_id,
+        "number": number,
+        "booking_id": made.booking_id,
+        "name": made.name,
+        "category": made.category,
+        "party": made.party,
+        "day": made.slot.day.isoformat(),
+        "at": if_there(time.isoformat, made.slot.at),
+        "is_canceled": made.is_canceled,
+        "departs": if_there(date.isoformat, made.departs),
+    }
+    insert(db, "bookings", row)
 
 
 def add_live(db: sqlite3.Connection, call_id: str) -> None:

@@ -90,25 +90,20 @@ class FaultMiddleware:
         if fault.kind not in KINDS_AFTER_PLACEMENT:
             while (await receive()).get("more_body"):
                 pass
-        if fault.kind in ("unavailable_before", "unavailable_after"):
-            await _refusal(503, "service_unavailable", "Service unavailable", fault.seconds)(
-                scope, receive, send
-            )
-        elif fault.kind == "rate_limited":
-            await _refusal(429, "rate_limited", "Too many requests", fault.seconds)(
-                scope, receive, send
-            )
-        elif fault.kind == "html":
-            await HTMLResponse(_PAGE, 502)(scope, receive, send)
-        elif fault.kind == "error_after":
-            await PlainTextResponse("Internal Server Error", 500)(scope, receive, send)
-        else:
-            if fault.kind in ("stall", "stall_after"):
-                until = self._sandbox.clock.now() + timedelta(seconds=fault.seconds)
-                with suppress(ApiError):  # the sandbox shuts down
-                    while self._sandbox.clock.now() < until:
-                        await self._sandbox.wait_until(until)
-            await _cut(scope, receive)
+        response = _response_of(fault)
+        if response is not None:
+            await response(scope, receive, send)
+            return
+        if fault.kind in ("stall", "stall_after"):
+            await self._stall(fault.seconds)
+        await _cut(scope, receive)
+
+    async def _stall(self, seconds: float) -> None:
+        """Wait so long by the sandbox's clock, or until the sandbox shuts down."""
+        until = self._sandbox.clock.now() + timedelta(seconds=seconds)
+        with suppress(ApiError):
+            while self._sandbox.clock.now() < until:
+                await self._sandbox.wait_until(until)
 
     async def _send_half(self, fault_id: int, scope: Scope, receive: Receive, send: Send) -> None:
         response: list[Message] = []
@@ -131,6 +126,21 @@ class FaultMiddleware:
                 {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}
             )
         await _cut(scope, receive, reset=not body)
+
+
+def _response_of(fault: Fault) -> Response | None:
+    """What a fault answers with; None if it cuts the connection."""
+    match fault.kind:
+        case "unavailable_before" | "unavailable_after":
+            return _refusal(503, "service_unavailable", "Service unavailable", fault.seconds)
+        case "rate_limited":
+            return _refusal(429, "rate_limited", "Too many requests", fault.seconds)
+        case "html":
+            return HTMLResponse(_PAGE, 502)
+        case "error_after":
+            return PlainTextResponse("Internal Server Error", 500)
+        case _:
+            return None
 
 
 def _refusal(status: int, code: str, message: str, seconds: float) -> Response:

@@ -82,12 +82,13 @@ class Usage:
 
     def exceeded(self) -> QuotaExceededError:
         """Return the error of a call that the plan does not cover."""
-        body = {
-            "plan_type": self.account.plan_type,
-            "minutes_allocated": self.account.minutes_allocated,
-        }
         return QuotaExceededError(
-            body | {"minutes_used": minutes(self.tenths), "upgrade_url": UPGRADE_URL}
+            {
+                "plan_type": self.account.plan_type,
+                "minutes_allocated": self.account.minutes_allocated,
+                "minutes_used": minutes(self.tenths),
+                "upgrade_url": UPGRADE_URL,
+            }
         )
 
 

@@ -80,10 +80,13 @@ UNSAFE = (
     "impersonate the police",
     "hacerse pasar por la policía",
 )
-"""Phrases that no submission may contain, as whole words in upper or lower case."""
+"""Phrases that no submission may contain, as whole words in upper or lower case.
+
+The reference says only that the content "violates guidelines".
+"""
 
 LONGEST_NOTICE = timedelta(days=366)
-"""How far ahead an appointment may be."""
+"""How far ahead an appointment may be. The reference says only that a date is invalid."""
 
 _E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 _TEST_NUMBERS = {line.number for line in TEST_NUMBERS}
@@ -133,6 +136,7 @@ def _check_number(phone: str | None) -> phonenumbers.PhoneNumber:
         raise _invalid_number("not a phone number in E.164, such as +14155551234")
     if phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
         raise refusal("toll_number")
+    # A test number is reserved for fiction, so no country has given it to anybody.
     if not phonenumbers.is_valid_number(number) and phone not in _TEST_NUMBERS:
         raise _invalid_number(f"not a valid number of country code +{number.country_code}")
     return number

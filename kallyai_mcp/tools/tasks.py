@@ -165,6 +165,7 @@ async def _get(app_context: AppContext, found: CallRecord | CallList) -> Task:
     )
 
 
+# A phone call takes no more input, so an update changes nothing; the specification has the method.
 async def _update(_: AppContext, __: CallRecord | CallList) -> EmptyResult:
     return EmptyResult()
 

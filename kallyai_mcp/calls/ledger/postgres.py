@@ -200,7 +200,9 @@ class PostgresDatabase:
         return object()
 
     def has_lease(self) -> bool:
-        """See `Database.has_lease`. The server says goodbye to the connection that holds it."""
+        """See `Database.has_lease`. When the server ends the connection that
+        holds it, it sends a last message, or closes the socket.
+        """
         if self._lease is None or self._lease.closed:
             return False
         connection = self._lease.pgconn

@@ -178,6 +178,7 @@ class SqliteDatabase:
 
     def _is_abandoned(self, worker: str) -> bool:
         lock = self._lock(worker)
+        # Without this look, the lock itself would make the file of a worker that has ended.
         if _file_id(Path(lock.lock_file)) is None:
             return True
         with suppress(TimeoutError), lock.acquire(timeout=0):
