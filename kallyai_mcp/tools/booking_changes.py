@@ -116,7 +116,9 @@ async def prepared(
 def _risks(booking: CallView, number: str) -> tuple[RiskFlag, ...]:
     """The risks that only a call about an earlier booking has; `number` (E.164) is called."""
     booked_at = booking.submission.respondent_phone
-    return (RiskFlag.OTHER_NUMBER,) if booked_at not in (None, number) else ()
+    if booked_at in (None, number):
+        return ()
+    return (RiskFlag.OTHER_NUMBER,)
 
 
 def _with_what_stays(arguments: CallArguments, booking: CallView) -> CallArguments:

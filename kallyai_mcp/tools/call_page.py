@@ -208,7 +208,9 @@ def _cut(
 ) -> _Page:
     """The page of these calls that begins at `offset`."""
     end = offset + limit
-    return _Page(known, above, below[offset:end], None, end if len(below) > end else None)
+    next_offset = end if len(below) > end else None
+    # KallyAI's total counts calls that the filter leaves out, so none is given.
+    return _Page(known, above, below[offset:end], total=None, next_offset=next_offset)
 
 
 async def _read_ledger(

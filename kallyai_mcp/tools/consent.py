@@ -95,7 +95,9 @@ async def if_not_called_before(
     policy = CallPolicy(app_context.settings)
     flags = policy.risk_flags(request.submission, usage, now=due, last_call=None)
     refusal = refusal_by_quota(usage, app_context.now(), request.schedule.not_before)
-    return agreed if not flags and refusal is None else None
+    if flags or refusal is not None:
+        return None
+    return agreed
 
 
 def _is_kallyais_alone(schedule: Schedule, app_context: AppContext) -> bool:
@@ -261,18 +263,15 @@ async def _risks_of(question: Question, app_context: AppContext) -> Risks:
     due = question.schedule.not_before or now
     usage = await app_context.usage()
     policy = CallPolicy(app_context.settings)
-    return Risks(
-        now,
-        usage,
-        [
-            (
-                *((RiskFlag.OPTED_OUT,) if question.has_opted_out(submission) else ()),
-                *policy.risk_flags(submission, usage, now=due, last_call=last),
-                *question.risks,
-            )
-            for submission, last in zip(question.submissions, question.last_calls, strict=True)
-        ],
-    )
+
+    def flags_of(submission: Submission, last_call: datetime | None) -> Flags:
+        found = policy.risk_flags(submission, usage, now=due, last_call=last_call)
+        if question.has_opted_out(submission):
+            return (RiskFlag.OPTED_OUT, *found, *question.risks)
+        return (*found, *question.risks)
+
+    calls = zip(question.submissions, question.last_calls, strict=True)
+    return Risks(now, usage, [flags_of(*call) for call in calls])
 
 
 def _reasons_by_number(question: Question, risks: Risks) -> dict[str, tuple[RiskFlag, ...]]:

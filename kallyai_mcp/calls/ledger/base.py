@@ -126,9 +126,8 @@ class Database(Protocol):
 
         When this returns, every process sees the changes, and they survive a crash of our processes
         and, if it `is_durable`, one of the server and a loss of power: then it has waited for the
-        disk. Of the
-        transactions that name an account, those of the same one run one after another. Raises
-        `ConstraintError` when a unique index refused the changes.
+        disk. Of the transactions that name an account, those of the same one run one after another.
+        Raises `ConstraintError` when a unique index refused the changes.
         """
 
     def version(self) -> object:
@@ -280,7 +279,8 @@ class Ledger:
                 )
             try:
                 return await self.database.write(work, account, is_durable=is_durable)
-            except (ConstraintError, NewerSchemaError):  # which come at once
+            except (ConstraintError, NewerSchemaError):
+                # They come at once, and say that the database works: the writes that wait go on.
                 raise
             except LedgerUnavailableError:
                 turn.outages += 1
