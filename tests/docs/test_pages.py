@@ -25,6 +25,7 @@ from tests.docs.pages import (
     PAGES,
     ROOT,
     all_commands,
+    commands,
     fenced,
     first_column,
     run_by,
@@ -89,6 +90,17 @@ def test_each_page_has_one_title_and_plain_words() -> None:
         assert not words, f"{page}: write other words for {words}; FORBIDDEN is in this module"
         assert text.startswith("# ") or page.name == "pull_request_template.md", page
         assert len(re.findall(r"^# ", text, re.MULTILINE)) <= 1, page
+
+
+def test_modules_are_run_with_their_packages() -> None:
+    """A clone has no packages on the path of `python`; `uv run` has them."""
+    for page in sorted((ROOT / ".github").glob("*.md")):
+        bare = [
+            line
+            for line in commands(page)
+            if "python -m " in line and not line.startswith("uv run ")
+        ]
+        assert not bare, f"{page}: write `uv run` before {bare}"
 
 
 def test_each_command_is_run() -> None:
