@@ -251,7 +251,7 @@ async def talkative(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Agent]:
     """An agent of a KallyAI whose every text is a megabyte."""
     submission = {"respondent_phone": "+14155551234", "business_name": HUGE}
     call = {"status": "success", "highlights": HUGE, "next_steps": HUGE, "duration_seconds": 12}
-    turn = {"speaker": HUGE[:100], "content": HUGE[:1_000], "timestamp": HUGE[:100]}
+    turn = {"speaker": HUGE[:100], "content": HUGE[:3_000], "timestamp": HUGE[:100]}
     error = {"code": "call_not_found", "details": {"message": HUGE, "reason": HUGE}}
     async with asking(tmp_path, clock, {"+": {"error": (404, {"error": error})}}) as (
         kallyai,
@@ -289,5 +289,5 @@ async def test_a_long_transcript_is_cut(talkative: Agent) -> None:
     transcript = await talkative.use("get_transcript", call_id="c-1")
 
     assert len(transcript.result.model_dump_json()) < 300_000, "the transcript is not cut"
-    assert transcript.text.splitlines()[-2] == "[cut: 3 more of 100 entries]"
-    assert len(transcript.data["entries"]) == 97
+    assert transcript.text.splitlines()[-2] == "[cut: 51 more of 100 entries]"
+    assert len(transcript.data["entries"]) == 49
