@@ -14,7 +14,7 @@ from kallyai_mcp.api.errors import KallyAIError, needs_sign_in
 from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.errors import refuses_one_number
 from kallyai_mcp.calls.fingerprint import fingerprint
-from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.outcome import BOOKED, Outcome
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import WAITING, AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import latest_moment
@@ -360,7 +360,7 @@ class CallList:
     def _wanted(self) -> tuple[Outcome, ...]:
         """The outcomes of a booking that the user wants."""
         if self.accept_other_time:
-            return (Outcome.BOOKED, Outcome.BOOKED_OTHER_TIME)
+            return BOOKED
         return (Outcome.BOOKED,)
 
 

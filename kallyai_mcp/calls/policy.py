@@ -18,9 +18,14 @@ from kallyai_mcp.settings import Settings
 ConsentKind = Literal[
     "not_needed", "never_asks", "form", "confirmation", "first_consent", "not_looked_at"
 ]
-"""How consent was given: it was not needed without a risk; a setting says never to ask; by a form
-of the client; by a confirmation token that the agent sent back; for a list that goes on, with the
-consent that it has.
+"""How consent was given.
+
+- `not_needed`: there was no risk.
+- `never_asks`: a setting says never to ask.
+- `form`: by a form of the client.
+- `confirmation`: by a confirmation token that the agent sent back.
+- `first_consent`: a list goes on with the consent that it has.
+- `not_looked_at`: no consent is checked, see `NOT_LOOKED_AT`.
 """
 
 EARLIEST = time(8)

@@ -7,7 +7,7 @@ function shown(card, can, now) {
   const page = { title: locale.text("quota"), status: null, facts: [], gauges: [], back: "", period: null };
   const button = choice && { does: choice, label: locale.text(choice), isPrimary: choice !== "billing" };
   if (choice === "sign_in") return { ...page, button, error: locale.text("sign_in_to_see") };
-  if (error) return { ...page, button, error: errorSentence(error, false), status: { text: locale.text("not_shown"), tone: "bad" } };
+  if (error) return { ...page, button, error: errorSentence(error, false), status: { text: locale.text("unavailable"), tone: "bad" } };
   if (!quota) return { ...page, button, error: "" };
   const gauges = allowances(quota);
   const empty = usedUp(quota);

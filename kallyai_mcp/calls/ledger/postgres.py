@@ -200,8 +200,9 @@ class PostgresDatabase:
         return object()
 
     def has_lease(self) -> bool:
-        """See `Database.has_lease`. When the server ends the connection that
-        holds it, it sends a last message, or closes the socket.
+        """See `Database.has_lease`.
+
+        A server that ends the connection with the lease sends a last message or closes the socket.
         """
         if self._lease is None or self._lease.closed:
             return False

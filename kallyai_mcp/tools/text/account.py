@@ -201,16 +201,17 @@ def comes_back(
     None if the plan has ended by then, or may have: only the subscription says when a trial ends.
     """
     ends = statistics.period_end
-    may_be_over = subscription is None and statistics.subscription_status == _TRIAL
-    if ends is None or ends <= now or may_be_over:
-        return None
-    if _is_over_by(ends, subscription or Subscription()):
+    if ends is None or ends <= now or _may_be_over_by(ends, statistics, subscription):
         return None
     return day(ends, now)
 
 
-def _is_over_by(moment: datetime, subscription: Subscription) -> bool:
-    """Whether the plan has ended by then, and does not renew itself."""
+def _may_be_over_by(
+    moment: datetime, statistics: Statistics, subscription: Subscription | None
+) -> bool:
+    """Whether the plan may have ended by then, and does not renew itself."""
+    if subscription is None:
+        return statistics.subscription_status == _TRIAL
     expires = subscription.expires_at
     if expires is None or expires > moment:
         return False
