@@ -52,12 +52,19 @@ function afterResult(card, result, now) {
   const data = result?.structuredContent ?? {};
   const asked = changed(card, { watch: "possible" });
   if (result?.isError) return changed(asked, { error: errorOf(data, card) });
-  if (Array.isArray(data.entries)) return changed(asked, { talk: { entries: data.entries, isOpen: true } });
+  if (Array.isArray(data.entries)) return afterTranscript(asked, data);
   if (typeof data.status !== "string") return changed(asked, { error: errorOf(data, card) });
   const told = changed(asked, { error: null, chat: "waits", question: null, receivedAt: now });
   const found = isList(data) ? afterList(told, data) : changed(told, { call: data });
   const isAsked = data.status === "needs_confirmation" && card.input !== null;
   return isAsked ? changed(found, { question: { by: "server", does: "call", call: data } }) : found;
+}
+
+/** A transcript came. While the card waited for it, a list may have gone on to its next call. */
+function afterTranscript(card, { call_id, entries }) {
+  const isAlone = card.call === null && card.input === null; // the card shows get_transcript
+  const isOfThisCall = card.call?.call_id === call_id;
+  return isAlone || isOfThisCall ? changed(card, { talk: { entries, isOpen: true } }) : card;
 }
 
 /** An error without a structure leaves it open whether a call was placed. */

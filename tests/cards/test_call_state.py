@@ -12,7 +12,12 @@ PROGRESS = {"status": "in_progress", "tracking_id": "t-1", "elapsed_seconds": 3}
 CONSENT = {"status": "needs_confirmation", "confirmation": "yes-1", "reasons": ["urgent"]}
 TALK = {"status": None, "call_id": "c-1", "entries": [{"speaker": "AI", "content": "Hello"}]}
 BUSY = {"respondent_phone": "+12025550103", "outcome": "not_reached", "status": "busy"}
-FULL = {"respondent_phone": "+12025550102", "outcome": "answered", "status": "success"}
+FULL = {
+    "respondent_phone": "+12025550102",
+    "outcome": "answered",
+    "status": "success",
+    "call_id": "c-1",
+}
 DECISION = {
     "status": "needs_decision",
     "until": "booked",
@@ -123,6 +128,31 @@ def test_the_next_candidate_replaces_the_one_before() -> None:
     given = {"talk": TALK, "decision": DECISION}
 
     assert value_of("[same !== null, card.talk]", *steps, **given) == [True, None]
+
+
+LATE = {"input": BISTRO, "booked": CALL, "talk": TALK, "busy": BUSY | {"call_id": "c-2"}}
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        "card = afterResult(card, result(busy), 0)",
+        "card = afterYes(afterAskedAgain(card), 0)",
+    ],
+    ids=["another call", "no call yet"],
+)
+def test_a_late_transcript_of_another_call_is_left_out(meanwhile: str) -> None:
+    steps = [
+        "card = afterResult(afterInput(card, input), result(booked), 0)",
+        meanwhile,
+        "const before = card",
+        "card = afterResult(card, result(talk), 0)",
+    ]
+
+    assert value_of("[card.talk, stateOf(card) === stateOf(before)]", *steps, **LATE) == [
+        None,
+        True,
+    ]
 
 
 def test_what_the_card_knows_is_frozen() -> None:
