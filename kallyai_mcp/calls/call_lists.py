@@ -101,10 +101,9 @@ class CallList:
     @property
     def fingerprint(self) -> str:
         """A digest that is equal for two lists that request the same calls, in any order."""
-        calls = sorted(fingerprint(submission) for submission in self.submissions)
-        return hashlib.sha256(
-            json.dumps([self.until, self.accept_other_time, *calls]).encode()
-        ).hexdigest()
+        calls = sorted(map(fingerprint, self.submissions))
+        text = json.dumps([self.until, self.accept_other_time, *calls])
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def not_called(self) -> tuple[Submission, ...]:
@@ -354,7 +353,9 @@ class CallList:
             return StopReason.ANSWERED
         if self.goes_on_if_answered and _has_no_event(record):
             return None
-        return StopReason.BOOKED if record.outcome in self._wanted else StopReason.NEEDS_DECISION
+        if record.outcome in self._wanted:
+            return StopReason.BOOKED
+        return StopReason.NEEDS_DECISION
 
     @property
     def _wanted(self) -> tuple[Outcome, ...]:

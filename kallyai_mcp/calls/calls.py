@@ -222,7 +222,9 @@ class Calls:
     async def reported(self, record: CallRecord) -> Call | None:
         """A call that goes on, as KallyAI reported it last; None if it did not."""
         run = self._worker.run_of(record)
-        return run.reported if run is not None else await read_while_going_on(record, self.context)
+        if run is not None:
+            return run.reported
+        return await read_while_going_on(record, self.context)
 
     def schedule_for(self, not_before: datetime | None, retries: int) -> Schedule:
         """The schedule of a call that is due at `not_before` (aware; None for at once)."""

@@ -13,6 +13,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls import due_calls, expiring, list_requests, lists, requests
 from kallyai_mcp.calls.changes import Changes, View, as_it_is_now
 from kallyai_mcp.calls.changes import after as after_changes
+from kallyai_mcp.calls.ended_record import may_end, with_end
 from kallyai_mcp.calls.events import (
     Adopt,
     Cancel,
@@ -299,9 +300,9 @@ def _over(view: View, own: CallRecord | None, end: CallRecord) -> Changes[CallRe
     """The end of a record, whose state in the ledger is `own`, and what follows."""
     if own is None:
         return Changes(replace(end, ended_at=view.now))
-    if not (_is_of(own, end) and _is_news(own, end) and _is_proven(own, end)):
+    if not _is_of(own, end) or not may_end(own, end):
         return Changes(as_it_is_now(view, own))
-    record = _ended(view, own, end)
+    record = with_end(own, end, view.now)
     noted = _noted(view, opt_out_of(record, view.now))
     if own.is_active:
         return noted.then(ended(after_changes(view, noted), record))
@@ -328,45 +329,6 @@ def _noted(view: View, found: OptOut | None) -> Changes[None]:
 def _is_of(own: CallRecord, end: CallRecord) -> bool:
     """Whether `end` is the end of the ledger's record, in the attempt that was placed."""
     return own.idempotency_key == end.idempotency_key and own.state in FROM[Over]
-
-
-def _is_news(own: CallRecord, end: CallRecord) -> bool:
-    """Whether the ledger does not know the end yet."""
-    return own.state is not CallState.ENDED or end.tells_more_than(own)
-
-
-def _is_proven(own: CallRecord, end: CallRecord) -> bool:
-    """Whether an end may count: a worker that has lost a call to another one sent nothing, but the
-    other one may have.
-    """
-    return end.state is not CallState.REFUSED or own.worker == end.worker
-
-
-def _is_delivered_already(own: CallRecord, end: CallRecord) -> bool:
-    """Whether who was told the end need not be told the news: nobody was reached, as before.
-
-    Else a request to place the call again would be answered with an end that its client knows.
-    """
-    return own.state is CallState.ENDED and not own.reached and not end.reached
-
-
-def _ended(view: View, own: CallRecord, end: CallRecord) -> CallRecord:
-    """The ledger's record with an end."""
-    # A booking that is known must not be lost.
-    is_unread = end.is_calendar_unread and own.calendar is not None
-    return replace(
-        own,
-        state=end.state,
-        ended_at=own.ended_at if own.state is CallState.ENDED else view.now,
-        delivered_at=own.delivered_at if _is_delivered_already(own, end) else None,
-        call_id=end.call_id or own.call_id,
-        clock_offset=end.clock_offset if own.clock_offset is None else own.clock_offset,
-        call=end.call,
-        calendar=own.calendar if is_unread else end.calendar,
-        reached=end.reached,
-        spoken=end.spoken or own.spoken,
-        error=end.error,
-    )
 
 
 def _of(

@@ -59,8 +59,8 @@ class Search:
         def fits(said: Quotation) -> int:
             return len(wanted & words_in(f"{said.question or ''} {said.quote}"))
 
-        best = max(spoken.quotes, key=fits, default=None)
-        return best.quote if best is not None and fits(best) else None
+        found = list(filter(fits, spoken.quotes))
+        return max(found, key=fits).quote if found else None
 
 
 @dataclass(frozen=True)

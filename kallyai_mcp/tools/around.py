@@ -157,13 +157,9 @@ async def _wanted_list(
         raise InvalidArgumentsError([Problem("candidates", "names a number twice")])
     if len(numbers) > MOST and arguments.until != "all":
         raise InvalidArgumentsError([Problem("candidates", _TOO_MANY)])
-    submissions = tuple(submission_of(call) for call in calls)
-    if arguments.until == "all":
-        submissions = tuple(_ask_only(submission) for submission in submissions)
-    submissions = tuple(disclosing(submission, app_context) for submission in submissions)
     return CallList(
         await app_context.calls.account_of_request(),
-        submissions,
+        tuple(_candidate(call, arguments, app_context) for call in calls),
         arguments.until,
         accept_other_time=calls[0].accept_other_time,
         timezones=tuple(
@@ -194,11 +190,16 @@ def _is_to_go_on(known: CallList, continue_after: str | None) -> bool:
     return continue_after in (last.call_id, last.tracking_id)
 
 
-def _ask_only(submission: Submission) -> Submission:
-    """`submission` with the instruction to ask, and not to agree to anything, for a list `until`
-    all were asked.
+def _candidate(
+    call: CallArguments, arguments: ListArguments, app_context: AppContext
+) -> Submission:
+    """What KallyAI is told for a call of the list; `until` all were asked, also to agree to
+    nothing.
     """
-    return with_instruction(submission, _ASK_ONLY[spoken_language(submission)])
+    asked = submission_of(call)
+    if arguments.until == "all":
+        asked = with_instruction(asked, _ASK_ONLY[spoken_language(asked)])
+    return disclosing(asked, app_context)
 
 
 async def _placed_unasked(

@@ -126,20 +126,25 @@ def _with_what_stays(arguments: CallArguments, booking: CallView) -> CallArgumen
     if arguments.change is not Change.MOVE:
         return arguments
     asked = booking.submission
-    start = booking.booking.event.start
     stays: dict[str, Any] = {
         "party_size": asked.party_size,
         "user_name": asked.user_name,
         "additional_instructions": list(agents_instructions(asked)) or None,
         "departure_date": _departure_that_stays(arguments, booking),
     }
-    if start is not None:
-        stays["appointment_date"] = start.date() if isinstance(start, datetime) else start
-    names_time = arguments.appointment_time or arguments.time_preference_text
-    if isinstance(start, datetime) and not names_time:
-        stays["appointment_time"] = f"{start:%H:%M}"
+    match booking.booking.event.start:
+        case datetime() as start:
+            stays["appointment_date"] = start.date()
+            if not _names_time(arguments):
+                stays["appointment_time"] = f"{start:%H:%M}"
+        case date() as day:
+            stays["appointment_date"] = day
     unnamed = {name: value for name, value in stays.items() if not getattr(arguments, name)}
     return arguments.model_copy(update=unnamed)
+
+
+def _names_time(arguments: CallArguments) -> bool:
+    return bool(arguments.appointment_time or arguments.time_preference_text)
 
 
 def _departure_that_stays(arguments: CallArguments, booking: CallView) -> date | None:

@@ -141,9 +141,13 @@ def _callees(given: Mapping[str, Any]) -> list[str]:
     candidates = given.get("candidates")
     if not isinstance(candidates, list):
         return _party_of(given)
-    named = [_party_of(one)[:1] for one in candidates if isinstance(one, Mapping)]
-    known = [name for names in named for name in names]
-    return known if len(known) <= _MOST_CALLEES else [*known[:_MOST_CALLEES], "…"]
+    known: list[str] = []
+    for one in candidates:
+        if isinstance(one, Mapping):
+            known += _party_of(one)[:1]
+    if len(known) > _MOST_CALLEES:
+        return [*known[:_MOST_CALLEES], "…"]
+    return known
 
 
 def _party_of(callee: Mapping[str, Any]) -> list[str]:

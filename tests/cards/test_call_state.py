@@ -141,7 +141,7 @@ LATE = {"input": BISTRO, "booked": CALL, "talk": TALK, "busy": BUSY | {"call_id"
     ],
     ids=["another call", "no call yet"],
 )
-def test_a_late_transcript_of_another_call_is_left_out(meanwhile: str) -> None:
+def test_a_transcript_of_another_call_is_dropped(meanwhile: str) -> None:
     steps = [
         "card = afterResult(afterInput(card, input), result(booked), 0)",
         meanwhile,

@@ -69,8 +69,14 @@ def find_with_due(tx: Tx, account: AccountKey, list_id: str) -> list[CallList]:
     that ask all candidates.
     """
     going_on = select_lists(tx, account, "ended_at IS NULL")
-    may_be_due = [one for one in going_on if one.list_id == list_id or one.asks_all]
-    return [one for one in may_be_due if one.due and one.is_open]
+    return [one for one in going_on if _has_due_calls(one, list_id)]
+
+
+def _has_due_calls(one: CallList, list_id: str) -> bool:
+    """Whether a list has calls that the worker of the list with this id may place."""
+    if not one.is_open or not one.due:
+        return False
+    return one.asks_all or one.list_id == list_id
 
 
 def last_calls(tx: Tx, requested: CallList) -> tuple[datetime | None, ...]:

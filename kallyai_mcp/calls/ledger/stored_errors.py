@@ -54,7 +54,9 @@ def error_from_json(text: str | None) -> KallyAIError | None:
 def _class_of(stored: dict[str, Any]) -> type[KallyAIError]:
     """The class of an error: one of the service has a status, one of this program a code."""
     if "setting" in stored:
-        return OptedOutError if stored["code"] == OPTED_OUT else PolicyError
+        if stored["code"] == OPTED_OUT:
+            return OptedOutError
+        return PolicyError
     own = _OWN_CODES.get(stored["code"])
     if own is not None:
         return own

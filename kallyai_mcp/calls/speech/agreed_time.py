@@ -184,7 +184,9 @@ def _times_of_booking(text: str, wording: _Wording) -> Iterator[tuple[str, Named
 
 def _quote(sentence: str, part: str, named: NamedTime) -> str:
     """The sentence that names a time; of a long one, the words around the time."""
-    return sentence if len(sentence) <= LONGEST_QUOTE else excerpt(part, named.position).strip()
+    if len(sentence) <= LONGEST_QUOTE:
+        return sentence
+    return excerpt(part, named.position).strip()
 
 
 def _without_people(times: list[NamedTime]) -> list[NamedTime]:

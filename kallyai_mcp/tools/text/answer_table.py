@@ -145,7 +145,9 @@ def _answers(view: CallView) -> list[str]:
 
 def _answer(one: Answered, *, has_numbers: bool) -> str:
     said = " or ".join(map(_said, one.quotes))
-    return f"{', '.join(map(str, one.numbers))}. {said}" if has_numbers else said
+    if has_numbers:
+        return f"{', '.join(map(str, one.numbers))}. {said}"
+    return said
 
 
 def _said(words: Quote) -> str:

@@ -106,7 +106,9 @@ def doubt(view: CallView) -> str:
     "" if there is nothing.
     """
     if view.outcome in NOTHING_SHOWN:
-        return SAY["nothing_agreed"] if has_agreed_nothing(view) else SAY["may_be_agreed"]
+        if has_agreed_nothing(view):
+            return SAY["nothing_agreed"]
+        return SAY["may_be_agreed"]
     if view.outcome is Outcome.BOOKED_OTHER_TIME:
         return _doubt_of_time(view)
     if view.is_calendar_unread:

@@ -153,7 +153,9 @@ def confirmed(view: CallView) -> list[str]:
 
 def _time_asked(asked: Asked) -> str:
     read = time_of_day(asked.appointment_time)
-    return hour(read) if read is not None else quoted(str(asked.appointment_time), 40)
+    if read is not None:
+        return hour(read)
+    return quoted(str(asked.appointment_time), 40)
 
 
 def booked_time(view: CallView, reader: Reader, *, in_row: bool = False) -> str:

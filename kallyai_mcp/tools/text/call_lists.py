@@ -1,6 +1,7 @@
 """Texts about a list of call_around: its result, a line for each candidate, and what to do next."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import filterfalse
 
 from kallyai_mcp.api.errors import KallyAIError, QuotaExceededError
 from kallyai_mcp.api.models import Statistics
@@ -97,15 +98,24 @@ def call_list(
         *_rows(found, shown, views, reader),
         never_follow(shown, with_reports=not is_table(found)),
         part(_SAY["told"], before),
-        NOT_LOOKED_UP if any(view.is_calendar_unread for view in shown) else "",
+        _not_looked_up(shown),
         _offer_not_accepted(found, views),
         _ask_to_confirm(found, last),
         _unreadable(found),
         _not_called_so_far(found),
-        spoken_as_it_is(last.submission) if last is not None else "",
-        _next_step(found, last, reader),
     ]
+    if last is not None:
+        lines.append(spoken_as_it_is(last.submission))
+    lines.append(_next_step(found, last, reader))
     return "\n".join(filter(None, lines))
+
+
+def _not_looked_up(shown: Iterable[CallView]) -> str:
+    """What the asterisk of a row means; "" if none has one."""
+    for view in shown:
+        if view.is_calendar_unread:
+            return NOT_LOOKED_UP
+    return ""
 
 
 def _to_tell(found: CallList, views: Sequence[CallView], *, is_poll: bool) -> Sequence[CallView]:
@@ -115,7 +125,9 @@ def _to_tell(found: CallList, views: Sequence[CallView], *, is_poll: bool) -> Se
     if found.stop_reason is not None:
         return views
     ended = [view for view in views if not view.is_open]
-    return [view for view in ended if not _was_told(view)] if is_poll else ended
+    if is_poll:
+        return list(filterfalse(_was_told, ended))
+    return ended
 
 
 def _was_told(view: CallView) -> bool:

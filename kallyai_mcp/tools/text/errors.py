@@ -83,7 +83,9 @@ def allowed_again(error: errors.KallyAIError, since: datetime | None, reader: Re
         return ""
     refused_at = reader.now if since is None else since
     at = refused_at + timedelta(seconds=error.retry_after)
-    return moment_in_words(at + _UP_TO_A_MINUTE, reader) if at > reader.now else "now"
+    if at > reader.now:
+        return moment_in_words(at + _UP_TO_A_MINUTE, reader)
+    return "now"
 
 
 def what_happened(error: errors.KallyAIError) -> str:

@@ -49,13 +49,14 @@ def _progress_of_call(record: CallRecord, now: datetime, lives: Mapping[str, Liv
 def _progress_of_list(found: CallList, now: datetime, lives: Mapping[str, Live]) -> str:
     called = [record for record in found.records if record.has_outcome]
     counted = f"{len(called)} of {len(found.submissions)} called"
-    newest = f": {_end_in_words(called[-1])}" if called else ""
+    if called:
+        counted = f"{counted}: {_end_in_words(called[-1])}"
     going_on = [
         f"{party_of(record.submission)}: {_progress_of_call(record, now, lives)}"
         for record in found.records
         if record.is_active
     ]
-    return ". ".join([f"{counted}{newest}", *going_on])
+    return ". ".join([counted, *going_on])
 
 
 def _end_in_words(record: CallRecord) -> str:

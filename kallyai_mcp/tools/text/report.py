@@ -166,7 +166,9 @@ def said_about_booking(view: CallView) -> str:
     if view.booking.canceled is not None:
         return _SAY["canceled"].format(quote=quoted(quote.quote or ""), at=part(" ({})", quote.at))
     said = they_said(quote)
-    return f"{said} {_SAY['not_canceled']}" if view.change is Change.CANCEL else said
+    if view.change is Change.CANCEL:
+        return f"{said} {_SAY['not_canceled']}"
+    return said
 
 
 def report_of(later: CallView) -> str:

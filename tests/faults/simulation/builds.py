@@ -1008,15 +1008,15 @@ BROKEN: tuple[Broken, ...] = (
     # Lists of candidates
     broken(
         "a booking does not stop a list",
-        Patch("calls.call_lists", "return StopReason.BOOKED if", "return None if"),
+        Patch("calls.call_lists", "    return StopReason.BOOKED\n", "    return None\n"),
         tasks=(_candidates(BOOKED, BOOKED),),
     ),
     broken(
         "a yes without a calendar event does not stop a list",
         Patch(
             "calls.call_lists",
-            "in self._wanted else StopReason.NEEDS_DECISION",
-            "in self._wanted else None",
+            "return StopReason.BOOKED\n        return StopReason.NEEDS_DECISION",
+            "return StopReason.BOOKED\n        return None",
         ),
         tasks=(_candidates("success", BOOKED),),
     ),
