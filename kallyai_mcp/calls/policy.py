@@ -169,7 +169,7 @@ class CallPolicy:
         number = submission.respondent_phone
         found = {
             RiskFlag.LOCAL_HOUR: not all(map(is_ordinary, local_times(number, now))),
-            RiskFlag.CALLED_RECENTLY: last_call is not None and now - last_call < RECENTLY,
+            RiskFlag.CALLED_RECENTLY: last_call is not None and was_called_recently(last_call, now),
             RiskFlag.FEW_MINUTES: usage is not None and _has_few_minutes(usage),
             RiskFlag.COSTLY: may_cost_more(number),
             RiskFlag.URGENT: bool(submission.is_urgent),
@@ -237,6 +237,11 @@ NOT_LOOKED_AT = Consent(None, "not_looked_at")
 """Where no consent is checked: in a demonstration, and for a call that is due, whose consent was
 checked when it was scheduled.
 """
+
+
+def was_called_recently(last_call: datetime, now: datetime) -> bool:
+    """Whether a number that was called last at that time counts as called recently."""
+    return now - last_call < RECENTLY
 
 
 def is_ordinary(there: datetime) -> bool:

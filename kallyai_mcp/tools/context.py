@@ -104,4 +104,5 @@ class AppContext:
             schedules=self.calls.places_due,
             zone_is_named=self.zone_is_named,
             search_seconds=self.settings.settle_seconds,
+            is_asked=self.settings.asks != "never",
         )

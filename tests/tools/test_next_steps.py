@@ -23,6 +23,32 @@ async def test_a_next_attempt_has_the_callees_clock(tmp_path: Path, clock: Manua
     assert 'not_before "2026-01-25T15:45+00:00" (Sun Jan 25, 3:45 PM there), ret' in busy.text
 
 
+ASKS_ITSELF = "make_call itself asks the user before that: this number was called within"
+
+
+async def test_a_result_says_that_make_call_asks(tmp_path: Path, clock: ManualClock) -> None:
+    clock.advance(hours=1)  # the callee's day has begun
+    busy_line = {"+": {"status": "busy"}}
+    async with asking(tmp_path, clock, busy_line, CONFIRM="auto") as (_, agent):
+        busy = await agent.use("make_call", BISTRO)
+        again = await agent.use("make_call", BISTRO, redial=True)
+
+    assert ASKS_ITSELF in busy.text
+    assert again.data["status"] == "needs_confirmation"
+
+
+async def test_after_an_hour_nothing_says_so(tmp_path: Path, clock: ManualClock) -> None:
+    clock.advance(hours=1)
+    busy_line = {"+": {"status": "busy"}}
+    async with asking(tmp_path, clock, busy_line, CONFIRM="auto") as (_, agent):
+        busy = await agent.use("make_call", BISTRO)
+        clock.advance(hours=1, minutes=1)
+        later = await agent.use("get_call", call_id=busy.data["call_id"])
+
+    assert "To try again" in later.text
+    assert ASKS_ITSELF not in later.text
+
+
 RESERVED = {
     "status": "success",
     "call_id": "c-1",

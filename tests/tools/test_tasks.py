@@ -203,7 +203,7 @@ async def test_a_decision_completes_the_task(client: Client) -> None:
     assert decide["status"] == "completed"
     assert decide["result"]["structuredContent"]["status"] == "needs_decision"
     assert decide["result"]["content"][0]["text"].startswith(
-        "Decide first: Second (+1 202-555-0102), answered. "
+        "Stopped for the user to decide: Second (+1 202-555-0102), answered. "
     )
 
 

@@ -73,3 +73,9 @@ def test_a_report_is_shown_without_the_repeated_task() -> None:
     view = view_with("Asked: Do you take cards? They said: Only cash.", "Do you take cards?")
 
     assert answer_of(view) == "They said: Only cash."
+
+
+def test_a_conversation_in_a_report_is_not_cut() -> None:
+    told = "They said: 'We open at nine. Do you take cards?' 'Thank you, goodbye.'"
+
+    assert answer_of(view_with(told, "Do you take cards?")) == told

@@ -39,7 +39,7 @@ async def test_what_the_assistant_disclosed_is_quoted(agent: Agent, language: st
     assert forgot.data["disclosure"] == {"said": False}
 
 
-NOT_FOUND = "The transcript has no sentence that says that it is an AI."
+NOT_FOUND = "The transcript has no sentence in which KallyAI says that it is an AI."
 INSTRUCTIONS = {
     ("en", "Sample Guest"): (
         "Say in your first sentence that you are an AI assistant calling for Sample Guest."

@@ -39,7 +39,7 @@ _SAY = {
     "not_answered": "not answered",
     "unread": "no transcript can be read now",
     "no_transcript": "KallyAI has no transcript",
-    "not_disclosed": "No sentence in the transcript says that it is an AI: {}.",
+    "not_disclosed": "No sentence of KallyAI in the transcript says that it is an AI: {}.",
     "reports": "get_call with the id of a call has KallyAI's report of it.",
 }
 

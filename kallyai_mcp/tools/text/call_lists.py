@@ -45,7 +45,7 @@ _SAY = {
     "unreadable": "What became of the call can't be read here: {}.",
     "stopped_unreadable": "Stopped: how a call ended can't be read here: list_calls.",
     "found": "{state}: {party}. {doubt}Nobody else is called.",
-    "decide": "Decide first: {party}, {state}. {doubt}",
+    "decide": "Stopped for the user to decide: {party}, {state}. {doubt}",
     "unknown": (
         "Stopped: {party} may have been called, and how that ended is not known. get_call "
         "looks again."

@@ -25,7 +25,13 @@ from kallyai_mcp.tools.text.calendar import unconfirmed
 from kallyai_mcp.tools.text.consent import Words
 from kallyai_mcp.tools.text.errors import refusal_text, what_happened
 from kallyai_mcp.tools.text.languages import spoken_as_it_is
-from kallyai_mcp.tools.text.next_steps import book_once, call_when_open, more, try_again
+from kallyai_mcp.tools.text.next_steps import (
+    asks_itself,
+    book_once,
+    call_when_open,
+    more,
+    try_again,
+)
 from kallyai_mcp.tools.text.plain import (
     Reader,
     at_callee,
@@ -206,11 +212,7 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
         part(SAY["unconfirmed"], unconfirmed(view)),
         *said_in(view),
         never_follow([view]),
-        call_when_open(view, reader),
-        book_once(view),
-        not_asked_about(view),
-        offer_not_accepted(view),
-        _try_again(step.retry, view, reader),
+        *_call_again(step.retry, view, reader),
         ahead(view, reader),
         spoken_as_it_is(view.submission),
         f"call_id {word(call.call_id)}{more(step)}.",
@@ -285,6 +287,19 @@ def _time_there(view: CallView, reader: Reader) -> str:
     if local is None:
         return ""
     return SAY["time_there"].format(time=hour(local))
+
+
+def _call_again(retry: Retry | None, view: CallView, reader: Reader) -> list[str]:
+    """How the same number may be called again, and whether the user is asked before that."""
+    calls = [
+        call_when_open(view, reader),
+        book_once(view),
+        offer_not_accepted(view),
+        _try_again(retry, view, reader),
+    ]
+    is_planned = retry is not None and retry.planned is not None
+    asks = asks_itself(retry, view, reader) if any(calls) and not is_planned else ""
+    return [not_asked_about(view), *calls, asks]
 
 
 def _try_again(retry: Retry | None, view: CallView, reader: Reader) -> str:

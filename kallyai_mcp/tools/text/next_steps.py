@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.policy import was_called_recently
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.next_step import NextStep, Retry
 from kallyai_mcp.tools.facets.speech import Quote
@@ -23,6 +24,9 @@ SAY = {
         "what to ask in task_description."
     ),
     "book_once": "Do not book again.",
+    "asks_itself": (
+        "make_call itself asks the user before that: this number was called within the last hour."
+    ),
 }
 
 
@@ -53,6 +57,19 @@ def _when(moment: datetime, view: CallView, reader: Reader) -> str:
     at = at_callee(moment, number)
     for_one = replace(reader, zone_is_named=False)
     return with_place(day_and_hour(at, reader.now), at, number, view.zone_name, for_one)
+
+
+def asks_itself(retry: Retry | None, view: CallView, reader: Reader) -> str:
+    """That the tool asks the user before one more call, so that they are not asked twice.
+
+    "" if it does not, or if a `retry` at the time that was offered is late enough.
+    """
+    if not reader.is_asked or view.called_at is None:
+        return ""
+    due = reader.now
+    if retry is not None and retry.not_before is not None:
+        due = retry.not_before
+    return SAY["asks_itself"] if was_called_recently(view.called_at, due) else ""
 
 
 def ask_to_confirm(view: CallView) -> str:

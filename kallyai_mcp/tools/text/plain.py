@@ -233,7 +233,8 @@ class Reader:
     `now` is by the user's clock, and `timezone` an IANA name. If it is not known to be the user's,
     it may be that of a server, and every time is told with its place. If the request named it,
     times at the callee are told by it, too. `schedules`: calls for later can be placed.
-    `search_seconds`: how long a lost call is searched for.
+    `search_seconds`: how long a lost call is searched for. `is_asked`: the user is asked before a
+    call for which there is a reason to ask.
     """
 
     timezone: str
@@ -243,6 +244,7 @@ class Reader:
     schedules: bool = True
     zone_is_named: bool = False
     search_seconds: float = Settings.settle_seconds
+    is_asked: bool = True
 
     def local(self, moment: datetime) -> datetime:
         """`moment` by the reader's clock."""

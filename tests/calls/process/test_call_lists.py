@@ -120,7 +120,7 @@ async def test_a_list_books_no_second_table(here: World) -> None:
     during = await read_again(here, found)
     last = await went_on(here, during)
 
-    assert said_of(here, during)[0].startswith("Decide first: ")
+    assert said_of(here, during)[0].startswith("Stopped for the user to decide: ")
     assert states_of(during) == [CallState.SENT]
     assert last.stop_reason is StopReason.NEEDS_DECISION
     assert len(here.service.keys) == 1
