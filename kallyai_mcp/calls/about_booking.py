@@ -57,6 +57,21 @@ def about_call_id(submission: Submission | SubmissionEcho) -> str | None:
     return None
 
 
+def booking_told(submission: Submission | SubmissionEcho) -> str | None:
+    """What KallyAI is told of that booking: its name or number of people, and its day and time."""
+    found = filter(_is_about_call, instructions_of(submission))
+    return next((text.partition(":")[2].strip() for text in found), None)
+
+
+def is_about_booking(instruction: str) -> bool:
+    """Whether an instruction says which booking a call is about, or what is to be done with it."""
+    return _is_about_call(instruction) or instruction in CHANGES
+
+
+def _is_about_call(instruction: str) -> bool:
+    return instruction.startswith(tuple(BEGINNINGS.values()))
+
+
 def change_in(submission: Submission | SubmissionEcho) -> Change | None:
     """What a call about a booking is for.
 

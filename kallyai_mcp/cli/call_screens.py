@@ -28,7 +28,7 @@ from kallyai_mcp.tools.text.calls import (
     reason,
     state_in_words,
 )
-from kallyai_mcp.tools.text.consent import Words
+from kallyai_mcp.tools.text.consent_words import Words
 from kallyai_mcp.tools.text.errors import allowed_again
 from kallyai_mcp.tools.text.next_steps import closed_now
 from kallyai_mcp.tools.text.plain import (

@@ -10,7 +10,8 @@ from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.cli.screen import Fact, Screen, Tone
 from kallyai_mcp.cli.service import Service
 from kallyai_mcp.tools.facets.earlier_calls import NEVER_CALLED, EarlierCalls
-from kallyai_mcp.tools.text.consent import Words, call_rows, number_and_country, reasons
+from kallyai_mcp.tools.text.consent import call_rows, number_and_country, reasons
+from kallyai_mcp.tools.text.consent_words import Words
 from kallyai_mcp.tools.text.earlier_calls import earlier_rows
 from kallyai_mcp.tools.text.plain import Reader, one_line, sentence
 

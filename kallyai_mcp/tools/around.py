@@ -32,7 +32,8 @@ from kallyai_mcp.tools.structure.calls import candidates_of
 from kallyai_mcp.tools.structure.models import CallAnswer, OnlyIn
 from kallyai_mcp.tools.submissions import callee_zone, disclosing, submission_of
 from kallyai_mcp.tools.tasks import Task
-from kallyai_mcp.tools.text.consent import Words, list_preview
+from kallyai_mcp.tools.text.consent import list_preview
+from kallyai_mcp.tools.text.consent_words import Words
 from kallyai_mcp.tools.text.earlier_calls import earlier_rows
 from kallyai_mcp.tools.text.plain import Reader
 

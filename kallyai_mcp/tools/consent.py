@@ -25,7 +25,7 @@ from kallyai_mcp.tools.facets.speech import Quote
 from kallyai_mcp.tools.lookup import read_earlier_calls
 from kallyai_mcp.tools.structure.models import CallAnswer, ToolResult
 from kallyai_mcp.tools.text import consent as texts
-from kallyai_mcp.tools.text.consent import Words
+from kallyai_mcp.tools.text.consent_words import Words
 from kallyai_mcp.tools.text.earlier_calls import earlier_rows
 from kallyai_mcp.tools.text.plain import Reader, at_callee, one_line, zone_of
 

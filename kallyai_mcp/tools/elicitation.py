@@ -31,7 +31,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from kallyai_mcp.cards.texts import Language, preferred_language
 from kallyai_mcp.tools.context import AppContext
-from kallyai_mcp.tools.text.consent import Words
+from kallyai_mcp.tools.text.consent_words import Words
 
 
 class InputRequiredError(Exception):

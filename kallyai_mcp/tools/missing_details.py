@@ -9,7 +9,7 @@ from kallyai_mcp.api.errors import KallyAIError
 from kallyai_mcp.calls.numbers import for_people, normalize
 from kallyai_mcp.tools.arguments import Problem, without_blanks
 from kallyai_mcp.tools.elicitation import Elicitation, form
-from kallyai_mcp.tools.text.consent import Words
+from kallyai_mcp.tools.text.consent_words import Words
 from kallyai_mcp.tools.text.plain import one_line
 
 _MOST_FORMS = 3

@@ -152,8 +152,8 @@ async def test_one_consent_covers_a_whole_list(
     (preview,) = user.messages
     assert preview.splitlines()[:3] == [
         "Call up to 2 numbers, one after another? It stops when one is booked.",
-        "- First (+1 202-555-0103), 7:30 AM there: it is early or late where the call goes",
-        "- Third (+1 202-555-0100), 7:30 AM there: it is early or late where the call goes",
+        "- First (+1 202-555-0103), 7:30 AM there: it would come before 8 AM or after 9 PM there",
+        "- Third (+1 202-555-0100), 7:30 AM there: it would come before 8 AM or after 9 PM there",
     ]
     assert booked.data["status"] == "booked"
 

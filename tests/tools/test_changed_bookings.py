@@ -437,8 +437,8 @@ async def test_kallyai_is_told_what_a_call_is_for(
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("en", TOLD["ask"]),
-        ("es", "No la canceles, y no aceptes otro día ni otra hora."),
+        ("en", "Wed Jan 28, 7:00 PM: it is neither moved nor canceled"),
+        ("es", "el miércoles 28 de enero a las 7:00 p. m.: ni se cambia ni se cancela"),
     ],
 )
 async def test_the_consent_says_what_a_call_is_for(
@@ -459,6 +459,7 @@ async def test_the_consent_says_what_a_call_is_for(
         )
 
     assert words in user.messages[1]
+    assert booked not in user.messages[1]
 
 
 async def test_changing_another_numbers_booking_is_asked_about(

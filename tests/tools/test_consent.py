@@ -88,7 +88,7 @@ async def test_the_user_sees_what_they_agree_to(
     first, *lines = preview.splitlines()
 
     assert first.startswith("Call Italian Bistro, +1 415-555-1234")
-    assert "You are asked because: it is early or late where the call goes" in preview
+    assert "You are asked because: it would come before 8 AM or after 9 PM there" in preview
     assert {
         "Time there: 4:30 AM",
         "What for: Book a table",

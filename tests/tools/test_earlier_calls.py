@@ -10,7 +10,7 @@ import pytest
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.earlier_calls import EarlierCalls, earlier_calls
-from kallyai_mcp.tools.text.consent import Words
+from kallyai_mcp.tools.text.consent_words import Words
 from kallyai_mcp.tools.text.earlier_calls import earlier_rows
 from kallyai_mcp.tools.text.plain import Reader
 from tests.agent import BISTRO, settings_in

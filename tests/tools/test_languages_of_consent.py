@@ -97,7 +97,8 @@ async def test_a_list_is_previewed_in_spanish(
     assert preview.startswith(
         "¿Llamar a 2 números como máximo, uno tras otro? Se detiene cuando se consigue una "
         "reserva.\n"
-        "- First (+1 415-555-1234), 4:30 a. m. (hora de allí): allí es muy temprano o muy tarde\n- "
+        "- First (+1 415-555-1234), 4:30 a. m. (hora de allí): "
+        "allí sería antes de las 8 de la mañana o después de las 9 de la noche\n- "
         "+34 911 23 45 67"
     )
     assert listed.text.startswith("Not called: the user was asked and did not agree")

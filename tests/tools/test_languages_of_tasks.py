@@ -4,7 +4,8 @@ import pytest
 
 from kallyai_mcp.calls.schedule import AT_ONCE
 from kallyai_mcp.cards.texts import Language
-from kallyai_mcp.tools.text.consent import Words, preview
+from kallyai_mcp.tools.text.consent import preview
+from kallyai_mcp.tools.text.consent_words import Words
 from kallyai_mcp.tools.text.plain import Reader
 from tests.agent import BISTRO, Agent
 from tests.calls.ledgers import submission, system_now

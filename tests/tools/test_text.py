@@ -3,9 +3,13 @@ import pytest
 from kallyai_mcp.api.errors import UnreadableResponseError
 from kallyai_mcp.api.models import Call
 from kallyai_mcp.calls.appointment import read_appointment
+from kallyai_mcp.calls.schedule import AT_ONCE
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.text import plain
+from kallyai_mcp.tools.text.consent import preview
+from kallyai_mcp.tools.text.consent_words import Words
 from kallyai_mcp.tools.text.report import answer_of
+from tests.calls.ledgers import NOW, submission
 from tests.tools.answering import calendar_file
 
 
@@ -79,3 +83,18 @@ def test_a_conversation_in_a_report_is_not_cut() -> None:
     told = "They said: 'We open at nine. Do you take cards?' 'Thank you, goodbye.'"
 
     assert answer_of(view_with(told, "Do you take cards?")) == told
+
+
+@pytest.mark.parametrize(
+    ("told", "row"),
+    [
+        ("c-1: Table, 2026-11-28 19:00", "Booking: Table, Sat Nov 28, 7:00 PM"),
+        ("c-1: Stay, 2026-11-28", "Booking: Stay, Sat Nov 28"),
+        ("c-1: Room 2026-13-45", "Booking: Room 2026-13-45"),
+    ],
+)
+def test_a_preview_names_the_booking(told: str, row: str) -> None:
+    reader = plain.Reader("America/New_York", NOW)
+    about = submission(additional_instructions=[f"This call is about the booking of call {told}"])
+
+    assert row in preview(about, (), None, AT_ONCE, reader, Words()).splitlines()

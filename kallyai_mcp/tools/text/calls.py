@@ -22,7 +22,7 @@ from kallyai_mcp.tools.text.bookings import (
     offer_not_accepted,
 )
 from kallyai_mcp.tools.text.calendar import unconfirmed
-from kallyai_mcp.tools.text.consent import Words
+from kallyai_mcp.tools.text.consent_words import Words
 from kallyai_mcp.tools.text.errors import refusal_text, what_happened
 from kallyai_mcp.tools.text.languages import spoken_as_it_is
 from kallyai_mcp.tools.text.next_steps import (

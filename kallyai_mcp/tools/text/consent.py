@@ -1,155 +1,41 @@
-"""Texts for the user before a call, in their language (`texts.json`): the preview, the forms, and
-when it is due.
+"""Texts for the user before a call, in their language: the preview, and what an agent is told that
+has to ask.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from typing import NamedTuple
+from datetime import date, datetime, timedelta
 
 from kallyai_mcp.api.models import Statistics, Submission
-from kallyai_mcp.calls.about_booking import INSTRUCTIONS
+from kallyai_mcp.calls.about_booking import booking_told, change_in, is_about_booking
 from kallyai_mcp.calls.appointment import time_of_day
 from kallyai_mcp.calls.disclosure import without_disclosure
-from kallyai_mcp.calls.numbers import for_people, local_time, local_times, place_of, zone_of_number
+from kallyai_mcp.calls.numbers import for_people, local_times, place_of
 from kallyai_mcp.calls.opt_outs import OptOut
 from kallyai_mcp.calls.other_time import instructions_in
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.schedule import Schedule
-from kallyai_mcp.cards.texts import Language, texts
 from kallyai_mcp.tools.confirmations import LIFETIME
 from kallyai_mcp.tools.text.account import allowances
+from kallyai_mcp.tools.text.consent_words import Row, Words
 from kallyai_mcp.tools.text.languages import in_other_languages
 from kallyai_mcp.tools.text.plain import (
     Reader,
-    city,
     clock_in,
     day_and_hour,
-    hour_of_12,
-    hour_of_24,
-    is_own_clock,
-    number,
     one_line,
     part,
     party_of,
     quoted,
-    zone_of,
 )
 
 _MAX_LENGTH = 600
 """Characters of one text in a preview, which may be read on a small screen."""
 
+_WRITTEN_DAY = re.compile(r"\d{4}-\d\d-\d\d(?P<time> \d\d:\d\d)?")
+"""A day, with or without a time, as KallyAI is told it."""
+
 _WRONG = "That confirmation is for another call, or too old; no call was placed. "
-
-
-class Row(NamedTuple):
-    """A line of a preview."""
-
-    label: str
-    text: str
-
-    def __str__(self) -> str:
-        """For example "When: Fri Nov 27, 7:00 PM"."""
-        return f"{self.label}: {self.text}"
-
-
-class Words:
-    """The texts of forms and previews in one language.
-
-    Times and numbers follow the place that is called: 12 hours and a decimal point in North
-    America.
-    """
-
-    def __init__(self, language: Language = "en") -> None:
-        self.language = language
-        self._texts = texts(language, "shared", "call", "forms")
-
-    def say(self, key: str, **values: object) -> str:
-        """The text with this key, with `values` for its placeholders."""
-        return self._texts[key].format(**values)
-
-    def field(self, key: str, **values: object) -> dict[str, str]:
-        """The title and the description of a field of a form, for its JSON schema."""
-        return {"title": self.say(key, **values), "description": self.say(f"{key}_help")}
-
-    def row(self, key: str, text: str) -> Row:
-        """A line of a preview: the label with this key and the text."""
-        return Row(self._texts[key], text)
-
-    def number(self, value: float, phone: str) -> str:
-        """A number in a text about a call to `phone` (E.164): "12.5" or "12,5"."""
-        return number(value) if self._is_american(phone) else number(value).replace(".", ",")
-
-    def hour(self, at: datetime | time, phone: str) -> str:
-        """A time of day in a text about a call to `phone` (E.164): "7:00 PM", "7:00 p. m.", or
-        "19:00".
-        """
-        if not self._is_american(phone):
-            return hour_of_24(at)
-        return hour_of_12(at, am=self._texts["am"], pm=self._texts["pm"])
-
-    def day(self, moment: date, now: datetime) -> str:
-        """A day: "Fri Nov 27" or "viernes 27 de noviembre"; with the year unless it is the year of
-        `now`.
-        """
-        weekday = self._texts["weekdays"].split()[moment.weekday()]
-        month = self._texts["months"].split()[moment.month - 1]
-        key = "day" if moment.year == now.year else "day_of_year"
-        return self.say(key, weekday=weekday, month=month, day=moment.day, year=moment.year)
-
-    def due(self, schedule: Schedule, phone: str, timezone: str, reader: Reader) -> str:
-        """When a call is due: "Mon Jan 26, 9:00 AM Denver time (11:00 AM your time)".
-
-        The clocks are the callee's and the user's. The text is "" if the call is due at once. If
-        the `phone` (E.164) does not show the callee's clock, the time is in the zone with the IANA
-        name `timezone`.
-        """
-        if schedule.not_before is None:
-            return ""
-        there = local_time(phone, schedule.not_before)
-        if there is None:
-            there = schedule.not_before.astimezone(zone_of(timezone))
-            where = self._in_zone(timezone)
-        else:
-            where = self._in_zone(zone_of_number(phone))
-        due = self._moment(there, reader.now, phone)
-        if not reader.zone_is_known or is_own_clock(there, reader):
-            return self.say("due", due=due, where=where)
-        own = reader.local(there)
-        yours = self._moment(own, reader.now, phone)
-        if own.date() == there.date():
-            yours = self.hour(own, phone)
-        return self.say("due_for_both", due=due, where=where, yours=yours)
-
-    def moment(self, at: datetime, phone: str, reader: Reader) -> str:
-        """A moment that is past, by the user's clock if that is known, else by the callee's."""
-        there = local_time(phone, at)
-        if reader.zone_is_known or there is None:
-            return self._moment(reader.local(at), reader.now, phone)
-        where = self._in_zone(zone_of_number(phone))
-        return self.say("due", due=self._moment(there, reader.now, phone), where=where)
-
-    def day_and_time(self, start: date | datetime, now: datetime, phone: str) -> str:
-        """The day of an appointment, and its time if it has one."""
-        if isinstance(start, datetime):
-            return self._moment(start, now, phone)
-        return self.day(start, now)
-
-    def people(self, count: int) -> str:
-        """How many people: "4 people"."""
-        return self.say("person" if count == 1 else "persons", count=count)
-
-    def _in_zone(self, name: str | None) -> str:
-        """Where a time is: in the zone with this IANA name, or "there" if its name is not known."""
-        if name is None:
-            return self._texts["there"]
-        return self.say("of_zone", place=city(name))
-
-    def _moment(self, at: datetime, now: datetime, phone: str) -> str:
-        moment = self.say("day_and_hour", day=self.day(at, now), hour=self.hour(at, phone))
-        return moment.replace("a las 1:", "a la 1:")
-
-    def _is_american(self, phone: str) -> bool:
-        return self.language == "en" or phone.startswith("+1")
 
 
 def reasons(
@@ -306,6 +192,7 @@ def _what_for(
     return [
         words.row("what_for", one_line(submission.task_description, _MAX_LENGTH)),
         words.row("details", one_line(details, _MAX_LENGTH)),
+        words.row("booking", _booking(submission, reader, words)),
         words.row("also", one_line(also, _MAX_LENGTH)),
         words.row("as_written", _spoken_as_written(submission, words)),
         *_what_is_left(usage, submission.respondent_phone, words),
@@ -345,16 +232,40 @@ def _what_is_left(usage: Statistics | None, phone: str, words: Words) -> list[Ro
     ]
 
 
+def _booking(submission: Submission, reader: Reader, words: Words) -> str:
+    """The booking that a call is about, and what becomes of it; "" if it is about none."""
+    facts = booking_told(submission)
+    if facts is None:
+        return ""
+
+    def in_words(day: re.Match[str]) -> str:
+        return _day_in_words(day, submission.respondent_phone, reader, words)
+
+    booking = one_line(_WRITTEN_DAY.sub(in_words, facts), _MAX_LENGTH)
+    change = change_in(submission)
+    return booking if change is None else words.say(f"booking_{change}", booking=booking)
+
+
+def _day_in_words(found: re.Match[str], phone: str, reader: Reader, words: Words) -> str:
+    """A day that KallyAI is told, or a day and a time, as the user reads it; unchanged if there is
+    no such day, because the name of an event may be anything.
+    """
+    try:
+        start = datetime.fromisoformat(found.group())
+    except ValueError:
+        return found.group()
+    has_time = found["time"] is not None
+    return words.day_and_time(start if has_time else start.date(), reader.now, phone)
+
+
 def _instructions(submission: Submission, words: Words) -> list[str]:
     """The additional instructions, with those of this program in the user's language.
 
-    That of every call, to say that it is an AI, is left out.
+    That of every call, to say that it is an AI, is left out, and so are those about a booking.
     """
-    own = {
-        text: texts[words.language] for texts in INSTRUCTIONS.values() for text in texts.values()
-    }
     asked = Submission(**without_disclosure(submission.as_json()))
-    return [own.get(text, text) for text in instructions_in(words.language, asked)]
+    given = instructions_in(words.language, asked)
+    return [text for text in given if not is_about_booking(text)]
 
 
 def to_be_confirmed(

@@ -8,7 +8,7 @@ from kallyai_mcp.calls.policy import RECENTLY
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.earlier_calls import EarlierCalls
 from kallyai_mcp.tools.text.calendar import begins
-from kallyai_mcp.tools.text.consent import Row, Words
+from kallyai_mcp.tools.text.consent_words import Row, Words
 from kallyai_mcp.tools.text.plain import Reader, quoted
 
 _MOST = 160

@@ -9,7 +9,7 @@ from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.structure.models import CallPageAnswer
 from kallyai_mcp.tools.text.calendar import booked_time, thing
 from kallyai_mcp.tools.text.calls import NOT_LOOKED_UP, reason, state_in_words
-from kallyai_mcp.tools.text.consent import Words
+from kallyai_mcp.tools.text.consent_words import Words
 from kallyai_mcp.tools.text.plain import (
     Reader,
     city,

@@ -4,7 +4,7 @@ from kallyai_mcp.calls.news import News
 from kallyai_mcp.calls.records import CallRecord
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.text.calls import state_in_words
-from kallyai_mcp.tools.text.consent import Words
+from kallyai_mcp.tools.text.consent_words import Words
 from kallyai_mcp.tools.text.errors import what_happened
 from kallyai_mcp.tools.text.listing import detail
 from kallyai_mcp.tools.text.plain import Reader, party_of, word
