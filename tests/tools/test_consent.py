@@ -230,7 +230,7 @@ async def test_a_confirmation_is_for_one_request(
 
     assert other.data["status"] == "needs_confirmation"
     assert other.text.startswith(
-        "That confirmation is for another call, or too old; no call was placed."
+        "That confirmation is for other arguments, or too old; no call was placed."
     )
     assert calls == 0
 

@@ -43,6 +43,17 @@ async def test_a_form_quotes_them_for_one_call(
     assert refused.data["code"] == "not_agreed"
 
 
+async def test_a_result_says_once_what_follows(
+    tmp_path: Path, clock: ManualClock, app: SandboxApp
+) -> None:
+    async with open_agent_for(settings_in(tmp_path), "auto", clock, app, None) as one:
+        first = await one.use("make_call", FIRST)
+
+    assert "is not called any more, unless the user says so." in first.text
+    assert first.text.count("Please do not call us again") == 1
+    assert "KallyAI suggests" not in first.text
+
+
 async def test_the_form_can_lift_it(
     tmp_path: Path, mode: str, clock: ManualClock, app: SandboxApp
 ) -> None:

@@ -35,7 +35,7 @@ _MAX_LENGTH = 600
 _WRITTEN_DAY = re.compile(r"\d{4}-\d\d-\d\d(?P<time> \d\d:\d\d)?")
 """A day, with or without a time, as KallyAI is told it."""
 
-_WRONG = "That confirmation is for another call, or too old; no call was placed. "
+_WRONG = "That confirmation is for other arguments, or too old; no call was placed. "
 
 
 def reasons(

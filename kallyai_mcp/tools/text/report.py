@@ -47,7 +47,10 @@ _SAY = {
     "not_answered": "Not answered in the conversation.",
     "not_certain": "(not certain)",
     "not_disclosed": "The transcript has no sentence in which KallyAI says that it is an AI.",
-    "opted_out": "They asked not to be called again{at}: {said}",
+    "opted_out": (
+        "They asked not to be called again{at}: {said} Their number is not called any more, unless "
+        "the user says so."
+    ),
     "canceled": "They say it is canceled: {quote}{at}.",
     "not_canceled": "Nothing they said confirms that it is canceled.",
     "suggests": "KallyAI suggests: {said}",
@@ -135,9 +138,16 @@ def _decisive_words(view: CallView) -> str:
     agreed = view.booking.agreed
     if agreed is not None and agreed.at is not None:
         return they_said(Quote(None, one_line(agreed.quote, LONGEST_QUOTE), clock(agreed.at)))
-    if view.evidence is None or said_about_booking(view):
+    is_told_first = said_about_booking(view) or _is_opt_out(view.evidence, view)
+    if view.evidence is None or is_told_first:
         return ""
     return they_said(view.evidence)
+
+
+def _is_opt_out(words: Quote | None, view: CallView) -> bool:
+    """Whether these are the words that ask not to be called again."""
+    opt_out = view.speech.opt_out
+    return words is not None and opt_out is not None and words.quote == opt_out.quote
 
 
 def _why_nothing_is_quoted(view: CallView) -> str:
@@ -249,7 +259,7 @@ def _has_whole_replies(view: CallView) -> bool:
 
 
 def _suggested(view: CallView, limit: int) -> str:
-    if not view.suggestion:
+    if not view.suggestion or view.speech.opt_out is not None:  # it may be to call them again
         return ""
     return _SAY["suggests"].format(said=quoted(sentence(view.suggestion), limit))
 
