@@ -36,6 +36,9 @@ _FEW = 4
 _KIND = re.compile(r"Input should be a valid (\w+)")
 """How pydantic says which kind of value was expected: "boolean"."""
 
+_TOO_MANY_PEOPLE = ". Ask the user what to do; fewer people are another request"
+"""An agent that only reads the limit places the call for as many people as it allows."""
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -178,7 +181,7 @@ def _problem_of(argument: str, entry: ErrorDetails, schema: Mapping[str, Any]) -
     error = entry.get("ctx", {}).get("error")
     if isinstance(error, WrongNumberError):
         return Problem(argument, text, error.problem.kind, error.problem.meant)
-    return Problem(argument, text)
+    return Problem(argument, f"{text}{_too_many_people(argument, entry)}")
 
 
 def _path(within: Sequence[int | str]) -> str:
@@ -210,6 +213,12 @@ def _what_is_wrong(entry: ErrorDetails, schema: Mapping[str, Any]) -> str:
             return f"{given} has half of a surrogate pair, which is no character"
         case _:
             return f"expected {expected}; got {given}{part(': {}', why)}"
+
+
+def _too_many_people(argument: str, entry: ErrorDetails) -> str:
+    """That the user is asked what to do if they are more than KallyAI accepts; else ""."""
+    are_too_many = argument == "party_size" and entry["type"] == "less_than_equal"
+    return _TOO_MANY_PEOPLE if are_too_many else ""
 
 
 def _expected(schema: Mapping[str, Any]) -> str:

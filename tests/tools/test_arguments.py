@@ -89,7 +89,11 @@ WRONG: list[tuple[str, Any, str]] = [
         '"2026-01-29 09:00" is after the appointment that the call asks for.',
     ),
     ("other_times", "19:00, 25:00", 'expected times such as "10:00-12:00, 15:00".'),
-    ("party_size", 51, "expected 1 to 50; got 51."),
+    (
+        "party_size",
+        51,
+        "expected 1 to 50; got 51. Ask the user what to do; fewer people are another request.",
+    ),
     ("party_size", True, "expected integer: 1 to 50; got true."),
     ("is_urgent", "perhaps", '; got "perhaps".'),
     (

@@ -47,7 +47,8 @@ async def test_an_answer_without_a_booking_needs_a_decision(agent: Agent) -> Non
     assert [call["outcome"] for call in decide.data["calls"]] == ["not_reached", "answered"]
     assert [one["business_name"] for one in decide.data["not_called"]] == ["Third", "Fourth"]
     assert decide.text.endswith(
-        f'call_around with the same arguments and continue_after "{asked}".'
+        f'call_around with the same arguments and continue_after "{asked}". It stops at each '
+        'answer; with if_answered "continue", it goes on until one books.'
     )
 
 

@@ -144,7 +144,7 @@ async def test_a_lost_answer_is_being_checked(
     )
     assert again.text.startswith(f"Asked for before; no new call was placed. {told}")
     assert (
-        "  being checked  Italian Bistro +14155551234  Book a table  may have been called  "
+        "  being checked  Italian Bistro +1 415-555-1234  Book a table  may have been called  "
         in listed.text
     )
     assert (

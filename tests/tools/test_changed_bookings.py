@@ -98,7 +98,7 @@ async def test_a_moved_booking_is_listed_as_moved(agent: Agent) -> None:
     narrowed = await agent.use("list_calls", status="moved")
 
     assert (
-        "  was booked  Italian Bistro +12025550100  Book a table  table for 4, Jan 28 7:00 PM; "
+        "  was booked  Italian Bistro +1 202-555-0100  Book a table  table for 4, Jan 28 7:00 PM; "
         f"moved, now {later}  " in listed.text
     )
     assert [call["call_id"] for call in narrowed.data["calls"]] == [booked]

@@ -16,7 +16,7 @@ HEARD = [
 ]
 ONLY_AI = [{"role": "assistant", "text": "Hello? Is anybody there?"}]
 EVENT = calendar_file(["SUMMARY:Table for 4", "DTSTART:20260129T000000Z"])
-ASK_FIRST = "Whether anything was agreed is not certain; ask the user before another call."
+ASK_FIRST = "No calendar event shows whether anything was agreed; ask the user before another call."
 
 
 CONTRADICTED: tuple[tuple[dict[str, Any], Any, str | int, str], ...] = (

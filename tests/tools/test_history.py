@@ -33,8 +33,8 @@ async def test_a_listed_call_claims_no_missing_booking(tmp_path: Path, clock: Ma
     assert '  "They said: Only cash, sorry."  c' in answered.text  # and not the question again
     assert listed.text.splitlines() == [
         "2 calls, newest first. Times in New York.",
-        "?  answered*  Italian Bistro +14155551234  success",
-        "?  not reached  Italian Bistro +14155551234  busy  busy",
+        "?  answered*  Italian Bistro +1 415-555-1234  success",
+        "?  not reached  Italian Bistro +1 415-555-1234  busy  busy",
         "answered*: whether it booked something is not known here; get_call looks it up.",
     ]
     assert [call.get("calendar_checked") for call in listed.data["calls"]] == [False, None]
@@ -114,7 +114,7 @@ async def test_planned_calls_come_first(agent: Agent, clock: ManualClock) -> Non
     numbers = [call.get("respondent_phone") for call in listed.data["calls"]]
 
     assert first.startswith(
-        "scheduled  +12025550103 (another call: Joe's Garage)  Ask again  due Tue Jan 27, "
+        "scheduled  +1 202-555-0103 (another call: Joe's Garage)  Ask again  due Tue Jan 27, "
     )
     assert planned.data["tracking_id"] in first
     assert numbers == [NUMBERS["busy"], NUMBERS["busy"], None, None]
@@ -125,8 +125,8 @@ async def test_a_name_from_another_call_says_so(agent: Agent, clock: ManualClock
     listed = await agent.use("list_calls")
     names = [call.get("business_name") for call in listed.data["calls"]]
 
-    assert listed.text.count("+12025550103 (another call: Joe's Garage)") == 2
-    assert listed.text.count("Joe's Garage +12025550103  ") == 1
+    assert listed.text.count("+1 202-555-0103 (another call: Joe's Garage)") == 2
+    assert listed.text.count("Joe's Garage +1 202-555-0103  ") == 1
     assert names == [None, None, "Italian Bistro", "Joe's Garage"]
 
 
@@ -184,7 +184,7 @@ async def test_a_call_in_progress_is_listed_first(agent: Agent, clock: ManualClo
     id_ = listed.data["calls"][0]["tracking_id"]
 
     assert above == (
-        "Jan 25 10:30 AM  in progress  Italian Bistro +14155551234  Book a table  "
+        "Jan 25 10:30 AM  in progress  Italian Bistro +1 415-555-1234  Book a table  "
         f"30 s so far  {id_}"
     )
     assert hint == "Follow calls without an outcome with get_call; do not place them again."
@@ -195,11 +195,11 @@ async def test_what_kallyai_lists_comes_below(agent: Agent, clock: ManualClock) 
     listed = await listed_during_a_call(agent, clock)
     _, canceled, _, heading, day, ended = listed.text.splitlines()
 
-    assert "  canceled  Italian Bistro +14155551234  Ask  was due Tue Jan 27, " in canceled
+    assert "  canceled  Italian Bistro +1 415-555-1234  Ask  was due Tue Jan 27, " in canceled
     assert heading.startswith("2 calls, newest first.")
     assert day == "Jan 25"
     assert ended.startswith(
-        "10:30 AM  not reached  Italian Bistro +12025550103  Book a table  busy  "
+        "10:30 AM  not reached  Italian Bistro +1 202-555-0103  Book a table  busy  "
     )
 
 

@@ -192,7 +192,7 @@ async def test_a_refused_attempt_is_listed(refused_retry: tuple[Agent, Answer]) 
     listed = await agent.use("list_calls")
 
     assert (
-        "  not called again  Dr. Ruiz +12025550103  Ask whether they take new patients  "
+        "  not called again  Dr. Ruiz +1 202-555-0103  Ask whether they take new patients  "
         "the quota is used up (quota_exceeded); was due " in listed.text
     )
     assert listed.data["calls"][0]["code"] == "quota_exceeded"

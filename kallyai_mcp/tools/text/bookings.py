@@ -39,7 +39,7 @@ SAY = {
     ),
     "nothing_agreed": "Take nothing as agreed.",
     "may_be_agreed": (
-        "Whether anything was agreed is not certain; ask the user before another call."
+        "No calendar event shows whether anything was agreed; ask the user before another call."
     ),
     "other_times": (
         "KallyAI was told to agree to no other time{but}. If the user wants one: make_call with "

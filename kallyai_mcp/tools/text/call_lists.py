@@ -65,6 +65,9 @@ _SAY = {
         'To go on: call_around {at}, with the same arguments and continue_after "{id}".'
     ),
     "go_on": 'To call the next one: call_around with the same arguments and continue_after "{id}".',
+    "if_answered": (
+        'It stops at each answer; with if_answered "continue", it goes on until one books.'
+    ),
     "ending": (
         "Nobody else is called, but calls in progress go on: get_call with call_id "
         '"{id}" and wait_seconds {wait:g}.'
@@ -153,7 +156,14 @@ def _how_to_go_on(found: CallList, last: CallView, reader: Reader) -> str:
         return _SAY["go_on_later"].format(at=_retry_at(found, reader), id=id_)
     if last.outcome is Outcome.BOOKED_OTHER_TIME:
         return _SAY["go_on_after_other_time"].format(id=id_)
-    return _SAY["go_on"].format(id=id_)
+    go_on = _SAY["go_on"].format(id=id_)
+    return f"{go_on} {_SAY['if_answered']}" if _stops_at_any_answer(found, last) else go_on
+
+
+def _stops_at_any_answer(found: CallList, last: CallView) -> bool:
+    """Whether a list for a booking has stopped at an answer without one, and may do so again."""
+    is_answer_without_booking = found.until == "booked" and last.outcome is Outcome.ANSWERED
+    return is_answer_without_booking and not found.goes_on_if_answered and len(found.not_called) > 1
 
 
 def listed(found: CallList, reader: Reader) -> str:

@@ -206,11 +206,11 @@ def party_of(submission: Submission | SubmissionEcho) -> str:
 
 
 def party_in_row(submission: Submission | SubmissionEcho) -> str:
-    """The callee in few characters: "Italian Bistro +14155551234"."""
+    """The callee in few characters: "Italian Bistro +1 415-555-1234"."""
     phone = submission.respondent_phone or ""
     if not _NUMBER.fullmatch(phone):
         return party_of(submission)
-    return f"{_name_of(submission)} {phone}".lstrip()
+    return f"{_name_of(submission)} {for_people(phone)}".lstrip()
 
 
 def _name_of(submission: Submission | SubmissionEcho) -> str:
