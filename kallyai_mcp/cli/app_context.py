@@ -48,6 +48,8 @@ async def open_app_context(
         timing=connection.timing,
         clock=connection.clock,
     )
+    if settings.stop_calls:
+        _log.warning("No call is placed: KALLYAI_STOP_CALLS is set")
     async with connection, anyio.create_task_group() as tasks:
         async with Calls(
             context, works_alone=not connection.callers, is_read_only=settings.read_only

@@ -121,7 +121,10 @@ async def _findings(settings: Settings | SettingsError) -> list[Finding]:
 
 
 def _calls(settings: Settings) -> Finding:
-    """What the people who are called are told of who is calling."""
+    """Whether calls may be placed, and what callees are told of who is calling."""
+    if settings.stop_calls:
+        switched_off = "no call is placed: KALLYAI_STOP_CALLS is set"
+        return Finding("calls", "bad", switched_off, "remove KALLYAI_STOP_CALLS")
     if settings.disclosure:
         return Finding("calls", "ok", "KallyAI is told to say that it is an AI")
     not_told = "KallyAI is not told to say that it is an AI, so it may not say it"

@@ -80,6 +80,18 @@ def test_doctor_says_what_callees_are_told(
     assert checks()["calls"] == {"check": "calls", "status": "ok", "message": told, "fix": fix}
 
 
+@pytest.mark.usefixtures("home")
+def test_doctor_says_that_calls_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALLYAI_STOP_CALLS", "1")
+
+    assert checks()["calls"] == {
+        "check": "calls",
+        "status": "bad",
+        "message": "no call is placed: KALLYAI_STOP_CALLS is set",
+        "fix": "remove KALLYAI_STOP_CALLS",
+    }
+
+
 @pytest.fixture
 def good(home: Path, kallyai_sandbox: KallyAISandbox) -> Tokens:
     """A machine where all is well; the tokens of its user."""
