@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from kallyai_mcp.calls.operator import AuditEntry, KnownCall
-from kallyai_mcp.calls.records import ACTIVE, AccountKey
+from kallyai_mcp.calls.records import ACTIVE, AccountKey, CallState
 from kallyai_mcp.cli.call_commands import Shown
 from kallyai_mcp.cli.screen import terminal_of
 from kallyai_mcp.cli.short_id import short_id
@@ -101,7 +101,10 @@ def _end_of_entry(entry: AuditEntry) -> str:
         return one_line(entry.decision)
     if entry.call is None:
         return f"{one_line(entry.decision)}, no longer kept"
-    return _end_in_words(entry.call)
+    end = _end_in_words(entry.call)
+    # A call that was placed later has a line for that, too; two equal ones would look like two.
+    is_settled = entry.decision == "scheduled" and entry.call.state != CallState.SCHEDULED
+    return f"scheduled, then {end}" if is_settled else end
 
 
 def _end_in_words(call: KnownCall) -> str:
