@@ -47,7 +47,10 @@ _FIXES = {
     "ledger": "make the folder writable, or set KALLYAI_HOME to another one",
     "outdated": "install the newest version, and start the servers and clients again",
     "serve": "set it where the server runs",
-    "database": "see that PostgreSQL runs, and is set up as docs/hosting.md says",
+    "database": (
+        "see that PostgreSQL runs, and is set up as docs/hosting.md says; "
+        'psql "$KALLYAI_DATABASE_URL" shows its own reason'
+    ),
 }
 
 

@@ -230,5 +230,6 @@ def test_doctor_checks_the_database_without_its_password(
 
     assert "needs KALLYAI_SECRET_KEYS" in without_keys["message"]
     assert "The ledger's database can't be used" in result.stdout
+    assert "shows its own reason" in result.stdout
     assert "hush" not in result.output
     assert checks()["ledger"]["message"] == "PostgreSQL can be written"
