@@ -126,7 +126,7 @@ async def check(
     account = (await app_context.calls.account_of_request()).account
     submission = request.submission
     number = submission.respondent_phone
-    there = local_times(number, reader.now)
+    there = local_times(number, request.schedule.not_before or reader.now)
     earlier = NEVER_CALLED
     if found.last_call is not None:
         earlier = await read_earlier_calls(app_context, number)

@@ -211,6 +211,22 @@ async def test_a_client_without_forms_gets_a_confirmation(
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "there"),
+    [
+        ({}, "2026-01-25T04:30-08:00"),
+        ({"not_before": "2026-01-26T06:00-08:00"}, "2026-01-26T06:00-08:00"),
+    ],
+)
+async def test_the_callees_clock_is_told_when_due(
+    auto_confirm: Settings, clock: ManualClock, app: SandboxApp, given: dict[str, Any], there: str
+) -> None:
+    async with open_agent_for(auto_confirm, "auto", clock, app, None) as agent:
+        asked = await agent.use("make_call", BISTRO | given)
+
+    assert asked.data["local_times"] == [there]
+
+
 OTHER_CALLS = [
     {"party_size": 5},
     {"redial": True},

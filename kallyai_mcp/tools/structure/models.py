@@ -200,7 +200,9 @@ class CallAnswer(Report, CallFacts):
     confirmation: Annotated[str | None, OnlyIn.REQUESTS] = None
     reasons: Annotated[list[str] | None, OnlyIn.REQUESTS] = None
     since_then: str | None = None
-    local_times: Annotated[list[str] | None, OnlyIn.REQUESTS] = None
+    local_times: Annotated[list[str] | None, OnlyIn.REQUESTS] = Field(
+        None, description="At the callee, when it would be placed"
+    )
     minutes_remaining: Annotated[float | None, OnlyIn.REQUESTS] = None
     credits_remaining: Annotated[float | None, OnlyIn.REQUESTS] = None
 
