@@ -8,7 +8,7 @@ default:
 demo:
     uv run kallyai-mcp demo
 
-# Run the tests: all, or those that are named
+# Run the tests that start no programs; with --all, all; or those that are named
 test *ARGS:
     uv run pytest {{ARGS}}
 
@@ -17,7 +17,7 @@ check:
     uv run --group lint ruff check
     uv run --group lint ruff format --check
     uv run --all-groups mypy
-    uv run pytest
+    uv run pytest --all
 
 # Format the code
 format:

@@ -4,10 +4,14 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
+from collections import Counter
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import cache_from_source
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anyio import pytest_plugin
@@ -19,6 +23,9 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - tempfile makes a folder in it
 
 ENOUGH = 4 << 30
 """Bytes; the tests need a part of them."""
+
+STARTED = {Path(sys.executable).name, "kallyai-mcp", "bash", "sh"}
+"""Programs that take a second or more in a test."""
 
 
 # In the background of a shell; tested programs would inherit it.
@@ -88,18 +95,81 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 2 * (os.cpu_count() or 1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests in a browser next to each other, and so into one worker of xdist: each further
-    one would take about a second to start Playwright.
-    """
-    items.sort(key=lambda item: "chromium" not in getattr(item, "fixturenames", ()))
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--no-skips`, which fails the run when a test was skipped: CI installs everything that
-    the tests need.
+    """Add `--all`, and `--no-skips`, with which CI runs: it installs everything that the tests
+    need.
     """
+    parser.addoption("--all", action="store_true", help="run also the tests that start programs")
     parser.addoption("--no-skips", action="store_true", help="fail the run when a test was skipped")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that start programs, and put those in a browser next to each other, and
+    so into one worker of xdist: each further one would take about a second to start Playwright.
+    """
+    left_out = [item for item in items if not _is_asked_for(item, config)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda item: not _is_in_browser(item))
+
+
+def _is_in_browser(item: pytest.Item) -> bool:
+    """Whether a test uses the Chromium of this run."""
+    return "chromium" in getattr(item, "fixturenames", ())
+
+
+def _is_asked_for(item: pytest.Item, config: pytest.Config) -> bool:
+    """Whether a test is run: with `--all`, or in a file that is named, also one that starts
+    programs.
+    """
+    if item.get_closest_marker("programs") is None or config.getoption("--all"):
+        return True
+    named = (config.invocation_params.dir / arg.split("::")[0] for arg in config.args)
+    return item.path in named
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Note which test runs, for `_refuse_unmarked_programs`."""
+    _running.append(item)
+    try:
+        return (yield)
+    finally:
+        _running.remove(item)
+
+
+_running: list[pytest.Item] = []
+"""The test that runs, if one does."""
+
+
+def _refuse_unmarked_programs(event: str, arguments: tuple[Any, ...]) -> None:
+    """Fail a test that starts Python or a shell and has no mark: some are half of the suite's
+    time, and nobody would see which.
+    """
+    if event != "subprocess.Popen" or not _running or _may_start_programs(_running[-1]):
+        return
+    program = Path(os.fsdecode(arguments[0]))
+    if program.name in STARTED:
+        raise RuntimeError(f"the test starts {program.name}: mark it with @pytest.mark.programs")
+
+
+def _may_start_programs(item: pytest.Item) -> bool:
+    """Whether a test has the mark, or is perhaps the first that starts the run's Chromium."""
+    return item.get_closest_marker("programs") is not None or _is_in_browser(item)
+
+
+sys.addaudithook(_refuse_unmarked_programs)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what did not run: a line for each reason, where pytest's own has one for each test."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason}")
+    config = terminalreporter.config
+    if not config.getoption("--all") and config.args_source is not config.ArgsSource.ARGS:
+        terminalreporter.write_line("Left out: tests that start programs; pytest --all runs them")
 
 
 @pytest.hookimpl(trylast=True)

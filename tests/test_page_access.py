@@ -77,6 +77,7 @@ async def test_the_consent_buttons_are_visible_on_phones(page: Page) -> None:
             )
 
 
+@pytest.mark.programs
 async def test_the_pages_of_the_sandbox(page: Page, app: SandboxApp) -> None:
     async with sandbox_pages(page, app, LANGUAGE) as urls:
         for name, url in urls.items():

@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.recorded import recorded
+
+pytestmark = pytest.mark.programs
 
 REQUESTS = "http.client.request.duration"
 TRANSACTIONS = "kallyai.ledger.transaction.duration"

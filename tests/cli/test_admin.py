@@ -138,6 +138,7 @@ def test_forget_asks_before_it_deletes(tokens: Tokens) -> None:
     assert len(document("calls")["calls"]) == 1
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")
 @pytest.mark.usefixtures("called")
 def test_forget_shows_what_it_deletes(

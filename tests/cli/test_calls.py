@@ -391,6 +391,7 @@ def test_calls_says_how_to_see_more() -> None:
     assert invoke("calls", "--limit", "1").stderr == "More: kallyai-mcp calls --offset 1\n"
 
 
+@pytest.mark.programs
 @on_posix
 @pytest.mark.parametrize(("reply", "code"), [("n", 1), ("Ctrl-C", 130)])
 def test_declining_on_a_terminal_calls_nobody(
@@ -412,6 +413,7 @@ def test_declining_on_a_terminal_calls_nobody(
     assert structure("calls")["total"] == 0
 
 
+@pytest.mark.programs
 @on_posix
 def test_a_yes_on_a_terminal_places_the_call(home: Path, signed_in: dict[str, str]) -> None:
     from tests.cli.pseudo_terminal import on_terminal
@@ -427,6 +429,7 @@ def test_a_yes_on_a_terminal_places_the_call(home: Path, signed_in: dict[str, st
     assert "\x1b[1;32m✓ Booked\x1b[0m" in terminal.output
 
 
+@pytest.mark.programs
 @on_posix
 def test_another_call_to_the_number_voids_a_yes(home: Path, signed_in: dict[str, str]) -> None:
     from tests.cli.pseudo_terminal import on_terminal
@@ -442,6 +445,7 @@ def test_another_call_to_the_number_voids_a_yes(home: Path, signed_in: dict[str,
     assert structure("calls")["total"] == 1
 
 
+@pytest.mark.programs
 @on_posix
 async def test_ctrl_c_says_how_to_follow_the_call(
     home: Path, kallyai_sandbox: KallyAISandbox, signed_in: dict[str, str]
@@ -471,6 +475,7 @@ async def test_ctrl_c_says_how_to_follow_the_call(
     assert len(kallyai_sandbox.calls) == 1
 
 
+@pytest.mark.programs
 @on_posix
 def test_a_row_fits_with_enough_of_the_id(home: Path, signed_in: dict[str, str]) -> None:
     from tests.cli.pseudo_terminal import on_terminal
@@ -515,6 +520,7 @@ def test_tab_without_kallyai_completes_nothing(monkeypatch: pytest.MonkeyPatch) 
     assert completions("show", "") == []
 
 
+@pytest.mark.programs
 def test_commands_that_only_read_import_no_sdk(home: Path, signed_in: dict[str, str]) -> None:
     run_ok("call", BUSY, "Ask for the hours", "--yes", code=3)
     modules = imported_by(home, "status", **signed_in)

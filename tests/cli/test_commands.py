@@ -23,6 +23,7 @@ POSIX = pytest.mark.skipif(
 )
 
 
+@pytest.mark.programs
 @POSIX
 def test_the_line_in_the_documentation_makes_bash_complete(tmp_path: Path) -> None:
     (line,) = re.findall(r"\| bash [^|]*\| `[^`]+` \| `([^`]+)` \|", text_of("docs/terminal.md"))
@@ -54,6 +55,7 @@ def test_the_help_of_every_command_fits_40_columns(
         assert any("Show this message" in line for line in lines)
 
 
+@pytest.mark.programs
 @POSIX
 def test_unwritable_output_ends_in_one_line(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox
@@ -95,6 +97,7 @@ def test_an_unwritable_home_ends_in_one_line(
     assert kallyai_sandbox.calls == []
 
 
+@pytest.mark.programs
 @POSIX
 def test_times_follow_the_locale(tmp_path: Path) -> None:
     program = (
@@ -116,6 +119,7 @@ def test_times_follow_the_locale(tmp_path: Path) -> None:
     assert done.stdout == "28 Nov 9:05\n", done.stderr
 
 
+@pytest.mark.programs
 def test_characters_that_cannot_be_printed_are_replaced() -> None:
     program = (
         "from kallyai_mcp.cli.output import prepare_streams, say\n"

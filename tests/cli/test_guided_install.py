@@ -52,6 +52,7 @@ def answer(terminal: "PseudoTerminal", question: str, typed: str) -> None:
     terminal.type(f"{typed}\n")
 
 
+@pytest.mark.programs
 def test_a_person_is_guided_to_a_first_call(home: Path) -> None:
     with guided(home) as terminal:
         answer(terminal, "Which one? [1]:", "")
@@ -66,6 +67,7 @@ def test_a_person_is_guided_to_a_first_call(home: Path) -> None:
     assert "Next: quit Cursor" in terminal.output
 
 
+@pytest.mark.programs
 def test_client_and_calls_are_chosen_by_name(home: Path) -> None:
     write_file("claude-code", EMPTY)
     with guided(home) as terminal:
@@ -92,6 +94,7 @@ def typed(*lines: str) -> Result:
     return CliRunner().invoke(guided_here, input="".join(f"{line}\n" for line in lines))
 
 
+@pytest.mark.programs
 def test_a_number_or_a_name_chooses() -> None:
     result = typed("7", "cursor", "sand", "")
 
@@ -102,6 +105,7 @@ def test_a_number_or_a_name_chooses() -> None:
     assert "SANDBOX" in result.output
 
 
+@pytest.mark.programs
 def test_no_first_call_is_placed_after_a_no() -> None:
     result = typed("", "2", "n")
 
@@ -119,6 +123,7 @@ def test_another_programs_entry_stays_after_enter() -> None:
     assert entry_in("cursor") == ANOTHER
 
 
+@pytest.mark.programs
 def test_a_server_that_fails_says_why() -> None:
     entry = {"command": "x", "args": [], "env": {"KALLYAI_CONFIRM": "perhaps"}}
     write_file("cursor", json.dumps({"mcpServers": {"kallyai": entry}}))
@@ -137,6 +142,7 @@ def test_an_input_that_ends_changes_nothing(lines: tuple[str, ...]) -> None:
     assert file_of("cursor").read_text() == EMPTY
 
 
+@pytest.mark.programs
 def test_ctrl_c_at_a_question_changes_nothing(home: Path) -> None:
     with guided(home, "--sandbox") as terminal:
         terminal.read_until("Which one? [1]:")
@@ -147,6 +153,7 @@ def test_ctrl_c_at_a_question_changes_nothing(home: Path) -> None:
     assert file_of("cursor").read_text() == EMPTY
 
 
+@pytest.mark.programs
 def test_the_end_of_the_input_changes_nothing(home: Path) -> None:
     with guided(home, "--sandbox") as terminal:
         terminal.read_until("Which one? [1]:")
@@ -156,6 +163,7 @@ def test_the_end_of_the_input_changes_nothing(home: Path) -> None:
     assert file_of("cursor").read_text() == EMPTY
 
 
+@pytest.mark.programs
 def test_another_programs_entry_is_replaced_after_a_yes(home: Path) -> None:
     write_file("cursor", json.dumps({"mcpServers": {"kallyai": ANOTHER}}))
     with guided(home, "--sandbox") as terminal:
@@ -167,6 +175,7 @@ def test_another_programs_entry_is_replaced_after_a_yes(home: Path) -> None:
     assert entry_in("cursor") == ANOTHER
 
 
+@pytest.mark.programs
 def test_a_pasted_entry_is_started_too(home: Path) -> None:
     write_file("cursor", '// mine\n{"mcpServers": {}}')
     with guided(home, "--sandbox") as terminal:
@@ -178,6 +187,7 @@ def test_a_pasted_entry_is_started_too(home: Path) -> None:
         assert terminal.wait() == 0
 
 
+@pytest.mark.programs
 def test_a_server_that_fails_is_an_error(home: Path) -> None:
     entry = {"command": "x", "args": [], "env": {"KALLYAI_CONFIRM": "perhaps"}}
     write_file("cursor", json.dumps({"mcpServers": {"kallyai-mcp": entry}}))
@@ -189,6 +199,7 @@ def test_a_server_that_fails_is_an_error(home: Path) -> None:
     assert "Error: The server does not start: Error: KALLYAI_CONFIRM" in terminal.output
 
 
+@pytest.mark.programs
 def test_a_narrow_terminal_splits_no_word(home: Path) -> None:
     with guided(home, columns="40") as terminal:
         answer(terminal, "Which one? [1]:", "")

@@ -326,6 +326,7 @@ def test_a_file_that_cannot_be_read_is_named() -> None:
     assert f"Error: {file} can't be read: " in invoke("install", "cursor").stderr
 
 
+@pytest.mark.programs
 async def test_the_written_command_starts_a_server(home: Path) -> None:
     await anyio.to_thread.run_sync(lambda: run(home, "install", "cursor", "--sandbox"))
     entry = entry_in("cursor")

@@ -20,6 +20,7 @@ def read_until(stream: "object", wanted: str) -> str:
     raise AssertionError(f"the output ended without {wanted!r}")
 
 
+@pytest.mark.programs
 def test_login_without_a_browser_waits_for_its_link(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox
 ) -> None:
@@ -49,6 +50,7 @@ def test_logout_signs_the_user_out(tmp_path: Path, kallyai_sandbox: KallyAISandb
     assert "To sign in  kallyai-mcp login" in status.stderr
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
 def test_the_commands_files_are_private(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
@@ -78,6 +80,7 @@ def test_the_commands_files_are_private(
     assert [path for path in made if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
 
 
+@pytest.mark.programs
 def test_a_canceled_login_is_one_line(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> None:
     with started(tmp_path, "login", "--no-browser", API_URL=kallyai_sandbox.url) as process:
         browser_client.sign_in(read_until(process.stdout, "/v1/auth/cli?"), allow=False)
@@ -110,6 +113,7 @@ def test_a_sign_in_by_a_setting_stays(tmp_path: Path, command: str) -> None:
     assert "abc123456789" not in line
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")
 @pytest.mark.parametrize("pastes", [True, False])
 def test_login_takes_a_long_address_on_terminals(
@@ -151,6 +155,7 @@ def test_login_takes_a_long_address_on_terminals(
     assert "Signed in as personal@sandbox.test." in terminal.output
 
 
+@pytest.mark.programs
 def test_login_opens_the_browser_without_its_own_secrets(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def test_tab_completes_a_number_to_remove() -> None:
     assert (words, numbers) == (["remove"], [OPTS_OUT])
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals in Python")
 @pytest.mark.usefixtures("said")
 def test_a_person_is_asked_with_their_words(

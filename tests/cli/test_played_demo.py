@@ -12,6 +12,8 @@ import pytest
 
 from tests.processes import LIMIT, run, started
 
+pytestmark = pytest.mark.programs
+
 CALLS = "/_sandbox/play/calls"
 
 AGREES = (

@@ -37,6 +37,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         yield Sandbox(process, lines[0].split()[3], lines)
 
 
+@pytest.mark.programs
 def test_the_sandbox_prints_its_url_and_numbers(sandbox: Sandbox) -> None:
     first, *lines = sandbox.lines
 
@@ -50,6 +51,7 @@ def test_the_sandbox_prints_its_url_and_numbers(sandbox: Sandbox) -> None:
     assert f"  export KALLYAI_API_URL={sandbox.url}\n" in lines
 
 
+@pytest.mark.programs
 def test_the_sandbox_serves_its_pages_and_lines(sandbox: Sandbox) -> None:
     with httpx2.Client(base_url=sandbox.url, timeout=LIMIT) as http:
         document = http.get("/openapi.json").json()
@@ -61,6 +63,7 @@ def test_the_sandbox_serves_its_pages_and_lines(sandbox: Sandbox) -> None:
     assert does == ["is_played", "is_busy"]
 
 
+@pytest.mark.programs
 def test_the_sandbox_prints_each_call(tmp_path: Path, sandbox: Sandbox) -> None:
     signed_in = httpx2.post(f"{sandbox.url}/_sandbox/sign-in", json={}).json()
     user = {"API_URL": sandbox.url, "ACCESS_TOKEN": signed_in["access_token"]}
@@ -73,6 +76,7 @@ def test_the_sandbox_prints_each_call(tmp_path: Path, sandbox: Sandbox) -> None:
     assert refused == "+12025550121 refused: suppression_violation\n"
 
 
+@pytest.mark.programs
 def test_a_second_sandbox_needs_another_port(tmp_path: Path, sandbox: Sandbox) -> None:
     address = sandbox.url.removeprefix("http://")
     second = run_in_process(tmp_path, "sandbox", "--port", address.partition(":")[2])
@@ -83,6 +87,7 @@ def test_a_second_sandbox_needs_another_port(tmp_path: Path, sandbox: Sandbox) -
     )
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send signals to a process")
 def test_ctrl_c_ends_the_sandbox(sandbox: Sandbox) -> None:
     sandbox.process.send_signal(signal.SIGINT)

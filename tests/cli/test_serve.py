@@ -14,6 +14,8 @@ from kallyai_mcp.tools.catalog import tools
 from tests.agent import Agent
 from tests.processes import COMMAND, LIMIT, environment, imported_by, started
 
+pytestmark = pytest.mark.programs
+
 SLOW = {
     "task_category": "general",
     "task_description": "Ask for the opening hours",

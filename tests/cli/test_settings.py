@@ -84,6 +84,7 @@ def test_a_bad_value_is_one_line(tmp_path: Path) -> None:
             assert "hush" not in done.stderr
 
 
+@pytest.mark.programs
 def test_over_stdio_and_http_it_ends_the_process(tmp_path: Path) -> None:
     shared = {"DATABASE_URL": "postgresql://user:hush@127.0.0.1:9/calls"}
     for done, words in (

@@ -187,6 +187,7 @@ def test_without_the_service_status_fails(tmp_path: Path, kallyai_sandbox: Kally
     assert json.loads(as_json.stdout)["code"] == "connection_failed"
 
 
+@pytest.mark.programs
 def test_without_a_keyring_status_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     done = run(tmp_path, "status", API_URL=NOBODY, TOKEN_STORE="keyring")

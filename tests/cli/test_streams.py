@@ -16,7 +16,10 @@ from tests import programs
 from tests.processes import COMMAND, LIMIT, environment, free_port
 from tests.transports.http_server import initialize
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such shells")
+pytestmark = [
+    pytest.mark.programs,
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such shells"),
+]
 
 CALL = ("call", "+12025550103", "Ask for the hours", "--sandbox")
 """A call to a number that is busy, which ends at once."""

@@ -49,6 +49,7 @@ def too_long(output: str) -> list[str]:
     return [line for line in lines if " " in line.strip() and not line.startswith("  export ")]
 
 
+@pytest.mark.programs
 @ON_TERMINALS
 @pytest.mark.parametrize(
     "arguments",
@@ -76,6 +77,7 @@ def test_a_terminal_of_40_columns_splits_nothing(
     assert too_long(terminal.output) == []
 
 
+@pytest.mark.programs
 @ON_TERMINALS
 @pytest.mark.parametrize(
     ("arguments", "last"),

@@ -107,6 +107,7 @@ def check_restored(
     assert len(kallyai_sandbox.calls) == 3
 
 
+@pytest.mark.programs
 def test_a_database_is_restored(on_postgres: Machine, kallyai_sandbox: KallyAISandbox) -> None:
     machine = on_postgres
     machine.call(BEFORE)
@@ -119,6 +120,7 @@ def test_a_database_is_restored(on_postgres: Machine, kallyai_sandbox: KallyAISa
     check_restored(machine, since, kallyai_sandbox)
 
 
+@pytest.mark.programs
 def test_a_shell_has_the_variables_of_systemd(on_postgres: Machine) -> None:
     """With the page's files in the folder of the test."""
     machine = on_postgres
@@ -156,6 +158,7 @@ def test_a_file_is_restored(
     check_restored(machine, since, kallyai_sandbox)
 
 
+@pytest.mark.programs
 def test_a_file_moves_into_a_database(on_postgres: Machine) -> None:
     database = on_postgres.settings["KALLYAI_DATABASE_URL"]
     on_postgres.settings["KALLYAI_DATABASE_URL"] = None

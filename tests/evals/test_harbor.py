@@ -62,6 +62,7 @@ def container_of(name: str, folder: Path) -> Container:
     return Container(task, folder / "root")
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(sys.platform == "win32", reason="the containers are of Linux")
 @pytest.mark.parametrize("name", ["more-move", "later-tomorrow"])
 def test_an_exported_tasks_right_run_has_the_reward(name: str, tmp_path: Path) -> None:
@@ -73,6 +74,7 @@ def test_an_exported_tasks_right_run_has_the_reward(name: str, tmp_path: Path) -
     assert (rewards["done"], rewards["extra_calls"], rewards["unsupported"]) == (1, 0, 0)
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(sys.platform == "win32", reason="the containers are of Linux")
 def test_an_unused_container_has_no_reward(tmp_path: Path) -> None:
     rewards = container_of("more-move", tmp_path).rewards()

@@ -18,6 +18,7 @@ pytest.importorskip("inspect_ai", reason="inspect-ai is missing: the extra `eval
 
 # Inspect uses what its dependencies have deprecated, and leaves streams of its MCP client open.
 pytestmark = [
+    pytest.mark.programs,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Unclosed <MemoryObject:ResourceWarning"),
 ]

@@ -7,9 +7,13 @@ for the same call.
 
 from pathlib import Path
 
+import pytest
+
 from tests.transports.http_server import CALL, SECRET_KEYS, running_sandbox
 from tests.transports.stdio_peer import initialization, line, piped
 from tests.transports.test_unread_outcomes import MAKE_CALL, SERVE, answer_to, ended, settings_of
+
+pytestmark = pytest.mark.programs
 
 
 async def test_a_killed_servers_call_is_told_later(tmp_path: Path, database_url: str) -> None:

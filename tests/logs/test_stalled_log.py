@@ -93,6 +93,7 @@ def killed_at_the_end(process: "subprocess.Popen[Any]") -> Iterator[None]:
         process.kill()
 
 
+@pytest.mark.programs
 def test_stdio_works_while_nobody_reads_its_log(tmp_path: Path, pipe: Pipe) -> None:
     pipe.fill()
     command = [*COMMAND, "serve", "--sandbox"]
@@ -110,6 +111,7 @@ def test_stdio_works_while_nobody_reads_its_log(tmp_path: Path, pipe: Pipe) -> N
         assert peer.process.wait(LIMIT) == 0
 
 
+@pytest.mark.programs
 def test_http_works_while_nobody_reads_its_log(tmp_path: Path, pipe: Pipe) -> None:
     command = [*COMMAND, "serve", "--transport", "http", "--port", "0", "--sandbox"]
     variables = environment(tmp_path, LOG_LEVEL="INFO")
@@ -130,6 +132,7 @@ def test_http_works_while_nobody_reads_its_log(tmp_path: Path, pipe: Pipe) -> No
         assert process.wait(LIMIT) == 0
 
 
+@pytest.mark.programs
 def test_workers_answer_while_uvicorns_log_is_unread(tmp_path: Path, pipe: Pipe) -> None:
     port = free_port()
     settings = {"AUTH": "secret", "MCP_TOKEN": "a-secret-of-many-words", "SECRET_KEYS": SECRET_KEYS}
@@ -159,6 +162,7 @@ def test_log_lines_without_room_are_counted(pipe: Pipe) -> None:
     assert last.endswith(f": {20_000 - len(kept):,}")
 
 
+@pytest.mark.programs
 def test_a_process_ends_after_its_log() -> None:
     program = """
 import logging

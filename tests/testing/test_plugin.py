@@ -256,6 +256,7 @@ def test_a_wrong_control_request_says_why(
     assert says in refused.value.response.text
 
 
+@pytest.mark.programs
 def test_the_example_of_the_documentation_passes(
     tmp_path: Path, kallyai_sandbox: KallyAISandbox
 ) -> None:
@@ -270,6 +271,7 @@ def test_the_example_of_the_documentation_passes(
     test(kallyai_sandbox)  # the fixture comes from the plug-in as it is installed
 
 
+@pytest.mark.programs
 def test_an_unused_plug_in_imports_nothing_else() -> None:
     code = (
         "import sys, pytest, kallyai_mcp.testing.plugin\n"

@@ -27,6 +27,7 @@ from tests.transports.nginx import NAME, PROGRAM, nginx
 from tests.transports.workers import uvicorn
 
 pytestmark = [
+    pytest.mark.programs,
     pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is not this machine"),
     pytest.mark.skipif(
         PROGRAM is None, reason="there is no nginx here (Debian: apt-get install nginx-light)"

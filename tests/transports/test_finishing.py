@@ -22,6 +22,8 @@ from tests.transports.http_server import (
 )
 from tests.transports.workers import uvicorn
 
+pytestmark = pytest.mark.programs
+
 SECRET = "a-secret-of-many-characters"
 
 Stop = Callable[[], Awaitable[None]]

@@ -179,6 +179,7 @@ def without_sdk(
     return programs.run(COMMAND, variables=own, stdin=given, seconds=LIMIT)
 
 
+@pytest.mark.programs
 def test_first_answers_come_before_the_sdk(tmp_path: Path) -> None:
     for messages in (HANDSHAKE, DISCOVERY):
         done = without_sdk(tmp_path, messages)
@@ -187,6 +188,7 @@ def test_first_answers_come_before_the_sdk(tmp_path: Path) -> None:
         assert done.stderr == "the SDK is imported\n"
 
 
+@pytest.mark.programs
 def test_some_settings_leave_answers_to_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,6 +199,7 @@ async def test_a_client_that_reads_nothing_is_disconnected(
             await ended.wait()
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(
     sys.platform != "linux", reason="elsewhere a process can't read another one's limits"
 )

@@ -146,6 +146,7 @@ async def test_ready_runs_the_checks_that_it_names() -> None:
     )
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 async def test_sigterm_ends_a_server_during_a_call(tmp_path: Path) -> None:
     """And during streams; no traceback is logged."""
@@ -171,6 +172,7 @@ async def test_sigterm_ends_a_server_during_a_call(tmp_path: Path) -> None:
     assert [word for word in ("Exception", "CancelledError", "Traceback") if word in log] == []
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 async def test_sigterm_ends_a_server_with_canceled_requests(
     tmp_path: Path,

@@ -28,6 +28,8 @@ os.write(stdout, os.read(stdin, 100))
 
 SERVE = [*COMMAND, "serve"]
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:

@@ -19,6 +19,8 @@ from tests.processes import COMMAND, LIMIT
 from tests.transports.http_server import CALL, RunningSandbox, running_sandbox, wait_until
 from tests.transports.stdio_peer import Connected, Peer, initialization, line, on_sockets, piped
 
+pytestmark = pytest.mark.programs
+
 SERVE = [*COMMAND, "serve"]
 MAKE_CALL = line(2, "tools/call", name="make_call", arguments=CALL)
 OTHER = CALL | {"respondent_phone": "+12025550199"}

@@ -46,6 +46,7 @@ async def statuses(url: str, mode: str, tracking_ids: Iterable[str], seconds: fl
     return {str(answer.data.get("status", answer.text)) for answer in answers}
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(
     sys.platform == "win32", reason="uvicorn's workers are told to stop by a signal"
 )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.auth.oauth_server.deployment import (
     KEY,
@@ -20,6 +21,7 @@ from tests.processes import free_port, started
 from tests.transports.http_server import LIMIT, RunningSandbox
 
 
+@pytest.mark.programs
 async def test_serve_with_oauth_signs_in_for_both_endpoints(
     sandbox: RunningSandbox, user: User, tmp_path: Path
 ) -> None:

@@ -143,6 +143,7 @@ async def another_process(place: str) -> AsyncIterator[tuple[Process, Send]]:
                 process.kill()
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGSTOP")
 async def test_a_suspended_process_keeps_its_records(place: str) -> None:
     async with another_process(place) as (process, send), opened(place) as here:
@@ -162,6 +163,7 @@ async def test_a_suspended_process_keeps_its_records(place: str) -> None:
     assert state == b"sent"
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 async def test_a_killed_process_loses_its_records(place: str) -> None:
     async with another_process(place) as (process, send), opened(place) as here:

@@ -26,6 +26,8 @@ from tests.transports.http_server import (
     running_server,
 )
 
+pytestmark = pytest.mark.programs
+
 THIS = PACKAGE.parent
 TASKS = ("Ask for the hours", "Ask for the menu")
 
