@@ -6,7 +6,7 @@ from typing import Any
 
 from kallyai_mcp.calls.ledger import all_accounts, one_account
 from kallyai_mcp.calls.ledger.base import Ledger
-from kallyai_mcp.calls.operator import AuditEntry, CallGroup, Deleted, KnownCall
+from kallyai_mcp.calls.operator import AuditEntry, CallGroup, Deleted, KnownCall, WantedEntries
 from kallyai_mcp.calls.records import AccountKey
 
 
@@ -21,39 +21,31 @@ class Admin:
     api: str
 
     async def calls(
-        self, group: CallGroup | None, since: datetime | None, most: int
+        self,
+        group: CallGroup | None,
+        since: datetime | None,
+        most: int,
+        *,
+        until: datetime | None = None,
     ) -> list[KnownCall]:
         """The calls of a group, or for None all: at most so many, the newest first; of those that
         are scheduled, the one that is due first.
 
-        Those that have ended are looked for among all that were asked for `since` then.
+        Those that have ended are looked for among all that were asked for between two times.
         """
         if group is not None and all_accounts.has_index(group):
             return await self.ledger.read(all_accounts.open_calls, group, most)
         found: list[KnownCall] = []
-        position: all_accounts.Position | None = all_accounts.Position()
+        position: all_accounts.Position | None = all_accounts.before(until)
         while position is not None and len(found) < most:
             page = await self.ledger.read(all_accounts.calls_before, position, _seconds(since))
             found += [call for call in page.calls if group is None or call.state == group]
             position = page.last
         return found[:most]
 
-    async def audit(
-        self,
-        account: str | None,
-        since: datetime | None,
-        most: int,
-        *,
-        number: str | None = None,
-    ) -> list[AuditEntry]:
-        """The newest entries of the audit trail `since` then, the newest first.
-
-        They are of one account, or for None of all; `number` is a pattern (`numbers_like`).
-        """
-        key = self._key(account) if account is not None else None
-        return await self.ledger.read(
-            all_accounts.audit_entries, key, number, _seconds(since), most
-        )
+    async def audit(self, wanted: WantedEntries, most: int) -> list[AuditEntry]:
+        """The newest entries of the audit trail that are wanted, the newest first."""
+        return await self.ledger.read(all_accounts.audit_entries, self.api, wanted, most)
 
     async def accounts_like(self, beginning: str) -> list[str]:
         """The ids of the accounts that begin so, at most two."""

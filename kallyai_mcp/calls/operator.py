@@ -68,6 +68,25 @@ class Deleted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WantedEntries:
+    """Which entries of the audit trail are wanted. What is None does not matter.
+
+    Attributes:
+        account: The id of the account.
+        number: The number called, as a pattern (`numbers_like`).
+        call: The `tracking_id` or KallyAI's id of the call, or its beginning.
+        since: The first moment.
+        until: The moment before which an entry was written.
+    """
+
+    account: str | None = None
+    number: str | None = None
+    call: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class AuditEntry:
     """An entry of the audit trail.
 

@@ -6,9 +6,16 @@ from datetime import datetime
 import click
 
 from kallyai_mcp.calls.errors import NotCopiedError
-from kallyai_mcp.calls.operator import CallGroup
+from kallyai_mcp.calls.operator import CallGroup, WantedEntries
 from kallyai_mcp.calls.storage import copy_file, ledger_file
-from kallyai_mcp.cli.admin_commands import Ledger, number_option, on_the_ledger, since_option
+from kallyai_mcp.cli.admin_commands import (
+    Ledger,
+    call_option,
+    number_option,
+    on_the_ledger,
+    since_option,
+    until_option,
+)
 from kallyai_mcp.cli.admin_screens import ask_to_delete, copied_screen, deleted_screen
 from kallyai_mcp.cli.admin_tables import shown_audit, shown_calls
 from kallyai_mcp.cli.call_commands import Shown
@@ -47,22 +54,31 @@ def admin(context: click.Context) -> None:
     help="Only these. due: may be placed now; late: may no longer be placed.",
 )
 @since_option
+@until_option
 @_most_option
 @on_the_ledger
 async def list_all(
-    ledger: Ledger, *, state: str | None, since: datetime | None, limit: int
+    ledger: Ledger,
+    *,
+    state: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
 ) -> Shown:
     """List the calls of all accounts, newest first; scheduled ones as they are due."""
     group = CallGroup(state) if state is not None else None
-    return shown_calls(await ledger.admin.calls(group, since, limit), ledger.place, limit)
+    found = await ledger.admin.calls(group, since, limit, until=until)
+    return shown_calls(found, ledger.place, limit)
 
 
 @admin.command("audit", short_help="Show who asked for calls, and what became of them.")
 @click.argument("account", required=False)
 @click.option("--all", "is_of_all", is_flag=True, help="Of all accounts.")
 @number_option
+@call_option
 @_issuer_option
 @since_option
+@until_option
 @_most_option
 @on_the_ledger
 async def list_audit(
@@ -71,18 +87,21 @@ async def list_audit(
     account: str | None,
     is_of_all: bool,
     number: str | None,
+    call: str | None,
     issuer: str | None,
     since: datetime | None,
+    until: datetime | None,
     limit: int,
 ) -> Shown:
     """Show who asked for calls, how the user agreed, and how each call ended, newest first."""
     if account is not None and is_of_all:
         raise click.UsageError("Name an ACCOUNT, or add --all; not both.")
-    is_of_many = is_of_all or number is not None
+    is_of_many = is_of_all or number is not None or call is not None
     if account is None and not is_of_many:
-        raise click.UsageError("Name an ACCOUNT or a --number, or add --all.")
+        raise click.UsageError("Name an ACCOUNT, a --number, or a --call, or add --all.")
     known = await ledger.account(account, issuer) if account is not None else None
-    found = await ledger.admin.audit(known, since, limit, number=number)
+    wanted = WantedEntries(account=known, number=number, call=call, since=since, until=until)
+    found = await ledger.admin.audit(wanted, limit)
     return shown_audit(found, ledger.place, limit)
 
 

@@ -141,7 +141,7 @@ def place_of(settings: Settings) -> str:
     return str(ledger_file(settings.home))
 
 
-def _since(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+def _moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
     """The time, aware; without an offset it is in UTC."""
     if text is None:
         return None
@@ -167,6 +167,13 @@ def _number(_: click.Context, __: click.Parameter, text: str | None) -> str | No
     return pattern
 
 
+def _call(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """The id or its beginning. An empty one would be that of every call."""
+    if text is not None and not text.strip("… "):
+        raise click.BadParameter("name an id, or its beginning")
+    return text.strip("… ") if text is not None else None
+
+
 _NUMBERS = "+14155551234, +1415, 1234, +1…34"
 
 number_option = click.option(
@@ -176,11 +183,25 @@ number_option = click.option(
     help=f"Of numbers that are, begin, or end so: {_NUMBERS}, as in the log.",
 )
 
+call_option = click.option(
+    "--call",
+    callback=_call,
+    metavar="ID",
+    help="Of the call with this tracking_id or KallyAI's call_id, or its beginning.",
+)
+
 _TIMES = "2026-12-01, 2026-12-01T09:00Z, 24h, 7d"
 
 since_option = click.option(
     "--since",
-    callback=_since,
+    callback=_moment,
     metavar="TIME",
     help=f"Only what was asked for since then: {_TIMES}.",
+)
+
+until_option = click.option(
+    "--until",
+    callback=_moment,
+    metavar="TIME",
+    help="Only what was asked for before then.",
 )

@@ -29,6 +29,7 @@ _AUDIT = (
     Column("How it ended"),
     Column("Asked by", shrinks=True),
     Column("Agreed", shrinks=True),
+    Column("Id"),
 )
 _SHORT_ACCOUNT = 8
 """Characters of an account's id that name it in `ACCOUNT`."""
@@ -93,18 +94,26 @@ def _audit_cells(entry: AuditEntry) -> Sequence[str]:
         _end_of_entry(entry),
         one_line(entry.asked_by or ""),
         ", ".join(filter(None, (entry.how, *entry.risk_flags))),
+        _id_cell(entry.tracking_id) if entry.tracking_id is not None else "",
     )
 
 
 def _end_of_entry(entry: AuditEntry) -> str:
     if entry.tracking_id is None:
-        return one_line(entry.decision)
+        return decision_in_words(entry.decision)
     if entry.call is None:
-        return f"{one_line(entry.decision)}, no longer kept"
+        return f"{decision_in_words(entry.decision)}, no longer kept"
     end = _end_in_words(entry.call)
     # A call that was placed later has a line for that, too; two equal ones would look like two.
     is_settled = entry.decision == "scheduled" and entry.call.state != CallState.SCHEDULED
     return f"scheduled, then {end}" if is_settled else end
+
+
+def decision_in_words(decision: str) -> str:
+    """What an entry of the audit trail says of a request: "refused:KALLYAI_STOP_CALLS" is for
+    programs.
+    """
+    return one_line(decision).replace(":", ": ")
 
 
 def _end_in_words(call: KnownCall) -> str:

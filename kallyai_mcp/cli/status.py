@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kallyai_mcp.cli.account_screen import account_screen
+from kallyai_mcp.cli.admin_tables import decision_in_words
 from kallyai_mcp.cli.call_commands import Shown, about_calls
 from kallyai_mcp.cli.calls import call_rows, notes_of
 from kallyai_mcp.cli.screen import rendered, terminal_of
@@ -69,7 +70,8 @@ async def _audit(app_context: AppContext) -> Shown:
 
 def _line_of(entry: Mapping[str, Any]) -> str:
     """An entry of the audit trail: when, the number, the end, who asked, how the user agreed."""
-    parts = [f"{entry['at']:%Y-%m-%d %H:%M}Z", entry["number"], one_line(entry["outcome"])]
+    at, decision = f"{entry['at']:%Y-%m-%d %H:%M}Z", decision_in_words(entry["outcome"])
+    parts = [at, entry["number"], decision]
     if entry["asked_by"]:
         parts.append(f"asked by {one_line(entry['asked_by'])}")
     parts.append(entry["how"])

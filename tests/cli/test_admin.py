@@ -98,6 +98,21 @@ def test_who_called_a_number_is_one_command(tokens: Tokens) -> None:
 
 
 @pytest.mark.usefixtures("called")
+def test_a_call_is_found_by_its_id() -> None:
+    [entry] = document("audit", "--all")["audit"]
+    for id_ in (entry["tracking_id"], entry["call"]["call_id"], entry["tracking_id"][:8] + "…"):
+        assert document("audit", "--call", id_)["audit"] == [entry]
+    assert document("audit", "--call", "c-of-nobody")["audit"] == []
+
+
+@pytest.mark.usefixtures("called")
+def test_calls_are_listed_until_a_time() -> None:
+    for command in (("calls",), ("audit", "--all")):
+        assert NUMBER in run_ok("admin", *command, "--until", "2999-01-01")
+        assert NUMBER not in run_ok("admin", *command, "--until", "1h")
+
+
+@pytest.mark.usefixtures("called")
 def test_an_account_is_named_by_its_subject(
     tokens: Tokens,
 ) -> None:
@@ -183,7 +198,8 @@ def test_an_account_that_is_not_there_is_named(home: Path) -> None:
 
 @pytest.mark.usefixtures("called")
 @pytest.mark.parametrize(
-    "arguments", [(), ("--all", "a1b2c3d4"), ("--all", "--since", "soon"), ("--number", "x")]
+    "arguments",
+    [(), ("--all", "a1b2c3d4"), ("--all", "--since", "soon"), ("--number", "x"), ("--call", "…")],
 )
 def test_wrong_options_of_the_audit_are_refused(arguments: tuple[str, ...]) -> None:
     assert invoke("admin", "audit", *arguments).exit_code == 2

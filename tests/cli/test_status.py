@@ -121,7 +121,7 @@ def audited(tmp_path: Path, kallyai_sandbox: KallyAISandbox) -> str:
 def test_the_audit_trail_shows_who_asked(tmp_path: Path, audited: str) -> None:
     refused, placed = status(tmp_path, audited, "--audit").stdout.splitlines()
 
-    assert refused.endswith("  +14155559999  refused:KALLYAI_DENY_NUMBERS")
+    assert refused.endswith("  +14155559999  refused: KALLYAI_DENY_NUMBERS")
     assert (
         "  +14155551234  placed  asked by claude-code 2.1  form  risk: urgent  t-reserved" in placed
     )

@@ -6,6 +6,7 @@ Each read takes an index, and has a limit.
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from math import inf
 from typing import Any
 
@@ -13,7 +14,7 @@ from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, IS_SCHEDULED, MINE, list_ids
 from kallyai_mcp.calls.ledger.emptied import is_emptied
 from kallyai_mcp.calls.ledger.rows import as_written
-from kallyai_mcp.calls.operator import AuditEntry, CallGroup, KnownCall
+from kallyai_mcp.calls.operator import AuditEntry, CallGroup, KnownCall, WantedEntries
 from kallyai_mcp.calls.records import AccountKey
 from kallyai_mcp.calls.tracking_ids import by_id
 from kallyai_mcp.clock import moment, moment_or_none
@@ -23,6 +24,9 @@ PAGE = 500
 
 _IS_LATE = "place_by < :now"
 
+_IS_ALLOWED = "outcome IN ('placed', 'scheduled')"
+"""`_was_allowed` in SQL."""
+
 _WITH_AN_INDEX: Mapping[CallGroup, str] = {
     CallGroup.IN_PROGRESS: IS_ACTIVE,
     CallGroup.SCHEDULED: f"{IS_SCHEDULED} ORDER BY not_before",
@@ -30,6 +34,13 @@ _WITH_AN_INDEX: Mapping[CallGroup, str] = {
     CallGroup.LATE: f"{IS_SCHEDULED} AND {_IS_LATE} ORDER BY place_by",
 }
 """The groups of calls that have not ended: each has an index."""
+
+
+_IS_OF_CALL = f"""
+{_IS_ALLOWED} AND (substr(tracking_id, 1, :length) = :call OR tracking_id IN
+    (SELECT tracking_id FROM calls WHERE substr(call_id, 1, :length) = :call))
+"""
+"""Whether an entry is about the call whose id begins with `:call`."""
 
 
 @dataclass(frozen=True)
@@ -80,21 +91,21 @@ def calls_before(tx: Tx, position: Position, since: float, most: int = PAGE) -> 
     return Page(tuple(_known(rows)), last)
 
 
-def audit_entries(
-    tx: Tx, account: AccountKey | None, number: str | None, since: float, most: int
-) -> list[AuditEntry]:
-    """The newest entries of the audit trail, of one account or (None) of all, with their calls.
+def before(until: datetime | None) -> Position:
+    """The position of the calls that were asked for before then; for None, of all."""
+    return Position() if until is None else Position(until.timestamp())
 
-    With a pattern of numbers, it reads all entries since then if few fit.
+
+def audit_entries(tx: Tx, api: str, wanted: WantedEntries, most: int) -> list[AuditEntry]:
+    """The newest entries of the audit trail that are wanted, with their calls.
+
+    For a number or a call, it reads all entries of the time if few fit.
     """
-    conditions = ["at >= :since"]
-    values: dict[str, Any] = {"since": since, "most": most}
-    if account is not None:
-        conditions.append(MINE)
-        values |= account.columns
-    if number is not None:
-        conditions.append("number LIKE :number")
-        values["number"] = number
+    conditions: list[str] = []
+    values: dict[str, Any] = {"most": most}
+    for condition, its_values in _conditions(api, wanted):
+        conditions.append(condition)
+        values |= its_values
     rows = tx.rows(
         f"SELECT * FROM audit WHERE {' AND '.join(conditions)} "
         "ORDER BY at DESC, tracking_id DESC LIMIT :most",
@@ -105,6 +116,20 @@ def audit_entries(
     for first in range(0, len(ids), PAGE):
         calls |= _calls_by_id(tx, ids[first : first + PAGE])
     return [_entry(row, calls) for row in rows]
+
+
+def _conditions(api: str, wanted: WantedEntries) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The conditions of SQL on the wanted entries, with their values."""
+    since = wanted.since.timestamp() if wanted.since is not None else 0.0
+    yield "at >= :since", {"since": since}
+    if wanted.until is not None:
+        yield "at < :until", {"until": wanted.until.timestamp()}
+    if wanted.account is not None:
+        yield MINE, AccountKey(api, wanted.account).columns
+    if wanted.number is not None:
+        yield "number LIKE :number", {"number": wanted.number}
+    if wanted.call is not None:
+        yield _IS_OF_CALL, {"call": wanted.call, "length": len(wanted.call)}
 
 
 def accounts_like(tx: Tx, api: str, beginning: str) -> list[str]:

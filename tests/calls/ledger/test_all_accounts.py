@@ -8,7 +8,7 @@ import pytest
 from kallyai_mcp.calls.admin import Admin
 from kallyai_mcp.calls.events import Over
 from kallyai_mcp.calls.ledger.base import Database, Ledger
-from kallyai_mcp.calls.operator import CallGroup
+from kallyai_mcp.calls.operator import CallGroup, WantedEntries
 from kallyai_mcp.calls.policy import Consent
 from kallyai_mcp.calls.records import AccountKey, CallState
 from kallyai_mcp.calls.schedule import Schedule
@@ -76,14 +76,36 @@ async def test_the_audit_trail_says_how_calls_ended(ledger: Ledger) -> None:
     mine = await reserved(ledger, another(1), Consent("a-client 1.0", "form", last_calls=(None,)))
     await ledger.handle(ACCOUNT, Over(ended_as(mine, outcome())))
     await reserved(ledger, another(2, account=OTHER))
-    of_all = await admin.audit(None, None, 10)
-    [of_mine] = await admin.audit(ACCOUNT.account, ago(days=1), 10)
+    of_all = await admin.audit(WantedEntries(), 10)
+    [of_mine] = await admin.audit(WantedEntries(account=ACCOUNT.account), 10)
 
     assert {entry.account for entry in of_all} == {ACCOUNT, OTHER}
     assert of_mine.call is not None
     assert (of_mine.decision, of_mine.asked_by, of_mine.how) == ("placed", "a-client 1.0", "form")
     assert (of_mine.call.state, of_mine.call.outcome) == ("ended", "answered")
-    assert await admin.audit(None, NOW + timedelta(days=1), 10) == []
+
+
+async def test_the_audit_trail_is_searched_by_time(ledger: Ledger) -> None:
+    admin = Admin(ledger, ACCOUNT.api)
+    await reserved(ledger, another(1))
+    hour = timedelta(hours=1)
+    inside = WantedEntries(since=NOW - hour, until=NOW + hour)
+
+    assert len(await admin.audit(inside, 10)) == 1
+    assert await admin.audit(WantedEntries(since=NOW + hour), 10) == []
+    assert await admin.audit(WantedEntries(until=NOW - hour), 10) == []
+
+
+@pytest.mark.parametrize(
+    ("id_", "is_found"), [("t-1", True), ("c-of-1", True), ("c-of", True), ("c_of-1", False)]
+)
+async def test_the_audit_trail_is_searched_by_id(ledger: Ledger, id_: str, is_found: bool) -> None:
+    wanted = await reserved(ledger, another(1))
+    await ledger.handle(ACCOUNT, Over(ended_as(wanted, outcome(call_id="c-of-1"))))
+    await reserved(ledger, another(2))
+    found = await Admin(ledger, ACCOUNT.api).audit(WantedEntries(call=id_), 10)
+
+    assert [entry.tracking_id for entry in found] == ["t-1"] * is_found
 
 
 @pytest.mark.parametrize(
@@ -94,7 +116,7 @@ async def test_the_audit_trail_is_searched_by_number(
 ) -> None:
     for index, number in enumerate((HERE, THERE)):
         await reserved(ledger, another(index, number))
-    entries = await Admin(ledger, ACCOUNT.api).audit(None, None, 10, number=pattern)
+    entries = await Admin(ledger, ACCOUNT.api).audit(WantedEntries(number=pattern), 10)
 
     assert [entry.number for entry in entries] == found
 
@@ -102,7 +124,7 @@ async def test_the_audit_trail_is_searched_by_number(
 async def test_entries_of_one_moment_have_an_order(ledger: Ledger) -> None:
     for number in (2, 3, 1):
         await reserved(ledger, another(number))
-    entries = await Admin(ledger, ACCOUNT.api).audit(None, None, 10)
+    entries = await Admin(ledger, ACCOUNT.api).audit(WantedEntries(), 10)
 
     assert [entry.tracking_id for entry in entries] == ["t-3", "t-2", "t-1"]
 

@@ -18,7 +18,7 @@ from kallyai_mcp.calls.ledger import all_accounts, expiry, lists, rows, search_i
 from kallyai_mcp.calls.ledger.base import Database, Ledger, Tx
 from kallyai_mcp.calls.ledger.postgres import PostgresDatabase
 from kallyai_mcp.calls.ledger.shared_values import put
-from kallyai_mcp.calls.operator import CallGroup
+from kallyai_mcp.calls.operator import CallGroup, WantedEntries
 from kallyai_mcp.calls.policy import CallPolicy
 from kallyai_mcp.calls.records import AccountKey, CallRecord, CallState
 from kallyai_mcp.calls.schedule import Schedule
@@ -170,7 +170,7 @@ USES: dict[str, Use] = {
         all_accounts.calls_before, all_accounts.Position(), ago(days=9999).timestamp(), 100
     ),
     "in progress": lambda ledger: Admin(ledger, "").calls(CallGroup.IN_PROGRESS, None, 100),
-    "audit of all": lambda ledger: Admin(ledger, "").audit(None, None, 20),
+    "audit of all": lambda ledger: Admin(ledger, "").audit(WantedEntries(), 20),
     "accounts_like": lambda ledger: Admin(ledger, ACCOUNT.api).accounts_like("account"),
     "find_work": lambda ledger: ledger.read(upkeep.find_work, None),
     "take_due": take,
