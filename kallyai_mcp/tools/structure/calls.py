@@ -154,6 +154,7 @@ def _speech(view: CallView) -> Facts:
         "answers": view.speech.answers or None,
         "disclosure": view.speech.disclosure,
         "spoke_with": view.speech.spoke_with,
+        "opt_out": view.speech.opt_out,
     }
 
 

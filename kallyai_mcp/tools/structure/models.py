@@ -114,10 +114,10 @@ class AppointmentAnswer(BaseModel, defer_build=True):
     """An appointment, by KallyAI's calendar event; get_calendar_event has its place."""
 
     summary: str | None = None
-    start: str | None = Field(None, description="ISO 8601; whole day: a date")
+    start: str | None = Field(None, description="ISO 8601, or a date")
     end: str | None = None
     unconfirmed: list[str] | None = Field(None, description="Arguments and wishes")
-    agreed: AgreedAnswer | None = Field(None, description="Time agreed to in words, if another")
+    agreed: AgreedAnswer | None = Field(None, description="In words, if another time")
 
 
 class AskedAnswer(BaseModel, defer_build=True):
@@ -157,7 +157,7 @@ class CallFacts(StatusAnswer):
     moved_by: str | None = None
     canceled_by: str | None = None
     asked_about_in: str | None = None
-    calendar_checked: bool | None = Field(None, description="false: may have booked")
+    calendar_checked: bool | None = Field(None, description="false: maybe booked")
     respondent_phone: str | None = None
     business_name: str | None = None
 
@@ -182,6 +182,7 @@ class CallAnswer(Report, CallFacts):
     answers: tuple[Quote, ...] | None = None
     disclosure: Disclosure | None = Field(None, description="KallyAI said that it is an AI")
     spoke_with: SpokeWith | None = None
+    opt_out: Quote | None = None
     elapsed_seconds: float | None = None
     credits_used: float | None = None
     live: Annotated[LiveAnswer | None, _OBJECT] = None
@@ -189,8 +190,8 @@ class CallAnswer(Report, CallFacts):
     timezone: str | None = None
     until: Annotated[str | None, OnlyIn.LISTS] = Field(
         None,
-        description="Of a list, as are calls and not_called; its status is in_progress, or why it "
-        "stopped: booked, answered, done, needs_decision, needs_sign_in",
+        description="Of a list; its status: in_progress, or why it stopped: booked, answered, "
+        "done, needs_decision, needs_sign_in",
     )
     calls: Annotated[list["CallAnswer"] | None, OnlyIn.LISTS] = None
     not_called: Annotated[list[CalleeAnswer] | None, OnlyIn.LISTS] = None
@@ -201,7 +202,7 @@ class CallAnswer(Report, CallFacts):
     reasons: Annotated[list[str] | None, OnlyIn.REQUESTS] = None
     since_then: str | None = None
     local_times: Annotated[list[str] | None, OnlyIn.REQUESTS] = Field(
-        None, description="At the callee, when it would be placed"
+        None, description="At the callee"
     )
     minutes_remaining: Annotated[float | None, OnlyIn.REQUESTS] = None
     credits_remaining: Annotated[float | None, OnlyIn.REQUESTS] = None
@@ -267,7 +268,7 @@ class EventAnswer(Answer):
 
     call_id: str | None = None
     summary: str | None = None
-    start: str | None = Field(None, description="ISO 8601; whole day: a date")
+    start: str | None = Field(None, description="ISO 8601, or a date")
     end: str | None = None
     location: str | None = None
     calendar_uri: str = Field("", description="Resource with the .ics file")
