@@ -176,12 +176,24 @@ class Transport:
         }
         url = f"{self._url}{request.target}"
         with observed_request(url, attributes, resend_count=attempts_before) as exchange:
-            result = await self._exchange(request, last_check)
+            result = await self._exchange_on_open_connection(request, last_check)
             if isinstance(result, KallyAIError):
                 exchange.error = result.code
             else:
                 exchange.status = result.status
         return result
+
+    async def _exchange_on_open_connection(
+        self, request: ApiRequest, last_check: _LastCheck | None
+    ) -> ApiResponse | KallyAIError:
+        """Send a request once; a GET on the first idle connection that KallyAI has not closed."""
+        while True:
+            try:
+                return await self._exchange(request, last_check)
+            except httpcore2.ConnectionNotAvailable:
+                # Nothing was sent, and this connection is no longer among the idle ones. Before
+                # httpcore2 2.17, `has_expired` told it.
+                continue
 
     async def _exchange(
         self, request: ApiRequest, last_check: _LastCheck | None
@@ -189,6 +201,8 @@ class Transport:
         """Send a request once.
 
         The error is returned: raised, its context would be the library's, with the token.
+
+        Raises `httpcore2.ConnectionNotAvailable` if KallyAI has closed the connection meanwhile.
         """
         connection = await self._take_idle() if request.method == "GET" else None
         is_sent = is_kept = False

@@ -246,6 +246,23 @@ async def test_only_a_get_uses_a_connection_again() -> None:
         assert server.connections == 3
 
 
+async def test_a_closed_connection_is_not_used_again() -> None:
+    """KallyAI and proxies close connections that are idle for some time."""
+    kept = answer(reference("statistics"), connection="keep-alive")
+    closed = anyio.Event()
+
+    async def answer_and_close(stream: SocketStream) -> None:
+        await stream.send(kept)
+        await stream.aclose()
+        closed.set()
+
+    async with client_and_server(answer_and_close, kept) as (client, server):
+        await client.get_statistics()
+        await closed.wait()
+        assert (await client.get_statistics()).plan_type == "personal"
+        assert server.connections == 2
+
+
 async def test_closing_the_client_waits_for_connections_in_use() -> None:
     closed = anyio.Event()
 
