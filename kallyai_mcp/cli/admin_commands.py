@@ -145,11 +145,9 @@ def _moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime
     """The time, aware; without an offset it is in UTC."""
     if text is None:
         return None
-    ago = re.fullmatch(r"(\d{1,5})([hd])", text)
+    ago = re.fullmatch(r"(\d{1,5})([mhd])", text)
     if ago is not None:
-        count = int(ago[1])
-        span = timedelta(hours=count) if ago[2] == "h" else timedelta(days=count)
-        return datetime.now(UTC) - span
+        return datetime.now(UTC) - int(ago[1]) * _SPANS[ago[2]]
     try:
         given = datetime.fromisoformat(text)
     except ValueError:
@@ -190,7 +188,8 @@ call_option = click.option(
     help="Of the call with this tracking_id or KallyAI's call_id, or its beginning.",
 )
 
-_TIMES = "2026-12-01, 2026-12-01T09:00Z, 24h, 7d"
+_TIMES = "2026-12-01, 2026-12-01T09:00Z, 30m, 24h, 7d"
+_SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 since_option = click.option(
     "--since",

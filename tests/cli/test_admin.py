@@ -83,7 +83,7 @@ def test_a_missing_ledger_is_an_error(home: Path) -> None:
 @pytest.mark.usefixtures("called")
 def test_the_audit_trail_has_the_outcome(tokens: Tokens) -> None:
     row = run_ok("admin", "audit", tokens.account[:8]).rstrip("\n").split("\t")
-    [entry] = document("audit", "--all", "--since", "1h")["audit"]
+    [entry] = document("audit", "--all", "--since", "30m")["audit"]
 
     assert row[1:5] == [tokens.account, NUMBER, "answered", "kallyai-mcp call"]
     assert entry["call"]["outcome"] == "answered"
