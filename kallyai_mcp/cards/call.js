@@ -144,9 +144,9 @@ class CallCard {
   /** Stops the list, as the user wants. One that waits for a decision has stopped already; the model learns the decision. */
   async #stop() {
     if (stateOf(this.#card) === "list_needs_decision") {
-      this.#know(afterBooked(this.#card));
+      this.#know(afterNobodyElse(this.#card));
       this.#page.focusHeading();
-      this.#tellModel("On the call card the user decided that it is booked. Call nobody else on this list.");
+      this.#tellModel("On the call card the user decided to call nobody else on this list. Whether it is booked, ask the user.");
       return announce(locale.text("list_answered_text"));
     }
     const result = await this.#call("cancel_call", { call_id: idOf(this.#card) });

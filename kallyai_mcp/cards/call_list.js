@@ -42,14 +42,25 @@ function candidateCount(list, input) {
 function listHeadline(state, list) {
   const next = nameOf(list.not_called[0]);
   const last = list.calls.at(-1);
-  if (state === "list_needs_decision" && last?.outcome === "booked_other_time") return locale.text("other_time_question");
-  if (seemsUnbooked(state, list) && next) return locale.text("ask_call", { callee: next });
+  if (state === "list_needs_decision" && last?.outcome === "booked_other_time") return otherTimeQuestion(last);
+  if (asksForNext(state, list)) return locale.text("ask_call", { callee: next });
   if (state === "list_needs_decision") return locale.text("booked_question");
   if (state === "list_needs_sign_in") return locale.text("sign_in_first");
   if (state !== "list_done") return "";
   if (list.until === "booked") return isUnbooked(list) ? locale.text(isUnread(list) ? "booking_not_known" : "no_booking") : "";
   const answered = list.calls.filter((call) => call.outcome === "answered").length;
   return locale.text("list_answers", { answered, count: list.calls.length });
+}
+
+/** "Does Wed, Jan 28, 8:30 PM work for you?" */
+function otherTimeQuestion(call) {
+  const when = appointmentTime(call);
+  return when ? locale.text("time_question", { when }) : locale.text("other_time_question");
+}
+
+/** Whether the list asks to call the next candidate, because the last one seems to have booked nothing. */
+function asksForNext(state, list) {
+  return seemsUnbooked(state, list) && nameOf(list.not_called[0]) !== "";
 }
 
 /** Whether no call of a list shows a booking. */
@@ -119,8 +130,13 @@ function candidateRow(call, state, asked) {
     name: name || number,
     number: name ? number : "",
     said: [state === "in_progress" ? progressOf(call) : locale.text(state), rowSentence(call, state, asked)].filter(Boolean).join(". "),
-    reported: isConfirmed(call) ? [] : [summary, steps && `${locale.text("steps")}: ${steps}`].filter(Boolean),
+    reported: isConfirmed(call) || mayContradict(call) ? [] : reportedParts(summary, steps),
   };
+}
+
+/** What KallyAI reports and suggests, each with whose words they are. */
+function reportedParts(summary, steps) {
+  return [summary && `${locale.text("summary")}: ${summary}`, steps && `${locale.text("steps")}: ${steps}`].filter(Boolean);
 }
 
 function rowSentence(call, state, asked) {

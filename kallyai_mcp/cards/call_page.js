@@ -35,6 +35,7 @@ class CallPage {
     this.#disc(view);
     setText("status", view.status);
     showParts("name", view.headline.split(DOT));
+    byId("name").classList.toggle("past", view.isPast);
     this.#facts(view.facts);
     setText("about", view.about);
     setText("said", view.said);

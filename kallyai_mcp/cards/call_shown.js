@@ -19,6 +19,7 @@ function shown(card, can) {
     speaker: isCalleeKnown(card) ? calleeOf(card) : "",
     status: statusOf(card, state),
     headline: headlineOf(card),
+    isPast: state === "booked" && wasBooked(card.call),
     facts: factsOf(card, state),
     about: (isOpen || state === "scheduled") && isSingle ? plain(askedOf(card).task_description) : "",
     said: sentenceOf(card, state),
@@ -100,11 +101,6 @@ function errorHeadline(card) {
   return locale.text(card.error.link && card.input ? "sign_in_to_call" : "sign_in_first");
 }
 
-/** Errors that go when the user signs in. */
-const SIGNED_OUT = [
-  "unauthorized", "not_signed_in", "missing_token", "token_expired", "sign_in_timed_out", "sign_in_refused", "forbidden",
-];
-
 /** Whether the user has to sign in before anything else can be done. */
 function needsSignIn({ error }, state) {
   return state === "list_needs_sign_in" || Boolean(error?.link) || SIGNED_OUT.includes(error?.code);
@@ -116,7 +112,7 @@ function factsOf(card, state) {
   const { call, list } = card;
   const callee = calleeOf(card);
   const facts = headlineOf(card) === callee ? [] : [{ text: callee }];
-  if (list && ABOUT_ONE.includes(state)) {
+  if (list && ABOUT_ONE.includes(state) && !asksForNext(state, list)) {
     const position = { number: list.calls.length || 1, count: candidateCount(list) };
     facts.push({ text: locale.text("list_position", position) });
   }
@@ -223,7 +219,6 @@ function againKey(card, state) {
 
 function choiceLabels(card, state) {
   const callee = nameOf(card.list?.not_called[0]);
-  const isDecision = state === "list_needs_decision";
   const [meant, second, third] = meantNumbers(card.error);
   const use = (number) => locale.text("use_number", { number: phoneNumber(number) });
   return {
@@ -238,8 +233,8 @@ function choiceLabels(card, state) {
     chat: locale.text("ask_again"),
     check: locale.text("check_again"),
     look: locale.text("ask_check"),
-    next: isDecision ? locale.text("list_next", { callee }) : locale.text("try_again"),
-    stop: locale.text(isDecision ? "list_booked_stop" : "list_stop"),
+    next: callee ? locale.text("list_next", { callee }) : locale.text("try_again"),
+    stop: locale.text("list_stop"),
     calendar: locale.text(calendarKey(card.call)),
     conversation: locale.text(card.talk?.isOpen ? "hide_conversation" : "conversation"),
   };

@@ -22,7 +22,7 @@ const START = Object.freeze({
   chat: "waits",
   /** Whether get_call can be asked again ("possible"), or has failed too often ("failed"). */
   watch: "possible",
-  /** What the person has decided about a list that waits for them: "" or "booked". */
+  /** What the person has decided about a list that waits for them: "" or "nobody_else". */
   decision: "",
   /** Who had the call placed: the "chat", or the "person" on this card. */
   placedBy: "chat",
@@ -137,9 +137,9 @@ function afterGoOn(card) {
   return changed(card, { input: { ...input, continue_after: last }, placedBy: "person" });
 }
 
-/** The person says that the call which the list waits for has booked. */
-function afterBooked(card) {
-  return changed(card, { decision: "booked" });
+/** The person says that the list, which waits for a decision, is to call nobody else. */
+function afterNobodyElse(card) {
+  return changed(card, { decision: "nobody_else" });
 }
 
 /** The tool and the arguments that place, now, the call which the person was asked about. */
@@ -161,7 +161,7 @@ function idOf({ list, call }) {
 /** A key of STATES; "" for a transcript without its call. */
 function stateOf(card) {
   if (card.error) return stateOfError(card.error, card.input !== null);
-  if (card.list) return card.decision === "booked" ? "list_answered" : stateOfList(card.list);
+  if (card.list) return card.decision === "nobody_else" ? "list_answered" : stateOfList(card.list);
   if (card.call) return stateOfCall(card.call);
   if (card.talk) return "";
   if (card.chat === "stopped") return "unknown";

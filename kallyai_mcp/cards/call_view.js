@@ -173,12 +173,12 @@ function capitalized(text) {
 }
 
 /** What KallyAI reports of a call: its summary and next steps, in quotation marks. A report of a busy line, or of one that
- * nobody picked up, adds nothing to the card's own sentence. What KallyAI suggests fits only after a conversation, until a
- * later call was about its booking. */
+ * nobody picked up, adds nothing to the card's own sentence. What KallyAI suggests ("Nothing more to do") fits only after a
+ * conversation, where nothing asked for is left unconfirmed, until a later call was about its booking. */
 function reportOf(call) {
   const adds = call && !["busy", "no_answer"].includes(call.status);
   const talked = adds && [...BOOKED, "answered"].includes(call.outcome);
-  const suggests = talked && !wasBooked(call) && !call.asked_about_in;
+  const suggests = talked && !unconfirmedOf(call).length && !wasBooked(call) && !call.asked_about_in;
   return { summary: adds ? quoted(call.highlights) : "", steps: suggests ? quoted(call.next_steps) : "" };
 }
 
@@ -198,8 +198,12 @@ function answersOf(call) {
 /** Whether the report is told already: by the calendar, which confirms all that was asked for, or by the callee's words; or
  * whether it may contradict the calendar, which has another time. */
 function isReportTold(call) {
-  const mayContradict = call?.outcome === "booked_other_time" && call.appointment;
-  return isConfirmed(call) || mayContradict || answersOf(call).length > 0;
+  return isConfirmed(call) || mayContradict(call) || answersOf(call).length > 0;
+}
+
+/** Whether KallyAI's report may name another time than the calendar. */
+function mayContradict(call) {
+  return call?.outcome === "booked_other_time" && Boolean(call.appointment);
 }
 
 /** Whether the calendar confirms all that was asked for. */

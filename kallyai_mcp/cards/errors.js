@@ -25,6 +25,11 @@ function usedUpSentence({ unit, allocated, renews }) {
   return sentences.filter(Boolean).join(" ");
 }
 
+/** The codes of errors that go when the user signs in. */
+const SIGNED_OUT = [
+  "unauthorized", "not_signed_in", "missing_token", "token_expired", "sign_in_timed_out", "sign_in_refused", "forbidden",
+];
+
 /** What is wrong, by the beginning of an argument's name; of several, the first that fits. */
 const WRONG = [
   ["respondent_phone", "wrong_number"],

@@ -12,6 +12,14 @@ function allowances(quota) {
     .sort((one, other) => share(one) - share(other));
 }
 
+/** The allowances, the credits first where they pay for a call because an allowance of the plan is used up: red "0 of 35
+ * calls left" would say that no call can be placed. */
+function whatPaysFirst(kinds) {
+  const paying = kinds.filter((one) => one.kind === "credits" && !isUsedUp(one));
+  const isPaidByCredits = paying.length > 0 && kinds.some(isUsedUp);
+  return isPaidByCredits ? [...paying, ...kinds.filter((one) => !paying.includes(one))] : kinds;
+}
+
 /** Shows the allowances. `back`: when they come back, in words. */
 function showGauges(kinds, back) {
   byId("gauge").replaceChildren(...kinds.slice(0, 1).map((one) => bar(one, back)));

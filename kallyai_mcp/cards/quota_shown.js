@@ -9,7 +9,7 @@ function shown(card, can, now) {
   if (choice === "sign_in") return { ...page, button, error: locale.text("sign_in_to_see") };
   if (error) return { ...page, button, error: errorSentence(error, false), status: { text: locale.text("unavailable"), tone: "bad" } };
   if (!quota) return { ...page, button, error: "" };
-  const gauges = allowances(quota);
+  const gauges = whatPaysFirst(allowances(quota));
   const empty = usedUp(quota);
   const full = comesBack(quota, now);
   const day = full && locale.shortBillingDay(full);

@@ -51,9 +51,6 @@ function usedUp(quota) {
   return (ofPlan.length ? ofPlan : kinds).find(isUsedUp);
 }
 
-/** The codes of errors that the user can remove by signing in. */
-const SIGNED_OUT = ["not_signed_in", "unauthorized", "sign_in_timed_out", "sign_in_refused"];
-
 /** What the card's button does: "sign_in", "more" or "billing", which open the billing page; "" for no button.
  * `can`: what the host allows: {tools, links}. */
 function choiceOf({ quota, error }, can) {

@@ -97,7 +97,7 @@ async def test_an_appointment_is_the_cards_headline(agent: Agent, open_card: Ope
     }
     await agent.use("make_call", cancel, changes_call_id=ids["call_id"], change="cancel")
     await chat.give(await agent.use("get_call", ids), ids)
-    await expect(chat.card.locator("#said")).to_contain_text("They said in a later call that it is")
+    await expect(chat.card.locator("#said")).to_contain_text("In a later call they said it")
 
     missed = {**BISTRO, "respondent_phone": NUMBERS["busy"]}
     await chat.give(await agent.use("make_call", missed), missed)
@@ -307,7 +307,7 @@ CLAIMS: list[Claim] = [
         calendar_file(["SUMMARY:Table for 2", "DTSTART;VALUE=DATE:20260128"]),
         {"time_preference_text": "after 5pm"},
         "Booked, not all confirmed",
-        "Wed, Jan 28 · 4\u00a0people not confirmed",
+        "Wed, Jan 28 · 4\u00a0people (not confirmed)",
         "Not confirmed: the time.",
     ),
     (

@@ -252,8 +252,34 @@ def test_a_partly_confirmed_booking_names_what_is_missing() -> None:
     shown = view(CALL | {"appointment": event})
 
     assert (shown["status"], shown["tone"]) == ("Booked, not all confirmed", "warn")
-    assert shown["headline"].endswith("4\u00a0people not confirmed")
+    assert shown["headline"].endswith("4\u00a0people (not confirmed)")
     assert shown["said"] == "Not confirmed: “by the window”."
+    assert shown["report"]["steps"] == ""  # "Nothing more to do" would contradict it
+
+
+def test_a_list_names_the_other_time() -> None:
+    event = {"start": "2026-01-28T20:30:00-05:00"}
+    other = {
+        "outcome": "booked_other_time",
+        "highlights": "Reserved at 7 PM.",
+        "appointment": event,
+    }
+    shown = view(DECISION | {"calls": [FULL | other]})
+
+    assert shown["headline"] == "Does Wed, Jan 28, 8:30 PM work for you?"
+    assert shown["rows"][0]["reported"] == []
+
+
+def test_a_row_says_whose_report_it_quotes() -> None:
+    shown = view(DECISION | {"calls": [FULL | {"highlights": "No table is free."}]})
+
+    assert shown["rows"][0]["reported"] == ["KallyAI reports: “No table is free.”"]
+    assert {"text": "2 of 3"} not in shown["facts"]
+
+
+@pytest.mark.parametrize(("later", "is_past"), [({}, False), ({"moved_by": "c-2"}, True)])
+def test_a_moved_booking_is_struck_through(later: dict[str, Any], is_past: bool) -> None:
+    assert view(CALL | later)["isPast"] is is_past
 
 
 def test_a_report_against_the_calendar_is_a_detail() -> None:
@@ -286,7 +312,7 @@ def test_a_list_says_once_why_it_was_refused() -> None:
     shown = view(DECISION | {"status": "refused", "calls": [refused]})
 
     assert "This number is on the do-not-call list." in shown["rows"][0]["said"]
-    assert shown["said"].startswith("The next call may not be placed now.")
+    assert shown["said"].startswith("The next call can't be placed now.")
 
 
 def test_after_a_lost_answer_the_chat_can_check() -> None:

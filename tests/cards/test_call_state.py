@@ -49,7 +49,7 @@ DECISION = {
         ),
         (["card = afterResult(card, result(decision), 0)"], "list_needs_decision"),
         (
-            ["card = afterResult(card, result(decision), 0)", "card = afterBooked(card)"],
+            ["card = afterResult(card, result(decision), 0)", "card = afterNobodyElse(card)"],
             "list_answered",
         ),
     ],

@@ -77,7 +77,7 @@ async def test_a_card_shows_several_calls_in_progress(open_card: Open) -> None:
     await chat.give(Answer(CallToolResult(content=[], structured_content=structure)), THREE)
 
     await expect(chat.card.locator("#status")).to_have_text("Calling several at a time")
-    await expect(chat.card.locator("#facts")).to_contain_text("1 of 4 called")
+    await expect(chat.card.locator("#facts")).to_contain_text("1 of 4 finished")
     assert sum("Call in progress" in row for row in await rows(chat)) == 2
     assert await chat.hard_to_use() == []
 
@@ -97,7 +97,7 @@ async def test_a_decision_says_what_came_of_each_call(undecided: Chat) -> None:
     busy, full, free = await rows(undecided)
     assert busy == "First +1 202-555-0103 Not reached. The line was busy."  # told once
     assert full.startswith(
-        "Second +1 202-555-0102 Answered. They talked, and KallyAI has no calendar event for it."
+        "Second +1 202-555-0102 Answered. They talked, but KallyAI's calendar has nothing about it."
     )
     assert free == "Third +1 202-555-0100 Not called yet"
     assert await undecided.hard_to_use() == []
@@ -108,7 +108,7 @@ async def test_a_decision_offers_what_to_do(undecided: Chat) -> None:
     await expect(undecided.card.get_by_role("region", name="Conversation")).to_be_visible()
 
     await expect(undecided.card.locator("#choices button:visible")).to_have_text(
-        ["Call Third", "It is booked: stop", "Hide conversation"]
+        ["Call Third", "Don't call anyone else", "Hide conversation"]
     )
     await expect(undecided.card.locator("button.primary:visible")).to_have_text("Call Third")
 
@@ -135,24 +135,24 @@ async def test_a_stopped_list_finishes_its_call_in_progress(
     agent: Agent, open_card: Open, clock: ManualClock
 ) -> None:
     asked = TABLE | {"candidates": [BUSY, LAST]}
-    stop, ending, canceled = "No llamar a nadie más", "Sin más llamadas", "Cancelada"
+    stop = "No llamar a nadie más"
     clock.hold()
     chat = await open_card(context={**NEW_YORK, "locale": "es-ES"})
     await chat.give(await agent.use("call_around", asked, wait_seconds=0), asked)
     await clock.sleepers(1)
     await chat.button(stop).click()
 
-    await chat.comes_to(ending)
+    await chat.comes_to("Última llamada en curso")
     clock.advance(minutes=5)
-    await chat.comes_to(canceled)
+    await chat.comes_to("Llamadas detenidas")
     await expect(chat.button(stop)).to_be_hidden()
     assert await agent.calls_made() == 1
 
 
-async def test_the_model_learns_that_it_is_booked(agent: Agent, open_card: Open) -> None:
+async def test_the_model_learns_that_nobody_else_is_called(agent: Agent, open_card: Open) -> None:
     chat = await open_card()
     await chat.give(await agent.use("call_around", THREE), THREE)
-    await chat.button("It is booked: stop").click()
+    await chat.button("Don't call anyone else").click()
 
     await expect(chat.card.locator("#status")).to_have_text("Answered")
     await expect(chat.card.locator("#said")).to_have_text(
@@ -160,7 +160,7 @@ async def test_the_model_learns_that_it_is_booked(agent: Agent, open_card: Open)
     )
     await expect(chat.card.locator("#choices button:visible")).to_have_text(["Conversation"])
     [context] = await chat.seen("contexts")
-    assert "decided that it is booked" in context["content"][0]["text"]
+    assert "decided to call nobody else" in context["content"][0]["text"]
 
 
 async def test_one_consent_in_the_card_names_every_candidate(
@@ -202,7 +202,7 @@ ENDS: list[tuple[str, dict[str, Any], str, str, list[str]]] = [
     ("unknown", UNKNOWN, "Stopped: outcome unknown", "warn", ["Check again"]),
     ("needs_sign_in", {}, "Stopped: not signed in", "live", ["Sign in↗", "Try again"]),
     ("refused", {}, "Stopped", "bad", ["Try again"]),
-    ("canceled", {}, "Canceled", "quiet", []),
+    ("canceled", {}, "Calls stopped", "quiet", []),
 ]
 
 

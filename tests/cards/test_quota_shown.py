@@ -35,7 +35,7 @@ def test_what_is_left_has_one_day() -> None:
 
 
 def test_an_error_without_a_remedy_is_marked() -> None:
-    shown = view({"status": "error", "code": "forbidden"}, error=True)
+    shown = view({"status": "error", "code": "internal_error"}, error=True)
 
     assert shown["status"] == {"text": "Not available", "tone": "bad"}
 
@@ -69,6 +69,12 @@ def test_credits_are_shown_like_minutes_and_calls() -> None:
     assert kinds == {"minutes": 152.4, "calls": 18, "credits": 120}
 
 
+def test_credits_that_pay_for_calls_come_first() -> None:
+    gauges = view(ALLOWANCE | {"calls_remaining": 0} | CREDITS)["gauges"]
+
+    assert [one["kind"] for one in gauges] == ["credits", "calls", "minutes"]
+
+
 @pytest.mark.parametrize(
     ("day", "fact"),
     [("2026-02-22T00:00:00Z", "Ends Feb 22, 2026"), ("2026-01-22T00:00:00Z", "Ended Jan 22, 2026")],
@@ -82,7 +88,7 @@ def test_a_plan_that_does_not_renew_ends(day: str, fact: str) -> None:
 
 @pytest.mark.parametrize(
     ("code", "does"),
-    [("not_signed_in", "sign_in"), ("unauthorized", "sign_in"), ("forbidden", ""), ("x", "")],
+    [*((code, "sign_in") for code in ("not_signed_in", "unauthorized", "forbidden")), ("x", "")],
 )
 def test_the_sign_in_is_offered_where_it_helps(code: str, does: str) -> None:
     button = view({"status": "error", "code": code}, error=True)["button"]

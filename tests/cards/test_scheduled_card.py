@@ -14,7 +14,7 @@ async def test_a_scheduled_call_is_canceled_after_a_yes(agent: Agent, open_card:
     await chat.button("Cancel call").click()
 
     question = chat.card.get_by_role("region", name="Cancel the call to Italian Bistro?")
-    await expect(question).to_contain_text("Nobody is called then.")
+    await expect(question).to_contain_text("The scheduled call will not be placed.")
     assert await chat.hard_to_use() == []
     assert chat.asked == []
     await chat.button("Cancel call").click()

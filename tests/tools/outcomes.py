@@ -56,7 +56,7 @@ ROWS = (
             "Answered",
             "Llamada atendida",
             "warn",
-            "They talked, and KallyAI has no calendar event for it.",
+            "They talked, but KallyAI's calendar has nothing about it.",
             ("Conversation",),
         ),
     ),
@@ -85,7 +85,7 @@ ROWS = (
             "Failed",
             "Llamada fallida",
             "bad",
-            "The call failed. Nothing is known to be agreed.",
+            "The call failed. As far as is known, nothing was agreed.",
             ("Conversation",),
         ),
     ),
@@ -93,7 +93,7 @@ ROWS = (
         "cancelled",
         "canceled",
         card=Card(
-            "Canceled", "Cancelada", "quiet", "The call was canceled. Take nothing as agreed.", ()
+            "Canceled", "Cancelada", "quiet", "The call was canceled. Don't count on anything.", ()
         ),
     ),
     Row(
