@@ -122,13 +122,23 @@ def _risks(booking: CallView, number: str) -> tuple[RiskFlag, ...]:
 
 
 def _with_what_stays(arguments: CallArguments, booking: CallView) -> CallArguments:
-    """The arguments of a move with what they don't name: day, time, people, name, and wishes."""
-    if arguments.change is not Change.MOVE:
-        return arguments
+    """The arguments with what they don't name: the user and the business; of a move also day, time,
+    people, and wishes.
+    """
+    asked = booking.submission
+    stays: dict[str, Any] = {"user_name": asked.user_name}
+    if arguments.respondent_phone == asked.respondent_phone:
+        stays["business_name"] = asked.business_name
+    if arguments.change is Change.MOVE:
+        stays |= _stays_in_move(arguments, booking)
+    unnamed = {name: value for name, value in stays.items() if not getattr(arguments, name)}
+    return arguments.model_copy(update=unnamed)
+
+
+def _stays_in_move(arguments: CallArguments, booking: CallView) -> dict[str, Any]:
     asked = booking.submission
     stays: dict[str, Any] = {
         "party_size": asked.party_size,
-        "user_name": asked.user_name,
         "additional_instructions": list(agents_instructions(asked)) or None,
         "departure_date": _departure_that_stays(arguments, booking),
     }
@@ -139,8 +149,7 @@ def _with_what_stays(arguments: CallArguments, booking: CallView) -> CallArgumen
                 stays["appointment_time"] = f"{start:%H:%M}"
         case date() as day:
             stays["appointment_date"] = day
-    unnamed = {name: value for name, value in stays.items() if not getattr(arguments, name)}
-    return arguments.model_copy(update=unnamed)
+    return stays
 
 
 def _names_time(arguments: CallArguments) -> bool:

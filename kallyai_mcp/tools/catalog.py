@@ -107,7 +107,8 @@ class CallTool(Tool):
         for_user = app_context
         try:
             validated = await self._validated(arguments, context, app_context)
-            for_user = app_context.for_user_in(arguments.get("timezone"))
+            given = read(arguments, self.parameters)
+            for_user = app_context.for_user_in(given.get("timezone"))
             try:
                 return await self.fn(**validated, ctx=context)
             except NotSignedInError:

@@ -329,12 +329,23 @@ async def test_arguments_that_change_nothing_are_fine(agent: Agent, app: Sandbox
     assert len(submissions(app)) == 2
 
 
-async def test_a_move_keeps_the_name(agent: Agent, app: SandboxApp) -> None:
+@pytest.mark.parametrize("change", ["move", "cancel", "ask"])
+async def test_whose_booking_it_is_is_told(agent: Agent, app: SandboxApp, change: str) -> None:
     booked = (await agent.use("make_call", TABLE)).data["call_id"]
-    later = ABOUT | {"appointment_time": "20:00"}
-    await agent.use("make_call", later, changes_call_id=booked, change="move")
+    later = ABOUT | ({"appointment_time": "20:00"} if change == "move" else {})
+    await agent.use("make_call", later, changes_call_id=booked, change=change)
+    told = submissions(app)[-1]
 
-    assert submissions(app)[-1]["user_name"] == TABLE["user_name"]
+    assert told["user_name"] == TABLE["user_name"]
+    assert told["business_name"] == TABLE["business_name"]
+
+
+async def test_another_number_keeps_its_name(agent: Agent, app: SandboxApp) -> None:
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    elsewhere = ABOUT | {"respondent_phone": NUMBERS["fully_booked"]}
+    await agent.use("make_call", elsewhere, changes_call_id=booked, change="cancel")
+
+    assert "business_name" not in submissions(app)[-1]
 
 
 ROOM = {name: value for name, value in TABLE.items() if name != "appointment_time"} | {
@@ -392,11 +403,13 @@ async def test_an_older_call_about_a_booking_answers(
     tmp_path: Path, clock: ManualClock, app: SandboxApp
 ) -> None:
     """It did not tell KallyAI what a call was for, and its records are found by other digests."""
+    named = CANCEL | {name: TABLE[name] for name in ("user_name", "business_name")}
     async with open_agent(settings_in(tmp_path), mode="auto", clock=clock, app=app) as agent:
-        booked, cancel = await canceled(agent)
+        booked = (await agent.use("make_call", TABLE)).data["call_id"]
+        cancel = await agent.use("make_call", named, changes_call_id=booked, change="cancel")
         sent = Submission.model_validate(submissions(app)[-1])
         make_older(tmp_path, cancel.data["call_id"], without_change(sent))
-        again = await agent.use("make_call", CANCEL, changes_call_id=booked, change="cancel")
+        again = await agent.use("make_call", named, changes_call_id=booked, change="cancel")
         placed = len(submissions(app))
 
     assert again.data["call_id"] == cancel.data["call_id"]

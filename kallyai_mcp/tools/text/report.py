@@ -205,13 +205,11 @@ def _after(question: str, report: str) -> str:
     It is "" if the report does not begin with the question, or that has no words. After a sentence,
     the question may stand in a conversation that the report tells, and the rest be a greeting.
     """
-    asked = question.casefold().rstrip(" ?.")
-    if not asked:
+    asked = question.rstrip(" ?.")
+    found = re.search(re.escape(asked), report, re.IGNORECASE) if asked else None
+    if found is None or _SENTENCE_BEFORE.search(report[: found.start()]) is not None:
         return ""
-    before, _, rest = report.casefold().partition(asked)
-    if _SENTENCE_BEFORE.search(before) is not None:
-        return ""
-    return re.sub(r"^\W+", "", report[-len(rest) :]) if rest else ""
+    return re.sub(r"^\W+", "", report[found.end() :])
 
 
 def _reported(view: CallView, limit: int) -> str:
