@@ -118,7 +118,7 @@ async def list_calls(
     offset: Offset = 0,
     number: Annotated[CalledNumber | None, Field(description="E.164")] = None,
     business: Annotated[Text | None, Field(description="Part of the name")] = None,
-    about: Annotated[Text | None, Field(description="Words in it")] = None,
+    about: Annotated[Text | None, Field(description="Words of its task, report, answers")] = None,
     since: Annotated[Since | None, Field(description="ISO 8601")] = None,
     until: Annotated[Since | None, Field(description="ISO 8601")] = None,
     status: Annotated[Status | None, Field(description="Its beginning is enough")] = None,

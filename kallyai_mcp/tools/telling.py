@@ -21,7 +21,6 @@ from kallyai_mcp.tools.lookup import (
     find,
     find_call_id,
     note_what_was_said,
-    read_relations,
     view_of,
     views_of_list,
 )
@@ -318,9 +317,10 @@ async def _cancel_call(app_context: AppContext, record: CallRecord) -> CallView:
     Returns what is known of it then.
     """
     if not record.is_open:
-        planned = (await read_relations(app_context, CallView.of_record(record))).planned
+        view = await view_of(app_context, record)
+        planned = view.related.planned
         if planned is None or planned.record is None:
-            return CallView.of_record(record)
+            return view
         record = planned.record
     return CallView.of_record(await app_context.calls.cancel(record))
 

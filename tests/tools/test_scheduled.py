@@ -51,6 +51,15 @@ async def test_a_call_for_later_is_canceled_for_good(agent: Agent) -> None:
     assert shown.text.startswith("Not called: ")
 
 
+async def test_canceling_an_ended_call_tells_how_it_ended(agent: Agent) -> None:
+    ended = await agent.use("make_call", BISTRO)
+    over = await agent.use("cancel_call", call_id=ended.data["call_id"])
+
+    assert over.text.startswith("Not canceled: it is over.")
+    assert "They said (" in over.text
+    assert "transcript can be read" not in over.text
+
+
 async def test_the_users_zone_is_not_the_callees(agent: Agent) -> None:
     elsewhere = await agent.use(
         "make_call", CLINIC, timezone="America/New_York", not_before=IN_THE_MORNING

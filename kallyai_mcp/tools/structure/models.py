@@ -117,7 +117,7 @@ class AppointmentAnswer(BaseModel, defer_build=True):
     start: str | None = Field(None, description="ISO 8601, or a date")
     end: str | None = None
     unconfirmed: list[str] | None = Field(None, description="Arguments and wishes")
-    agreed: AgreedAnswer | None = Field(None, description="In words, if another time")
+    agreed: AgreedAnswer | None = Field(None, description="Said, if another time")
 
 
 class AskedAnswer(BaseModel, defer_build=True):
