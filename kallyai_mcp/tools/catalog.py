@@ -132,7 +132,8 @@ class CallTool(Tool):
         if self.places_calls:
 
             def problems_of(answered: Mapping[str, Any]) -> list[Problem]:
-                return problems(self.fn_metadata.arg_model, self.name, answered, now)
+                found = problems(self.fn_metadata.arg_model, self.name, answered, now)
+                return [*found, *problems_of_change(answered)]
 
             given = await with_number(given, app_context)
             elicitation = Elicitation(context, given.get("language"))

@@ -1,6 +1,6 @@
 """The details that a call can't do without: which they are, and how the user is asked for them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from mcp.types import ElicitRequestFormParams
@@ -70,10 +70,11 @@ async def ask_missing(
 
     A wrong answer is asked for again, by the `problems_of` the arguments; the other answers are
     kept. If the client can't show forms, nothing is asked, and validation names what is missing.
+    So it does if the agent has something else to correct: the user's answers would be lost.
     Returns `given` with the user's answers.
     """
     missing = _missing_in(given)
-    if not missing or not elicitation.shows_forms:
+    if not missing or not elicitation.shows_forms or _is_wrong(given, missing, problems_of):
         return given
     asked: Sequence[str] = missing
     wrong: Mapping[str, Any] = {}
@@ -92,6 +93,15 @@ async def ask_missing(
             break
         asked = list(wrong)
     return given
+
+
+def _is_wrong(
+    given: Mapping[str, Any],
+    missing: Collection[str],
+    problems_of: Callable[[Mapping[str, Any]], Sequence[Problem]],
+) -> bool:
+    """Whether something is wrong besides the arguments that are missing."""
+    return any(problem.argument not in missing for problem in problems_of(given))
 
 
 def _wrong_among(answers: Mapping[str, Any], problems: Sequence[Problem]) -> dict[str, Any]:
