@@ -298,33 +298,42 @@ class KallyAI:
         """
         if self._tokens is None:
             raise NotSignedInError("This client has no sign-in")
-        tokens = self._tokens
-
-        async def send_with(token: str) -> ApiResponse:
-            async def check_all() -> None:
-                if await _checked(tokens.access_token()) != token:
-                    raise NotConnectedError(
-                        "The sign-in changed just before the request was sent; nothing was sent"
-                    )
-                if last_check is not None:
-                    await last_check()
-
-            request.headers["Authorization"] = f"Bearer {token}"
-            request.secrets = (token,)
-            return await self._transport.send(
-                request, check_all if last_check is not None else None
-            )
-
-        token = await _checked(tokens.access_token())
-        response = await send_with(token)
+        token = await _checked(self._tokens.access_token())
+        response = await self._send_with(token, request, last_check)
         if response.status == HTTPStatus.UNAUTHORIZED:
             try:
-                fresh = await _checked(tokens.renew(token))
+                fresh = await _checked(self._tokens.renew(token))
             except NotSignedInError as error:
                 raise not_signed_in(error_from(request, response), error.message) from None
             if fresh != token:
-                response = await send_with(fresh)
+                response = await self._send_with(fresh, request, last_check)
         return self._success(request, response)
+
+    async def _send_with(
+        self,
+        token: str,
+        request: ApiRequest,
+        last_check: Callable[[], Awaitable[None]] | None,
+    ) -> ApiResponse:
+        """Send a request with this token."""
+        request.headers["Authorization"] = f"Bearer {token}"
+        request.secrets = (token,)
+        if last_check is None:
+            return await self._transport.send(request)
+
+        async def check_sign_in_first() -> None:
+            # Another account may have signed in while the connection was made.
+            await self._check_signed_in_with(token)
+            await last_check()
+
+        return await self._transport.send(request, check_sign_in_first)
+
+    async def _check_signed_in_with(self, token: str) -> None:
+        """Raise `NotConnectedError` if the sign-in has another token now."""
+        if self._tokens is None or await _checked(self._tokens.access_token()) != token:
+            raise NotConnectedError(
+                "The sign-in changed just before the request was sent; nothing was sent"
+            )
 
     def _success(self, request: ApiRequest, response: ApiResponse) -> ApiResponse:
         """The response if it is a success; else raises its error."""

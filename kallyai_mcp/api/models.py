@@ -77,8 +77,8 @@ def _is_blank(held: Any) -> bool:
 
 
 def _list_in(value: Any, *names: str) -> Any:
-    """The list in a body, which is the body itself, or under one of `names` in it; an empty list
-    for null.
+    """What should be a list: the value under the first of `names` that an object has, an empty list
+    for null there; else the value itself. Validation refuses what is no list.
     """
     if isinstance(value, Mapping):
         value = next((value[name] for name in names if name in value), value)

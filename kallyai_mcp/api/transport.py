@@ -191,6 +191,8 @@ class Transport:
             try:
                 return await self._exchange(request, last_check)
             except httpcore2.ConnectionNotAvailable:
+                if request.method == "POST":  # it has a connection of its own
+                    raise
                 # Nothing was sent, and this connection is no longer among the idle ones. Before
                 # httpcore2 2.17, `has_expired` told it.
                 continue
@@ -205,30 +207,46 @@ class Transport:
         Raises `httpcore2.ConnectionNotAvailable` if KallyAI has closed the connection meanwhile.
         """
         connection = await self._take_idle() if request.method == "GET" else None
-        is_sent = is_kept = False
+        if connection is None:
+            try:
+                connection = await self._new_connection(last_check)
+            except _FAILURES as error:
+                return self._error(error, is_sent=False)
         try:
-            async with asyncio.timeout(request.seconds if connection else CONNECT_SECONDS) as limit:
-                if connection is None:
-                    connection = await self._network.open()
-                    if last_check is not None:
-                        await last_check()
-                    limit.reschedule(asyncio.get_running_loop().time() + request.seconds)
-                is_sent = True
+            async with asyncio.timeout(request.seconds):
                 response = await _read(await connection.handle_async_request(self._asked(request)))
-            is_kept = request.method == "GET" and connection.is_idle() and not self._is_closed
         except _FAILURES as error:
-            return self._error(error, is_sent=is_sent)
+            await _close(connection)
+            return self._error(error, is_sent=True)
+        except BaseException:
+            await _close(connection)
+            raise
+        await self._keep_or_close(connection, request)
+        return response
+
+    async def _new_connection(self, last_check: _LastCheck | None) -> Any:
+        """A connection, after the last check: nothing was sent on it yet."""
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await self._network.open()
+            if last_check is None:
+                return connection
+            try:
+                await last_check()
+            except BaseException:
+                await _close(connection)
+                raise
+            return connection
+
+    async def _keep_or_close(self, connection: Any, request: ApiRequest) -> None:
+        """Keep a connection for the next GET, if it can be used again."""
+        may_be_used_again = request.method == "GET" and connection.is_idle()
+        if may_be_used_again and not self._is_closed:
+            self._idle.append(connection)
         else:
-            return response
-        finally:
-            if is_kept:
-                self._idle.append(connection)
-            elif connection is not None:
-                with anyio.CancelScope(shield=True):
-                    await connection.aclose()
+            await _close(connection)
 
     async def _take_idle(self) -> Any:
-        """A connection that was used for a GET and is still open; None without one."""
+        """A connection that was used for a GET and has not expired; None without one."""
         while self._idle:
             connection = self._idle.popleft()
             if not connection.has_expired():
@@ -259,6 +277,12 @@ class Transport:
         return NotConnectedError(
             f"KallyAI at {host} can't be reached{through}: {reason}; nothing was sent"
         )
+
+
+async def _close(connection: Any) -> None:
+    """Close a connection, also where the request was canceled."""
+    with anyio.CancelScope(shield=True):
+        await connection.aclose()
 
 
 def template_of(target: str) -> str:
