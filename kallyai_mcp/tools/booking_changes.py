@@ -47,19 +47,18 @@ _SAY = {
 
 def problems_of_change(given: Mapping[str, Any]) -> list[Problem]:
     """What is wrong with the arguments of a call about a booking, as they go together."""
-    named = [name for name in _NEW_TIME if name in given]
-    match given.get("change"):
-        case None if "changes_call_id" in given:
-            return [Problem("change", _SAY["no_change"])]
-        case None:
-            return []
-        case _ if "changes_call_id" not in given:
-            return [Problem("changes_call_id", _SAY["no_booking"])]
-        case Change.MOVE if not named:
-            return [Problem("appointment_date", _SAY["no_new_time"])]
-        case Change.CANCEL | Change.ASK as change:
-            return list(_problems_of_no_move(given, change))
-    return []
+    change = given.get("change")
+    names_booking = "changes_call_id" in given
+    if change is None:
+        return [Problem("change", _SAY["no_change"])] if names_booking else []
+    if not names_booking:
+        return [Problem("changes_call_id", _SAY["no_booking"])]
+    if change == Change.MOVE:
+        names_new_time = any(name in given for name in _NEW_TIME)
+        return [] if names_new_time else [Problem("appointment_date", _SAY["no_new_time"])]
+    if change in (Change.CANCEL, Change.ASK):
+        return list(_problems_of_no_move(given, change))
+    return []  # any other value is named by validation
 
 
 def _problems_of_no_move(given: Mapping[str, Any], change: str) -> Iterator[Problem]:
@@ -157,11 +156,16 @@ def _names_time(arguments: CallArguments) -> bool:
 
 
 def _departure_that_stays(arguments: CallArguments, booking: CallView) -> date | None:
-    """The day of departure of a stay whose arrival is moved; None for anything else."""
+    """The day on which the booked stay was to end; None if it was no stay.
+
+    A stay that is moved to that day, or a later one, must be given a new departure.
+    """
     departure = departure_in(booking.submission)
     arrival = arguments.appointment_date
-    is_named = arguments.departure_date is not None
-    if departure is None or is_named or arrival is None or arrival < departure:
+    if departure is None or arrival is None or arguments.departure_date is not None:
         return departure
-    lacking = Problem("departure_date", _SAY["no_departure"].format(departure=departure))
-    raise InvalidArgumentsError([lacking])
+    is_over_before_arrival = departure <= arrival
+    if is_over_before_arrival:
+        lacking = Problem("departure_date", _SAY["no_departure"].format(departure=departure))
+        raise InvalidArgumentsError([lacking])
+    return departure

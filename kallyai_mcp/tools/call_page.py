@@ -66,7 +66,8 @@ class Filter:
         """What the ledger is asked for: more than `most` calls if the rest of the filter may leave
         some out.
         """
-        may_leave_some_out = (self.number, self.business, self.status) != (None, None, None)
+        others = (self.number, self.business, self.status)  # the search knows none of these
+        may_leave_some_out = any(one is not None for one in others)
         return Search(
             about,
             with_quotes=self.with_quotes,
@@ -165,13 +166,12 @@ async def _page_of_all(app_context: AppContext, limit: int, offset: int) -> _Pag
 
 def _next_offset(found: CallPage, limit: int, offset: int) -> int | None:
     """Where the next page of KallyAI's list begins; None after the last one."""
-    seen = offset + len(found.calls)
-    is_last = len(found.calls) != limit
-    if found.total is not None:
-        is_last = seen >= found.total
-    if is_last or not found.calls:
+    if not found.calls:
         return None
-    return seen
+    seen = offset + len(found.calls)
+    is_full = len(found.calls) == limit
+    has_more = is_full if found.total is None else seen < found.total
+    return seen if has_more else None
 
 
 async def _page_of_wanted(

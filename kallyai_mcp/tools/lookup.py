@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 import anyio
 
@@ -234,21 +235,31 @@ async def _speech(app_context: AppContext, view: CallView) -> Speech:
     """What was said in an ended call, as far as its result needs it."""
     asked = view.submission
     call = view.call
-    transcript = None
     if call is None or not may_have_transcript(call, view.outcome):
         return NOT_NEEDED
-    has_transcript = True
-    # The outcome counts without it.
+    read = await _read_transcript(app_context, call.call_id)
+    if read.transcript is None:
+        return unread_speech(asked, call, view.outcome, has_transcript=read.may_exist)
+    if view.record is None or not view.record.has_transcript:
+        await note_what_was_said(app_context, read.transcript, call.call_id, call)
+    return speech_of(asked, call, read.transcript, view.outcome)
+
+
+class _TranscriptRead(NamedTuple):
+    """A transcript; None if it was not read, and then whether KallyAI may have one."""
+
+    transcript: Transcript | None
+    may_exist: bool
+
+
+async def _read_transcript(app_context: AppContext, call_id: str) -> _TranscriptRead:
+    """The transcript of a call, if KallyAI gives it in time: the outcome counts without it."""
     with anyio.move_on_after(_TRANSCRIPT_SECONDS), suppress(KallyAIError):
         try:
-            transcript = await app_context.api().get_transcript(call.call_id)
+            return _TranscriptRead(await app_context.api().get_transcript(call_id), may_exist=True)
         except NotFoundError:
-            has_transcript = False
-    if transcript is None:
-        return unread_speech(asked, call, view.outcome, has_transcript=has_transcript)
-    if view.record is None or not view.record.has_transcript:
-        await note_what_was_said(app_context, transcript, call.call_id, call)
-    return speech_of(asked, call, transcript, view.outcome)
+            return _TranscriptRead(None, may_exist=False)
+    return _TranscriptRead(None, may_exist=True)
 
 
 async def note_what_was_said(

@@ -169,9 +169,8 @@ class CallView:
 
     @property
     def status(self) -> str:
-        """KallyAI's status of the call.
-
-        Without one, the state of our record, `in_progress`, or `unknown`.
+        """KallyAI's status of a call that has ended. Before, the state of a record whose call was
+        not placed; else `in_progress`, or `unknown` if no outcome will come.
         """
         if self.call is not None and self.call.plain_status not in Call.IN_PROGRESS:
             return self.call.status

@@ -21,7 +21,7 @@ class Retry:
     """The call that may be placed after one that reached nobody.
 
     Attributes:
-        planned: It is due already, and the agent must not place it.
+        planned: The next attempt, if it is scheduled already; then the agent must not place one.
         not_before: The earliest time, in the zone of the submission; None if it can't be scheduled.
         is_after_voicemail: Whether a voicemail answered, on which a message may have been left.
         is_after_message: Whether KallyAI reports what it left on the voicemail.
@@ -62,7 +62,7 @@ def next_step(view: CallView, call: Call, now: datetime, *, schedules: bool) -> 
 
 
 def may_be_retried(view: CallView) -> bool:
-    """Whether nobody was reached for certain, so that the same call may be placed again."""
+    """Whether it is certain that nobody was reached, so that the same call may be placed again."""
     return view.reached is False and view.outcome in (Outcome.NOT_REACHED, Outcome.FAILED)
 
 
@@ -89,7 +89,7 @@ def _retry(view: CallView, call: Call, now: datetime, *, schedules: bool) -> Ret
 
 
 def _retry_time(view: CallView, now: datetime) -> datetime | None:
-    """When the callee's day allows the next attempt; None if that is after the appointment."""
+    """The next time in the callee's day; None without a number, or after the appointment."""
     asked = view.submission
     if not asked.respondent_phone:
         return None

@@ -242,7 +242,7 @@ class CallRow(CallFacts):
 
 
 class CallPageAnswer(Answer):
-    """A page of calls, newest first."""
+    """A page of calls: planned and unsettled ones, then the others, newest first."""
 
     lists: Annotated[list[CallAnswer] | None, _OBJECTS] = Field(
         None, description="Unfinished, of call_around"

@@ -33,8 +33,8 @@ class Row(NamedTuple):
 class Words:
     """The texts of forms and previews in one language.
 
-    Times and numbers follow the place that is called: 12 hours and a decimal point in North
-    America.
+    In English, times have 12 hours, and numbers a decimal point; in Spanish, only for a number in
+    North America.
     """
 
     def __init__(self, language: Language = "en") -> None:
@@ -55,13 +55,13 @@ class Words:
 
     def number(self, value: float, phone: str) -> str:
         """A number in a text about a call to `phone` (E.164): "12.5" or "12,5"."""
-        return number(value) if self._is_american(phone) else number(value).replace(".", ",")
+        return number(value) if self._has_american_forms(phone) else number(value).replace(".", ",")
 
     def hour(self, at: datetime | time, phone: str) -> str:
         """A time of day in a text about a call to `phone` (E.164): "7:00 PM", "7:00 p. m.", or
         "19:00".
         """
-        if not self._is_american(phone):
+        if not self._has_american_forms(phone):
             return hour_of_24(at)
         return hour_of_12(at, am=self._texts["am"], pm=self._texts["pm"])
 
@@ -126,5 +126,5 @@ class Words:
         moment = self.say("day_and_hour", day=self.day(at, now), hour=self.hour(at, phone))
         return moment.replace("a las 1:", "a la 1:")
 
-    def _is_american(self, phone: str) -> bool:
+    def _has_american_forms(self, phone: str) -> bool:
         return self.language == "en" or phone.startswith("+1")
