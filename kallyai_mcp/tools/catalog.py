@@ -106,8 +106,8 @@ class CallTool(Tool):
     ) -> Any:
         for_user = app_context
         try:
-            validated = await self._validated(arguments, context, app_context)
             given = read(arguments, self.parameters)
+            validated = await self._validated(arguments, given, context, app_context)
             for_user = app_context.for_user_in(given.get("timezone"))
             try:
                 return await self.fn(**validated, ctx=context)
@@ -123,10 +123,15 @@ class CallTool(Tool):
             return await tool_error(error, for_user, tool=self.name, places_calls=self.places_calls)
 
     async def _validated(
-        self, arguments: dict[str, Any], context: Context[Any, Any], app_context: AppContext
+        self,
+        arguments: dict[str, Any],
+        given: Mapping[str, Any],
+        context: Context[Any, Any],
+        app_context: AppContext,
     ) -> dict[str, Any]:
-        """The arguments as the tool takes them; raises `InvalidArgumentsError`."""
-        given: Mapping[str, Any] = read(arguments, self.parameters)
+        """The arguments as the tool takes them; `given` is what `read` makes of them. Raises
+        `InvalidArgumentsError`.
+        """
         now = app_context.now().astimezone(zone_of(app_context.timezone))
         lacking: list[Problem] = []
         if self.places_calls:

@@ -11,7 +11,7 @@ from math import inf
 from typing import Any
 
 from kallyai_mcp.calls.ledger.base import Row, Tx
-from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, IS_SCHEDULED, MINE, list_ids
+from kallyai_mcp.calls.ledger.conditions import IS_ACTIVE, IS_SCHEDULED, MINE, WAS_ALLOWED, list_ids
 from kallyai_mcp.calls.ledger.emptied import is_emptied
 from kallyai_mcp.calls.ledger.rows import as_written
 from kallyai_mcp.calls.operator import AuditEntry, CallGroup, KnownCall, WantedEntries
@@ -24,9 +24,6 @@ PAGE = 500
 
 _IS_LATE = "place_by < :now"
 
-_IS_ALLOWED = "outcome IN ('placed', 'scheduled')"
-"""`_was_allowed` in SQL."""
-
 _WITH_AN_INDEX: Mapping[CallGroup, str] = {
     CallGroup.IN_PROGRESS: IS_ACTIVE,
     CallGroup.SCHEDULED: f"{IS_SCHEDULED} ORDER BY not_before",
@@ -37,7 +34,7 @@ _WITH_AN_INDEX: Mapping[CallGroup, str] = {
 
 
 _IS_OF_CALL = f"""
-{_IS_ALLOWED} AND (substr(tracking_id, 1, :length) = :call OR tracking_id IN
+{WAS_ALLOWED} AND (substr(tracking_id, 1, :length) = :call OR tracking_id IN
     (SELECT tracking_id FROM calls WHERE substr(call_id, 1, :length) = :call))
 """
 """Whether an entry is about the call whose id begins with `:call`."""

@@ -28,6 +28,11 @@ IS_ACTIVE = state_in(*ACTIVE)
 IS_SCHEDULED = "state = 'scheduled'"
 """The condition for calls that wait until they are due."""
 
+WAS_ALLOWED = "outcome IN ('placed', 'scheduled')"
+"""The condition for entries of the audit trail about a call that has a record; one that was refused
+has none.
+"""
+
 
 def list_ids(ids: Collection[str]) -> tuple[str, dict[str, str]]:
     """What stands between the parentheses of `IN` for these ids, and its parameters."""

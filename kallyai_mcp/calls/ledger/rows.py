@@ -12,7 +12,7 @@ from kallyai_mcp.calls.decisions import offset_at
 from kallyai_mcp.calls.events import ServiceTime
 from kallyai_mcp.calls.ledger.base import Row, Tx
 from kallyai_mcp.calls.ledger.columns import if_any
-from kallyai_mcp.calls.ledger.conditions import MINE, list_ids, state_in, state_not_in
+from kallyai_mcp.calls.ledger.conditions import MINE, WAS_ALLOWED, list_ids, state_in, state_not_in
 from kallyai_mcp.calls.ledger.emptied import is_emptied
 from kallyai_mcp.calls.ledger.record_rows import from_row, spoken_from_json
 from kallyai_mcp.calls.policy import Consent
@@ -207,7 +207,7 @@ def audit(tx: Tx, account: AccountKey, limit: int) -> list[Row]:
     `tracking_id`. `disclosed` says whether KallyAI said that it is an AI; None without a
     transcript.
     """
-    tracking_id = "CASE WHEN outcome IN ('placed', 'scheduled') THEN tracking_id END AS tracking_id"
+    tracking_id = f"CASE WHEN {WAS_ALLOWED} THEN tracking_id END AS tracking_id"
     spoken = "(SELECT spoken FROM calls WHERE calls.tracking_id = audit.tracking_id) AS spoken"
     columns = f"at, number, outcome, {tracking_id}, asked_by, how, risk_flags, {spoken}"
     newest = f"SELECT {columns} FROM audit WHERE {MINE} ORDER BY at DESC LIMIT :limit"
