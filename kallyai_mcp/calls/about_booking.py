@@ -57,6 +57,12 @@ def about_call_id(submission: Submission | SubmissionEcho) -> str | None:
     return None
 
 
+def makes_new_booking(submission: Submission) -> bool:
+    """Whether a call is to book a day or a time, and is about no earlier booking."""
+    names_day = submission.appointment_date is not None or submission.appointment_time is not None
+    return names_day and about_call_id(submission) is None
+
+
 def booking_told(submission: Submission | SubmissionEcho) -> str | None:
     """What KallyAI is told of that booking: its name or number of people, and its day and time."""
     found = filter(_is_about_call, instructions_of(submission))

@@ -48,7 +48,7 @@ def preview_screen(
     name = one_line(asked.business_name or "", 80)
     kind = _KINDS[service.is_simulated]
     rows = [
-        *earlier_rows(earlier, words, reader),
+        *earlier_rows(earlier, asked, words, reader),
         *call_rows(asked, usage, request.schedule, reader, words),
     ]
     why = reasons(risk_flags, words, reader, opt_out)

@@ -262,7 +262,11 @@ async def _consent(
             goes_on=goes_on,
             opt_outs=opt_outs,
             earlier={
-                number: earlier_rows(known, words, reader) for number, known in earlier.items()
+                one.respondent_phone: earlier_rows(
+                    earlier[one.respondent_phone], one, words, reader
+                )
+                for one in to_come
+                if one.respondent_phone in earlier
             },
         )
 

@@ -4,13 +4,16 @@ The agent names the earlier call and what the call is for (`Change`). Everything
 earlier call.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from kallyai_mcp.api.errors import check_call_id
+from kallyai_mcp.api.errors import NotSignedInError, check_call_id
 from kallyai_mcp.calls.about_booking import Change
 from kallyai_mcp.calls.call_lists import CallList
+from kallyai_mcp.calls.errors import LedgerUnavailableError
+from kallyai_mcp.calls.numbers import normalize
 from kallyai_mcp.calls.policy import RiskFlag
 from kallyai_mcp.calls.records import CallRequest
 from kallyai_mcp.clock import Stopwatch
@@ -18,7 +21,12 @@ from kallyai_mcp.tools.arguments import InvalidArgumentsError, Problem
 from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.facets.call import CallView
-from kallyai_mcp.tools.lookup import find, find_event, find_event_or_call
+from kallyai_mcp.tools.lookup import (
+    find,
+    find_event,
+    find_event_or_call,
+    read_earlier_calls,
+)
 from kallyai_mcp.tools.submissions import (
     agents_instructions,
     departure_in,
@@ -36,6 +44,7 @@ _OTHER_TIME = ("other_times", "accept_other_time")
 _SAY = {
     "no_change": "missing; move (to a new day or time), cancel, or ask (anything else)",
     "no_booking": "missing; with change, the call_id of the booking to move, cancel, or ask about",
+    "known_booking": "missing; the booking at this number is call_id {facts}",
     "no_new_time": "missing; change move needs a new appointment_date, appointment_time, or "
     "departure_date",
     "new_time": "is only for change move; {change} leaves the day and the time as they are",
@@ -80,6 +89,31 @@ async def with_number(given: Mapping[str, Any], app_context: AppContext) -> Mapp
     if isinstance(found, CallList) or found.submission.respondent_phone is None:
         return given
     return {**given, "respondent_phone": found.submission.respondent_phone}
+
+
+async def with_known_booking(
+    found: Sequence[Problem], given: Mapping[str, Any], app_context: AppContext
+) -> list[Problem]:
+    """The problems with the arguments; a missing changes_call_id with the booking that lies ahead
+    at the number, if the ledger has one.
+    """
+    lacks_booking = any(one.argument == "changes_call_id" for one in found)
+    number = normalize(str(given.get("respondent_phone")))
+    if not lacks_booking or not isinstance(number, str):
+        return list(found)
+    try:
+        ahead = (await read_earlier_calls(app_context, number)).ahead
+    except (NotSignedInError, LedgerUnavailableError):
+        return list(found)  # what is wrong with the arguments can be said without the ledger
+    return [_naming(ahead, one) for one in found]
+
+
+def _naming(booking: CallView | None, problem: Problem) -> Problem:
+    """The problem; that of a missing changes_call_id names the booking that is known."""
+    if booking is None or problem.argument != "changes_call_id":
+        return problem
+    text = _SAY["known_booking"].format(facts=booking_facts(booking))
+    return replace(problem, text=text)
 
 
 class Prepared(NamedTuple):

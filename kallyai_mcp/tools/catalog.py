@@ -20,7 +20,11 @@ from kallyai_mcp.api.errors import KallyAIError, NotSignedInError
 from kallyai_mcp.settings import WAIT_SECONDS
 from kallyai_mcp.tools import account, around, calls
 from kallyai_mcp.tools.arguments import Problem, blank_texts, problems, read, validate
-from kallyai_mcp.tools.booking_changes import problems_of_change, with_number
+from kallyai_mcp.tools.booking_changes import (
+    problems_of_change,
+    with_known_booking,
+    with_number,
+)
 from kallyai_mcp.tools.call_arguments import CallArguments
 from kallyai_mcp.tools.context import AppContext
 from kallyai_mcp.tools.elicitation import Elicitation, InputRequiredError
@@ -143,7 +147,8 @@ class CallTool(Tool):
             given = await with_number(given, app_context)
             elicitation = Elicitation(context, given.get("language"))
             given = await ask_missing(given, elicitation, problems_of)
-            lacking = [*lacking_details(given), *problems_of_change(given)]
+            wrong_change = await with_known_booking(problems_of_change(given), given, app_context)
+            lacking = [*lacking_details(given), *wrong_change]
         # Not the SDK's `validate_arguments`: it parses JSON in every text, so a business called
         # "null" would be None.
         return validate(

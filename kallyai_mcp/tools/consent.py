@@ -140,7 +140,7 @@ async def check(
             reader,
             words,
             found.opt_out,
-            earlier_rows(earlier, words, reader),
+            earlier_rows(earlier, submission, words, reader),
         )
 
     question = Question(

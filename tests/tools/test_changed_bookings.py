@@ -120,7 +120,10 @@ MENU = {
     "task_description": "Ask for the menu",
     "respondent_phone": NUMBERS["success"],
 }
-AHEAD = "An earlier call booked there: Wed Jan 28, 8:00 PM (call_id {}). "
+AHEAD = (
+    "An earlier call booked there: Wed Jan 28, 8:00 PM (call_id {}).{} Nothing shows that this "
+    "call has changed it. To move or cancel it: changes_call_id and change."
+)
 
 
 def asked_about(later: Answer) -> str:
@@ -132,11 +135,32 @@ async def test_a_booking_ahead_is_named_at_next_call(agent: Agent) -> None:
     _, move = await moved(agent)
     named = await agent.use("make_call", MENU)
     again = await agent.use("get_call", call_id=named.data["call_id"])
-    ahead = AHEAD.format(move.data["call_id"])
 
-    assert f"{ahead}To change or cancel it: changes_call_id and change." in named.text
+    assert AHEAD.format(move.data["call_id"], "") in named.text
+    assert named.data["booked_there"] == move.data["call_id"]
     assert named.text.count("changes_call_id") == 1
     assert "An earlier call" not in again.text
+
+
+async def test_a_second_booking_is_told(agent: Agent) -> None:
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    second = await agent.use("make_call", MOVE, user_name="Ada", party_size=4)
+
+    assert (
+        f"This is a second booking there; an earlier call booked Wed Jan 28, 7:00 PM (call_id "
+        f"{booked}). As far as is known, both stand." in second.text
+    )
+    assert second.data["booked_there"] == booked
+
+
+async def test_change_alone_names_the_known_booking(agent: Agent) -> None:
+    booked = (await agent.use("make_call", TABLE)).data["call_id"]
+    refused = await agent.use("make_call", CANCEL, change="cancel")
+
+    assert (
+        f"- changes_call_id: missing; the booking at this number is call_id {booked}: Table for 4"
+        in refused.text
+    )
 
 
 ASK = CANCEL | {"task_description": "Write down my name for the table"}
@@ -154,10 +178,10 @@ async def test_what_was_asked_about_a_booking_is_named(agent: Agent) -> None:
     booked, move = await moved(agent)
     asked = await agent.use("make_call", ASK, changes_call_id=booked, change="ask")
     after = await agent.use("make_call", MENU)
-    ahead = AHEAD.format(move.data["call_id"])
+    before_report, after_report = AHEAD.split("{}")[0], AHEAD.split("{}")[2]
 
-    assert f"{ahead}A later call was about this booking: " in after.text
-    assert f"{asked_about(asked)} To change or cancel it:" in after.text
+    assert f"{before_report}{move.data['call_id']}). A later call was about this" in after.text
+    assert f"{asked_about(asked)}{after_report}" in after.text
 
 
 async def test_a_booking_names_the_call_about_it(agent: Agent) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kallyai_mcp.api.models import Submission
 from kallyai_mcp.sandbox.app import SandboxApp
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.earlier_calls import EarlierCalls, earlier_calls
@@ -16,18 +17,30 @@ from kallyai_mcp.tools.text.plain import Reader
 from tests.agent import BISTRO, settings_in
 from tests.sandbox.manual_clock import ManualClock
 from tests.tools.test_facets import AT_SEVEN, NOW, about, called
+from tests.tools.test_facets import asked as requested
 from tests.tools.user import NOON, User, open_agent_for
 
 NUMBER = "+12025550100"
 LATER = AT_SEVEN + timedelta(hours=1)
 
 
-def told(calls: list[CallView], minutes: int = 12, language: Any = "en") -> list[str]:
-    """The rows about these calls, newest first, so many minutes after the last one."""
+QUESTION = requested()
+BOOKING = requested(appointment_date=AT_SEVEN.date())
+
+
+def told(
+    calls: list[CallView],
+    minutes: int = 12,
+    language: Any = "en",
+    asked: Submission = QUESTION,
+) -> list[str]:
+    """The rows about these calls, newest first, so many minutes after the last one, before the one
+    that is asked for.
+    """
     now = NOW + timedelta(minutes=minutes)
     reader = Reader("America/New_York", now)
     earlier = earlier_calls(NUMBER, calls, now)
-    return [str(row) for row in earlier_rows(earlier, Words(language), reader)]
+    return [str(row) for row in earlier_rows(earlier, asked, Words(language), reader)]
 
 
 BOOKED = called("c-1", start=AT_SEVEN)
@@ -63,6 +76,14 @@ def test_a_call_longer_ago_has_its_day() -> None:
 
 def test_a_booking_ahead_is_told_after_another_call() -> None:
     assert told([called("c-2", "busy"), BOOKED])[1:] == ["Booked there: Wed Jan 28, 7:00 PM"]
+
+
+def test_a_second_booking_is_told_before() -> None:
+    assert told([BOOKED], asked=BOOKING)[1:] == [
+        "Second booking: the one that is booked already stays; this call neither moves nor "
+        "cancels it"
+    ]
+    assert len(told([called("c-2", "busy")], asked=BOOKING)) == 1
 
 
 def test_a_booking_that_was_moved_is_not_told() -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from kallyai_mcp.api.models import Submission
+from kallyai_mcp.calls.about_booking import makes_new_booking
 from kallyai_mcp.calls.records import NOT_PLACED
 from kallyai_mcp.tools.facets.call import CallView
 from kallyai_mcp.tools.facets.relations import booking_ahead
@@ -15,11 +17,22 @@ class EarlierCalls:
 
     Attributes:
         last: The last call that was placed, or may have been.
-        ahead: The call whose booking lies ahead there, if it is another one than the last call.
+        ahead: The call whose booking lies ahead there.
     """
 
     last: CallView | None = None
     ahead: CallView | None = None
+
+    @property
+    def is_booked_by_last(self) -> bool:
+        """Whether the last call has made the booking that lies ahead."""
+        if self.ahead is None or self.last is None:
+            return False
+        return self.ahead.id == self.last.id
+
+    def would_book_second(self, asked: Submission) -> bool:
+        """Whether the next call is to make a booking beside the one that lies ahead."""
+        return self.ahead is not None and makes_new_booking(asked)
 
 
 NEVER_CALLED = EarlierCalls()
@@ -31,8 +44,6 @@ def earlier_calls(number: str, calls: Sequence[CallView], now: datetime) -> Earl
     """
     ahead = booking_ahead(number, calls, now)
     last = next((one for one in calls if _was_placed(one, number)), None)
-    if ahead is not None and last is not None and ahead.id == last.id:
-        return EarlierCalls(ahead)
     return EarlierCalls(last, ahead)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from kallyai_mcp.api.models import Report, Submission
 from kallyai_mcp.calls.appointment import Appointment, with_zone
 from kallyai_mcp.calls.call_lists import CallList
-from kallyai_mcp.calls.outcome import Outcome
+from kallyai_mcp.calls.outcome import BOOKED, Outcome
 from kallyai_mcp.calls.records import CallState
 from kallyai_mcp.calls.speech.sentences import LONGEST_QUOTE
 from kallyai_mcp.tools.facets.booking_history import Event
@@ -59,7 +59,7 @@ def call_answer(
     request; with `is_request`, not even who is called, because the agent has just said so.
     """
     facts = _ids(view) | _state(view) | _times(view, now) | _booking(view) | _report(view, limit)
-    facts |= _speech(view) | _live(view) | relation_facts(view.related)
+    facts |= _speech(view) | _live(view) | relation_facts(view.related) | _other_bookings(view)
     facts["asked"] = _asked_moment(view)
     if not is_request:
         facts |= _request(view)
@@ -179,6 +179,15 @@ def relation_facts(related: Relations) -> Facts:
     if related.is_moved:
         return {"moved_by": related.later.call_id}
     return {"canceled_by" if related.is_canceled else "asked_about_in": related.later.call_id}
+
+
+def _other_bookings(view: CallView) -> Facts:
+    """The calls with a booking that this one has replaced, or that stands beside it."""
+    before, ahead = view.related.before, view.related.ahead
+    return {
+        "replaces": before.call_id if before is not None and view.outcome in BOOKED else None,
+        "booked_there": ahead.call_id if ahead is not None else None,
+    }
 
 
 def _asked_moment(view: CallView) -> dict[str, str] | None:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult, EmbeddedResource
 
 _Moment = Annotated[
-    datetime, PlainSerializer(lambda at: at.replace(microsecond=0), return_type=datetime)
+    datetime,
+    PlainSerializer(lambda at: at.replace(microsecond=0), return_type=datetime),
+    WithJsonSchema({"type": "string"}),  # short, because every client reads it
 ]
 
 _Minute = Annotated[
@@ -111,13 +113,16 @@ class AgreedAnswer(BaseModel, defer_build=True):
 
 
 class AppointmentAnswer(BaseModel, defer_build=True):
-    """An appointment, by KallyAI's calendar event; get_calendar_event has its place."""
+    """An appointment, by KallyAI's calendar event; get_calendar_event has its place.
+
+    `unconfirmed` has the arguments that the event does not show, and wishes.
+    """
 
     summary: str | None = None
     start: str | None = Field(None, description="ISO 8601, or a date")
     end: str | None = None
-    unconfirmed: list[str] | None = Field(None, description="Arguments and wishes")
-    agreed: AgreedAnswer | None = Field(None, description="Said, if another time")
+    unconfirmed: list[str] | None = None
+    agreed: AgreedAnswer | None = Field(None, description="If another time")
 
 
 class AskedAnswer(BaseModel, defer_build=True):
@@ -167,7 +172,9 @@ class CallAnswer(Report, CallFacts):
 
     It does not repeat the request. Or a list of call_around: how far it is, its calls so far, and
     the candidates that were not called. Or what the user is asked before either: then
-    `evidence` has the words with which somebody opted out, and their day.
+    `evidence` has the words with which somebody opted out, and their day. `replaces` is the call
+    whose booking this one has moved; `booked_there`, an earlier one with a booking that lies ahead
+    at the same number.
     """
 
     status: str | None = Field(
@@ -180,9 +187,11 @@ class CallAnswer(Report, CallFacts):
     asked: AskedAnswer | None = None
     evidence: Quote | None = None
     answers: tuple[Quote, ...] | None = None
-    disclosure: Disclosure | None = Field(None, description="KallyAI said that it is an AI")
+    disclosure: Disclosure | None = Field(None, description="KallyAI said it is an AI")
     spoke_with: SpokeWith | None = None
     opt_out: Quote | None = None
+    replaces: str | None = None
+    booked_there: str | None = None
     elapsed_seconds: float | None = None
     credits_used: float | None = None
     live: Annotated[LiveAnswer | None, _OBJECT] = None

@@ -58,8 +58,12 @@ SAY = {
     "was_canceled": "They say that it is canceled: {quote} ({at}call_id {id}).",
     "asked_about": "A later call was about this booking{report} (call_id {id}).",
     "ahead": (
-        "An earlier call booked there: {booking}.{later} To change or cancel it: changes_call_id "
-        "and change."
+        "An earlier call booked there: {booking}.{later} Nothing shows that this call has changed "
+        "it. To move or cancel it: changes_call_id and change."
+    ),
+    "two_bookings": (
+        "This is a second booking there; an earlier call booked {booking}.{later} As far as is "
+        "known, both stand. To move or cancel that one: changes_call_id and change."
     ),
 }
 
@@ -242,8 +246,8 @@ def ahead(view: CallView, reader: Reader) -> str:
     earlier = view.related.ahead
     if earlier is None:
         return ""
-    booking = _booking(earlier, reader)
-    return SAY["ahead"].format(booking=booking, later=part(" {}", moved(earlier, reader)))
+    say = SAY["two_bookings" if view.outcome in BOOKED else "ahead"]
+    return say.format(booking=_booking(earlier, reader), later=part(" {}", moved(earlier, reader)))
 
 
 def _booking(view: CallView, reader: Reader) -> str:

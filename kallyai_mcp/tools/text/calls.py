@@ -209,11 +209,11 @@ def _outcome(view: CallView, call: Call, reader: Reader, *, is_duplicate: bool) 
         moved(view, reader),
         said_about_booking(view),
         _first_line(view, call, reader),
+        ahead(view, reader),
         part(SAY["unconfirmed"], unconfirmed(view)),
         *said_in(view),
         never_follow([view]),
         *_call_again(step.retry, view, reader),
-        ahead(view, reader),
         spoken_as_it_is(view.submission),
         f"call_id {word(call.call_id)}{more(step)}.",
     ]

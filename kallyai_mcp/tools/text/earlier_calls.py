@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from kallyai_mcp.api.models import Submission
 from kallyai_mcp.calls.outcome import BOOKED, Outcome
 from kallyai_mcp.calls.policy import RECENTLY
 from kallyai_mcp.tools.facets.call import CallView
@@ -20,13 +21,19 @@ _NOT_REACHED = frozenset({"busy", "no_answer", "voicemail"})
 """The statuses that have a sentence of their own."""
 
 
-def earlier_rows(earlier: EarlierCalls, words: Words, reader: Reader) -> list[Row]:
-    """The rows of a preview: the last call and what came of it, and what is booked there."""
+def earlier_rows(
+    earlier: EarlierCalls, asked: Submission, words: Words, reader: Reader
+) -> list[Row]:
+    """The rows of a preview of the call that is `asked` for: the last call and what came of it,
+    what is booked there, and that this would be a second booking.
+    """
     rows = []
     if earlier.last is not None:
         rows.append(words.row("last_call", _last_call(earlier.last, words, reader)))
-    if earlier.ahead is not None:
+    if earlier.ahead is not None and not earlier.is_booked_by_last:
         rows.append(words.row("booked_ahead", _booked(earlier.ahead, words, reader)))
+    if earlier.would_book_second(asked):
+        rows.append(words.row("second_booking", words.say("second_booking_text")))
     return rows
 
 
